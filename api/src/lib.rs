@@ -1,0 +1,3 @@
+//! The management API: routes, authentication, services, store and key custody.
+
+pub mod types;

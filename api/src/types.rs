@@ -1,0 +1,227 @@
+//! Shapes of the management API (`/v1`), shared by the server and the CLI. JSON is camelCase; times are RFC 3339 UTC
+//! unless the field says milliseconds; hashes and ids are lowercase hex.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// RFC 9457 problem: the body of every 4xx and 5xx answer, `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// `about:blank#<code>`-style identifier: `https://muniment.dev/errors/<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Short, the same for each code.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// Stable code, lower snake case, e.g. `unknown_field`.
+    pub code: String,
+    /// What happened, where, and how to fix it.
+    pub detail: String,
+    /// JSON pointer into the request body, when one place is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Id of this request, also in the `x-request-id` header and the log.
+    pub request_id: String,
+}
+
+/// A digest of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Digest {
+    /// `sha-256` (required once per deposit) or `sha-512`.
+    pub alg: String,
+    /// Lowercase hex.
+    pub value: String,
+}
+
+/// One deposit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotarizationRequest {
+    /// Digests of one document. In salted mode the value is SHA-256(salt || document digest).
+    pub digests: Vec<Digest>,
+    /// `plain` or `salted`; the server never sees a salt.
+    pub mode: String,
+    /// Document size in bytes, if the depositor wants it on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Media type, if the depositor wants it on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Depositor's own reference, at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
+/// Up to 1,000 deposits in one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotarizationBatchRequest {
+    /// The deposits; each is judged by itself.
+    #[schema(value_type = Vec<NotarizationRequest>)]
+    pub items: Vec<serde_json::Value>,
+}
+
+/// A transaction that the party signed itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignedTransactionRequest {
+    /// Exact JCS statement or batch header as text.
+    pub statement: String,
+    /// Signature over these bytes, standard base64 of 64 bytes.
+    pub signature: String,
+    /// Items of a batch, exact JCS text each; absent for a single action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<String>>,
+}
+
+/// A deposit that is final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notarization {
+    /// Record id.
+    pub id: String,
+    /// Transaction id.
+    pub transaction: String,
+    /// Block height.
+    pub height: u64,
+    /// Block time, RFC 3339 with milliseconds.
+    pub time: String,
+    /// Index of the leaf in the network's log.
+    pub leaf: u64,
+    /// Names of the validators whose cosignatures the receipt carries.
+    pub signed_by: Vec<String>,
+    /// The receipt file, byte for byte (`muniment.dev/receipt/v1`).
+    pub receipt: String,
+}
+
+/// Outcome of one action of a request, in request order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "status", rename_all = "camelCase")]
+pub enum ItemOutcome {
+    /// On the ledger, with its receipt.
+    Accepted(Notarization),
+    /// Not on the ledger. Nothing changed.
+    #[serde(rename_all = "camelCase")]
+    Rejected {
+        /// Stable code.
+        code: String,
+        /// What, where, how to fix.
+        detail: String,
+        /// JSON pointer into the item.
+        pointer: String,
+        /// For a duplicate: the earlier record.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        record: Option<String>,
+    },
+}
+
+/// Long work. Answered with 202 and `Location: /v1/operations/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// `op_…`.
+    pub id: String,
+    /// `pending` (durably accepted, not final yet), `succeeded` or `failed`.
+    pub phase: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Outcomes per item once decided; empty while pending.
+    pub items: Vec<ItemOutcome>,
+}
+
+/// Outcomes of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotarizationBatch {
+    /// Operation id of this batch.
+    pub operation: String,
+    /// Number of accepted items.
+    pub accepted: usize,
+    /// Number of rejected items.
+    pub rejected: usize,
+    /// One entry per item, in request order.
+    pub items: Vec<ItemOutcome>,
+}
+
+/// A network as the caller sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Network {
+    /// Tenant.
+    pub tenant: String,
+    /// Name.
+    pub name: String,
+    /// Network id.
+    pub id: String,
+    /// `Running`, `Degraded` (quorum holds, not all up), `Stalled` (no quorum) or `Pending`.
+    pub state: String,
+    /// Highest height any validator reports.
+    pub height: u64,
+    /// Validators that answer and keep up.
+    pub ready: usize,
+    /// Validators wanted.
+    pub validators: usize,
+    /// Signatures needed.
+    pub quorum: usize,
+    /// Whether `ready >= quorum`.
+    pub quorum_holds: bool,
+    /// Each validator's own answer.
+    pub nodes: Vec<NetworkNode>,
+}
+
+/// One validator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkNode {
+    /// Name.
+    pub name: String,
+    /// `Ready`, `CatchingUp` or `Down`.
+    pub state: String,
+    /// Height.
+    pub height: u64,
+    /// State root after that height.
+    pub state_root: String,
+    /// Peers connected, self not counted.
+    pub peers: usize,
+    /// Software version.
+    pub version: String,
+    /// Times the supervisor has started it again, where that is known.
+    pub restarts: u32,
+}
+
+/// Body of `POST /v1/verify`: nothing is stored, no credentials needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// The receipt file as text.
+    pub receipt: String,
+    /// The trust root as text. Without it the server's own roots are tried, and the answer says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_root: Option<String>,
+    /// SHA-256 of the document, hex. Without it the document verdict is inconclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+}
+
+/// A new API key; the secret is shown once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// `key_…`.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// First characters, to recognise it by.
+    pub prefix: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339, absent when it does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// `mnk_…`; present only in the answer that creates it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}

@@ -1,0 +1,77 @@
+//! Blocks: what the consensus engine orders and the store keeps.
+//!
+//! Owns the header, its hash and the stored certificate. A header commits to the *result of executing its parent*
+//! (as a delayed root); the result of the block itself is committed by its marker leaf and the checkpoint that the
+//! validators cosign.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use sha2::{Digest, Sha256};
+
+use crate::transaction::Transaction;
+
+/// The only header version so far.
+pub const HEADER_VERSION: u8 = 1;
+
+/// 32 bytes of SHA-256.
+pub type Hash = [u8; 32];
+
+/// A block header. The block hash is SHA-256 over its borsh bytes, and is the value consensus votes on.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Header {
+    /// [`HEADER_VERSION`].
+    pub version: u8,
+    /// Network id: SHA-256 of the canonical genesis.
+    pub network: Hash,
+    /// 1 for the first block.
+    pub height: u64,
+    /// Hash of the parent header; the network id at height 1.
+    pub parent: Hash,
+    /// Proposer's clock in milliseconds since the Unix epoch, strictly above the parent's and within the bounds
+    /// that the other validators accept by their own clocks.
+    pub time: u64,
+    /// RFC 6962 root over the borsh bytes of the transactions.
+    pub transactions_root: Hash,
+    /// Number of transactions.
+    pub transactions: u32,
+    /// Leaves in the log after the parent.
+    pub parent_log_size: u64,
+    /// Log root after the parent.
+    pub parent_log_root: Hash,
+    /// State root after the parent.
+    pub parent_state_root: Hash,
+    /// Hash of the validator set that decides this block.
+    pub validators: Hash,
+    /// Hash of the validator set that decides the next block.
+    pub next_validators: Hash,
+}
+
+impl Header {
+    /// SHA-256 over the borsh bytes.
+    pub fn hash(&self) -> Hash {
+        let mut hasher = Sha256::new();
+        hasher.update(borsh::to_vec(self).unwrap_or_default());
+        hasher.finalize().into()
+    }
+}
+
+/// A header with its transactions.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Block {
+    /// The header.
+    pub header: Header,
+    /// Transactions in execution order.
+    pub transactions: Vec<Transaction>,
+}
+
+/// Proof that a quorum of validators decided a block: our own stored form, independent of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Certificate {
+    /// Decided height.
+    pub height: u64,
+    /// Round in which it was decided.
+    pub round: u32,
+    /// Block hash.
+    pub block: Hash,
+    /// Validator address and Ed25519 signature over its precommit bytes (`engine::signing`).
+    pub signatures: Vec<([u8; 20], [u8; 64])>,
+}

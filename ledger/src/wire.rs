@@ -1,0 +1,285 @@
+//! What travels between a node, its peers and its clients over the node HTTP API.
+//!
+//! Owns paths, shapes and size limits. Bodies marked *borsh* are `application/octet-stream`; the rest is JSON.
+//!
+//! | method, path | body → answer |
+//! |---|---|
+//! | POST `/v1/transactions` | borsh `Vec<Transaction>` → JSON [`Submitted`]; relays to all peers, answers after f+1 hold it. Header `muniment-relay: 1` (from a peer): not relayed again |
+//! | GET `/v1/transactions/{id}?wait=MS` | JSON [`TransactionStatus`] |
+//! | GET `/v1/blocks?from=H` | endless stream of frames (`u32` little-endian length + borsh [`FinalBlock`]) from height H on; a zero-length frame each 5 s keeps it alive |
+//! | GET `/v1/records/{id}` | JSON [`RecordView`] |
+//! | GET `/v1/records?template=&after=&limit=` | JSON [`RecordPage`], by record id |
+//! | GET `/v1/records/{id}/history` | JSON `Vec<HistoryEntry>` |
+//! | GET `/v1/records/{id}/proof` | JSON [`StateProof`], also when there is no such record |
+//! | GET `/v1/leaves/{index}` | JSON [`LeafProof`]: leaf, and its path to the checkpoint of its own block |
+//! | GET `/v1/genesis` | canonical genesis bytes |
+//! | GET `/v1/status` | JSON [`NodeStatus`] |
+//! | GET `/checkpoint`, `/tile/{L}/{N}[.p/{W}]`, `/tile/entries/{N}[.p/{W}]` | C2SP tlog-tiles |
+//! | POST `/v1/cosignatures` | borsh `Vec<Cosigned>` from a peer → 204 |
+//! | GET `/v1/cosignatures?from=H&to=H` | borsh `Vec<Cosigned>` |
+//! | GET `/healthz`, `/readyz`, `/metrics` | without token |
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::block::{Certificate, Hash, Header};
+use crate::transaction::{Transaction, TransactionId};
+
+/// Largest accepted request body in bytes.
+pub const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// Result of one action of a decided transaction. The variant order is the stored format: append only.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Outcome {
+    /// The record was created or changed and one leaf was appended.
+    Accepted {
+        /// Record id.
+        record: Hash,
+        /// Record version after the action, from 1.
+        version: u32,
+        /// Index of the leaf in the log.
+        leaf: u64,
+    },
+    /// Nothing changed.
+    Rejected {
+        /// Stable code, e.g. `DUPLICATE`, `UNKNOWN_FIELD`, `EXPIRED`.
+        code: String,
+        /// Plain sentence, names the fix.
+        message: String,
+        /// JSON pointer into the statement, or empty.
+        pointer: String,
+        /// The record the refusal is about: for a duplicate the earlier one.
+        record: Option<Hash>,
+    },
+}
+
+/// One validator's signatures over the checkpoint of a height. Stored and exchanged.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Cosigned {
+    /// Height of the block whose checkpoint this is.
+    pub height: u64,
+    /// Index of the validator in the set of that height.
+    pub validator: u16,
+    /// Seconds since the Unix epoch, inside the signature.
+    pub time: u64,
+    /// C2SP `cosignature/v1` Ed25519 signature by the notary key.
+    pub signature: [u8; 64],
+    /// Ed25519 signature by the COSE key over the RFC 9942 `Sig_structure`.
+    pub cose: [u8; 64],
+}
+
+/// A decided and executed block with a quorum of cosignatures: all a follower needs to make receipts.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FinalBlock {
+    /// Header as decided.
+    pub header: Header,
+    /// Transactions in order.
+    pub transactions: Vec<Transaction>,
+    /// For each transaction, an outcome per action.
+    pub outcomes: Vec<Vec<Outcome>>,
+    /// Certificate of the engine.
+    pub certificate: Certificate,
+    /// Log size before this block; the leaves of the accepted actions follow in order, then the marker.
+    pub first_leaf: u64,
+    /// Leaf bytes of the block marker, always the last leaf of the block.
+    pub marker: Vec<u8>,
+    /// Log size after this block (`first_leaf` + accepted actions + 1).
+    pub log_size: u64,
+    /// Log root after this block.
+    pub log_root: Hash,
+    /// State root after this block.
+    pub state_root: Hash,
+    /// At least a quorum, sorted by validator index.
+    pub cosignatures: Vec<Cosigned>,
+}
+
+/// Answer to a submission, one entry per transaction in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// Outcome of admission.
+    pub results: Vec<Admission>,
+}
+
+/// What admission said of one transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "camelCase")]
+pub enum Admission {
+    /// In the mempool of f+1 validators.
+    Accepted {
+        /// Transaction id, hex.
+        id: String,
+    },
+    /// Already waiting or already in a block.
+    Known {
+        /// Transaction id, hex.
+        id: String,
+        /// Height if it is in a block.
+        height: Option<u64>,
+    },
+    /// Never will be in a block as it stands.
+    Refused {
+        /// Transaction id, hex.
+        id: String,
+        /// Stable code, e.g. `BAD_SIGNATURE`, `NOT_A_MEMBER`, `EXPIRED`, `MALFORMED`.
+        code: String,
+        /// Plain sentence.
+        message: String,
+    },
+}
+
+/// State of a transaction at this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "camelCase")]
+pub enum TransactionStatus {
+    /// Never seen, or refused.
+    Unknown,
+    /// In the mempool.
+    Pending,
+    /// In a block. The outcomes are in the block's frame.
+    Final {
+        /// Height.
+        height: u64,
+    },
+}
+
+/// A record as of the node's height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordView {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// The record; the canonical JSON of it is what the state root commits to.
+    pub record: serde_json::Value,
+    /// Log index of the leaf that made the present version.
+    pub leaf: u64,
+}
+
+/// A page of records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordPage {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// Records, ascending by id.
+    pub records: Vec<serde_json::Value>,
+    /// Pass as `after` for the next page.
+    pub next: Option<String>,
+}
+
+/// One step in a record's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Record version, from 1.
+    pub version: u32,
+    /// Action name.
+    pub action: String,
+    /// Signer key.
+    pub signer: String,
+    /// Block height.
+    pub height: u64,
+    /// Block time, milliseconds.
+    pub time: u64,
+    /// Log index.
+    pub leaf: u64,
+}
+
+/// Proof that a record is in a state, or that there is none, as of a height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateProof {
+    /// Height.
+    pub height: u64,
+    /// State root, hex; the marker leaf of `height` carries the same.
+    pub state_root: String,
+    /// State key, hex.
+    pub key: String,
+    /// SHA-256 of the record's canonical JSON, hex, or absent.
+    pub value: Option<String>,
+    /// Proof bytes of the authenticated map, hex (format: docs/formats.md).
+    pub proof: String,
+}
+
+/// A leaf with its inclusion in the checkpoint of its block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeafProof {
+    /// Height of the block.
+    pub height: u64,
+    /// Leaf index.
+    pub index: u64,
+    /// Leaf bytes, base64.
+    pub leaf: String,
+    /// Audit path, hex hashes, lowest first.
+    pub path: Vec<String>,
+    /// Marker leaf bytes, base64, and its path.
+    pub marker: String,
+    /// Audit path of the marker.
+    pub marker_path: Vec<String>,
+    /// Checkpoint text with cosignature lines of at least a quorum.
+    pub checkpoint: String,
+    /// COSE signatures by validator index, hex.
+    pub cose: Vec<(u16, String)>,
+}
+
+/// A node's answer about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStatus {
+    /// Network id, hex.
+    pub network: String,
+    /// Validator name.
+    pub name: String,
+    /// Software version.
+    pub version: String,
+    /// Last executed height.
+    pub height: u64,
+    /// State root after it, hex.
+    pub state_root: String,
+    /// Log size after it.
+    pub log_size: u64,
+    /// Time of the last block, milliseconds.
+    pub time: u64,
+    /// Peers that answered within the last seconds.
+    pub peers: Vec<PeerStatus>,
+    /// Validators in the set, this one included.
+    pub validators: usize,
+    /// Signatures needed.
+    pub quorum: usize,
+    /// Transactions waiting.
+    pub mempool: usize,
+    /// False while the replica catches up or may not vote yet.
+    pub voting: bool,
+    /// Quorum reachable as seen from here.
+    pub ready: bool,
+}
+
+/// How a node sees a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStatus {
+    /// Validator name.
+    pub name: String,
+    /// Answers now.
+    pub connected: bool,
+    /// Last height heard.
+    pub height: u64,
+}
+
+/// RFC 9457 body of every error of the node API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable code.
+    pub code: String,
+    /// Short title.
+    pub title: String,
+    /// What to do.
+    pub detail: String,
+}
+
+/// Id of a transaction as it is shown and asked for.
+pub fn id_hex(id: &TransactionId) -> String {
+    hex::encode(id.0)
+}
