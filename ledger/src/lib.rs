@@ -8,7 +8,15 @@
 pub mod block;
 pub mod config;
 pub mod engine;
+pub mod client;
+pub mod execute;
+pub mod mempool;
+pub mod node;
+pub mod process;
 pub mod replica;
 pub mod state;
+pub mod store;
+pub mod template;
+pub mod templates;
 pub mod transaction;
 pub mod wire;
