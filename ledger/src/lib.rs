@@ -6,9 +6,9 @@
 //! block into the [`state`], the store keeps both, and the node answers for them.
 
 pub mod block;
+pub mod client;
 pub mod config;
 pub mod engine;
-pub mod client;
 pub mod execute;
 pub mod mempool;
 pub mod node;
