@@ -10,5 +10,7 @@ pub mod config;
 pub mod engine;
 pub mod replica;
 pub mod state;
+pub mod template;
+pub mod templates;
 pub mod transaction;
 pub mod wire;
