@@ -8,6 +8,7 @@
 pub mod block;
 pub mod config;
 pub mod engine;
+pub mod execute;
 pub mod replica;
 pub mod state;
 pub mod template;

@@ -19,6 +19,8 @@ pub mod tree;
 pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, Validators, genesis_state};
 pub use record::{Record, record_id};
 
+use crate::transaction::TransactionId;
+
 /// Changes to the state: new value, or none for a removed key.
 pub type Changes = std::collections::BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -26,6 +28,12 @@ pub type Changes = std::collections::BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 pub trait StateRead {
     /// Value under `key`, if any.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Was this transaction decided in an earlier block? A view over blocks whose transactions are known to be new
+    /// may leave this as it is.
+    fn seen(&self, _: &TransactionId) -> Result<bool, StateError> {
+        Ok(false)
+    }
 }
 
 /// The store below failed, or holds what this version can't read.

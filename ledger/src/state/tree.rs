@@ -6,38 +6,70 @@
 
 mod reader;
 
+use std::collections::HashMap;
+
 use jmt::proof::SparseMerkleProof;
-use jmt::storage::{NodeKey, TreeUpdateBatch};
+use jmt::storage::{Node, NodeKey, TreeUpdateBatch};
 use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, RootHash};
 use sha2::{Digest, Sha256};
 
-use self::reader::{Cache, Reader};
-use super::{Changes, StateError, is_authenticated};
+pub use self::reader::Cache;
+use self::reader::Reader;
+use super::{Changes, MemoryState, StateError, StateRead, is_authenticated};
 use crate::block::Hash;
 
-/// Reads stored nodes of the tree.
+/// Reads what the tree is made of.
 pub trait TreeStore {
     /// The node stored under `key`, if any.
     fn node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// State value under a state key, as of the same moment. Asked only to prove it.
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Upper levels in memory, if the store keeps them.
+    fn cache(&self) -> Option<&Cache> {
+        None
+    }
 }
 
 /// The store's in-memory twin.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryTree(pub std::collections::HashMap<Vec<u8>, Vec<u8>>);
+#[derive(Debug, Default)]
+pub struct MemoryTree {
+    /// Nodes of the newest version.
+    pub nodes: HashMap<Vec<u8>, Vec<u8>>,
+    /// State of the newest version.
+    pub state: MemoryState,
+    cache: Cache,
+}
 
 impl TreeStore for MemoryTree {
     fn node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.nodes.get(key).cloned())
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.state.get(key)
+    }
+
+    fn cache(&self) -> Option<&Cache> {
+        Some(&self.cache)
     }
 }
 
 impl MemoryTree {
-    /// Writes a commit, and removes what it made stale: older versions can't be read any more.
-    pub fn write(&mut self, commit: &Commit) {
-        self.0.extend(commit.nodes.iter().cloned());
-        for key in &commit.stale {
-            self.0.remove(key);
+    /// Commits a version: state, new nodes in, stale nodes out. Returns the root.
+    ///
+    /// # Errors
+    /// When the version doesn't follow the newest.
+    pub fn commit(&mut self, version: u64, changes: &Changes) -> Result<Hash, StateError> {
+        let (root, batch) = commit(self, version, changes)?;
+        self.cache.adopt(&batch);
+        self.nodes.extend(batch.new);
+        for key in &batch.stale {
+            self.nodes.remove(key);
         }
+        self.state.apply(changes);
+        Ok(root)
     }
 }
 
@@ -59,84 +91,76 @@ impl jmt::SimpleHasher for TreeHasher {
     }
 }
 
-/// What one version adds: write `nodes`, and once nobody reads older versions drop `stale`.
-pub struct Commit {
-    /// Version, the block height.
-    pub version: u64,
-    /// State root.
-    pub root: Hash,
+/// What one version adds: write `new`, and once nobody reads older versions drop `stale`.
+#[derive(Debug)]
+pub struct NodeBatch {
     /// New nodes, ascending by key. Keys begin with the version (big-endian), so they append to an ordered store.
-    pub nodes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub new: Vec<(Vec<u8>, Vec<u8>)>,
     /// Keys that no later version reaches.
     pub stale: Vec<Vec<u8>>,
-    upper: Cache,
+    upper: Vec<(u16, u64, Node)>,
 }
 
-/// The tree: a cache of its upper levels over a store.
-#[derive(Default)]
-pub struct Tree {
-    cache: Cache,
+/// A state key's value, or its absence, with the proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// State root.
+    pub root: Hash,
+    /// SHA-256 of the value, or none when there is none.
+    pub value: Option<Hash>,
+    /// Proof bytes for [`verify_proof`].
+    pub proof: Vec<u8>,
 }
 
-impl Tree {
-    /// Computes version `version` from version `version - 1` and `changes`. Reads the store, changes nothing: after the
-    /// nodes are safely stored, tell the tree with [`Self::adopt`].
-    ///
-    /// # Errors
-    /// When the store fails or lacks a node.
-    pub fn commit(&self, store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<Commit, StateError> {
-        let reader = Reader { store, cache: &self.cache, value: None };
-        let tree = JellyfishMerkleTree::<_, TreeHasher>::new(&reader);
-        let covered = || changes.iter().filter(|(key, _)| is_authenticated(key));
-        let empty = covered().next().is_none();
-        let removes = covered().any(|(_, value)| value.is_none());
-        // The batch call hashes every changed node once, but knows only writes.
-        let (root, update) = if empty || removes {
-            let set: Vec<_> = covered().map(|(key, value)| (key_hash(key), value.as_deref().map(leaf_value))).collect();
-            tree.put_value_set(set, version)
-        } else {
-            let writes = covered().filter_map(|(key, value)| Some((key_hash(key), leaf_value(value.as_deref()?))));
-            tree.batch_put_value_sets(vec![writes.collect()], None, version)
-                .and_then(|(roots, update)| Ok((single(roots)?, update)))
-        }
-        .map_err(broken)?;
-        package(version, root, &update)
-    }
+type Map<'a> = JellyfishMerkleTree<'a, Reader<'a>, TreeHasher>;
 
-    /// Remembers the upper levels of a version that is now stored.
-    pub fn adopt(&mut self, commit: Commit) {
-        self.cache.extend(commit.upper);
+/// Computes version `version` from version `version - 1` and `changes`; version 0 from nothing. Changes nothing: once
+/// the nodes are stored, tell the cache with [`Cache::adopt`].
+///
+/// # Errors
+/// When the store fails or lacks a node.
+pub fn commit(store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<(Hash, NodeBatch), StateError> {
+    let reader = Reader { store, value: None };
+    let tree = Map::new(&reader);
+    let covered = || changes.iter().filter(|(key, _)| is_authenticated(key));
+    let empty = covered().next().is_none();
+    let removes = covered().any(|(_, value)| value.is_none());
+    // The batch call hashes every changed node once, but knows only writes.
+    let (root, update) = if empty || removes {
+        let set: Vec<_> = covered().map(|(key, value)| (key_hash(key), value.as_deref().map(leaf_value))).collect();
+        tree.put_value_set(set, version)
+    } else {
+        let writes = covered().filter_map(|(key, value)| Some((key_hash(key), leaf_value(value.as_deref()?))));
+        tree.batch_put_value_sets(vec![writes.collect()], None, version)
+            .and_then(|(roots, update)| Ok((single(roots)?, update)))
     }
+    .map_err(broken)?;
+    Ok((root.0, package(&update)?))
+}
 
-    /// Root of a stored version.
-    ///
-    /// # Errors
-    /// When the store fails or doesn't have the version.
-    pub fn root(&self, store: &dyn TreeStore, version: u64) -> Result<Hash, StateError> {
-        let reader = Reader { store, cache: &self.cache, value: None };
-        let tree = JellyfishMerkleTree::<_, TreeHasher>::new(&reader);
-        tree.get_root_hash(version).map(|root| root.0).map_err(broken)
-    }
+/// Root of a stored version.
+///
+/// # Errors
+/// When the store fails or doesn't have the version.
+pub fn root(store: &dyn TreeStore, version: u64) -> Result<Hash, StateError> {
+    let reader = Reader { store, value: None };
+    Map::new(&reader).get_root_hash(version).map(|root| root.0).map_err(broken)
+}
 
-    /// Proof bytes for `key` in a stored version, where its value is `value` (from the state of the same version).
-    ///
-    /// # Errors
-    /// When the store fails, doesn't have the version, or has another value.
-    pub fn prove(
-        &self,
-        store: &dyn TreeStore,
-        version: u64,
-        key: &[u8],
-        value: Option<&[u8]>,
-    ) -> Result<(Option<Hash>, Vec<u8>), StateError> {
-        let reader = Reader { store, cache: &self.cache, value: value.map(leaf_value) };
-        let tree = JellyfishMerkleTree::<_, TreeHasher>::new(&reader);
-        let (_, proof) = tree.get_with_proof(key_hash(key), version).map_err(broken)?;
-        let root = tree.get_root_hash(version).map_err(broken)?;
-        proof.verify(root, key_hash(key), value.map(leaf_value)).map_err(broken)?;
-        let bytes = borsh::to_vec(&proof).map_err(|error| StateError(error.into()))?;
-        Ok((value.map(|value| Sha256::digest(value).into()), bytes))
-    }
+/// Proves what a stored version, the one the store's state is of, has under a state key.
+///
+/// # Errors
+/// When the store fails, doesn't have the version, or its state and tree disagree.
+pub fn prove(store: &dyn TreeStore, version: u64, key: &[u8]) -> Result<Proven, StateError> {
+    let value = store.value(key)?;
+    let leaf = value.as_deref().map(leaf_value);
+    let reader = Reader { store, value: leaf.clone() };
+    let tree = Map::new(&reader);
+    let (_, proof) = tree.get_with_proof(key_hash(key), version).map_err(broken)?;
+    let root = tree.get_root_hash(version).map_err(broken)?;
+    proof.verify(root, key_hash(key), leaf).map_err(broken)?;
+    let proof = borsh::to_vec(&proof).map_err(|error| StateError(error.into()))?;
+    Ok(Proven { root: root.0, value: value.map(|value| Sha256::digest(value).into()), proof })
 }
 
 /// A proof that doesn't show what it is said to show.
@@ -175,17 +199,16 @@ fn broken(error: anyhow::Error) -> StateError {
     StateError(error.into())
 }
 
-fn package(version: u64, root: RootHash, update: &TreeUpdateBatch) -> Result<Commit, StateError> {
+fn package(update: &TreeUpdateBatch) -> Result<NodeBatch, StateError> {
     let fresh = update.node_batch.nodes();
-    let mut nodes = Vec::with_capacity(fresh.len());
-    let mut upper = Cache::default();
+    let mut new = Vec::with_capacity(fresh.len());
+    let mut upper = Vec::new();
     for (key, node) in fresh {
-        let bytes = borsh::to_vec(node).map_err(|error| StateError(error.into()))?;
-        upper.offer(key, node);
-        nodes.push((node_key(key), bytes));
+        new.push((node_key(key), borsh::to_vec(node).map_err(|error| StateError(error.into()))?));
+        upper.extend(reader::place(key).map(|place| (place, key.version(), node.clone())));
     }
     let stale = update.stale_node_index_batch.iter().map(|stale| node_key(&stale.node_key)).collect();
-    Ok(Commit { version, root: root.0, nodes, stale, upper })
+    Ok(NodeBatch { new, stale, upper })
 }
 
 /// Version (u64 big-endian), number of nibbles, nibbles packed two a byte.

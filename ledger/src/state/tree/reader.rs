@@ -1,40 +1,37 @@
 //! How the tree reads its nodes: upper levels from memory, the rest from the store.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader};
 use jmt::{KeyHash, OwnedValue, Version};
 
-use super::{TreeStore, node_key};
+use super::{NodeBatch, TreeStore, node_key};
 
 /// Levels kept in memory: 1 + 16 + 256 + 4,096 nodes at most, about 5 MB.
 const CACHED_NIBBLES: usize = 3;
 
 /// The newest node of each path in the upper levels. Never wrong, only incomplete: an entry counts only for exactly
-/// its version.
-#[derive(Default)]
-pub struct Cache(HashMap<u16, (Version, Node)>);
+/// its version, and versions are decided heights, which never change.
+#[derive(Debug, Default)]
+pub struct Cache(Mutex<HashMap<u16, (Version, Node)>>);
 
 impl Cache {
-    /// Keeps a node if it is in the upper levels.
-    pub fn offer(&mut self, key: &NodeKey, node: &Node) {
-        if let Some(place) = place(key) {
-            self.0.insert(place, (key.version(), node.clone()));
-        }
+    /// Takes over the upper levels of a version that is now stored.
+    pub fn adopt(&self, batch: &NodeBatch) {
+        let newer = batch.upper.iter().map(|(place, version, node)| (*place, (*version, node.clone())));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(newer);
     }
 
-    /// Takes over newer nodes.
-    pub fn extend(&mut self, newer: Self) {
-        self.0.extend(newer.0);
-    }
-
-    fn get(&self, key: &NodeKey) -> Option<&Node> {
-        self.0.get(&place(key)?).filter(|(version, _)| *version == key.version()).map(|(_, node)| node)
+    fn get(&self, key: &NodeKey) -> Option<Node> {
+        let place = place(key)?;
+        let nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.get(&place).filter(|(version, _)| *version == key.version()).map(|(_, node)| node.clone())
     }
 }
 
-/// Number of the path: its nibbles behind a leading one, so that paths of different length differ.
-fn place(key: &NodeKey) -> Option<u16> {
+/// Number of a path in the upper levels: its nibbles behind a leading one, so that paths of different length differ.
+pub fn place(key: &NodeKey) -> Option<u16> {
     let path = key.nibble_path();
     (path.num_nibbles() <= CACHED_NIBBLES)
         .then(|| path.nibbles().fold(1, |place, nibble| place << 4 | u16::from(u8::from(nibble))))
@@ -43,15 +40,14 @@ fn place(key: &NodeKey) -> Option<u16> {
 /// One call's view of the tree.
 pub struct Reader<'a> {
     pub store: &'a dyn TreeStore,
-    pub cache: &'a Cache,
     /// Value under the one key that is proven; the tree itself keeps only its hash.
     pub value: Option<OwnedValue>,
 }
 
 impl TreeReader for Reader<'_> {
     fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        if let Some(node) = self.cache.get(key) {
-            return Ok(Some(node.clone()));
+        if let Some(node) = self.store.cache().and_then(|cache| cache.get(key)) {
+            return Ok(Some(node));
         }
         let Some(bytes) = self.store.node(&node_key(key)).map_err(anyhow::Error::new)? else { return Ok(None) };
         Ok(Some(borsh::from_slice(&bytes)?))
