@@ -102,11 +102,12 @@ pub fn execute(
     transactions: &[Arc<Prepared>],
     params: &Params,
 ) -> Result<Execution, ExecuteError> {
+    let block = json!({ "height": header.height, "time": header.time });
     let mut run = Run {
         overlay: Overlay::new(view),
         header,
         params,
-        block: json!({ "height": header.height, "time": header.time }),
+        block: &block,
         decided: HashSet::with_capacity(transactions.len()),
         execution: Execution::default(),
     };
@@ -119,16 +120,24 @@ pub fn execute(
 
 /// Rebuilds the action leaves of an executed block from its transactions and outcomes.
 pub fn leaves(transactions: &[Transaction], outcomes: &[Vec<Outcome>]) -> Vec<Vec<u8>> {
-    transactions.iter().zip(outcomes).flat_map(|(transaction, outcomes)| leaves_of(transaction, outcomes)).collect()
+    transactions
+        .iter()
+        .zip(outcomes)
+        .flat_map(|(transaction, outcomes)| leaves_of(transaction, outcomes))
+        .collect()
 }
 
 fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
     let accepted: Vec<_> = (0u32..)
         .zip(outcomes)
         .filter_map(|(index, outcome)| match outcome {
-            Outcome::Accepted { record, version, .. } => {
-                Some((index, leaf::Outcome { record: *record, version: *version }))
-            }
+            Outcome::Accepted { record, version, .. } => Some((
+                index,
+                leaf::Outcome {
+                    record: *record,
+                    version: *version,
+                },
+            )),
             Outcome::Rejected { .. } => None,
         })
         .collect();
@@ -136,10 +145,15 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     match transaction {
-        Transaction::Single { statement, signature } => {
-            accepted.iter().map(|(_, outcome)| leaf::single(statement, signature, outcome)).collect()
-        }
-        Transaction::Batch { header, signature, items } => leaf::batch_items(header, signature, items, &accepted),
+        Transaction::Single { statement, signature } => accepted
+            .iter()
+            .map(|(_, outcome)| leaf::single(statement, signature, outcome))
+            .collect(),
+        Transaction::Batch {
+            header,
+            signature,
+            items,
+        } => leaf::batch_items(header, signature, items, &accepted),
     }
 }
 
@@ -147,7 +161,7 @@ struct Run<'a> {
     overlay: Overlay<'a>,
     header: &'a Header,
     params: &'a Params,
-    block: Value,
+    block: &'a Value,
     decided: HashSet<TransactionId>,
     execution: Execution,
 }
@@ -158,7 +172,9 @@ impl Run<'_> {
             Ok(in_force) => self.actions(prepared, &in_force)?,
             Err(reject) => prepared.parts.iter().map(|_| reject.clone().into()).collect(),
         };
-        self.execution.leaves.extend(leaves_of(&prepared.transaction, &outcomes));
+        self.execution
+            .leaves
+            .extend(leaves_of(&prepared.transaction, &outcomes));
         self.execution.outcomes.push(outcomes);
         Ok(())
     }
@@ -168,7 +184,9 @@ impl Run<'_> {
         if !self.decided.insert(prepared.id) || self.overlay.seen(&prepared.id)? {
             return Ok(Err(Reject::replayed()));
         }
-        self.execution.transactions.push((prepared.id, prepared.common.valid_until));
+        self.execution
+            .transactions
+            .push((prepared.id, prepared.common.valid_until));
         if prepared.common.network != self.params.network {
             return Ok(Err(Reject::wrong_network()));
         }
@@ -184,7 +202,7 @@ impl Run<'_> {
             in_force,
             signer: &prepared.signer,
             header: self.header,
-            block: &self.block,
+            block: self.block,
             tx: json!({
                 "nonce": muniment_receipts::encoding::base64url(&common.nonce),
                 "signer": prepared.signer,
@@ -206,11 +224,21 @@ impl Run<'_> {
     }
 
     fn accept(&mut self, done: Done, action: &str, signer: &str) -> Outcome {
-        let Done { record, version, writes } = done;
+        let Done {
+            record,
+            version,
+            writes,
+        } = done;
         self.overlay.write(writes);
         let leaf = self.header.parent_log_size + self.execution.history.len() as u64;
         let (action, signer) = (action.to_owned(), signer.to_owned());
-        self.execution.history.push(HistoryStep { record, version, action, signer, leaf });
+        self.execution.history.push(HistoryStep {
+            record,
+            version,
+            action,
+            signer,
+            leaf,
+        });
         Outcome::Accepted { record, version, leaf }
     }
 }

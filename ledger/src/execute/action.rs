@@ -64,8 +64,11 @@ impl Act<'_> {
         accept!(self.rules(&Value::Null, input));
         let template = &self.in_force.template;
         let creator = Value::String(self.signer.to_owned());
-        let identity: Vec<&Value> =
-            template.identity.iter().map(|source| source.in_input(input).unwrap_or(&creator)).collect();
+        let identity: Vec<&Value> = template
+            .identity
+            .iter()
+            .map(|source| source.in_input(input).unwrap_or(&creator))
+            .collect();
         let id = record_id(&template.name, &identity)?;
         let key = record_key(&id);
         if overlay.contains(&key)? {
@@ -77,7 +80,11 @@ impl Act<'_> {
             creator: self.signer.to_owned(),
             fields: Default::default(),
             id: hex::encode(id),
-            regions: template.regions.iter().map(|r| (r.name.clone(), r.initial.clone())).collect(),
+            regions: template
+                .regions
+                .iter()
+                .map(|r| (r.name.clone(), r.initial.clone()))
+                .collect(),
             revision: template.revision,
             template: template.name.clone(),
             updated_height: self.header.height,
@@ -87,7 +94,11 @@ impl Act<'_> {
         self.apply(&mut record, input);
         let mut writes = accept!(self.unique(overlay, None, &record, id)?);
         writes.push((key, Some(record.canonical()?)));
-        Ok(Ok(Done { record: id, version: 1, writes }))
+        Ok(Ok(Done {
+            record: id,
+            version: 1,
+            writes,
+        }))
     }
 
     fn change(&self, overlay: &Overlay<'_>, input: &Value, record: Option<&Hash>) -> Judged<Done> {
@@ -103,17 +114,29 @@ impl Act<'_> {
             return Ok(Err(Reject::new("NO_SUCH_RECORD", message, "/record").about(*id)));
         };
         if before.revision != template.revision {
-            let message = format!("this record lives by revision {}, not {}", before.revision, template.revision);
+            let message = format!(
+                "this record lives by revision {}, not {}",
+                before.revision, template.revision
+            );
             return Ok(Err(Reject::new("WRONG_REVISION", message, "/revision").about(*id)));
         }
         accept!(self.input(input));
         accept!(self.allowed(&before).map_err(|reject| reject.about(*id)));
         accept!(self.from(&before).map_err(|reject| reject.about(*id)));
-        let seen = if self.in_force.action().uses.record { json(&before)? } else { Value::Null };
+        let seen = if self.in_force.action().uses.record {
+            json(&before)?
+        } else {
+            Value::Null
+        };
         accept!(self.rules(&seen, input).map_err(|reject| reject.about(*id)));
         let mut after = before.clone();
         let Some(version) = before.version.checked_add(1) else {
-            return Ok(Err(Reject::new("WRONG_STATE", "this record can't be changed any more", "/record").about(*id)));
+            return Ok(Err(Reject::new(
+                "WRONG_STATE",
+                "this record can't be changed any more",
+                "/record",
+            )
+            .about(*id)));
         };
         after.version = version;
         after.updated_height = self.header.height;
@@ -121,12 +144,20 @@ impl Act<'_> {
         self.apply(&mut after, input);
         let mut writes = accept!(self.unique(overlay, Some(&before), &after, *id)?);
         writes.push((key, Some(after.canonical()?)));
-        Ok(Ok(Done { record: *id, version, writes }))
+        Ok(Ok(Done {
+            record: *id,
+            version,
+            writes,
+        }))
     }
 
     fn input(&self, input: &Value) -> Result<(), Reject> {
         validate(&self.in_force.action().input, input).map_err(|invalid| {
-            let code = if invalid.unknown { "UNKNOWN_FIELD" } else { "INVALID_INPUT" };
+            let code = if invalid.unknown {
+                "UNKNOWN_FIELD"
+            } else {
+                "INVALID_INPUT"
+            };
             Reject::new(code, invalid.message, format!("/input{}", invalid.pointer))
         })
     }
@@ -142,7 +173,11 @@ impl Act<'_> {
             return Ok(());
         }
         let names: Vec<_> = by.iter().map(|(name, _)| name.as_str()).collect();
-        Err(Reject::new("NOT_ALLOWED", format!("only {} may do this", names.join(" or ")), "/signer"))
+        Err(Reject::new(
+            "NOT_ALLOWED",
+            format!("only {} may do this", names.join(" or ")),
+            "/signer",
+        ))
     }
 
     fn from(&self, record: &Record) -> Result<(), Reject> {
@@ -158,7 +193,12 @@ impl Act<'_> {
 
     fn rules(&self, record: &Value, input: &Value) -> Result<(), Reject> {
         let action = self.in_force.action();
-        let scope = Scope { record, input, tx: &self.tx, block: self.block };
+        let scope = Scope {
+            record,
+            input,
+            tx: &self.tx,
+            block: self.block,
+        };
         match rule::first_failed(&action.require, action.uses, scope) {
             None => Ok(()),
             Some((rule, Held::Undefined)) => {
@@ -209,7 +249,10 @@ impl Act<'_> {
             }
             if let Some(key) = new {
                 if let Some(holder) = overlay.get(&key)? {
-                    let holder: Hash = holder.as_slice().try_into().map_err(|_| StateError("not a record id".into()))?;
+                    let holder: Hash = holder
+                        .as_slice()
+                        .try_into()
+                        .map_err(|_| StateError("not a record id".into()))?;
                     let message = format!("another record has the same {}", unique.name);
                     return Ok(Err(duplicate(holder, &message)));
                 }

@@ -88,16 +88,30 @@ impl<'a> Overlay<'a> {
         };
         let wrong = |message: String| Ok(Err(Reject::new("WRONG_REVISION", message, "/revision")));
         let Some(template) = self.template(&common.template, common.revision)? else {
-            return wrong(format!("template `{}` has no revision {}; latest is {latest}", common.template, common.revision));
+            return wrong(format!(
+                "template `{}` has no revision {}; latest is {latest}",
+                common.template, common.revision
+            ));
         };
-        let Ok(index) = template.actions.binary_search_by(|action| action.name.cmp(&common.action)) else {
+        let Ok(index) = template
+            .actions
+            .binary_search_by(|action| action.name.cmp(&common.action))
+        else {
             let known: Vec<_> = template.actions.iter().map(|action| action.name.as_str()).collect();
-            let message = format!("`{}` has no action `{}`; it has: {}", template.name, common.action, known.join(", "));
+            let message = format!(
+                "`{}` has no action `{}`; it has: {}",
+                template.name,
+                common.action,
+                known.join(", ")
+            );
             return Ok(Err(Reject::new("UNKNOWN_ACTION", message, "/action")));
         };
         let in_force = InForce { template, index };
         if in_force.action().creates && common.revision != latest {
-            return wrong(format!("new records of `{}` are made by revision {latest}, not {}", common.template, common.revision));
+            return wrong(format!(
+                "new records of `{}` are made by revision {latest}, not {}",
+                common.template, common.revision
+            ));
         }
         Ok(Ok(in_force))
     }
@@ -149,7 +163,11 @@ fn compiled(source: &[u8], name: &str, revision: u32) -> Result<Arc<Template>, E
     let source = std::str::from_utf8(source).map_err(|error| StateError(error.into()))?;
     let template = Template::compile(source)
         .map(Arc::new)
-        .map_err(|source| ExecuteError::Template { name: name.to_owned(), revision, source })?;
+        .map_err(|source| ExecuteError::Template {
+            name: name.to_owned(),
+            revision,
+            source,
+        })?;
     let mut templates = known();
     if templates.len() >= MAX_COMPILED {
         templates.clear();

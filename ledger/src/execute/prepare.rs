@@ -83,22 +83,39 @@ pub fn admission(transaction: Transaction, params: &Params) -> Result<Prepared, 
         Transaction::Single { statement, .. } => {
             let statement = Statement::parse(statement).map_err(malformed)?;
             let (common, input, record) = split(statement);
-            (common, vec![Part::Read { input: Value::Object(input), record }])
+            (
+                common,
+                vec![Part::Read {
+                    input: Value::Object(input),
+                    record,
+                }],
+            )
         }
         Transaction::Batch { header, items, .. } => batch(header, items)?,
     };
     if common.network != params.network {
         let message = format!(
-            "signed for network {}, this is {}", hex::encode(common.network), hex::encode(params.network)
+            "signed for network {}, this is {}",
+            hex::encode(common.network),
+            hex::encode(params.network)
         );
-        return Err(Refusal { code: "WRONG_NETWORK", message });
+        return Err(Refusal {
+            code: "WRONG_NETWORK",
+            message,
+        });
     }
     verify(&common.signer, transaction.signed_bytes(), transaction.signature()).map_err(|error| Refusal {
         code: "BAD_SIGNATURE",
         message: format!("the signature does not hold: {error}; sign exactly the canonical bytes"),
     })?;
     let (id, signer) = (transaction.id(), common.signer.to_string());
-    Ok(Prepared { transaction, id, common, signer, parts })
+    Ok(Prepared {
+        transaction,
+        id,
+        common,
+        signer,
+        parts,
+    })
 }
 
 fn split(s: Statement) -> (Common, serde_json::Map<String, Value>, Option<Hash>) {
@@ -118,19 +135,30 @@ fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>), Refusa
     let header = BatchHeader::parse(header).map_err(malformed)?;
     if items.is_empty() || items.len() > MAX_BATCH || items.len() != header.items as usize {
         let message = format!(
-            "{} items came, the header says {}; a batch has 1 to {MAX_BATCH}", items.len(), header.items
+            "{} items came, the header says {}; a batch has 1 to {MAX_BATCH}",
+            items.len(),
+            header.items
         );
-        return Err(Refusal { code: "BAD_BATCH", message });
+        return Err(Refusal {
+            code: "BAD_BATCH",
+            message,
+        });
     }
     if let Some(item) = items.iter().find(|item| item.len() > MAX_STATEMENT) {
         return Err(malformed(StatementError::TooLong(item.len())));
     }
     if items_root(items) != header.items_root {
         let message = "the items are not those whose itemsRoot was signed".to_owned();
-        return Err(Refusal { code: "BAD_BATCH", message });
+        return Err(Refusal {
+            code: "BAD_BATCH",
+            message,
+        });
     }
     let parts = items.iter().map(|item| match Item::parse(item) {
-        Ok(item) => Part::Read { input: Value::Object(item.input), record: item.record },
+        Ok(item) => Part::Read {
+            input: Value::Object(item.input),
+            record: item.record,
+        },
         Err(error) => Part::Unreadable(chain(&error)),
     });
     let parts = parts.collect();
@@ -148,8 +176,15 @@ fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>), Refusa
 }
 
 fn malformed(error: StatementError) -> Refusal {
-    let code = if matches!(error, StatementError::TooLong(_)) { "TOO_LARGE" } else { "MALFORMED" };
-    Refusal { code, message: chain(&error) }
+    let code = if matches!(error, StatementError::TooLong(_)) {
+        "TOO_LARGE"
+    } else {
+        "MALFORMED"
+    };
+    Refusal {
+        code,
+        message: chain(&error),
+    }
 }
 
 /// An error with its causes, in one line.
@@ -199,7 +234,10 @@ pub fn admissible(prepared: &Prepared, view: &dyn StateRead, time: u64) -> Resul
 }
 
 fn unreadable(error: &ExecuteError) -> Refusal {
-    Refusal { code: "UNREADABLE", message: chain(error) }
+    Refusal {
+        code: "UNREADABLE",
+        message: chain(error),
+    }
 }
 
 impl From<reject::Reject> for Refusal {
@@ -208,6 +246,9 @@ impl From<reject::Reject> for Refusal {
             std::borrow::Cow::Borrowed(code) => code,
             std::borrow::Cow::Owned(_) => "REFUSED",
         };
-        Self { code, message: reject.message }
+        Self {
+            code,
+            message: reject.message,
+        }
     }
 }

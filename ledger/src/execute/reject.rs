@@ -30,16 +30,28 @@ impl From<Reject> for Outcome {
 impl Reject {
     /// A refusal with a code of our own.
     pub fn new(code: &'static str, message: impl Into<String>, pointer: impl Into<String>) -> Self {
-        Self { code: Cow::Borrowed(code), message: message.into(), pointer: pointer.into(), record: None }
+        Self {
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            pointer: pointer.into(),
+            record: None,
+        }
     }
 
     /// The same, about a record.
     pub fn about(self, record: Hash) -> Self {
-        Self { record: Some(record), ..self }
+        Self {
+            record: Some(record),
+            ..self
+        }
     }
 
     pub fn replayed() -> Self {
-        Self::new("REPLAYED", "this transaction was decided before; sign a new one with a new nonce", "")
+        Self::new(
+            "REPLAYED",
+            "this transaction was decided before; sign a new one with a new nonce",
+            "",
+        )
     }
 
     pub fn wrong_network() -> Self {

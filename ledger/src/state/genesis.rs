@@ -86,7 +86,9 @@ pub enum GenesisError {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Option<Vec<u8>>, GenesisError> {
-    serde_json_canonicalizer::to_vec(value).map(Some).map_err(|error| GenesisError::Form(StateError(error.into())))
+    serde_json_canonicalizer::to_vec(value)
+        .map(Some)
+        .map_err(|error| GenesisError::Form(StateError(error.into())))
 }
 
 /// The state before height 1. Commit it to the tree as version 0.
@@ -100,13 +102,35 @@ pub fn genesis_state(genesis: &Genesis) -> Result<Changes, GenesisError> {
         Some(_) => Err(GenesisError::Twice { what }),
     };
     let set = genesis.validators.clone();
-    let validators = Validators { next: set.clone(), now: set, version: 1 };
-    add(VALIDATORS_KEY.to_vec(), "the validator set".to_owned(), json(&validators)?)?;
-    let governance = Governance { threshold: genesis.governance_threshold, version: 1 };
-    add(GOVERNANCE_KEY.to_vec(), "the governance policy".to_owned(), json(&governance)?)?;
+    let validators = Validators {
+        next: set.clone(),
+        now: set,
+        version: 1,
+    };
+    add(
+        VALIDATORS_KEY.to_vec(),
+        "the validator set".to_owned(),
+        json(&validators)?,
+    )?;
+    let governance = Governance {
+        threshold: genesis.governance_threshold,
+        version: 1,
+    };
+    add(
+        GOVERNANCE_KEY.to_vec(),
+        "the governance policy".to_owned(),
+        json(&governance)?,
+    )?;
     for member in &genesis.members {
-        let entry = MemberEntry { key: member.key.clone(), name: member.name.clone() };
-        add(member_key(&member.key), format!("the key of member `{}`", member.name), json(&entry)?)?;
+        let entry = MemberEntry {
+            key: member.key.clone(),
+            name: member.name.clone(),
+        };
+        add(
+            member_key(&member.key),
+            format!("the key of member `{}`", member.name),
+            json(&entry)?,
+        )?;
     }
     let mut latest = std::collections::BTreeMap::<&str, u32>::new();
     for template in &genesis.templates {
@@ -117,15 +141,27 @@ pub fn genesis_state(genesis: &Genesis) -> Result<Changes, GenesisError> {
         };
         if compiled.name != name || compiled.revision != revision {
             let (own, own_revision) = (compiled.name, compiled.revision);
-            return Err(GenesisError::Mismatch { name, revision, own, own_revision });
+            return Err(GenesisError::Mismatch {
+                name,
+                revision,
+                own,
+                own_revision,
+            });
         }
         let source = template.source.clone().into_bytes();
-        add(source_key(&name, revision), format!("template `{name}` revision {revision}"), Some(source))?;
+        add(
+            source_key(&name, revision),
+            format!("template `{name}` revision {revision}"),
+            Some(source),
+        )?;
         let newest = latest.entry(&template.name).or_default();
         *newest = revision.max(*newest);
     }
     for (name, revision) in latest {
-        let entry = TemplateEntry { name: name.to_owned(), revision };
+        let entry = TemplateEntry {
+            name: name.to_owned(),
+            revision,
+        };
         add(template_key(name), format!("template `{name}`"), json(&entry)?)?;
     }
     Ok(changes)

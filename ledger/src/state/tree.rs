@@ -127,7 +127,9 @@ pub fn commit(store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<
     let removes = covered().any(|(_, value)| value.is_none());
     // The batch call hashes every changed node once, but knows only writes.
     let (root, update) = if empty || removes {
-        let set: Vec<_> = covered().map(|(key, value)| (key_hash(key), value.as_deref().map(leaf_value))).collect();
+        let set: Vec<_> = covered()
+            .map(|(key, value)| (key_hash(key), value.as_deref().map(leaf_value)))
+            .collect();
         tree.put_value_set(set, version)
     } else {
         let writes = covered().filter_map(|(key, value)| Some((key_hash(key), leaf_value(value.as_deref()?))));
@@ -144,7 +146,10 @@ pub fn commit(store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<
 /// When the store fails or doesn't have the version.
 pub fn root(store: &dyn TreeStore, version: u64) -> Result<Hash, StateError> {
     let reader = Reader { store, value: None };
-    Map::new(&reader).get_root_hash(version).map(|root| root.0).map_err(broken)
+    Map::new(&reader)
+        .get_root_hash(version)
+        .map(|root| root.0)
+        .map_err(broken)
 }
 
 /// Proves what a stored version, the one the store's state is of, has under a state key.
@@ -154,13 +159,20 @@ pub fn root(store: &dyn TreeStore, version: u64) -> Result<Hash, StateError> {
 pub fn prove(store: &dyn TreeStore, version: u64, key: &[u8]) -> Result<Proven, StateError> {
     let value = store.value(key)?;
     let leaf = value.as_deref().map(leaf_value);
-    let reader = Reader { store, value: leaf.clone() };
+    let reader = Reader {
+        store,
+        value: leaf.clone(),
+    };
     let tree = Map::new(&reader);
     let (_, proof) = tree.get_with_proof(key_hash(key), version).map_err(broken)?;
     let root = tree.get_root_hash(version).map_err(broken)?;
     proof.verify(root, key_hash(key), leaf).map_err(broken)?;
     let proof = borsh::to_vec(&proof).map_err(|error| StateError(error.into()))?;
-    Ok(Proven { root: root.0, value: value.map(|value| Sha256::digest(value).into()), proof })
+    Ok(Proven {
+        root: root.0,
+        value: value.map(|value| Sha256::digest(value).into()),
+        proof,
+    })
 }
 
 /// A proof that doesn't show what it is said to show.
@@ -180,7 +192,9 @@ pub enum ProofError {
 /// When the proof can't be read or shows something else.
 pub fn verify_proof(root: &Hash, key: &[u8], value: Option<&Hash>, proof: &[u8]) -> Result<(), ProofError> {
     let proof: SparseMerkleProof<TreeHasher> = borsh::from_slice(proof).map_err(ProofError::Form)?;
-    proof.verify(RootHash(*root), key_hash(key), value).map_err(|error| ProofError::Wrong(error.into()))
+    proof
+        .verify(RootHash(*root), key_hash(key), value)
+        .map_err(|error| ProofError::Wrong(error.into()))
 }
 
 fn key_hash(key: &[u8]) -> KeyHash {
@@ -192,7 +206,10 @@ fn leaf_value(value: &[u8]) -> OwnedValue {
 }
 
 fn single(roots: Vec<RootHash>) -> Result<RootHash, anyhow::Error> {
-    roots.into_iter().next().ok_or_else(|| anyhow::anyhow!("the tree gave no root"))
+    roots
+        .into_iter()
+        .next()
+        .ok_or_else(|| anyhow::anyhow!("the tree gave no root"))
 }
 
 fn broken(error: anyhow::Error) -> StateError {
@@ -204,10 +221,17 @@ fn package(update: &TreeUpdateBatch) -> Result<NodeBatch, StateError> {
     let mut new = Vec::with_capacity(fresh.len());
     let mut upper = Vec::new();
     for (key, node) in fresh {
-        new.push((node_key(key), borsh::to_vec(node).map_err(|error| StateError(error.into()))?));
+        new.push((
+            node_key(key),
+            borsh::to_vec(node).map_err(|error| StateError(error.into()))?,
+        ));
         upper.extend(reader::place(key).map(|place| (place, key.version(), node.clone())));
     }
-    let stale = update.stale_node_index_batch.iter().map(|stale| node_key(&stale.node_key)).collect();
+    let stale = update
+        .stale_node_index_batch
+        .iter()
+        .map(|stale| node_key(&stale.node_key))
+        .collect();
     Ok(NodeBatch { new, stale, upper })
 }
 

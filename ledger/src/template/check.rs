@@ -17,8 +17,29 @@ const MAX_NODES: usize = 400;
 
 /// Operators and functions a rule may use.
 const FUNCTIONS: [&str; 23] = [
-    "_?_:_", "_&&_", "_||_", "!_", "_-_", "_+_", "_*_", "_/_", "_%_", "_==_", "_!=_", "_>=_", "_<=_", "_>_", "_<_",
-    "-_", "_[_]", "@in", "@not_strictly_false", "size", "startsWith", "endsWith", "contains",
+    "_?_:_",
+    "_&&_",
+    "_||_",
+    "!_",
+    "_-_",
+    "_+_",
+    "_*_",
+    "_/_",
+    "_%_",
+    "_==_",
+    "_!=_",
+    "_>=_",
+    "_<=_",
+    "_>_",
+    "_<_",
+    "-_",
+    "_[_]",
+    "@in",
+    "@not_strictly_false",
+    "size",
+    "startsWith",
+    "endsWith",
+    "contains",
 ];
 
 /// What is known of a value before it is there.
@@ -44,7 +65,10 @@ impl From<&Schema> for Shape {
     fn from(schema: &Schema) -> Self {
         match schema {
             Schema::Object(properties) => Self::Object(
-                properties.iter().map(|property| (property.name.clone(), Self::from(&property.schema))).collect(),
+                properties
+                    .iter()
+                    .map(|property| (property.name.clone(), Self::from(&property.schema)))
+                    .collect(),
             ),
             Schema::Array(array) => {
                 let item = match (&array.items, array.prefix.as_slice()) {
@@ -75,7 +99,13 @@ type Found = Result<(Shape, u64), String>;
 impl Checker {
     /// A checker for expressions over `variables`.
     pub fn new(variables: &[(&'static str, Shape)]) -> Self {
-        Self { scope: variables.iter().map(|(name, shape)| ((*name).to_owned(), shape.clone())).collect(), nodes: 0 }
+        Self {
+            scope: variables
+                .iter()
+                .map(|(name, shape)| ((*name).to_owned(), shape.clone()))
+                .collect(),
+            nodes: 0,
+        }
     }
 
     /// Checks a whole rule and says what kind of value it has.
@@ -116,7 +146,12 @@ impl Checker {
         if let Some((_, shape)) = self.scope.iter().rev().find(|(known, _)| known == name) {
             return Ok((shape.clone(), 1));
         }
-        let known: Vec<_> = self.scope.iter().map(|(known, _)| known.as_str()).filter(|n| !n.starts_with('@')).collect();
+        let known: Vec<_> = self
+            .scope
+            .iter()
+            .map(|(known, _)| known.as_str())
+            .filter(|n| !n.starts_with('@'))
+            .collect();
         Err(format!("unknown variable `{name}`; known here: {}", known.join(", ")))
     }
 
@@ -127,7 +162,11 @@ impl Checker {
                 Some(shape) => shape,
                 None => {
                     let known: Vec<_> = fields.into_keys().collect();
-                    return Err(format!("there is no field `{}`; there are: {}", select.field, known.join(", ")));
+                    return Err(format!(
+                        "there is no field `{}`; there are: {}",
+                        select.field,
+                        known.join(", ")
+                    ));
                 }
             },
             Shape::Any => Shape::Any,
@@ -148,7 +187,10 @@ impl Checker {
                 Some(_) => Shape::Any,
             });
         }
-        Ok((Shape::List(Box::new(item.unwrap_or(Shape::Any)), elements.len() as u64), cost))
+        Ok((
+            Shape::List(Box::new(item.unwrap_or(Shape::Any)), elements.len() as u64),
+            cost,
+        ))
     }
 
     fn call(&mut self, call: &CallExpr) -> Found {
@@ -176,9 +218,11 @@ impl Checker {
     fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Found {
         let (range, range_cost) = self.walk(&comprehension.iter_range)?;
         let Shape::List(item, max) = range else {
-            return Err("all, exists, exists_one, map and filter work on lists of bounded length only: \
+            return Err(
+                "all, exists, exists_one, map and filter work on lists of bounded length only: \
                         anything else has no fixed order or size"
-                .to_owned());
+                    .to_owned(),
+            );
         };
         if comprehension.iter_var2.is_some() {
             return Err("macros with two variables are not supported".to_owned());
@@ -197,7 +241,10 @@ impl Checker {
         let (result, last) = self.walk(&comprehension.result)?;
         self.scope.truncate(depth);
         let loops = condition.saturating_add(step).saturating_mul(max);
-        let cost = loops.saturating_add(range_cost).saturating_add(start_cost).saturating_add(last);
+        let cost = loops
+            .saturating_add(range_cost)
+            .saturating_add(start_cost)
+            .saturating_add(last);
         Ok((result, cost))
     }
 }
@@ -219,17 +266,30 @@ fn literal_shape(literal: &LiteralValue) -> Result<Shape, String> {
 fn call_shape(function: &str, shapes: Vec<Shape>) -> Shape {
     let mut shapes = shapes.into_iter();
     match function {
-        "_&&_" | "_||_" | "!_" | "_==_" | "_!=_" | "_>=_" | "_<=_" | "_>_" | "_<_" | "@in" | "@not_strictly_false"
-        | "startsWith" | "endsWith" | "contains" => Shape::Bool,
+        "_&&_"
+        | "_||_"
+        | "!_"
+        | "_==_"
+        | "_!=_"
+        | "_>=_"
+        | "_<=_"
+        | "_>_"
+        | "_<_"
+        | "@in"
+        | "@not_strictly_false"
+        | "startsWith"
+        | "endsWith"
+        | "contains" => Shape::Bool,
         "size" | "_-_" | "_*_" | "_/_" | "_%_" | "-_" => Shape::Int,
         "_[_]" => match shapes.next() {
             Some(Shape::List(item, _)) => *item,
             _ => Shape::Any,
         },
         "_+_" => match (shapes.next(), shapes.next()) {
-            (Some(Shape::List(a, first)), Some(Shape::List(b, second))) => {
-                Shape::List(if a == b { a } else { Box::new(Shape::Any) }, first.saturating_add(second))
-            }
+            (Some(Shape::List(a, first)), Some(Shape::List(b, second))) => Shape::List(
+                if a == b { a } else { Box::new(Shape::Any) },
+                first.saturating_add(second),
+            ),
             (Some(a), Some(b)) if a == b => a,
             _ => Shape::Any,
         },

@@ -16,11 +16,21 @@ const MAX_NAME: usize = 63;
 /// Compiles a document.
 pub fn template(source: &str) -> Result<Template, TemplateError> {
     if source.len() > MAX_SOURCE {
-        let message = format!("a template may have at most {MAX_SOURCE} bytes, this one has {}", source.len());
-        return Err(TemplateError { path: String::new(), line: None, message });
+        let message = format!(
+            "a template may have at most {MAX_SOURCE} bytes, this one has {}",
+            source.len()
+        );
+        return Err(TemplateError {
+            path: String::new(),
+            line: None,
+            message,
+        });
     }
     let document = yaml::parse(source)?;
-    let top = At { node: &document, path: &Path::Top };
+    let top = At {
+        node: &document,
+        path: &Path::Top,
+    };
     top.only(&["apiVersion", "kind", "metadata", "spec"])?;
     top.need("apiVersion", |at| expect(at, "muniment.dev/v1alpha1"))?;
     top.need("kind", |at| expect(at, "RecordTemplate"))?;
@@ -41,7 +51,9 @@ fn expect(at: At<'_>, wanted: &str) -> Result<(), TemplateError> {
 
 fn template_name(at: At<'_>) -> Result<String, TemplateError> {
     let name = at.text()?;
-    let good = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let good = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !good || name.is_empty() || name.len() > MAX_NAME || name.starts_with('-') || name.ends_with('-') {
         return Err(at.error(format!(
             "`{name}` is no template name: use up to {MAX_NAME} of a-z, 0-9 and `-`, no `-` at the ends"
@@ -51,23 +63,47 @@ fn template_name(at: At<'_>) -> Result<String, TemplateError> {
 }
 
 fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
-    at.only(&["revision", "fields", "identity", "unique", "roles", "regions", "actions", "deadlines", "validators"])?;
+    at.only(&[
+        "revision",
+        "fields",
+        "identity",
+        "unique",
+        "roles",
+        "regions",
+        "actions",
+        "deadlines",
+        "validators",
+    ])?;
     for later in ["deadlines", "validators"] {
-        at.get(later, |at| Err::<(), _>(at.error(format!("`{later}` is not yet supported: remove this section"))))?;
+        at.get(later, |at| {
+            Err::<(), _>(at.error(format!("`{later}` is not yet supported: remove this section")))
+        })?;
     }
     let revision = at.need("revision", |at| {
         let revision = at.int()?;
-        u32::try_from(revision).ok().filter(|n| *n > 0).ok_or_else(|| at.error("a revision is a number from 1"))
+        u32::try_from(revision)
+            .ok()
+            .filter(|n| *n > 0)
+            .ok_or_else(|| at.error("a revision is a number from 1"))
     })?;
     let fields = at.need("fields", |at| schema::object(at, &Named::new()))?;
-    let Schema::Object(properties) = &fields else { return Err(at.error("`fields` must be an object schema")) };
+    let Schema::Object(properties) = &fields else {
+        return Err(at.error("`fields` must be an object schema"));
+    };
     let named: Named = properties.iter().map(|p| (p.name.clone(), p.schema.clone())).collect();
     let roles = at.get("roles", |at| roles(at, &fields))?.unwrap_or_default();
     let regions = at.get("regions", regions)?.unwrap_or_default();
-    let parts = Parts { fields: &fields, named: &named, roles: &roles, regions: &regions };
+    let parts = Parts {
+        fields: &fields,
+        named: &named,
+        roles: &roles,
+        regions: &regions,
+    };
     let mut actions = at.need("actions", |at| at.entries(|name, at| parts.action(name, at)))?;
     if actions.len() > MAX_PARTS || regions.len() > MAX_PARTS {
-        return Err(at.error(format!("there may be at most {MAX_PARTS} actions and {MAX_PARTS} regions")));
+        return Err(at.error(format!(
+            "there may be at most {MAX_PARTS} actions and {MAX_PARTS} regions"
+        )));
     }
     actions.sort_by(|a, b| a.name.cmp(&b.name));
     if !actions.iter().any(|action| action.creates) {
@@ -77,8 +113,18 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
     if identity.is_empty() {
         return Err(at.error("`identity` must name at least one value, e.g. [creator, input.reference]"));
     }
-    let unique = at.get("unique", |at| at.each(|at| unique(at, &fields)))?.unwrap_or_default();
-    Ok(Template { name, revision, identity, unique, regions, actions, fields })
+    let unique = at
+        .get("unique", |at| at.each(|at| unique(at, &fields)))?
+        .unwrap_or_default();
+    Ok(Template {
+        name,
+        revision,
+        identity,
+        unique,
+        regions,
+        actions,
+        fields,
+    })
 }
 
 fn roles(at: At<'_>, fields: &Schema) -> Result<BTreeMap<String, Role>, TemplateError> {
@@ -91,7 +137,10 @@ fn roles(at: At<'_>, fields: &Schema) -> Result<BTreeMap<String, Role>, Template
         let role = at.need("from", |at| match at.text()? {
             "creator" => Ok(Role::Creator),
             "anyMember" => Ok(Role::AnyMember),
-            other => match other.strip_prefix("fields.").map(|field| (field, fields.property(field))) {
+            other => match other
+                .strip_prefix("fields.")
+                .map(|field| (field, fields.property(field)))
+            {
                 Some((field, Some(property))) if matches!(property.schema, Schema::Text(_)) => {
                     Ok(Role::Field(field.to_owned()))
                 }
@@ -121,7 +170,11 @@ fn regions(at: At<'_>) -> Result<Vec<Region>, TemplateError> {
             Ok(states)
         })?;
         let initial = at.need("initial", |at| state(at, &states))?;
-        Ok(Region { name: name.to_owned(), initial, states })
+        Ok(Region {
+            name: name.to_owned(),
+            initial,
+            states,
+        })
     })?;
     regions.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(regions)
@@ -132,7 +185,10 @@ fn state(at: At<'_>, states: &[String]) -> Result<String, TemplateError> {
     if states.iter().any(|known| known == state) {
         return Ok(state.to_owned());
     }
-    Err(at.error(format!("unknown state `{state}`; the region has: {}", states.join(", "))))
+    Err(at.error(format!(
+        "unknown state `{state}`; the region has: {}",
+        states.join(", ")
+    )))
 }
 
 fn unique(at: At<'_>, fields: &Schema) -> Result<Unique, TemplateError> {
@@ -148,7 +204,11 @@ fn unique(at: At<'_>, fields: &Schema) -> Result<Unique, TemplateError> {
             path.strip_prefix("fields.")
                 .filter(|field| fields.property(field).is_some())
                 .map(str::to_owned)
-                .ok_or_else(|| at.error(format!("`{path}` can't be unique: write fields.NAME with an existing NAME")))
+                .ok_or_else(|| {
+                    at.error(format!(
+                        "`{path}` can't be unique: write fields.NAME with an existing NAME"
+                    ))
+                })
         })
     })?;
     if fields.is_empty() {
@@ -163,8 +223,10 @@ fn identity(at: At<'_>, actions: &[Action]) -> Result<Source, TemplateError> {
         text => input_path(at, text)?,
     };
     for action in actions.iter().filter(|action| action.creates) {
-        resolve(at, &action.input, &source, true)
-            .map_err(|error| TemplateError { message: format!("{} (action `{}`)", error.message, action.name), ..error })?;
+        resolve(at, &action.input, &source, true).map_err(|error| TemplateError {
+            message: format!("{} (action `{}`)", error.message, action.name),
+            ..error
+        })?;
     }
     Ok(source)
 }
@@ -172,13 +234,22 @@ fn identity(at: At<'_>, actions: &[Action]) -> Result<Source, TemplateError> {
 fn input_path(at: At<'_>, text: &str) -> Result<Source, TemplateError> {
     match text.strip_prefix("input.") {
         Some(path) if !path.is_empty() => Ok(Source::Input(path.split('.').map(str::to_owned).collect())),
-        _ => Err(at.error(format!("`{text}` names no value here; use input.NAME or another value allowed here"))),
+        _ => Err(at.error(format!(
+            "`{text}` names no value here; use input.NAME or another value allowed here"
+        ))),
     }
 }
 
 /// Follows a path through a schema; with `required` every step must always be there. Also says whether it is.
-fn resolve<'s>(at: At<'_>, input: &'s Schema, source: &Source, required: bool) -> Result<(&'s Schema, bool), TemplateError> {
-    let Source::Input(path) = source else { return Ok((input, true)) };
+fn resolve<'s>(
+    at: At<'_>,
+    input: &'s Schema,
+    source: &Source,
+    required: bool,
+) -> Result<(&'s Schema, bool), TemplateError> {
+    let Source::Input(path) = source else {
+        return Ok((input, true));
+    };
     let mut always = true;
     let mut schema = input;
     for name in path {
@@ -186,7 +257,9 @@ fn resolve<'s>(at: At<'_>, input: &'s Schema, source: &Source, required: bool) -
             return Err(at.error(format!("the input has no property `{}`", path.join("."))));
         };
         if required && !property.required {
-            return Err(at.error(format!("`{name}` must be listed under `required`: the record id is made of it")));
+            return Err(at.error(format!(
+                "`{name}` must be listed under `required`: the record id is made of it"
+            )));
         }
         always &= property.required;
         schema = &property.schema;
@@ -211,7 +284,9 @@ impl Parts<'_> {
         if by.is_empty() {
             return Err(at.error("`by` is empty, so nobody could ever do this; use e.g. [anyMember]"));
         }
-        let input = at.get("input", |at| schema::object(at, self.named))?.unwrap_or(Schema::Object(Vec::new()));
+        let input = at
+            .get("input", |at| schema::object(at, self.named))?
+            .unwrap_or(Schema::Object(Vec::new()));
         let from = at.get("from", |at| {
             if creates {
                 return Err(at.error("an action that creates a record starts from nothing: remove `from`"));
@@ -225,11 +300,15 @@ impl Parts<'_> {
             at.entries(|name, at| Ok((name.to_owned(), state(at, &self.region(name, at)?.states)?)))
         })?;
         let variables = self.variables(creates, &input);
-        let require = at.get("require", |at| at.each(|at| Rule::compile(at, &variables)))?.unwrap_or_default();
+        let require = at
+            .get("require", |at| at.each(|at| Rule::compile(at, &variables)))?
+            .unwrap_or_default();
         if require.len() > MAX_PARTS {
             return Err(at.error(format!("an action may have at most {MAX_PARTS} rules")));
         }
-        let set = at.get("set", |at| at.entries(|field, at| self.set(field, at, &input)))?.unwrap_or_default();
+        let set = at
+            .get("set", |at| at.entries(|field, at| self.set(field, at, &input)))?
+            .unwrap_or_default();
         if creates {
             self.complete(at, &set, &input)?;
         }
@@ -297,7 +376,9 @@ impl Parts<'_> {
 
     /// A new record must have all required fields whatever the input is.
     fn complete(&self, at: At<'_>, set: &[(String, Source)], input: &Schema) -> Result<(), TemplateError> {
-        let Schema::Object(fields) = self.fields else { return Ok(()) };
+        let Schema::Object(fields) = self.fields else {
+            return Ok(());
+        };
         for field in fields.iter().filter(|field| field.required) {
             let always = match set.iter().find(|(name, _)| *name == field.name) {
                 Some((_, source)) => resolve(at, input, source, false)?.1,
@@ -305,7 +386,8 @@ impl Parts<'_> {
             };
             if !always {
                 return Err(at.error(format!(
-                    "the field `{}` is required, so `set` must give it a value that every input has", field.name
+                    "the field `{}` is required, so `set` must give it a value that every input has",
+                    field.name
                 )));
             }
         }
@@ -314,15 +396,31 @@ impl Parts<'_> {
 
     fn variables(&self, creates: bool, input: &Schema) -> Vec<(&'static str, Shape)> {
         let object = |fields: &[(&str, Shape)]| {
-            Shape::Object(fields.iter().map(|(name, shape)| ((*name).to_owned(), shape.clone())).collect())
+            Shape::Object(
+                fields
+                    .iter()
+                    .map(|(name, shape)| ((*name).to_owned(), shape.clone()))
+                    .collect(),
+            )
         };
         let mut variables = vec![
             ("input", Shape::from(input)),
-            ("tx", object(&[("nonce", Shape::Text), ("signer", Shape::Text), ("validUntil", Shape::Int)])),
+            (
+                "tx",
+                object(&[
+                    ("nonce", Shape::Text),
+                    ("signer", Shape::Text),
+                    ("validUntil", Shape::Int),
+                ]),
+            ),
             ("block", object(&[("height", Shape::Int), ("time", Shape::Int)])),
         ];
         if !creates {
-            let regions = self.regions.iter().map(|region| (region.name.clone(), Shape::Text)).collect();
+            let regions = self
+                .regions
+                .iter()
+                .map(|region| (region.name.clone(), Shape::Text))
+                .collect();
             variables.push((
                 "record",
                 object(&[

@@ -73,7 +73,9 @@ impl Rule {
         at.only(&["rule", "code", "message"])?;
         let code = at.need("code", |at| {
             let code = at.text()?;
-            let good = code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+            let good = code
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
             if !good || code.is_empty() || code.len() > 64 {
                 return Err(at.error(format!("`{code}` is no code: use up to 64 of A-Z, 0-9 and `_`")));
             }
@@ -91,9 +93,14 @@ impl Rule {
             check_source(source).map_err(|message| at.error(message))?;
             let program = ENV.compile(source).map_err(|errors| {
                 let text = errors.to_string();
-                at.error(format!("this is not CEL: {}", text.lines().next().unwrap_or("syntax error")))
+                at.error(format!(
+                    "this is not CEL: {}",
+                    text.lines().next().unwrap_or("syntax error")
+                ))
             })?;
-            let shape = Checker::new(variables).rule(program.expression()).map_err(|message| at.error(message))?;
+            let shape = Checker::new(variables)
+                .rule(program.expression())
+                .map_err(|message| at.error(message))?;
             if !matches!(shape, Shape::Bool | Shape::Any) {
                 return Err(at.error("a rule must be true or false"));
             }
@@ -107,7 +114,12 @@ impl Rule {
             block: references.has_variable("block"),
         };
         drop(references);
-        Ok(Self { code, message, program, uses })
+        Ok(Self {
+            code,
+            message,
+            program,
+            uses,
+        })
     }
 }
 

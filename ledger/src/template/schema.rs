@@ -136,7 +136,9 @@ fn compile(at: At<'_>, named: &Named, depth: usize) -> Result<Schema, TemplateEr
             at.only(&["type", "title", "description", "const"])?;
             Ok(Schema::Bool(at.get("const", |at| at.bool())?))
         }
-        "number" => Err(at.error("`type: number` would allow floats; use `type: integer` in a small unit, such as cents")),
+        "number" => {
+            Err(at.error("`type: number` would allow floats; use `type: integer` in a small unit, such as cents"))
+        }
         other => Err(at.error(format!(
             "type `{other}` is not supported; use object, array, string, integer or boolean"
         ))),
@@ -149,15 +151,28 @@ fn reference(at: At<'_>, named: &Named) -> Result<Schema, TemplateError> {
         .strip_prefix("#/fields/")
         .and_then(|name| named.get(name))
         .cloned()
-        .ok_or_else(|| at.error(format!("`{target}` names no field; write `#/fields/NAME` with a NAME from spec.fields")))
+        .ok_or_else(|| {
+            at.error(format!(
+                "`{target}` names no field; write `#/fields/NAME` with a NAME from spec.fields"
+            ))
+        })
 }
 
 fn compile_object(at: At<'_>, named: &Named, depth: usize) -> Result<Schema, TemplateError> {
-    at.only(&["type", "title", "description", "properties", "required", "additionalProperties"])?;
+    at.only(&[
+        "type",
+        "title",
+        "description",
+        "properties",
+        "required",
+        "additionalProperties",
+    ])?;
     if at.get("additionalProperties", |at| at.bool())? != Some(false) {
         return Err(at.error("an object needs `additionalProperties: false`: without it its size has no bound"));
     }
-    let required = at.get("required", |at| at.each(|at| at.text().map(str::to_owned)))?.unwrap_or_default();
+    let required = at
+        .get("required", |at| at.each(|at| at.text().map(str::to_owned)))?
+        .unwrap_or_default();
     let mut properties = at
         .get("properties", |at| {
             at.entries(|name, at| {
@@ -191,7 +206,9 @@ pub fn check_name(name: &str, at: At<'_>) -> Result<(), TemplateError> {
     if good {
         return Ok(());
     }
-    Err(at.error(format!("`{name}` is no name: use up to 64 ASCII letters, digits and `_`, first a letter")))
+    Err(at.error(format!(
+        "`{name}` is no name: use up to 64 ASCII letters, digits and `_`, first a letter"
+    )))
 }
 
 fn size(at: At<'_>, key: &str, most: i64) -> Result<Option<usize>, TemplateError> {
@@ -205,25 +222,56 @@ fn size(at: At<'_>, key: &str, most: i64) -> Result<Option<usize>, TemplateError
 }
 
 fn compile_array(at: At<'_>, named: &Named, depth: usize) -> Result<Schema, TemplateError> {
-    at.only(&["type", "title", "description", "items", "prefixItems", "minItems", "maxItems", "uniqueItems"])?;
-    let prefix = at.get("prefixItems", |at| at.each(|at| compile(at, named, depth + 1)))?.unwrap_or_default();
+    at.only(&[
+        "type",
+        "title",
+        "description",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+    ])?;
+    let prefix = at
+        .get("prefixItems", |at| at.each(|at| compile(at, named, depth + 1)))?
+        .unwrap_or_default();
     let items = at.need("items", |at| match at.node.value {
         Yaml::Bool(false) => Ok(None),
         _ => compile(at, named, depth + 1).map(|schema| Some(Box::new(schema))),
     })?;
     let unique = at.get("uniqueItems", |at| at.bool())?.unwrap_or(false);
-    let max = match (size(at, "maxItems", if unique { MAX_UNIQUE } else { MAX_ITEMS })?, &items) {
+    let max = match (
+        size(at, "maxItems", if unique { MAX_UNIQUE } else { MAX_ITEMS })?,
+        &items,
+    ) {
         (Some(max), Some(_)) => max,
         (Some(max), None) => max.min(prefix.len()),
         (None, None) => prefix.len(),
         (None, Some(_)) => return Err(at.error("an array needs `maxItems`: without it its size has no bound")),
     };
-    Ok(Schema::Array(Array { prefix, items, min: size(at, "minItems", MAX_ITEMS)?.unwrap_or(0), max, unique }))
+    Ok(Schema::Array(Array {
+        prefix,
+        items,
+        min: size(at, "minItems", MAX_ITEMS)?.unwrap_or(0),
+        max,
+        unique,
+    }))
 }
 
 fn compile_text(at: At<'_>) -> Result<Schema, TemplateError> {
-    at.only(&["type", "title", "description", "minLength", "maxLength", "pattern", "enum", "const"])?;
-    let mut choices = at.get("enum", |at| at.each(|at| at.text().map(str::to_owned)))?.unwrap_or_default();
+    at.only(&[
+        "type",
+        "title",
+        "description",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "enum",
+        "const",
+    ])?;
+    let mut choices = at
+        .get("enum", |at| at.each(|at| at.text().map(str::to_owned)))?
+        .unwrap_or_default();
     if let Some(only) = at.get("const", |at| at.text().map(str::to_owned))? {
         choices = vec![only];
     }
@@ -231,10 +279,17 @@ fn compile_text(at: At<'_>) -> Result<Schema, TemplateError> {
     let max = match size(at, "maxLength", MAX_TEXT)? {
         Some(max) => max,
         None if !choices.is_empty() => choices.iter().map(|choice| choice.chars().count()).max().unwrap_or(0),
-        None => return Err(at.error("a string needs `maxLength` (or `enum` or `const`): without it its size has no bound")),
+        None => {
+            return Err(at.error("a string needs `maxLength` (or `enum` or `const`): without it its size has no bound"));
+        }
     };
     let min = size(at, "minLength", MAX_TEXT)?.unwrap_or(0);
-    Ok(Schema::Text(Text { min, max, pattern: at.get("pattern", pattern)?, choices }))
+    Ok(Schema::Text(Text {
+        min,
+        max,
+        pattern: at.get("pattern", pattern)?,
+        choices,
+    }))
 }
 
 fn check_choices(at: At<'_>, choices: usize) -> Result<(), TemplateError> {
@@ -250,9 +305,14 @@ fn pattern(at: At<'_>) -> Result<Regex, TemplateError> {
     if !source.is_ascii() || source.len() > 256 {
         return Err(at.error("a pattern may have at most 256 ASCII characters"));
     }
-    let class = source.as_bytes().windows(2).find(|pair| pair[0] == b'\\' && pair[1].is_ascii_alphanumeric());
+    let class = source
+        .as_bytes()
+        .windows(2)
+        .find(|pair| pair[0] == b'\\' && pair[1].is_ascii_alphanumeric());
     if class.is_some() || source.contains("(?") {
-        return Err(at.error("`\\d`, `\\w`, `(?` and the like differ between implementations; write classes such as [0-9]"));
+        return Err(
+            at.error("`\\d`, `\\w`, `(?` and the like differ between implementations; write classes such as [0-9]")
+        );
     }
     RegexBuilder::new(source)
         .size_limit(256 * 1024)

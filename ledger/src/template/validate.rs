@@ -19,7 +19,11 @@ pub struct Invalid {
 
 impl Invalid {
     fn here(message: impl Into<String>) -> Self {
-        Self { unknown: false, pointer: String::new(), message: message.into() }
+        Self {
+            unknown: false,
+            pointer: String::new(),
+            message: message.into(),
+        }
     }
 
     fn below(mut self, segment: impl std::fmt::Display) -> Self {
@@ -46,7 +50,9 @@ pub fn validate(schema: &Schema, value: &Value) -> Result<(), Invalid> {
 }
 
 fn object(properties: &[Property], value: &Value) -> Result<(), Invalid> {
-    let Value::Object(map) = value else { return Err(Invalid::here("must be an object")) };
+    let Value::Object(map) = value else {
+        return Err(Invalid::here("must be an object"));
+    };
     let mut matched = 0;
     for property in properties {
         match map.get(&property.name) {
@@ -68,11 +74,17 @@ fn object(properties: &[Property], value: &Value) -> Result<(), Invalid> {
     let allowed: Vec<_> = properties.iter().map(|property| property.name.as_str()).collect();
     let short: String = stranger.chars().take(64).collect();
     let message = format!("unknown field `{short}`; allowed here: {}", allowed.join(", "));
-    Err(Invalid { unknown: true, ..Invalid::here(message) }.below(stranger))
+    Err(Invalid {
+        unknown: true,
+        ..Invalid::here(message)
+    }
+    .below(stranger))
 }
 
 fn list(array: &Array, value: &Value) -> Result<(), Invalid> {
-    let Value::Array(items) = value else { return Err(Invalid::here("must be a list")) };
+    let Value::Array(items) = value else {
+        return Err(Invalid::here("must be a list"));
+    };
     if items.len() < array.min {
         return Err(Invalid::here(format!("must have at least {} items", array.min)));
     }
@@ -81,7 +93,9 @@ fn list(array: &Array, value: &Value) -> Result<(), Invalid> {
     }
     for (index, item) in items.iter().enumerate() {
         let schema = array.prefix.get(index).or(array.items.as_deref());
-        let Some(schema) = schema else { return Err(Invalid::here("has too many items").below(index)) };
+        let Some(schema) = schema else {
+            return Err(Invalid::here("has too many items").below(index));
+        };
         validate(schema, item).map_err(|invalid| invalid.below(index))?;
         if array.unique && items.iter().take(index).any(|earlier| earlier == item) {
             return Err(Invalid::here("is the same as an earlier item").below(index));
@@ -91,12 +105,18 @@ fn list(array: &Array, value: &Value) -> Result<(), Invalid> {
 }
 
 fn string(text: &Text, value: &Value) -> Result<(), Invalid> {
-    let Value::String(value) = value else { return Err(Invalid::here("must be a string")) };
+    let Value::String(value) = value else {
+        return Err(Invalid::here("must be a string"));
+    };
     if !text.choices.is_empty() && !text.choices.contains(value) {
         return Err(Invalid::here(format!("must be one of: {}", text.choices.join(", "))));
     }
     // JSON Schema counts characters; most strings are ASCII, where those are the bytes.
-    let characters = if value.is_ascii() { value.len() } else { value.chars().count() };
+    let characters = if value.is_ascii() {
+        value.len()
+    } else {
+        value.chars().count()
+    };
     if characters < text.min {
         return Err(Invalid::here(format!("must have at least {} characters", text.min)));
     }
@@ -104,15 +124,15 @@ fn string(text: &Text, value: &Value) -> Result<(), Invalid> {
         return Err(Invalid::here(format!("must have at most {} characters", text.max)));
     }
     match &text.pattern {
-        Some(pattern) if !pattern.is_match(value) => {
-            Err(Invalid::here(format!("must match {}", pattern.as_str())))
-        }
+        Some(pattern) if !pattern.is_match(value) => Err(Invalid::here(format!("must match {}", pattern.as_str()))),
         _ => Ok(()),
     }
 }
 
 fn int(min: i64, max: i64, choices: &[i64], value: &Value) -> Result<(), Invalid> {
-    let Some(value) = value.as_i64() else { return Err(Invalid::here("must be an integer")) };
+    let Some(value) = value.as_i64() else {
+        return Err(Invalid::here("must be an integer"));
+    };
     if !choices.is_empty() && !choices.contains(&value) {
         let choices: Vec<_> = choices.iter().map(i64::to_string).collect();
         return Err(Invalid::here(format!("must be one of: {}", choices.join(", "))));

@@ -53,7 +53,10 @@ impl Yaml {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Yaml>::deserialize(deserializer)?;
-        Ok(Self { line: spanned.referenced.line(), value: spanned.value })
+        Ok(Self {
+            line: spanned.referenced.line(),
+            value: spanned.value,
+        })
     }
 }
 
@@ -167,7 +170,9 @@ impl<'a> At<'a> {
 
     fn wrong(&self, wanted: &str) -> TemplateError {
         match self.node.value {
-            Yaml::Float => self.error("floats and integers beyond 64 bits are not allowed: use an integer in a small unit"),
+            Yaml::Float => {
+                self.error("floats and integers beyond 64 bits are not allowed: use an integer in a small unit")
+            }
             _ => self.error(format!("expected {wanted}, found {}", self.node.value.kind())),
         }
     }
@@ -197,14 +202,18 @@ impl<'a> At<'a> {
     }
 
     /// Calls `each` for every element of the list here.
-    pub fn each<T>(
-        &self,
-        mut each: impl FnMut(At<'_>) -> Result<T, TemplateError>,
-    ) -> Result<Vec<T>, TemplateError> {
-        let Yaml::List(list) = &self.node.value else { return Err(self.wrong("a list")) };
+    pub fn each<T>(&self, mut each: impl FnMut(At<'_>) -> Result<T, TemplateError>) -> Result<Vec<T>, TemplateError> {
+        let Yaml::List(list) = &self.node.value else {
+            return Err(self.wrong("a list"));
+        };
         list.iter()
             .enumerate()
-            .map(|(index, node)| each(At { node, path: &Path::Index(self.path, index) }))
+            .map(|(index, node)| {
+                each(At {
+                    node,
+                    path: &Path::Index(self.path, index),
+                })
+            })
             .collect()
     }
 
@@ -213,8 +222,20 @@ impl<'a> At<'a> {
         &self,
         mut each: impl FnMut(&'a str, At<'_>) -> Result<T, TemplateError>,
     ) -> Result<Vec<T>, TemplateError> {
-        let Yaml::Map(map) = &self.node.value else { return Err(self.wrong("a map")) };
-        map.iter().map(|(key, node)| each(key, At { node, path: &Path::Key(self.path, key) })).collect()
+        let Yaml::Map(map) = &self.node.value else {
+            return Err(self.wrong("a map"));
+        };
+        map.iter()
+            .map(|(key, node)| {
+                each(
+                    key,
+                    At {
+                        node,
+                        path: &Path::Key(self.path, key),
+                    },
+                )
+            })
+            .collect()
     }
 
     /// Refuses every key that isn't in `allowed`.
@@ -234,9 +255,17 @@ impl<'a> At<'a> {
         key: &str,
         read: impl FnOnce(At<'_>) -> Result<T, TemplateError>,
     ) -> Result<Option<T>, TemplateError> {
-        let Yaml::Map(map) = &self.node.value else { return Err(self.wrong("a map")) };
-        let Some((_, node)) = map.iter().find(|(name, _)| name == key) else { return Ok(None) };
-        read(At { node, path: &Path::Key(self.path, key) }).map(Some)
+        let Yaml::Map(map) = &self.node.value else {
+            return Err(self.wrong("a map"));
+        };
+        let Some((_, node)) = map.iter().find(|(name, _)| name == key) else {
+            return Ok(None);
+        };
+        read(At {
+            node,
+            path: &Path::Key(self.path, key),
+        })
+        .map(Some)
     }
 
     /// Reads the value of `key`, which must be there.
@@ -245,7 +274,8 @@ impl<'a> At<'a> {
         key: &str,
         read: impl FnOnce(At<'_>) -> Result<T, TemplateError>,
     ) -> Result<T, TemplateError> {
-        self.get(key, read)?.ok_or_else(|| self.error(format!("the key `{key}` is missing")))
+        self.get(key, read)?
+            .ok_or_else(|| self.error(format!("the key `{key}` is missing")))
     }
 }
 

@@ -19,22 +19,30 @@ pub struct Cache(Mutex<HashMap<u16, (Version, Node)>>);
 impl Cache {
     /// Takes over the upper levels of a version that is now stored.
     pub fn adopt(&self, batch: &NodeBatch) {
-        let newer = batch.upper.iter().map(|(place, version, node)| (*place, (*version, node.clone())));
+        let newer = batch
+            .upper
+            .iter()
+            .map(|(place, version, node)| (*place, (*version, node.clone())));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(newer);
     }
 
     fn get(&self, key: &NodeKey) -> Option<Node> {
         let place = place(key)?;
         let nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        nodes.get(&place).filter(|(version, _)| *version == key.version()).map(|(_, node)| node.clone())
+        nodes
+            .get(&place)
+            .filter(|(version, _)| *version == key.version())
+            .map(|(_, node)| node.clone())
     }
 }
 
 /// Number of a path in the upper levels: its nibbles behind a leading one, so that paths of different length differ.
 pub fn place(key: &NodeKey) -> Option<u16> {
     let path = key.nibble_path();
-    (path.num_nibbles() <= CACHED_NIBBLES)
-        .then(|| path.nibbles().fold(1, |place, nibble| place << 4 | u16::from(u8::from(nibble))))
+    (path.num_nibbles() <= CACHED_NIBBLES).then(|| {
+        path.nibbles()
+            .fold(1, |place, nibble| place << 4 | u16::from(u8::from(nibble)))
+    })
 }
 
 /// One call's view of the tree.
@@ -49,7 +57,9 @@ impl TreeReader for Reader<'_> {
         if let Some(node) = self.store.cache().and_then(|cache| cache.get(key)) {
             return Ok(Some(node));
         }
-        let Some(bytes) = self.store.node(&node_key(key)).map_err(anyhow::Error::new)? else { return Ok(None) };
+        let Some(bytes) = self.store.node(&node_key(key)).map_err(anyhow::Error::new)? else {
+            return Ok(None);
+        };
         Ok(Some(borsh::from_slice(&bytes)?))
     }
 
