@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Endpoint, NetworkClient};
 use crate::config::{LAYOUT_VERSION, NodeConfig, ReplicaConfig};
-use crate::engine::{self, EngineConfig, EngineExit, EngineKeys, FileGuard, GuardError, Role, SignGuard};
+use crate::engine::{self, EngineConfig, EngineExit, FileGuard, GuardError, Role, SignGuard};
 use crate::node::{NodeError, Server};
 use crate::replica::{self, LocalReplica, OpenError, Replica};
 
@@ -248,33 +248,50 @@ async fn order(
 ) -> Result<(), ProcessError> {
     let failed = |reason: String| ProcessError::Engine { name: config.name.clone(), reason };
     let replica = Arc::clone(&opened.replica);
-    let voting = replica.tip().height >= guard.floor();
     let engine_config = EngineConfig {
         network: replica.network(),
         moniker: format!("{}-{}", config.name, &hex::encode(replica.network())[..8]),
-        keys: EngineKeys::from_hex(&opened.keys.consensus, &opened.keys.transport)
-            .map_err(|error| failed(error.to_string()))?,
-        role: if voting { Role::Validator } else { Role::Observer },
+        keys: opened.keys,
+        role: Role::Validator,
         listen: config.consensus,
         peers: config.peers.iter().map(|peer| peer.consensus.clone()).collect(),
         wal: folder.join("data").join("wal"),
-        limits: config.limits.clone(),
+        propose_timeout: Duration::from_millis(config.limits.propose_timeout),
+        vote_timeout: Duration::from_millis(config.limits.vote_timeout),
+        heartbeat: Duration::from_millis(config.limits.heartbeat),
+        max_block_bytes: replica::max_block(&config.limits),
     };
-    let handle = engine::start(engine_config, Box::new(opened.application), guard as Arc<dyn SignGuard>)
+    let mut handle = engine::start(engine_config, Box::new(opened.application), guard as Arc<dyn SignGuard>)
         .await
-        .map_err(|error| failed(format!("{error:?}")))?;
-    replica.set_voting(voting);
+        .map_err(|error| failed(chain(&error)))?;
+    replica.set_voting(handle.role() == Role::Validator);
     let waker = handle.waker();
     replica.on_transaction(Box::new(move || waker.wake()));
-    tokio::select! {
-        exit = handle.done() => match exit {
-            EngineExit::Stopped => Ok(()),
-            EngineExit::BecomeValidator => Err(failed("caught up after losing its data; starting again as a voting validator".into())),
-            other => Err(failed(other.to_string())),
-        },
+    let exit = tokio::select! {
+        exit = handle.done() => exit,
         _ = stopped.wait_for(|stop| *stop) => {
-            handle.stop().await;
-            Ok(())
+            handle.stop();
+            handle.done().await
         }
+    };
+    match exit {
+        EngineExit::Stopped => Ok(()),
+        EngineExit::BecomeValidator => {
+            Err(failed("caught up after losing its data; starts again as a voting validator".into()))
+        }
+        EngineExit::Refused(slot) => Err(failed(format!("the signing guard refused {slot:?}; starts again as a follower"))),
+        EngineExit::Failed(fatal) => Err(failed(chain(&fatal))),
+        EngineExit::Halted => Err(failed("its write-ahead log can't be written or read; look at the disk".into())),
     }
+}
+
+/// An error with all its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
 }

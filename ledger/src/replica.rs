@@ -10,11 +10,14 @@ mod local;
 mod network;
 mod notary;
 mod open;
+mod views;
 
-pub use application::ReplicaApplication;
+pub use application::{ReplicaApplication, max_block};
 pub use local::{LocalReplica, Wake};
 pub use network::{GenesisError, NetworkFacts};
 pub use open::{OpenError, Opened, open};
+
+use views::{StateView, TreeView};
 
 use crate::block::Hash;
 use crate::transaction::{Transaction, TransactionId};

@@ -13,8 +13,10 @@ use super::local::LocalReplica;
 use super::notary::Notary;
 use super::{Replica, Tip};
 use crate::block::{Block, Certificate, HEADER_VERSION, Hash, Header};
+use crate::config::Limits;
 use crate::engine::{Application, Fatal, Validator, Verdict};
 use crate::execute::{self, Prepared};
+use crate::state::tree;
 use crate::store::{Commit, Located, OwnCheckpoint, StoreError, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 
@@ -37,8 +39,15 @@ pub struct ReplicaApplication {
     pub(super) notary: Notary,
     pub(super) frontier: Frontier,
     pub(super) parent: Hash,
+    /// Upper levels of the state tree.
+    tree: tree::Cache,
     /// Blocks of the next height that were checked here, by hash.
     checked: HashMap<Hash, Checked>,
+}
+
+/// Most bytes of an encoded block under these limits. One transaction of the largest size always fits.
+pub fn max_block(limits: &Limits) -> usize {
+    limits.block_bytes.max(execute::MAX_TRANSACTION) + BLOCK_OVERHEAD
 }
 
 fn fatal<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Fatal {
@@ -58,7 +67,7 @@ fn now() -> u64 {
 
 impl ReplicaApplication {
     pub(super) fn new(replica: Arc<LocalReplica>, notary: Notary, frontier: Frontier, parent: Hash) -> Self {
-        Self { replica, notary, frontier, parent, checked: HashMap::new() }
+        Self { replica, notary, frontier, parent, tree: tree::Cache::default(), checked: HashMap::new() }
     }
 
     /// The header that a block of the next height must have, but for time and transactions.
@@ -99,8 +108,7 @@ impl ReplicaApplication {
 
     /// Judges a block of the next height and, when it is good, keeps it on disk.
     fn judge(&mut self, bytes: &[u8], timely: bool) -> Result<Option<(Hash, Verdict)>, Fatal> {
-        let limit = self.replica.limits.block_bytes.max(execute::MAX_TRANSACTION) + BLOCK_OVERHEAD;
-        if bytes.len() > limit {
+        if bytes.len() > max_block(&self.replica.limits) {
             return Ok(None);
         }
         let Ok(block) = borsh::from_slice::<Block>(bytes) else { return Ok(None) };
@@ -196,7 +204,7 @@ impl ReplicaApplication {
         let Some(Checked { header, transactions }) = self.decided_checked(&hash)? else { return Ok(false) };
         let replica = Arc::clone(&self.replica);
         let view = replica.store.view();
-        let folded = fold::fold(&replica.facts, &view, &self.frontier, &header, &transactions)
+        let folded = fold::fold(&replica.facts, &view, &self.tree, &self.frontier, &header, &transactions)
             .map_err(fatal("decided block can't be executed"))?;
         let block = replica.store.locate(&hash).ok_or_else(|| Fatal {
             what: "decided block is not in the block log",
@@ -250,6 +258,7 @@ impl ReplicaApplication {
         own: OwnCheckpoint,
     ) -> Result<(), StoreError> {
         let hash = located.hash;
+        self.tree.adopt(&folded.nodes);
         let commit = Commit {
             height: header.height,
             located: Some(located),

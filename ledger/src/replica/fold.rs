@@ -48,6 +48,7 @@ pub struct Folded {
 pub fn fold(
     facts: &NetworkFacts,
     view: &View,
+    cache: &tree::Cache,
     frontier: &Frontier,
     header: &Header,
     transactions: &[Arc<Prepared>],
@@ -56,7 +57,7 @@ pub fn fold(
     let executed =
         execute::execute(&StateView(view), header, transactions, &facts.params).map_err(|e| failed(e.into()))?;
     let (state_root, nodes) =
-        tree::commit(&TreeView(view), header.height, &executed.changes).map_err(|e| failed(e.into()))?;
+        tree::commit(&TreeView { view, cache: Some(cache) }, header.height, &executed.changes).map_err(|e| failed(e.into()))?;
     let marker = leaf::marker(&Marker {
         block: header.hash(),
         height: header.height,

@@ -12,11 +12,11 @@ use tokio::sync::{broadcast, watch};
 
 use super::cosigners::{Cosigners, Progress};
 use super::network::NetworkFacts;
-use super::{ReadError, Replica, Tip};
+use super::{ReadError, Replica, StateView, Tip, TreeView};
 use crate::block::Hash;
 use crate::config::Limits;
 use crate::execute::{self, Prepared};
-use crate::mempool::{Mempool, Offer};
+use crate::mempool::{Mempool, Offer, Waiting};
 use crate::state::{record_key, tree};
 use crate::store::{Store, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
@@ -27,6 +27,24 @@ use crate::wire::{
 
 /// Most heights answered by [`Replica::cosignatures`].
 const COSIGNATURE_RANGE: u64 = 1_000;
+
+impl Waiting for Arc<Prepared> {
+    fn id(&self) -> TransactionId {
+        Prepared::id(self)
+    }
+
+    fn size(&self) -> usize {
+        self.transaction().size()
+    }
+
+    fn actions(&self) -> usize {
+        self.transaction().actions()
+    }
+
+    fn valid_until(&self) -> u64 {
+        Prepared::valid_until(self)
+    }
+}
 
 /// Releases a consensus engine that holds the next height.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
@@ -89,13 +107,13 @@ impl LocalReplica {
             return Ok((Admission::Known { id, height: Some(height) }, None));
         }
         let refused = |refusal: execute::Refusal| {
-            Admission::Refused { id: id.clone(), code: refusal.code.to_string(), message: refusal.message }
+            Admission::Refused { id: id.clone(), code: refusal.code.to_owned(), message: refusal.message }
         };
         let prepared = match execute::admission(transaction, &self.facts.params) {
             Ok(prepared) => Arc::new(prepared),
             Err(refusal) => return Ok((refused(refusal), None)),
         };
-        if let Err(refusal) = execute::admissible(&prepared, &StateView(view), self.tip().time) {
+        if let Err(refusal) = execute::admissible(&prepared, &StateView(view), self.tip().time + 1) {
             return Ok((refused(refusal), None));
         }
         Ok(match self.pool().offer(Arc::clone(&prepared)) {
@@ -132,15 +150,6 @@ impl LocalReplica {
 fn full(id: String) -> Admission {
     let message = "the mempool is full; try again in a moment".to_owned();
     Admission::Refused { id, code: MEMPOOL_FULL.to_owned(), message }
-}
-
-/// Committed state as the executor reads it.
-pub(super) struct StateView<'a>(pub &'a View);
-
-impl crate::state::StateRead for StateView<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, crate::state::StateError> {
-        self.0.state(key).map_err(|error| crate::state::StateError(error.into()))
-    }
 }
 
 impl From<StoreError> for ReadError {
@@ -268,7 +277,7 @@ impl Replica for LocalReplica {
         let view = self.store.view();
         let height = view.height()?.unwrap_or(0);
         let key = record_key(id);
-        let proven = tree::prove(&super::TreeView(&view), height, &key).map_err(|error| ReadError(error.into()))?;
+        let proven = tree::prove(&TreeView { view: &view, cache: None }, height, &key).map_err(|error| ReadError(error.into()))?;
         Ok(StateProof {
             height,
             state_root: hex::encode(proven.root),

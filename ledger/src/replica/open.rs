@@ -18,7 +18,7 @@ use super::notary::Notary;
 use super::{Tip, TreeView};
 use crate::block::Hash;
 use crate::config::{ReplicaConfig, ReplicaKeys};
-use crate::engine::Fatal;
+use crate::engine::{EngineKeys, Fatal};
 use crate::mempool::Mempool;
 use crate::state::{genesis_state, tree};
 use crate::store::{Commit, Recovered, Store, StoreError};
@@ -76,7 +76,7 @@ pub struct Opened {
     /// For the engine.
     pub application: ReplicaApplication,
     /// Seeds of the consensus and transport keys.
-    pub keys: ReplicaKeys,
+    pub keys: EngineKeys,
     /// The store was empty.
     pub fresh: bool,
 }
@@ -97,7 +97,9 @@ pub fn open(folder: &Path, config: &ReplicaConfig) -> Result<Opened, OpenError> 
         .ok_or_else(|| OpenError::NotAValidator(config.name.clone()))?;
     let expected = &facts.validators[index];
     let key = |which, seed: &str, public: &str| signing_key(&keys_path, &config.name, which, seed, public);
-    key("consensus", &keys.consensus, &expected.consensus)?;
+    let consensus = key("consensus", &keys.consensus, &expected.consensus)?;
+    let mut transport = [0; 32];
+    hex::decode_to_slice(&keys.transport, &mut transport).map_err(|_| OpenError::Keys(keys_path.clone()))?;
     let notary_key = key("notary", &keys.notary, &expected.notary)?;
     let cose_key = key("cose", &keys.cose, &expected.cose)?;
 
@@ -113,6 +115,7 @@ pub fn open(folder: &Path, config: &ReplicaConfig) -> Result<Opened, OpenError> 
     restore_cosignatures(&replica, &recovered)?;
     let mut application = ReplicaApplication::new(Arc::clone(&replica), notary, frontier, parent);
     replay(&mut application, recovered)?;
+    let keys = EngineKeys { consensus: consensus.to_bytes(), transport };
     Ok(Opened { replica, application, keys, fresh })
 }
 
@@ -140,7 +143,7 @@ fn commit_genesis(store: &Store, facts: &NetworkFacts) -> Result<(), OpenError> 
     let changes = genesis_state(&facts.genesis).map_err(|error| OpenError::GenesisState(error.into()))?;
     let view = store.view();
     let (_, nodes) =
-        tree::commit(&TreeView(&view), 0, &changes).map_err(|error| OpenError::GenesisState(error.into()))?;
+        tree::commit(&TreeView { view: &view, cache: None }, 0, &changes).map_err(|error| OpenError::GenesisState(error.into()))?;
     let commit = Commit {
         height: 0,
         located: None,
@@ -159,7 +162,7 @@ fn restore(store: &Store, facts: &NetworkFacts) -> Result<(Tip, Frontier, Hash),
     let view = store.view();
     let height = view.height()?.unwrap_or(0);
     let inconsistent = |what: &str| StoreError::Inconsistent(format!("{what} at height {height}"));
-    let root = tree::root(&TreeView(&view), height).map_err(|_| inconsistent("the state tree can't be read"))?;
+    let root = tree::root(&TreeView { view: &view, cache: None }, height).map_err(|_| inconsistent("the state tree can't be read"))?;
     if height == 0 {
         let frontier = Frontier::new();
         let tip = Tip { state_root: root, log_root: frontier.root(), ..Tip::default() };
