@@ -162,10 +162,10 @@ pub struct LedgerNetworkStatus {
     /// Digest of the plan that is being kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// Software version of the nodes; the lowest when they differ.
+    /// Software version of the nodes; every one in use, separated by commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Highest block a quorum of validators has executed.
+    /// Highest block that a validator has executed.
     #[serde(default)]
     pub height: u64,
     /// Validators by number.
