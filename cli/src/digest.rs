@@ -1,4 +1,4 @@
-//! What leaves the machine instead of a document: its digest, or a salted commitment to it.
+//! Digests of files, and the salts that hide them.
 
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -26,11 +26,6 @@ pub fn file(path: &Path) -> std::io::Result<([u8; 32], u64)> {
     Ok((hasher.finalize().into(), length))
 }
 
-/// SHA-256(salt || document digest): what a salted deposit puts on the ledger.
-pub fn salted(salt: &[u8; 32], document: &[u8; 32]) -> [u8; 32] {
-    Sha256::new().chain_update(salt).chain_update(document).finalize().into()
-}
-
 /// 32 bytes from the operating system.
 ///
 /// # Errors
@@ -54,14 +49,5 @@ mod tests {
         let (digest, length) = file(&path).unwrap();
         assert_eq!(hex::encode(digest), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(length, 3);
-    }
-
-    #[test]
-    fn a_salted_value_is_the_hash_of_salt_and_digest() {
-        let value = salted(&[1; 32], &[2; 32]);
-        let mut bytes = vec![1; 32];
-        bytes.extend([2; 32]);
-        assert_eq!(value, <[u8; 32]>::from(Sha256::digest(&bytes)));
-        assert_ne!(value, salted(&[3; 32], &[2; 32]));
     }
 }

@@ -60,12 +60,9 @@ fn work(source: &Source, root: &trust::Root, plain: bool) -> Result<Option<Hashe
         let salt = digest::salt().map_err(|error| {
             Failure::new("randomness", format!("the operating system gives no randomness: {error}"), "check /dev/urandom")
         })?;
-        Disclosure::Salted(salt)
+        Disclosure::Salted { salt }
     };
-    let (mode, value) = match &disclosure {
-        Disclosure::Plain => ("plain", document),
-        Disclosure::Salted(salt) => ("salted", digest::salted(salt, &document)),
-    };
+    let (mode, value) = (disclosure.mode(), disclosure.commitment(&document));
     let request = NotarizationRequest {
         digests: vec![Digest { alg: "sha-256".to_owned(), value: hex::encode(value) }],
         mode: mode.to_owned(),
