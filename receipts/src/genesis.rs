@@ -2,7 +2,13 @@
 //!
 //! Owns the canonical form and its checks. Everything a later reader needs to judge the first receipt is in it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use crate::encoding::from_hex_exact;
+use crate::key::{Ed25519Key, KeyError, SignerKey};
+use crate::policy;
 
 /// `type` of a genesis document.
 pub const GENESIS_TYPE: &str = "muniment.dev/genesis/v1";
@@ -64,7 +70,204 @@ pub struct GenesisTemplate {
     pub source: String,
 }
 
+/// Most validators of a network: what every `tlog-policy` reader is asked to take.
+pub const MAX_VALIDATORS: usize = 32;
+
+/// A genesis or validator set is not valid.
+#[derive(Debug, thiserror::Error)]
+pub enum GenesisError {
+    /// Not a genesis document.
+    #[error("not a genesis document")]
+    Json(#[source] serde_json::Error),
+    /// A field has a value that can't stand.
+    #[error("{field}: {reason}")]
+    Field {
+        /// JSON pointer.
+        field: String,
+        /// What is wrong and what would be right.
+        reason: &'static str,
+    },
+    /// A key can't be used.
+    #[error("{field}: the key can't be used")]
+    Key {
+        /// JSON pointer.
+        field: String,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+}
+
+/// SHA-256 of the canonical JSON array of the validators' keys: how markers and headers name a set.
+///
+/// # Errors
+/// When the set can't be written as canonical JSON.
+pub fn validators_hash(validators: &[ValidatorKeys]) -> Result<[u8; 32], serde_json::Error> {
+    use sha2::Digest;
+    Ok(sha2::Sha256::digest(serde_json_canonicalizer::to_vec(&validators)?).into())
+}
+
+/// Whether a text is a DNS label (RFC 1123): 1 to 63 of `a-z0-9-`, no hyphen at either end.
+pub fn is_label(text: &str) -> bool {
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    plain && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Judges a validator set by itself. Keys are collected in `keys`, and refused when they are in it already.
+///
+/// # Errors
+/// When the set is empty or too large, a name is no DNS label or not unique, or a key is malformed, weak or used twice.
+pub fn check_validators(validators: &[ValidatorKeys], keys: &mut BTreeSet<[u8; 32]>) -> Result<(), GenesisError> {
+    if validators.is_empty() || validators.len() > MAX_VALIDATORS {
+        return Err(wrong("/validators", "there must be 1 to 32 validators"));
+    }
+    let mut names = BTreeSet::new();
+    for (index, validator) in validators.iter().enumerate() {
+        let field = |name: &str| format!("/validators/{index}/{name}");
+        if !is_label(&validator.name) || policy::RESERVED.contains(&validator.name.as_str()) {
+            return Err(wrong(
+                field("name"),
+                "the name must be a DNS label, and not none, any, all or validators",
+            ));
+        }
+        if !names.insert(&validator.name) {
+            return Err(wrong(field("name"), "two validators have this name"));
+        }
+        let duties = [
+            ("consensus", &validator.consensus),
+            ("notary", &validator.notary),
+            ("cose", &validator.cose),
+        ];
+        for (name, text) in duties {
+            let key = from_hex_exact(text).ok_or_else(|| wrong(field(name), "expected 64 lowercase hex characters"))?;
+            Ed25519Key::registered(&key).map_err(|source| GenesisError::Key {
+                field: field(name),
+                source,
+            })?;
+            if !keys.insert(key) {
+                return Err(wrong(
+                    field(name),
+                    "the key is used twice; every duty of every validator has its own",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wrong(field: impl Into<String>, reason: &'static str) -> GenesisError {
+    GenesisError::Field {
+        field: field.into(),
+        reason,
+    }
+}
+
+impl ValidatorKeys {
+    /// The notary key's bytes; `None` when the text is not lowercase hex of 32 bytes.
+    pub fn notary_key(&self) -> Option<[u8; 32]> {
+        from_hex_exact(&self.notary)
+    }
+
+    /// The COSE key's bytes.
+    pub fn cose_key(&self) -> Option<[u8; 32]> {
+        from_hex_exact(&self.cose)
+    }
+
+    /// The consensus key's bytes.
+    pub fn consensus_key(&self) -> Option<[u8; 32]> {
+        from_hex_exact(&self.consensus)
+    }
+}
+
 impl Genesis {
+    /// Reads a genesis in any JSON spelling and judges it. Its id is that of the canonical form all the same.
+    ///
+    /// # Errors
+    /// When it is not JSON, has unknown fields, or breaks a rule of [`Self::validate`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, GenesisError> {
+        let genesis: Self = serde_json::from_slice(bytes).map_err(GenesisError::Json)?;
+        genesis.validate()?;
+        Ok(genesis)
+    }
+
+    /// Judges the document: type, names, keys, threshold.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), GenesisError> {
+        if self.kind != GENESIS_TYPE {
+            return Err(wrong("/type", "expected muniment.dev/genesis/v1"));
+        }
+        if self.name.len() > 127 || !self.name.split('/').all(is_label) {
+            return Err(wrong(
+                "/name",
+                "the name must be DNS labels joined by a slash, at most 127 characters",
+            ));
+        }
+        if self.created_at > crate::jcs::MAX_INTEGER {
+            return Err(wrong("/createdAt", "the time must be milliseconds below 2^53"));
+        }
+        let mut keys = BTreeSet::new();
+        check_validators(&self.validators, &mut keys)?;
+        self.check_members(&keys)?;
+        self.check_templates()?;
+        let threshold = self.governance_threshold as usize;
+        if threshold == 0 || threshold > self.members.len().max(1) {
+            return Err(wrong(
+                "/governanceThreshold",
+                "the threshold must lie between 1 and the number of members",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_members(&self, validators: &BTreeSet<[u8; 32]>) -> Result<(), GenesisError> {
+        let mut keys = BTreeSet::new();
+        for (index, member) in self.members.iter().enumerate() {
+            let field = format!("/members/{index}/key");
+            let signer: SignerKey = member.key.parse().map_err(|source| GenesisError::Key {
+                field: field.clone(),
+                source,
+            })?;
+            let usable = match &signer {
+                SignerKey::Ed25519(key) if validators.contains(key) => {
+                    return Err(wrong(field, "the key is a validator's; a member needs its own"));
+                }
+                SignerKey::Ed25519(key) => Ed25519Key::registered(key).map(drop),
+                SignerKey::P256(_) => signer.prepare().map(drop),
+            };
+            usable.map_err(|source| GenesisError::Key {
+                field: field.clone(),
+                source,
+            })?;
+            if !keys.insert(signer) {
+                return Err(wrong(field, "two members have this key"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_templates(&self) -> Result<(), GenesisError> {
+        let mut revisions = BTreeSet::new();
+        for (index, template) in self.templates.iter().enumerate() {
+            if !is_label(&template.name) {
+                return Err(wrong(
+                    format!("/templates/{index}/name"),
+                    "the name must be a DNS label",
+                ));
+            }
+            if template.revision == 0 {
+                return Err(wrong(format!("/templates/{index}/revision"), "revisions count from 1"));
+            }
+            if !revisions.insert((&template.name, template.revision)) {
+                return Err(wrong(format!("/templates/{index}"), "this revision is there twice"));
+            }
+        }
+        Ok(())
+    }
+
     /// RFC 8785 bytes of this document.
     ///
     /// # Errors
