@@ -52,7 +52,13 @@ pub trait Application: Send + 'static {
     /// Judges a block that a peer proposed at tip + 1. `reproposed` is true when an earlier round already
     /// gathered a quorum of prevotes for it: then its time isn't judged again. Returns its hash, or `None` if the
     /// bytes aren't a block.
-    fn check(&mut self, height: u64, round: u32, reproposed: bool, block: &[u8]) -> Result<Option<(Hash, Verdict)>, Fatal>;
+    fn check(
+        &mut self,
+        height: u64,
+        round: u32,
+        reproposed: bool,
+        block: &[u8],
+    ) -> Result<Option<(Hash, Verdict)>, Fatal>;
     /// Takes a block from sync. Only its hash is covered by the certificate, so everything else is checked.
     fn import(&mut self, height: u64, block: &[u8]) -> Result<Option<(Hash, Verdict)>, Fatal>;
     /// Bytes of a stored block, decided or not.

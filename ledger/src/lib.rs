@@ -6,8 +6,10 @@
 //! block into the [`state`], the store keeps both, and the node answers for them.
 
 pub mod block;
+pub mod client;
 pub mod config;
 pub mod engine;
+pub mod node;
 pub mod replica;
 pub mod state;
 pub mod transaction;
