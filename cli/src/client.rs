@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use muniment_api::types::{Network, NotarizationBatch, Notarization, Operation, Problem};
+use muniment_api::types::{Network, Notarization, NotarizationBatch, Operation, Problem};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -64,7 +64,12 @@ impl Client {
 
     /// URL of a path below the tenant's network.
     pub fn url(&self, below: &str) -> String {
-        let Context { server, tenant, network, .. } = &self.context;
+        let Context {
+            server,
+            tenant,
+            network,
+            ..
+        } = &self.context;
         format!("{server}/v1/tenants/{tenant}/networks/{network}{below}")
     }
 
@@ -111,7 +116,11 @@ impl Client {
 
     async fn bytes(&self, url: &str) -> Result<Vec<u8>> {
         let (status, bytes) = self.patiently(|| self.http.request(Method::GET, url)).await?;
-        if status.is_success() { Ok(bytes) } else { Err(refusal(status, &bytes)) }
+        if status.is_success() {
+            Ok(bytes)
+        } else {
+            Err(refusal(status, &bytes))
+        }
     }
 
     /// One deposit. `key` makes repetitions safe.
@@ -191,7 +200,11 @@ impl Client {
     }
 
     async fn attempt(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Attempt> {
-        let answer = request.bearer_auth(&self.context.api_key).send().await.map_err(|error| self.unreachable(&error))?;
+        let answer = request
+            .bearer_auth(&self.context.api_key)
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
         let asked = answer
             .headers()
@@ -215,7 +228,11 @@ impl Client {
         if error.is_builder() {
             return Attempt::Fatal(Failure::usage(
                 "bad_server",
-                format!("{} is not a usable server address: {}", self.context.server, chain(error)),
+                format!(
+                    "{} is not a usable server address: {}",
+                    self.context.server,
+                    chain(error)
+                ),
                 "give one like http://127.0.0.1:8400",
             ));
         }
@@ -223,7 +240,11 @@ impl Client {
             None,
             Failure::new(
                 "unreachable",
-                format!("the server at {} can't be reached: {}", self.context.server, chain(error)),
+                format!(
+                    "the server at {} can't be reached: {}",
+                    self.context.server,
+                    chain(error)
+                ),
                 "start it with `muniment dev`, or name another one with --server",
             ),
         )

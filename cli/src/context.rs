@@ -39,10 +39,22 @@ pub struct Context {
 #[derive(Clone, Default, clap::Args)]
 pub struct Choice {
     /// Context file [default: the one `muniment dev` wrote].
-    #[arg(long, global = true, env = "MUNIMENT_CONTEXT", value_name = "FILE", help_heading = "Connection")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_CONTEXT",
+        value_name = "FILE",
+        help_heading = "Connection"
+    )]
     pub context: Option<PathBuf>,
     /// Base URL of the management API.
-    #[arg(long, global = true, env = "MUNIMENT_SERVER", value_name = "URL", help_heading = "Connection")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_SERVER",
+        value_name = "URL",
+        help_heading = "Connection"
+    )]
     pub server: Option<String>,
     /// API key. Prefer the variable: a flag is visible to every user of the machine.
     #[arg(
@@ -55,10 +67,22 @@ pub struct Choice {
     )]
     pub api_key: Option<String>,
     /// Tenant.
-    #[arg(long, global = true, env = "MUNIMENT_TENANT", value_name = "NAME", help_heading = "Connection")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_TENANT",
+        value_name = "NAME",
+        help_heading = "Connection"
+    )]
     pub tenant: Option<String>,
     /// Network.
-    #[arg(long, global = true, env = "MUNIMENT_NETWORK", value_name = "NAME", help_heading = "Connection")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_NETWORK",
+        value_name = "NAME",
+        help_heading = "Connection"
+    )]
     pub network: Option<String>,
 }
 
@@ -116,7 +140,10 @@ impl Choice {
         match std::fs::read(&path) {
             Ok(bytes) => parse(&path, &bytes).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.context.is_none() => Ok(None),
-            Err(error) => Err(Failure { class: crate::error::Class::Usage, ..io("can't read", &path, &error) }),
+            Err(error) => Err(Failure {
+                class: crate::error::Class::Usage,
+                ..io("can't read", &path, &error)
+            }),
         }
     }
 
@@ -142,12 +169,21 @@ impl Choice {
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Context> {
     let next = "delete the file and start `muniment dev` again, or name another one with MUNIMENT_CONTEXT";
-    let context: Context = serde_json::from_slice(bytes)
-        .map_err(|error| Failure::usage("bad_context", format!("{} is not a context file: {error}", path.display()), next))?;
+    let context: Context = serde_json::from_slice(bytes).map_err(|error| {
+        Failure::usage(
+            "bad_context",
+            format!("{} is not a context file: {error}", path.display()),
+            next,
+        )
+    })?;
     if context.version > VERSION {
         return Err(Failure::usage(
             "newer_format",
-            format!("{} has version {}, this program knows {VERSION}", path.display(), context.version),
+            format!(
+                "{} has version {}, this program knows {VERSION}",
+                path.display(),
+                context.version
+            ),
             "use the muniment that wrote it, or a newer one",
         ));
     }
@@ -170,16 +206,21 @@ pub fn save(path: &Path, context: &Context) -> Result<()> {
 /// # Errors
 /// When neither variable is set.
 pub fn config_dir() -> Result<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config"))).map(|base| base.join("muniment")).ok_or_else(
-        || {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CONFIG_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".config")))
+        .map(|base| base.join("muniment"))
+        .ok_or_else(|| {
             Failure::usage(
                 "no_home",
                 "the user's configuration folder is unknown: neither XDG_CONFIG_HOME nor HOME is set",
                 "set one of them, or name the files with MUNIMENT_CONTEXT and --trust",
             )
-        },
-    )
+        })
 }
 
 #[cfg(test)]
@@ -205,7 +246,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("context.json");
         save(&path, &example()).unwrap();
-        let choice = Choice { context: Some(path.clone()), ..Choice::default() };
+        let choice = Choice {
+            context: Some(path.clone()),
+            ..Choice::default()
+        };
         assert!(choice.load().unwrap() == example());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -222,7 +266,10 @@ mod tests {
             ..Choice::default()
         };
         let context = choice.load().unwrap();
-        assert_eq!((context.server.as_str(), context.tenant.as_str()), ("http://other", "acme"));
+        assert_eq!(
+            (context.server.as_str(), context.tenant.as_str()),
+            ("http://other", "acme")
+        );
         assert_eq!(context.trust_root, None);
     }
 
@@ -230,11 +277,21 @@ mod tests {
     fn a_missing_broken_or_newer_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("context.json");
-        let choice = Choice { context: Some(path.clone()), ..Choice::default() };
+        let choice = Choice {
+            context: Some(path.clone()),
+            ..Choice::default()
+        };
         assert_eq!(choice.load().err().unwrap().code, "io");
         std::fs::write(&path, "{").unwrap();
         assert_eq!(choice.load().err().unwrap().code, "bad_context");
-        save(&path, &Context { version: 2, ..example() }).unwrap();
+        save(
+            &path,
+            &Context {
+                version: 2,
+                ..example()
+            },
+        )
+        .unwrap();
         assert_eq!(choice.load().err().unwrap().code, "newer_format");
     }
 }

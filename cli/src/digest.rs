@@ -47,7 +47,10 @@ mod tests {
         let path = folder.path().join("abc");
         std::fs::write(&path, b"abc").unwrap();
         let (digest, length) = file(&path).unwrap();
-        assert_eq!(hex::encode(digest), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hex::encode(digest),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(length, 3);
     }
 }

@@ -34,12 +34,20 @@ pub struct Failure {
 impl Failure {
     /// The work failed.
     pub fn new(code: &str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { class: Class::Failed, code: code.to_owned(), message: message.into(), next: next.into() }
+        Self {
+            class: Class::Failed,
+            code: code.to_owned(),
+            message: message.into(),
+            next: next.into(),
+        }
     }
 
     /// The command can't be run as it was given.
     pub fn usage(code: &str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { class: Class::Usage, ..Self::new(code, message, next) }
+        Self {
+            class: Class::Usage,
+            ..Self::new(code, message, next)
+        }
     }
 
     /// Exit code: 1 for failed, 2 for usage.
@@ -103,7 +111,10 @@ mod tests {
     #[test]
     fn a_failure_is_one_sentence_and_a_next_step() {
         let failure = Failure::usage("no_context", "no server is known", "start one with `muniment dev`");
-        assert_eq!(failure.to_string(), "no server is known\n  next: start one with `muniment dev`");
+        assert_eq!(
+            failure.to_string(),
+            "no server is known\n  next: start one with `muniment dev`"
+        );
         assert_eq!(failure.to_json()["error"]["code"], "no_context");
     }
 

@@ -77,7 +77,9 @@ pub fn check(receipt: &[u8], root: &Root, document: &[u8; 32]) -> Result<Facts> 
     if report.overall != Outcome::Pass {
         let wrong = report.verdicts.iter().filter(|verdict| verdict.result != Outcome::Pass);
         let first = wrong.min_by_key(|verdict| verdict.result == Outcome::Inconclusive);
-        let why = first.map_or_else(String::new, |verdict| format!("{:?}: {}", verdict.check, verdict.detail));
+        let why = first.map_or_else(String::new, |verdict| {
+            format!("{:?}: {}", verdict.check, verdict.detail)
+        });
         return Err(Failure::new(
             "wrong_receipt",
             format!("the server's receipt does not hold and was not written: {why}"),

@@ -50,14 +50,20 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
                     "name the document; to check a receipt use `muniment verify`",
                 ));
             }
-            found.push(Source { document: path.clone(), receipt: receipt_path(path, out) });
+            found.push(Source {
+                document: path.clone(),
+                receipt: receipt_path(path, out),
+            });
         } else if recursive {
             folder(path, out, &mut found)?;
         } else {
             return Err(Failure::usage(
                 "is_folder",
                 format!("{} is a folder", path.display()),
-                format!("add -r to notarize the files in it: muniment notarize -r {}", path.display()),
+                format!(
+                    "add -r to notarize the files in it: muniment notarize -r {}",
+                    path.display()
+                ),
             ));
         }
     }
@@ -69,18 +75,27 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
 fn folder(root: &Path, out: Option<&Path>, found: &mut Vec<Source>) -> Result<()> {
     for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
         let entry = entry.map_err(|error| {
-            Failure::new("io", format!("a folder can't be listed: {error}"), "check its permissions")
+            Failure::new(
+                "io",
+                format!("a folder can't be listed: {error}"),
+                "check its permissions",
+            )
         })?;
         let name = entry.file_name().to_string_lossy();
         if !entry.file_type().is_file() || is_receipt(entry.path()) || name.starts_with(TEMPORARY) {
             continue;
         }
-        let out = out.map(|out| match entry.path().parent().and_then(|parent| parent.strip_prefix(root).ok()) {
-            Some(below) => out.join(below),
-            None => out.to_owned(),
-        });
+        let out = out.map(
+            |out| match entry.path().parent().and_then(|parent| parent.strip_prefix(root).ok()) {
+                Some(below) => out.join(below),
+                None => out.to_owned(),
+            },
+        );
         let receipt = receipt_path(entry.path(), out.as_deref());
-        found.push(Source { document: entry.into_path(), receipt });
+        found.push(Source {
+            document: entry.into_path(),
+            receipt,
+        });
     }
     Ok(())
 }
@@ -137,7 +152,10 @@ mod tests {
             std::fs::write(root.join(name), name).unwrap();
         }
         let found = collect(&[root.to_owned()], true, None).unwrap();
-        let names: Vec<_> = found.iter().map(|source| source.document.strip_prefix(root).unwrap().to_owned()).collect();
+        let names: Vec<_> = found
+            .iter()
+            .map(|source| source.document.strip_prefix(root).unwrap().to_owned())
+            .collect();
         assert_eq!(names, ["a.txt", "b.txt", "sub/a.txt"].map(PathBuf::from));
         assert_eq!(found[0].receipt, root.join("a.txt.receipt"));
         let out = collect(&[root.to_owned()], true, Some(Path::new("/out"))).unwrap();
@@ -147,11 +165,17 @@ mod tests {
     #[test]
     fn a_folder_needs_the_flag_and_a_receipt_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(collect(&[folder.path().to_owned()], false, None).unwrap_err().code, "is_folder");
+        assert_eq!(
+            collect(&[folder.path().to_owned()], false, None).unwrap_err().code,
+            "is_folder"
+        );
         let receipt = folder.path().join("x.receipt");
         std::fs::write(&receipt, "x").unwrap();
         assert_eq!(collect(&[receipt], false, None).unwrap_err().code, "is_receipt");
-        assert_eq!(collect(&[folder.path().join("none")], false, None).unwrap_err().code, "io");
+        assert_eq!(
+            collect(&[folder.path().join("none")], false, None).unwrap_err().code,
+            "io"
+        );
     }
 
     #[test]

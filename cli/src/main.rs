@@ -89,6 +89,12 @@ fn on_runtime(work: impl Future<Output = Result<bool>>) -> Result<bool> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new("runtime", format!("the runtime can't start: {error}"), "check the process limits"))?
+        .map_err(|error| {
+            Failure::new(
+                "runtime",
+                format!("the runtime can't start: {error}"),
+                "check the process limits",
+            )
+        })?
         .block_on(work)
 }

@@ -56,7 +56,11 @@ impl Output {
 
     /// Shows a failure of the whole command.
     pub fn fail(self, failure: &Failure) {
-        let text = if self.json() { failure.to_json().to_string() } else { format!("error: {failure}") };
+        let text = if self.json() {
+            failure.to_json().to_string()
+        } else {
+            format!("error: {failure}")
+        };
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 }
@@ -67,7 +71,11 @@ fn write_stdout(text: &str) -> Result<()> {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             std::process::exit(0);
         }
-        Failure::new("output", format!("stdout can't be written: {error}"), "check where the output goes")
+        Failure::new(
+            "output",
+            format!("stdout can't be written: {error}"),
+            "check where the output goes",
+        )
     })
 }
 
@@ -80,13 +88,22 @@ pub fn fancy() -> bool {
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let lines: Vec<String> = rows
         .iter()
         .map(|row| {
-            let cells: Vec<String> =
-                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
+            let cells: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}", width = *width))
+                .collect();
             cells.join("  ").trim_end().to_owned()
         })
         .collect();

@@ -60,7 +60,10 @@ pub async fn contact(client: &Client) -> Result<Arc<Root>> {
     if root.network() != id {
         return Err(Failure::new(
             "trust_root_mismatch",
-            format!("the server says its network is {id} and its trust root is of {}", root.network()),
+            format!(
+                "the server says its network is {id} and its trust root is of {}",
+                root.network()
+            ),
             "do not use this server",
         ));
     }
@@ -101,7 +104,11 @@ pub fn find(named: Option<&Path>, network: Option<&str>, choice: &Choice) -> Res
     if let Some(path) = named {
         return match Root::read(path)? {
             Some(root) => Ok(Some(root)),
-            None => Err(Failure::usage("io", format!("there is no trust root {}", path.display()), "check --trust")),
+            None => Err(Failure::usage(
+                "io",
+                format!("there is no trust root {}", path.display()),
+                "check --trust",
+            )),
         };
     }
     if let (Some(network), Ok(store)) = (network, store())

@@ -85,17 +85,36 @@ fn rate(text: &str) -> std::result::Result<f64, String> {
 /// Runs the command. The answer is whether everything that was sent was accepted.
 pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     if let Some(Command::Receipts(args)) = args.command {
-        return verifier::run(&args.receipt, args.trust.as_deref(), Duration::from_secs(args.seconds), choice, output);
+        return verifier::run(
+            &args.receipt,
+            args.trust.as_deref(),
+            Duration::from_secs(args.seconds),
+            choice,
+            output,
+        );
     }
-    let LoadArgs { mode, batch_size, rate, concurrency, seconds, warmup } = args.load;
+    let LoadArgs {
+        mode,
+        batch_size,
+        rate,
+        concurrency,
+        seconds,
+        warmup,
+    } = args.load;
     let context = choice.load()?;
     let network = Client::new(context.clone())?.network().await?;
     let plan = load::Plan {
         mode,
-        items: if mode == Mode::Batch { usize::from(batch_size) } else { 1 },
+        items: if mode == Mode::Batch {
+            usize::from(batch_size)
+        } else {
+            1
+        },
         shape: match (rate, concurrency, mode) {
             (Some(rate), _, _) => load::Shape::Open { rate },
-            (None, Some(concurrency), _) => load::Shape::Closed { concurrency: usize::from(concurrency) },
+            (None, Some(concurrency), _) => load::Shape::Closed {
+                concurrency: usize::from(concurrency),
+            },
             (None, None, Mode::Single) => load::Shape::Closed { concurrency: 64 },
             (None, None, Mode::Batch) => load::Shape::Closed { concurrency: 4 },
         },
@@ -108,6 +127,10 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     ));
     let samples = load::run(&plan, &context).await?;
     let report = report::Report::new(&plan, samples);
-    if output.json() { output.document(&report)? } else { output.line(report.text())? }
+    if output.json() {
+        output.document(&report)?
+    } else {
+        output.line(report.text())?
+    }
     Ok(report.errors.is_empty() && report.requests > 0)
 }

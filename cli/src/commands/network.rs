@@ -34,9 +34,24 @@ async fn status(choice: &Choice, output: Output) -> Result<bool> {
 
 /// The status screen.
 fn text(network: &Network) -> String {
-    let quorum = if network.quorum_holds { "holds" } else { "does not hold: writes wait" };
-    let mut rows =
-        vec![["VALIDATOR", "STATE", "HEIGHT", "STATE ROOT", "PEERS", "RESTARTS", "VERSION"].map(str::to_owned).to_vec()];
+    let quorum = if network.quorum_holds {
+        "holds"
+    } else {
+        "does not hold: writes wait"
+    };
+    let mut rows = vec![
+        [
+            "VALIDATOR",
+            "STATE",
+            "HEIGHT",
+            "STATE ROOT",
+            "PEERS",
+            "RESTARTS",
+            "VERSION",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
     for node in &network.nodes {
         let root: String = node.state_root.chars().take(16).collect();
         rows.push(vec![
@@ -46,7 +61,11 @@ fn text(network: &Network) -> String {
             if root.is_empty() { "-".to_owned() } else { root },
             node.peers.to_string(),
             node.restarts.to_string(),
-            if node.version.is_empty() { "-".to_owned() } else { node.version.clone() },
+            if node.version.is_empty() {
+                "-".to_owned()
+            } else {
+                node.version.clone()
+            },
         ]);
     }
     format!(
@@ -92,7 +111,12 @@ mod tests {
             nodes: vec![node],
         };
         let text = text(&network);
-        assert!(text.starts_with("network demo/notary is Stalled: height 7, 1 of 4 validators ready, quorum of 3 does not hold"));
-        assert!(text.contains("validator-0  Ready  7       abababababababab  3"), "{text}");
+        assert!(text.starts_with(
+            "network demo/notary is Stalled: height 7, 1 of 4 validators ready, quorum of 3 does not hold"
+        ));
+        assert!(
+            text.contains("validator-0  Ready  7       abababababababab  3"),
+            "{text}"
+        );
     }
 }

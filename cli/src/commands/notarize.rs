@@ -81,13 +81,17 @@ enum Line<'a> {
 pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     let sources = files::collect(&args.files, args.recursive, args.out.as_deref())?;
     if sources.is_empty() {
-        return Err(Failure::usage("no_files", "there are no files to notarize", "name a file, or a folder with files in it"));
+        return Err(Failure::usage(
+            "no_files",
+            "there are no files to notarize",
+            "name a file, or a folder with files in it",
+        ));
     }
     let client = Client::new(choice.load()?)?;
     // First contact: answers fast when no server is there, and pins the trust root.
     let root = trust::contact(&client).await?;
     let progress = Progress::new(sources.len(), output);
-    let writer = Writer { client, root, plain: args.plain };
+    let writer = Writer { client, root };
     let mut summary = Summary::default();
 
     let root = &writer.root;
@@ -113,19 +117,39 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
             match &outcome {
                 Ok(Some(done)) => {
                     summary.notarized += 1;
-                    report(output, &progress, &Line::Notarized { file: &source.document, done }, || done.text(&source))?;
+                    report(
+                        output,
+                        &progress,
+                        &Line::Notarized {
+                            file: &source.document,
+                            done,
+                        },
+                        || done.text(&source),
+                    )?;
                 }
                 Ok(None) => {
                     summary.already += 1;
-                    let line = Line::Already { file: &source.document, receipt: &source.receipt };
-                    report(output, &progress, &line, || format!("{}: has a valid receipt", source.document.display()))?;
+                    let line = Line::Already {
+                        file: &source.document,
+                        receipt: &source.receipt,
+                    };
+                    report(output, &progress, &line, || {
+                        format!("{}: has a valid receipt", source.document.display())
+                    })?;
                 }
                 Err(failure) => {
                     summary.failed += 1;
-                    let Failure { code, message, next, .. } = failure;
+                    let Failure {
+                        code, message, next, ..
+                    } = failure;
                     progress.talk(&format!("{}: {failure}", source.document.display()));
                     if output.json() {
-                        output.json_line(&Line::Failed { file: &source.document, code, message, next })?;
+                        output.json_line(&Line::Failed {
+                            file: &source.document,
+                            code,
+                            message,
+                            next,
+                        })?;
                     }
                 }
             }
@@ -139,7 +163,10 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
 
 /// Sends what has to be sent of a chunk; the answers stand in the order of the files.
 async fn send(writer: &Writer, chunk: Vec<Job>) -> Vec<(files::Source, Result<Option<Receipted>>)> {
-    let hashed: Vec<&Hashed> = chunk.iter().filter_map(|job| job.work.as_ref().ok()?.as_ref()).collect();
+    let hashed: Vec<&Hashed> = chunk
+        .iter()
+        .filter_map(|job| job.work.as_ref().ok()?.as_ref())
+        .collect();
     let mut answers = writer.deposit(&hashed).await.into_iter();
     chunk
         .into_iter()
@@ -149,7 +176,11 @@ async fn send(writer: &Writer, chunk: Vec<Job>) -> Vec<(files::Source, Result<Op
                 Ok(None) => Ok(None),
                 Ok(Some(_)) => match answers.next() {
                     Some(answer) => answer.map(Some),
-                    None => Err(Failure::new("protocol", "the server answered for fewer files than were sent", "run the same command again")),
+                    None => Err(Failure::new(
+                        "protocol",
+                        "the server answered for fewer files than were sent",
+                        "run the same command again",
+                    )),
                 },
             };
             (job.source, outcome)
@@ -158,16 +189,28 @@ async fn send(writer: &Writer, chunk: Vec<Job>) -> Vec<(files::Source, Result<Op
 }
 
 fn report(output: Output, progress: &Progress, line: &Line<'_>, text: impl FnOnce() -> String) -> Result<()> {
-    progress.data(|| if output.json() { output.json_line(line) } else { output.line(text()) })
+    progress.data(|| {
+        if output.json() {
+            output.json_line(line)
+        } else {
+            output.line(text())
+        }
+    })
 }
 
 fn finish(output: Output, summary: &Summary) -> Result<()> {
     if output.json() {
         return output.json_line(&serde_json::json!({ "summary": summary }));
     }
-    let Summary { notarized, already, failed } = summary;
+    let Summary {
+        notarized,
+        already,
+        failed,
+    } = summary;
     if notarized + already + failed > 1 {
-        output.say(format!("{notarized} notarized, {already} had a receipt already, {failed} failed"));
+        output.say(format!(
+            "{notarized} notarized, {already} had a receipt already, {failed} failed"
+        ));
     }
     if *failed > 0 {
         output.say("  next: run the same command again; finished files are left alone");

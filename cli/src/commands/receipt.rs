@@ -63,7 +63,11 @@ fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, o
     if root.network() != network {
         return Err(Failure::new(
             "trust_root_mismatch",
-            format!("the receipt is of network {network} and {} of {}", root.from, root.network()),
+            format!(
+                "the receipt is of network {network} and {} of {}",
+                root.from,
+                root.network()
+            ),
             "name the right trust root with --trust",
         ));
     }
@@ -82,7 +86,11 @@ fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, o
         written.push(path);
     }
     if output.json() {
-        return output.document(&Exported { network, origin: &export.origin, files: written });
+        return output.document(&Exported {
+            network,
+            origin: &export.origin,
+            files: written,
+        });
     }
     for path in written {
         output.line(path.display().to_string())?;
@@ -122,7 +130,10 @@ fn show(receipt: &Receipt, output: Output) -> Result<()> {
         Ok(muniment_receipts::leaf::Leaf::Marker(marker)) => rfc3339(marker.time),
         _ => "unreadable".to_owned(),
     };
-    let mode = shown.disclosure.as_ref().map_or("not disclosed", |disclosure| disclosure.mode());
+    let mode = shown
+        .disclosure
+        .as_ref()
+        .map_or("not disclosed", |disclosure| disclosure.mode());
     let rows: Vec<Vec<String>> = [
         ("network", shown.network),
         ("record", shown.record),
@@ -134,7 +145,11 @@ fn show(receipt: &Receipt, output: Output) -> Result<()> {
     .map(|(name, value)| vec![name.to_owned(), value])
     .into();
     output.line(table(&rows))?;
-    output.line(format!("\nleaf:\n{}\ncheckpoint:\n{}", shown.statement.trim_end(), shown.checkpoint.trim_end()))?;
+    output.line(format!(
+        "\nleaf:\n{}\ncheckpoint:\n{}",
+        shown.statement.trim_end(),
+        shown.checkpoint.trim_end()
+    ))?;
     output.say("nothing of this was checked; `muniment verify` does that");
     Ok(())
 }

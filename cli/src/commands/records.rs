@@ -61,12 +61,22 @@ pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bo
 }
 
 fn list(page: &Value, output: Output) -> Result<()> {
-    let mut rows = vec![["ID", "TEMPLATE", "VERSION", "UPDATED", "STATE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ID", "TEMPLATE", "VERSION", "UPDATED", "STATE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for record in page["records"].as_array().into_iter().flatten() {
         let regions = record["regions"].as_object().into_iter().flatten();
         let states: Vec<String> = regions.map(|(_, state)| text(state)).collect();
         let updated = record["updatedTime"].as_u64().map(rfc3339).unwrap_or_default();
-        rows.push(vec![text(&record["id"]), text(&record["template"]), text(&record["version"]), updated, states.join(",")]);
+        rows.push(vec![
+            text(&record["id"]),
+            text(&record["template"]),
+            text(&record["version"]),
+            updated,
+            states.join(","),
+        ]);
     }
     output.line(table(&rows))?;
     if let Some(next) = page["next"].as_str() {
@@ -76,7 +86,11 @@ fn list(page: &Value, output: Output) -> Result<()> {
 }
 
 fn history(steps: &Value, output: Output) -> Result<()> {
-    let mut rows = vec![["VERSION", "ACTION", "HEIGHT", "TIME", "LEAF", "SIGNER"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["VERSION", "ACTION", "HEIGHT", "TIME", "LEAF", "SIGNER"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let steps = steps.as_array().or_else(|| steps["entries"].as_array());
     for step in steps.into_iter().flatten() {
         let time = step["time"].as_u64().map_or_else(|| text(&step["time"]), rfc3339);
@@ -112,8 +126,16 @@ fn id(text: &str) -> Result<&str> {
 }
 
 fn word<'a>(what: &str, text: &'a str) -> Result<&'a str> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+    if !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    {
         return Ok(text);
     }
-    Err(Failure::usage("bad_name", format!("`{text}` is not a {what} name"), "use letters, digits, `-`, `_` and `.`"))
+    Err(Failure::usage(
+        "bad_name",
+        format!("`{text}` is not a {what} name"),
+        "use letters, digits, `-`, `_` and `.`",
+    ))
 }

@@ -74,9 +74,15 @@ fn pairs(files: Vec<PathBuf>, receipt: Option<PathBuf>) -> Result<Vec<Pair>> {
             .into_iter()
             .map(|file| {
                 if is_receipt(&file) {
-                    Pair { document: None, receipt: file }
+                    Pair {
+                        document: None,
+                        receipt: file,
+                    }
                 } else {
-                    Pair { receipt: receipt_path(&file, None), document: Some(file) }
+                    Pair {
+                        receipt: receipt_path(&file, None),
+                        document: Some(file),
+                    }
                 }
             })
             .collect());
@@ -99,12 +105,19 @@ fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output) -> 
         None => None,
     };
     // A file that can't be read as a receipt still gets its verdicts, so that its network may be unknown here.
-    let network = muniment_receipts::receipt::Receipt::parse(&bytes).ok().map(|receipt| hex::encode(receipt.network));
+    let network = muniment_receipts::receipt::Receipt::parse(&bytes)
+        .ok()
+        .map(|receipt| hex::encode(receipt.network));
     let root = trust::find(named, network.as_deref(), choice)?;
     let report = evidence::judge(&bytes, root.as_ref(), document);
     let from = root.as_ref().map(|root| root.from.as_str());
     if output.json() {
-        let line = Line { file: pair.document.as_deref(), receipt: &pair.receipt, trust_root: from, report: &report };
+        let line = Line {
+            file: pair.document.as_deref(),
+            receipt: &pair.receipt,
+            trust_root: from,
+            report: &report,
+        };
         output.json_line(&line)?;
     } else {
         output.line(text(pair, from, &report))?;
@@ -116,10 +129,20 @@ fn missing(pair: &Pair, error: &std::io::Error) -> Failure {
     match (&pair.document, error.kind()) {
         (Some(document), std::io::ErrorKind::NotFound) => Failure::usage(
             "no_receipt",
-            format!("{} has no receipt: there is no {}", document.display(), pair.receipt.display()),
-            format!("name it with --receipt, or make one with `muniment notarize {}`", document.display()),
+            format!(
+                "{} has no receipt: there is no {}",
+                document.display(),
+                pair.receipt.display()
+            ),
+            format!(
+                "name it with --receipt, or make one with `muniment notarize {}`",
+                document.display()
+            ),
         ),
-        _ => Failure { class: crate::error::Class::Usage, ..io("can't read", &pair.receipt, error) },
+        _ => Failure {
+            class: crate::error::Class::Usage,
+            ..io("can't read", &pair.receipt, error)
+        },
     }
 }
 
@@ -129,14 +152,23 @@ fn text(pair: &Pair, root: Option<&str>, report: &Report) -> String {
     let mut lines = vec![format!("{}: {}", name.display(), word(report.overall))];
     let verdicts = report.verdicts.iter().filter(|verdict| verdict.check != Check::Status);
     let rows: Vec<Vec<String>> = verdicts
-        .map(|verdict| vec![format!("  {}", title(verdict.check)), word(verdict.result).to_owned(), verdict.detail.clone()])
+        .map(|verdict| {
+            vec![
+                format!("  {}", title(verdict.check)),
+                word(verdict.result).to_owned(),
+                verdict.detail.clone(),
+            ]
+        })
         .collect();
     lines.push(table(&rows));
     if let Some(statement) = &report.statement {
         let who = statement.signer_name.as_ref().unwrap_or(&statement.signer);
         let time = report.block_time.map(rfc3339).unwrap_or_default();
         let height = report.height.unwrap_or_default();
-        lines.push(format!("  {} {} by {who}, height {height} at {time}", statement.template, statement.action));
+        lines.push(format!(
+            "  {} {} by {who}, height {height} at {time}",
+            statement.template, statement.action
+        ));
         lines.push(format!("  record {}", statement.record));
     }
     let signers: Vec<&str> = report.cosigned.iter().map(|cosigned| cosigned.name.as_str()).collect();
@@ -146,7 +178,9 @@ fn text(pair: &Pair, root: Option<&str>, report: &Report) -> String {
     match (root, &report.network) {
         (Some(root), _) => lines.push(format!("  trust root {root}")),
         (None, Some(network)) => {
-            lines.push(format!("  next: get the trust root of network {network} and name it with --trust"));
+            lines.push(format!(
+                "  next: get the trust root of network {network} and name it with --trust"
+            ));
         }
         (None, None) => {}
     }

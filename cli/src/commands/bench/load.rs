@@ -106,12 +106,26 @@ pub async fn run(plan: &Plan, context: &Context) -> Result<Samples> {
     // Requests still on their way hold the channel open: they are waited for, not lost.
     match timeout_at(Instant::now() + DRAIN, collector).await {
         Ok(Ok(samples)) => Ok(Samples { measured, ..samples }),
-        Ok(Err(error)) => Err(Failure::new("internal", format!("a worker ended: {error}"), "report this")),
-        Err(_) => Err(Failure::new("no_answer", "requests are still without an answer", "see `muniment network status`")),
+        Ok(Err(error)) => Err(Failure::new(
+            "internal",
+            format!("a worker ended: {error}"),
+            "report this",
+        )),
+        Err(_) => Err(Failure::new(
+            "no_answer",
+            "requests are still without an answer",
+            "see `muniment network status`",
+        )),
     }
 }
 
-async fn open(sender: &Arc<Sender>, rate: f64, start: Instant, until: Instant, samples: &mpsc::UnboundedSender<Sample>) {
+async fn open(
+    sender: &Arc<Sender>,
+    rate: f64,
+    start: Instant,
+    until: Instant,
+    samples: &mpsc::UnboundedSender<Sample>,
+) {
     let places = Arc::new(Semaphore::new(MOST_IN_FLIGHT));
     for number in 0_u64.. {
         let due = start + Duration::from_secs_f64(number as f64 / rate);
@@ -122,13 +136,21 @@ async fn open(sender: &Arc<Sender>, rate: f64, start: Instant, until: Instant, s
             sleep_until(due).await;
         }
         let Ok(place) = places.clone().try_acquire_owned() else {
-            let _ = samples.send(Sample { due, end: Instant::now(), outcome: Err("not_sent_backlog".to_owned()) });
+            let _ = samples.send(Sample {
+                due,
+                end: Instant::now(),
+                outcome: Err("not_sent_backlog".to_owned()),
+            });
             continue;
         };
         let (sender, samples) = (sender.clone(), samples.clone());
         tokio::spawn(async move {
             let outcome = sender.send().await;
-            let _ = samples.send(Sample { due, end: Instant::now(), outcome });
+            let _ = samples.send(Sample {
+                due,
+                end: Instant::now(),
+                outcome,
+            });
             drop(place);
         });
     }
@@ -142,7 +164,11 @@ async fn closed(sender: &Arc<Sender>, concurrency: usize, until: Instant, sample
                 let due = Instant::now();
                 let outcome = sender.send().await;
                 let failed = outcome.is_err();
-                let _ = samples.send(Sample { due, end: Instant::now(), outcome });
+                let _ = samples.send(Sample {
+                    due,
+                    end: Instant::now(),
+                    outcome,
+                });
                 if failed {
                     // A dead server answers in microseconds; asking it in a tight loop measures nothing.
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -186,12 +212,25 @@ impl Sender {
             .timeout(DRAIN)
             .build()
             .map_err(|error| Failure::new("http", format!("the HTTP client can't start: {}", chain(&error)), ""))?;
-        let below = if plan.mode == Mode::Batch { "/notarizations:batch" } else { "/notarizations" };
+        let below = if plan.mode == Mode::Batch {
+            "/notarizations:batch"
+        } else {
+            "/notarizations"
+        };
         let url = Client::new(context.clone())?.url(below);
         let seed = crate::digest::salt()
             .map_err(|error| Failure::new("randomness", format!("no randomness: {error}"), "check /dev/urandom"))?;
         let key = context.api_key.clone();
-        Ok(Self { http, url, key, mode: plan.mode, items: plan.items, seed, counter: AtomicU64::new(0), stop: AtomicBool::new(false) })
+        Ok(Self {
+            http,
+            url,
+            key,
+            mode: plan.mode,
+            items: plan.items,
+            seed,
+            counter: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        })
     }
 
     /// Number of accepted deposits, or the code of what went wrong.
@@ -227,7 +266,12 @@ impl Sender {
         }
         for item in 0..self.items {
             let number = self.counter.fetch_add(1, Ordering::Relaxed);
-            let value = hex::encode(Sha256::new().chain_update(self.seed).chain_update(number.to_le_bytes()).finalize());
+            let value = hex::encode(
+                Sha256::new()
+                    .chain_update(self.seed)
+                    .chain_update(number.to_le_bytes())
+                    .finalize(),
+            );
             if item > 0 {
                 body.push(',');
             }
@@ -274,7 +318,10 @@ mod tests {
 
     #[test]
     fn accepted_is_read_from_the_head() {
-        assert_eq!(accepted(br#"{"operation":"op_1","accepted":1000,"rejected":0,"items":["#), Some(1000));
+        assert_eq!(
+            accepted(br#"{"operation":"op_1","accepted":1000,"rejected":0,"items":["#),
+            Some(1000)
+        );
         assert_eq!(accepted(br#"{"operation":"op_1"}"#), None);
         assert_eq!(accepted(b""), None);
     }

@@ -59,7 +59,12 @@ impl Report {
             requests: samples.requests,
             accepted: samples.accepted,
             throughput: (samples.in_time as f64 / samples.measured.as_secs_f64().max(0.001) * 10.0).round() / 10.0,
-            latency: Latency { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) },
+            latency: Latency {
+                p50: at(0.5),
+                p90: at(0.9),
+                p99: at(0.99),
+                max: at(1.0),
+            },
             errors: samples.errors,
         }
     }
@@ -82,12 +87,19 @@ impl Report {
             ("requests", self.requests.to_string()),
             ("accepted", format!("{} deposits, each with its receipt", self.accepted)),
             ("throughput", format!("{:.1} deposits/s", self.throughput)),
-            ("latency", format!("p50 {p50:.1} ms   p90 {p90:.1} ms   p99 {p99:.1} ms   max {max:.1} ms")),
+            (
+                "latency",
+                format!("p50 {p50:.1} ms   p90 {p90:.1} ms   p99 {p99:.1} ms   max {max:.1} ms"),
+            ),
             ("errors", errors.to_string()),
         ]
         .map(|(name, value)| vec![name.to_owned(), value])
         .into();
-        rows.extend(self.errors.iter().map(|(code, count)| vec![String::new(), format!("{count} × {code}")]));
+        rows.extend(
+            self.errors
+                .iter()
+                .map(|(code, count)| vec![String::new(), format!("{count} × {code}")]),
+        );
         table(&rows)
     }
 }
@@ -106,7 +118,10 @@ mod tests {
     #[test]
     fn quantiles_are_nearest_rank() {
         let sorted: Vec<u32> = (1..=100).map(|value| value * 1000).collect();
-        assert_eq!([0.5, 0.9, 0.99, 1.0].map(|share| quantile(&sorted, share)), [50.0, 90.0, 99.0, 100.0]);
+        assert_eq!(
+            [0.5, 0.9, 0.99, 1.0].map(|share| quantile(&sorted, share)),
+            [50.0, 90.0, 99.0, 100.0]
+        );
         assert_eq!(quantile(&[], 0.5), 0.0);
     }
 }

@@ -58,18 +58,30 @@ fn work(source: &Source, root: &trust::Root, plain: bool) -> Result<Option<Hashe
         Disclosure::Plain
     } else {
         let salt = digest::salt().map_err(|error| {
-            Failure::new("randomness", format!("the operating system gives no randomness: {error}"), "check /dev/urandom")
+            Failure::new(
+                "randomness",
+                format!("the operating system gives no randomness: {error}"),
+                "check /dev/urandom",
+            )
         })?;
         Disclosure::Salted { salt }
     };
     let (mode, value) = (disclosure.mode(), disclosure.commitment(&document));
     let request = NotarizationRequest {
-        digests: vec![Digest { alg: "sha-256".to_owned(), value: hex::encode(value) }],
+        digests: vec![Digest {
+            alg: "sha-256".to_owned(),
+            value: hex::encode(value),
+        }],
         mode: mode.to_owned(),
         // A length tells something about a document; only plain deposits carry it.
         size: plain.then_some(size),
         media_type: None,
         subject: None,
     };
-    Ok(Some(Hashed { source: source.clone(), document, disclosure, request }))
+    Ok(Some(Hashed {
+        source: source.clone(),
+        document,
+        disclosure,
+        request,
+    }))
 }

@@ -23,12 +23,21 @@ impl Progress {
     /// Starts at zero.
     pub fn new(total: usize, output: Output) -> Self {
         let drawn = total > 1 && !output.json() && fancy();
-        let bar = if drawn { ProgressBar::new(total as u64) } else { ProgressBar::hidden() };
+        let bar = if drawn {
+            ProgressBar::new(total as u64)
+        } else {
+            ProgressBar::hidden()
+        };
         bar.set_length(total as u64);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {per_sec}  {eta} left") {
             bar.set_style(style);
         }
-        Self { bar, plain: total > 1 && !output.json() && !drawn, output, last: Mutex::new(Instant::now()) }
+        Self {
+            bar,
+            plain: total > 1 && !output.json() && !drawn,
+            output,
+            last: Mutex::new(Instant::now()),
+        }
     }
 
     /// One file more is through.
@@ -37,7 +46,11 @@ impl Progress {
         let Ok(mut last) = self.last.lock() else { return };
         if self.plain && last.elapsed() >= EVERY {
             *last = Instant::now();
-            self.output.say(format!("{}/{} files", self.bar.position(), self.bar.length().unwrap_or(0)));
+            self.output.say(format!(
+                "{}/{} files",
+                self.bar.position(),
+                self.bar.length().unwrap_or(0)
+            ));
         }
     }
 

@@ -18,8 +18,6 @@ pub struct Writer {
     pub client: Client,
     /// What receipts are checked against.
     pub root: Arc<trust::Root>,
-    /// Plain mode: an earlier deposit of the same document is as good as a new one.
-    pub plain: bool,
 }
 
 /// A receipt on disk.
@@ -51,7 +49,11 @@ impl Receipted {
             self.time,
             self.signed_by.join(", "),
             self.receipt.display(),
-            if self.earlier { "\n  note      this document was on the ledger before; the receipt is of that record" } else { "" }
+            if self.earlier {
+                "\n  note      this document was on the ledger before; the receipt is of that record"
+            } else {
+                ""
+            }
         )
     }
 }
@@ -72,7 +74,10 @@ impl Writer {
                 }
                 answers
             }
-            Ok(outcomes) => hashed.iter().map(|_| Err(miscounted(outcomes.len(), hashed.len()))).collect(),
+            Ok(outcomes) => hashed
+                .iter()
+                .map(|_| Err(miscounted(outcomes.len(), hashed.len())))
+                .collect(),
             Err(failure) => hashed.iter().map(|_| Err(copy(&failure))).collect(),
         }
     }
@@ -83,7 +88,11 @@ impl Writer {
             Written::Done(notarization) => Ok(ItemOutcome::Accepted(notarization)),
             Written::Pending(operation) => {
                 let mut items = self.client.decided(operation).await?.items;
-                if items.len() == 1 { Ok(items.remove(0)) } else { Err(miscounted(items.len(), 1)) }
+                if items.len() == 1 {
+                    Ok(items.remove(0))
+                } else {
+                    Err(miscounted(items.len(), 1))
+                }
             }
             Written::Refused(problem) => Ok(ItemOutcome::Rejected {
                 code: problem.code,
@@ -106,29 +115,52 @@ impl Writer {
 
     async fn keep(&self, hashed: &Hashed, outcome: ItemOutcome) -> Result<Receipted> {
         match outcome {
-            ItemOutcome::Accepted(notarization) => self.store(hashed, notarization.receipt.as_bytes(), Some(notarization), false),
-            ItemOutcome::Rejected { code, record: Some(record), .. }
-                if code.eq_ignore_ascii_case("duplicate") && matches!(hashed.disclosure, Disclosure::Plain) =>
-            {
+            ItemOutcome::Accepted(notarization) => {
+                self.store(hashed, notarization.receipt.as_bytes(), Some(&notarization), false)
+            }
+            ItemOutcome::Rejected {
+                code,
+                record: Some(record),
+                ..
+            } if code.eq_ignore_ascii_case("duplicate") && matches!(hashed.disclosure, Disclosure::Plain) => {
                 let receipt = self.client.receipt(&record).await?;
                 self.store(hashed, &receipt, None, true)
             }
-            ItemOutcome::Rejected { code, detail, pointer, record } => {
-                let place = if pointer.is_empty() { String::new() } else { format!(" (at {pointer})") };
+            ItemOutcome::Rejected {
+                code,
+                detail,
+                pointer,
+                record,
+            } => {
+                let place = if pointer.is_empty() {
+                    String::new()
+                } else {
+                    format!(" (at {pointer})")
+                };
                 let next = match record {
                     Some(record) => format!("see the earlier record with `muniment records get {record}`"),
                     None => "correct what the message names".to_owned(),
                 };
-                Err(Failure::new(&code, format!("the network refused it: {detail}{place}"), next))
+                Err(Failure::new(
+                    &code,
+                    format!("the network refused it: {detail}{place}"),
+                    next,
+                ))
             }
         }
     }
 
     /// Adds the disclosure, checks everything offline, and only then writes.
-    fn store(&self, hashed: &Hashed, receipt: &[u8], answer: Option<Notarization>, earlier: bool) -> Result<Receipted> {
+    fn store(
+        &self,
+        hashed: &Hashed,
+        receipt: &[u8],
+        answer: Option<&Notarization>,
+        earlier: bool,
+    ) -> Result<Receipted> {
         let bytes = evidence::disclose(receipt, &hashed.disclosure)?;
         let facts = evidence::check(&bytes, &self.root, &hashed.document)?;
-        if let Some(answer) = &answer
+        if let Some(answer) = answer
             && (answer.height, &answer.id) != (facts.height, &facts.record)
         {
             return Err(Failure::new(
@@ -154,13 +186,23 @@ fn key() -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Failure::new("internal", format!("the request can't be written: {error}"), ""))
+    serde_json::to_vec(value)
+        .map_err(|error| Failure::new("internal", format!("the request can't be written: {error}"), ""))
 }
 
 fn miscounted(got: usize, sent: usize) -> Failure {
-    Failure::new("protocol", format!("the server answered for {got} of {sent} files"), "run the same command again")
+    Failure::new(
+        "protocol",
+        format!("the server answered for {got} of {sent} files"),
+        "run the same command again",
+    )
 }
 
 fn copy(failure: &Failure) -> Failure {
-    Failure { class: failure.class, code: failure.code.clone(), message: failure.message.clone(), next: failure.next.clone() }
+    Failure {
+        class: failure.class,
+        code: failure.code.clone(),
+        message: failure.message.clone(),
+        next: failure.next.clone(),
+    }
 }
