@@ -40,10 +40,17 @@ impl Answer {
     /// # Panics
     /// When it is none.
     pub fn problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), self.body["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert_eq!(
+            (self.status.as_u16(), self.body["code"].as_str()),
+            (status, Some(code)),
+            "{self:?}"
+        );
         assert!(self.content_type.starts_with("application/problem+json"), "{self:?}");
         for field in ["type", "title", "detail", "requestId"] {
-            assert!(self.body[field].as_str().is_some_and(|text| !text.is_empty()), "no {field}: {self:?}");
+            assert!(
+                self.body[field].as_str().is_some_and(|text| !text.is_empty()),
+                "no {field}: {self:?}"
+            );
         }
         assert_eq!(self.body["status"], status, "{self:?}");
     }
@@ -52,14 +59,26 @@ impl Answer {
 impl Api {
     /// Access with a key.
     pub fn new(server: &str, key: &str, tenant: &str, network: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
         let own = str::to_owned;
-        Self { server: own(server), key: own(key), tenant: own(tenant), network: own(network), http }
+        Self {
+            server: own(server),
+            key: own(key),
+            tenant: own(tenant),
+            network: own(network),
+            http,
+        }
     }
 
     /// URL below the network.
     pub fn url(&self, below: &str) -> String {
-        format!("{}/v1/tenants/{}/networks/{}{below}", self.server, self.tenant, self.network)
+        format!(
+            "{}/v1/tenants/{}/networks/{}{below}",
+            self.server, self.tenant, self.network
+        )
     }
 
     /// One request with extra headers.
@@ -84,11 +103,23 @@ impl Api {
             request = request.header("content-type", "application/json").body(body);
         }
         let answer = request.send().await?;
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            answer
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let (status, content_type) = (answer.status(), header("content-type").unwrap_or_default());
         let retry_after = header("retry-after").and_then(|value| value.parse().ok());
         let text = answer.text().await?;
-        Ok(Answer { status, content_type, retry_after, body: serde_json::from_str(&text).unwrap_or_default(), text })
+        Ok(Answer {
+            status,
+            content_type,
+            retry_after,
+            body: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        })
     }
 
     /// GET below the network; an answer must come.
@@ -105,7 +136,9 @@ impl Api {
     /// When none comes.
     pub async fn post(&self, below: &str, body: &Value) -> Answer {
         let headers = [("prefer", "wait=30")];
-        self.request(Method::POST, &self.url(below), &headers, Some(body.to_string())).await.unwrap()
+        self.request(Method::POST, &self.url(below), &headers, Some(body.to_string()))
+            .await
+            .unwrap()
     }
 
     /// One deposit; an answer must come.

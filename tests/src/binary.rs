@@ -21,18 +21,27 @@ pub fn path() -> &'static Path {
         if !path.exists() {
             build(&folder);
         }
-        assert!(path.exists(), "{} is missing; run `cargo build --release -p muniment`", path.display());
+        assert!(
+            path.exists(),
+            "{} is missing; run `cargo build --release -p muniment`",
+            path.display()
+        );
         path
     })
 }
 
 fn build(folder: &Path) {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "-p", "muniment", "--target-dir"]).arg(folder.parent().unwrap());
+    command
+        .args(["build", "-p", "muniment", "--target-dir"])
+        .arg(folder.parent().unwrap());
     if folder.ends_with("release") {
         command.arg("--release");
     }
-    let status = command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status().unwrap();
+    let status = command
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()
+        .unwrap();
     assert!(status.success(), "the binary can't be built");
 }
 
@@ -44,7 +53,10 @@ pub fn command(config: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("XDG_CONFIG_HOME", config).env("HOME", config).env("NO_COLOR", "1");
+    command
+        .env("XDG_CONFIG_HOME", config)
+        .env("HOME", config)
+        .env("NO_COLOR", "1");
     command.stdin(std::process::Stdio::null());
     command
 }

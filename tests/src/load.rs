@@ -45,7 +45,11 @@ impl Load {
                 promises
             });
         }
-        Self { writers: set, stop, done }
+        Self {
+            writers: set,
+            stop,
+            done,
+        }
     }
 
     /// Final writes so far.
@@ -56,7 +60,10 @@ impl Load {
     /// Waits until so many more writes are final: the system goes on.
     pub async fn progress(&self, more: usize) {
         let wanted = self.done() + more;
-        crate::poll::until("writes go on", || std::future::ready((self.done() >= wanted).then_some(()))).await;
+        crate::poll::until("writes go on", || {
+            std::future::ready((self.done() >= wanted).then_some(()))
+        })
+        .await;
     }
 
     /// Ends the writers after their present write, and answers all promises.
@@ -80,7 +87,10 @@ async fn write(api: &Api) -> Promise {
     crate::poll::until("a deposit is final", || async {
         let headers = [("prefer", "wait=10"), ("idempotency-key", key.as_str())];
         let body = deposit(&digest).to_string();
-        let answer = match api.request(Method::POST, &api.url("/notarizations"), &headers, Some(body)).await {
+        let answer = match api
+            .request(Method::POST, &api.url("/notarizations"), &headers, Some(body))
+            .await
+        {
             Ok(answer) => answer,
             Err(_) => return None,
         };
@@ -110,7 +120,10 @@ pub async fn check(world: &dyn crate::world::World, promises: &[Promise]) {
     let api = world.api();
     for promise in promises {
         let found = api.get(&format!("/notarizations?digest={}", promise.digest)).await;
-        let records = found.body["records"].as_array().or_else(|| found.body.as_array()).unwrap_or_else(|| panic!("{found:?}"));
+        let records = found.body["records"]
+            .as_array()
+            .or_else(|| found.body.as_array())
+            .unwrap_or_else(|| panic!("{found:?}"));
         assert_eq!(records.len(), 1, "{promise:?} is there {} times", records.len());
         assert_eq!(records[0]["id"], promise.record.as_str());
     }
@@ -122,7 +135,11 @@ pub async fn check(world: &dyn crate::world::World, promises: &[Promise]) {
         let node = world.node(&validator);
         for promise in promises.iter().step_by(1 + promises.len() / 200) {
             let id: [u8; 32] = hex::decode(&promise.record).unwrap().try_into().unwrap();
-            let view = node.record(&id).await.unwrap().unwrap_or_else(|| panic!("{validator} has no {promise:?}"));
+            let view = node
+                .record(&id)
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("{validator} has no {promise:?}"));
             assert_eq!(view.record["fields"]["digests"][0]["value"], promise.digest.as_str());
         }
     }

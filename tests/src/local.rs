@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use muniment_ledger::client::{Endpoint, NetworkClient};
 use muniment_ledger::config::NodeConfig;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::api::Api;
 use crate::party::Party;
@@ -16,7 +18,7 @@ use crate::world::World;
 use crate::{binary, poll};
 
 /// Five processes per world on two cores: one world at a time in a test process.
-static ONE: Mutex<()> = Mutex::new(());
+static ONE: OnceLock<Arc<Mutex<()>>> = OnceLock::new();
 
 /// Seed of the key of the extra member that signs for itself.
 const SEED: [u8; 32] = [7; 32];
@@ -27,14 +29,13 @@ pub struct LocalWorld {
     port: u16,
     dev: Option<Child>,
     starts: usize,
-    _one: Option<MutexGuard<'static, ()>>,
+    _one: OwnedMutexGuard<()>,
 }
 
-// The guard is only ever dropped, by whichever thread drops the world.
 impl LocalWorld {
     /// A fresh network of four validators, ready.
     pub async fn fresh() -> Self {
-        let mut world = Self::prepared();
+        let mut world = Self::prepared().await;
         world.start().await;
         world
     }
@@ -43,8 +44,8 @@ impl LocalWorld {
     ///
     /// # Panics
     /// When the folder can't be made.
-    pub fn prepared() -> Self {
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    pub async fn prepared() -> Self {
+        let one = ONE.get_or_init(Arc::default).clone().lock_owned().await;
         let folder = tempfile::Builder::new().prefix("muniment-test-").tempdir().unwrap();
         let member = Party::new(SEED, [0; 32]).signer();
         let network = format!(
@@ -53,7 +54,13 @@ impl LocalWorld {
              members: [{{ name: outside, key: \"{member}\" }}]\n"
         );
         std::fs::write(folder.path().join("network.yaml"), network).unwrap();
-        Self { folder, port: free_port(), dev: None, starts: 0, _one: Some(one) }
+        Self {
+            folder,
+            port: free_port(),
+            dev: None,
+            starts: 0,
+            _one: one,
+        }
     }
 
     /// Folder of the user's configuration in this world.
@@ -98,9 +105,19 @@ impl LocalWorld {
         self.starts += 1;
         let screen = std::fs::File::create(self.screen_path()).unwrap();
         let mut command = binary::command(&self.config());
-        command.arg("dev").arg("--data").arg(self.data()).args(["--listen", &self.listen()]);
-        command.arg("--network-file").arg(self.folder.path().join("network.yaml"));
-        let child = command.stdout(screen.try_clone().unwrap()).stderr(screen).spawn().unwrap();
+        command
+            .arg("dev")
+            .arg("--data")
+            .arg(self.data())
+            .args(["--listen", &self.listen()]);
+        command
+            .arg("--network-file")
+            .arg(self.folder.path().join("network.yaml"));
+        let child = command
+            .stdout(screen.try_clone().unwrap())
+            .stderr(screen)
+            .spawn()
+            .unwrap();
         self.dev = Some(child);
     }
 
@@ -117,13 +134,20 @@ impl LocalWorld {
 
     /// Process of a validator, if there is one.
     pub fn process(&self, validator: &str) -> Option<u32> {
-        processes().into_iter().find(|(_, command)| self.is_validator(command, Some(validator))).map(|(pid, _)| pid)
+        processes()
+            .into_iter()
+            .find(|(_, command)| self.is_validator(command, Some(validator)))
+            .map(|(pid, _)| pid)
     }
 
     fn is_validator(&self, command: &[String], validator: Option<&str>) -> bool {
         let folder = self.data();
-        let Some(at) = command.iter().position(|word| word == "--config") else { return false };
-        let Some(config) = command.get(at + 1).map(Path::new) else { return false };
+        let Some(at) = command.iter().position(|word| word == "--config") else {
+            return false;
+        };
+        let Some(config) = command.get(at + 1).map(Path::new) else {
+            return false;
+        };
         config.starts_with(&folder) && validator.is_none_or(|name| config.file_name().is_some_and(|last| last == name))
     }
 
@@ -134,8 +158,16 @@ impl LocalWorld {
     fn endpoint(&self, validator: &str) -> Endpoint {
         let bytes = std::fs::read(self.node_folder(validator).join("node.json")).unwrap();
         let config: NodeConfig = serde_json::from_slice(&bytes).unwrap();
-        let replica = config.replicas.into_iter().find(|replica| replica.name == validator).unwrap();
-        Endpoint { name: replica.name, url: format!("http://{}", replica.api), token: replica.token }
+        let replica = config
+            .replicas
+            .into_iter()
+            .find(|replica| replica.name == validator)
+            .unwrap();
+        Endpoint {
+            name: replica.name,
+            url: format!("http://{}", replica.api),
+            token: replica.token,
+        }
     }
 
     /// Context file that `dev` wrote.
@@ -189,7 +221,10 @@ impl World for LocalWorld {
     }
 
     async fn pause(&mut self, validator: &str) {
-        let pid = poll::until("the validator has a process", || std::future::ready(self.process(validator))).await;
+        let pid = poll::until("the validator has a process", || {
+            std::future::ready(self.process(validator))
+        })
+        .await;
         signal(pid, Signal::STOP);
     }
 
@@ -215,15 +250,17 @@ impl World for LocalWorld {
         if self.dev.is_none() || self.dev_ended().is_some() {
             self.launch();
         }
-        let this = Mutex::new(&mut *self);
-        poll::until("dev is ready", || {
-            let mut world = this.lock().unwrap_or_else(PoisonError::into_inner);
-            let screen = world.screen();
-            let ended = world.dev_ended();
-            assert!(ended.is_none(), "dev ended with {ended:?}:\n{screen}");
-            std::future::ready(screen.lines().any(|line| line.starts_with("ready in ")).then_some(()))
-        })
-        .await;
+        let start = Instant::now();
+        while !self.screen().lines().any(|line| line.starts_with("ready in ")) {
+            let ended = self.dev_ended();
+            assert!(ended.is_none(), "dev ended with {ended:?} before it was ready");
+            assert!(
+                start.elapsed() < poll::LIMIT,
+                "dev is not ready after {:?}",
+                poll::LIMIT
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn wipe(&mut self, validator: &str) {
@@ -269,7 +306,9 @@ fn processes() -> Vec<(u32, Vec<String>)> {
     let process = |entry: std::fs::DirEntry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let bytes = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let words = bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+        let words = bytes
+            .split(|byte| *byte == 0)
+            .map(|word| String::from_utf8_lossy(word).into_owned());
         Some((pid, words.collect()))
     };
     entries.filter_map(process).collect()
@@ -280,5 +319,9 @@ fn processes() -> Vec<(u32, Vec<String>)> {
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

@@ -20,7 +20,10 @@ pub struct Party {
 impl Party {
     /// A party with a key from a seed.
     pub fn new(seed: [u8; 32], network: [u8; 32]) -> Self {
-        Self { key: SigningKey::from_bytes(&seed), network }
+        Self {
+            key: SigningKey::from_bytes(&seed),
+            network,
+        }
     }
 
     /// Public key as in a genesis.
@@ -53,7 +56,9 @@ impl Party {
     /// # Panics
     /// Never: the statement is well formed.
     pub fn deposit_for(&self, digest: &str, lifetime: i64) -> Transaction {
-        let statement = Statement::new(self.common(lifetime), input(digest), None).canonical().unwrap();
+        let statement = Statement::new(self.common(lifetime), input(digest), None)
+            .canonical()
+            .unwrap();
         let signature = self.key.sign(&statement).to_bytes();
         Transaction::Single { statement, signature }
     }
@@ -63,12 +68,25 @@ impl Party {
     /// # Panics
     /// When there are no digests.
     pub fn batch(&self, digests: &[String]) -> Transaction {
-        let item = |digest: &String| Item { input: input(digest), record: None }.canonical().unwrap();
+        let item = |digest: &String| {
+            Item {
+                input: input(digest),
+                record: None,
+            }
+            .canonical()
+            .unwrap()
+        };
         let items: Vec<Vec<u8>> = digests.iter().map(item).collect();
         let count = u32::try_from(items.len()).unwrap();
-        let header = BatchHeader::new(self.common(8 * 60 * 1000), count, items_root(&items)).canonical().unwrap();
+        let header = BatchHeader::new(self.common(8 * 60 * 1000), count, items_root(&items))
+            .canonical()
+            .unwrap();
         let signature = self.key.sign(&header).to_bytes();
-        Transaction::Batch { header, signature, items }
+        Transaction::Batch {
+            header,
+            signature,
+            items,
+        }
     }
 }
 

@@ -39,9 +39,17 @@ pub fn verify(proof: &str, leaf: &[u8], policy: &str, origin: &str) -> Result<(V
     if named != Some(origin) {
         return Err(format!("the checkpoint is of {named:?}"));
     }
-    let size: u64 = size.and_then(|size| size.parse().ok()).ok_or("the checkpoint has no size")?;
+    let size: u64 = size
+        .and_then(|size| size.parse().ok())
+        .ok_or("the checkpoint has no size")?;
     let root = hash(root.ok_or("the checkpoint has no root")?)?;
-    if inclusion(index, size, Sha256::new().chain_update([0]).chain_update(leaf).finalize().into(), &path)? != root {
+    if inclusion(
+        index,
+        size,
+        Sha256::new().chain_update([0]).chain_update(leaf).finalize().into(),
+        &path,
+    )? != root
+    {
         return Err("the leaf is not in the log".to_owned());
     }
     let mut good = Vec::new();
@@ -52,7 +60,11 @@ pub fn verify(proof: &str, leaf: &[u8], policy: &str, origin: &str) -> Result<(V
             }
         }
     }
-    if holds(&policy, &policy.quorum, &good) { Ok((good, size)) } else { Err(format!("no quorum: only {good:?}")) }
+    if holds(&policy, &policy.quorum, &good) {
+        Ok((good, size))
+    } else {
+        Err(format!("no quorum: only {good:?}"))
+    }
 }
 
 fn holds(policy: &Policy, name: &str, good: &[String]) -> bool {
@@ -72,12 +84,18 @@ fn read_proof(text: &str) -> Result<(u64, Vec<[u8; 32]>, &str), Failed> {
     if next.is_some_and(|line| line.starts_with("extra ")) {
         next = lines.next();
     }
-    let index = next.and_then(|line| line.strip_prefix("index ")?.parse().ok()).ok_or("the proof has no index")?;
+    let index = next
+        .and_then(|line| line.strip_prefix("index ")?.parse().ok())
+        .ok_or("the proof has no index")?;
     Ok((index, lines.map(hash).collect::<Result<_, _>>()?, note))
 }
 
 fn read_policy(text: &str) -> Result<Policy, Failed> {
-    let mut policy = Policy { witnesses: BTreeMap::new(), groups: BTreeMap::new(), quorum: String::new() };
+    let mut policy = Policy {
+        witnesses: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        quorum: String::new(),
+    };
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
@@ -110,26 +128,43 @@ fn read_vkey(text: &str) -> Result<Witness, Failed> {
         return Err(format!("bad vkey {text}"));
     };
     let key = STANDARD.decode(key).map_err(|error| error.to_string())?;
-    let Some((4, key)) = key.split_first() else { return Err("not a cosignature/v1 key".to_owned()) };
-    let digest = Sha256::new().chain_update(name).chain_update(b"\n\x04").chain_update(key).finalize();
+    let Some((4, key)) = key.split_first() else {
+        return Err("not a cosignature/v1 key".to_owned());
+    };
+    let digest = Sha256::new()
+        .chain_update(name)
+        .chain_update(b"\n\x04")
+        .chain_update(key)
+        .finalize();
     if hex::encode(&digest[..4]) != id {
         return Err(format!("the key id of {name} does not fit its key"));
     }
     let id = digest[..4].try_into().map_err(|_| "no id")?;
-    let key = VerifyingKey::from_bytes(key.try_into().map_err(|_| "not 32 bytes")?).map_err(|error| error.to_string())?;
-    Ok(Witness { vkey_name: name.to_owned(), id, key })
+    let key =
+        VerifyingKey::from_bytes(key.try_into().map_err(|_| "not 32 bytes")?).map_err(|error| error.to_string())?;
+    Ok(Witness {
+        vkey_name: name.to_owned(),
+        id,
+        key,
+    })
 }
 
 /// `— <name> <base64 of key id, 8 bytes of time, 64 bytes of signature>`
 fn cosigned(line: &str, witness: &Witness, body: &str) -> bool {
-    let Some((name, blob)) = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' ')) else { return false };
+    let Some((name, blob)) = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' ')) else {
+        return false;
+    };
     let Ok(blob) = STANDARD.decode(blob) else { return false };
     if name != witness.vkey_name || blob.len() != 76 || blob[..4] != witness.id {
         return false;
     }
-    let Ok(time) = blob[4..12].try_into().map(u64::from_be_bytes) else { return false };
+    let Ok(time) = blob[4..12].try_into().map(u64::from_be_bytes) else {
+        return false;
+    };
     let message = format!("cosignature/v1\ntime {time}\n{body}");
-    let Ok(signature) = Signature::from_slice(&blob[12..]) else { return false };
+    let Ok(signature) = Signature::from_slice(&blob[12..]) else {
+        return false;
+    };
     witness.key.verify_strict(message.as_bytes(), &signature).is_ok()
 }
 
@@ -155,11 +190,20 @@ fn inclusion(index: u64, size: u64, leaf: [u8; 32], path: &[[u8; 32]]) -> Result
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 { Ok(root) } else { Err("the path is too short".to_owned()) }
+    if last == 0 {
+        Ok(root)
+    } else {
+        Err("the path is too short".to_owned())
+    }
 }
 
 fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    Sha256::new()
+        .chain_update([1])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
 }
 
 fn hash(text: &str) -> Result<[u8; 32], Failed> {

@@ -36,17 +36,26 @@ pub trait World: Send + Sync {
 
 /// Each validator's status; those that don't answer are left out.
 pub async fn statuses(world: &dyn World) -> Vec<NodeStatus> {
-    world.network().status().await.into_iter().filter_map(|(_, status)| status.ok()).collect()
+    world
+        .network()
+        .status()
+        .await
+        .into_iter()
+        .filter_map(|(_, status)| status.ok())
+        .collect()
 }
 
 /// Waits until all validators are at one height, with one state root and one log size, and answers these.
 pub async fn agreement(world: &dyn World) -> NodeStatus {
     let validators = world.validators().len();
-    crate::poll::until("all validators are at the same height with the same state root", || async {
-        let all = statuses(world).await;
-        let key = |status: &NodeStatus| (status.height, status.state_root.clone(), status.log_size);
-        let first = all.first()?;
-        (all.len() == validators && all.iter().all(|status| key(status) == key(first))).then(|| first.clone())
-    })
+    crate::poll::until(
+        "all validators are at the same height with the same state root",
+        || async {
+            let all = statuses(world).await;
+            let key = |status: &NodeStatus| (status.height, status.state_root.clone(), status.log_size);
+            let first = all.first()?;
+            (all.len() == validators && all.iter().all(|status| key(status) == key(first))).then(|| first.clone())
+        },
+    )
     .await
 }
