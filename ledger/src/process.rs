@@ -178,7 +178,7 @@ async fn run_replica(
     let replica = Arc::clone(&opened.replica);
     let server = Server::bind(Arc::clone(&replica) as Arc<dyn Replica>, &config)
         .map_err(|source| ProcessError::Serve { name: name.clone(), source })?
-        .with_metrics(engine::metrics);
+        .with_metrics(arc_malachitebft_app_channel::app::metrics::export);
     let mut stop_server = stopped.clone();
     let serving = server.run(async move {
         let _ = stop_server.wait_for(|stop| *stop).await;
@@ -204,7 +204,7 @@ async fn guard(
 ) -> Result<Arc<FileGuard>, ProcessError> {
     let failed = |source| ProcessError::Guard { name: config.name.clone(), source };
     let joined = folder.join(JOINED);
-    let guard = Arc::new(FileGuard::open(&folder.join("data").join("guard")).map_err(failed)?);
+    let guard = Arc::new(FileGuard::open(&folder.join("data").join("guard"), replica.network()).map_err(failed)?);
     if fresh && joined.exists() && guard.last_height() == 0 && guard.floor() == 0 {
         let floor = highest_peer(config, replica).await + UNSEEN;
         tracing::warn!(floor, "this validator's data is gone; it follows without voting until the network is past the floor");

@@ -81,7 +81,7 @@ impl NetworkFacts {
         let validators_hash = muniment_receipts::genesis::validators_hash(&validators).map_err(|e| invalid(&e))?;
         Ok(Self {
             network,
-            origin: trust.origin(),
+            origin: trust.origin().to_owned(),
             cosigners: CosignerSet { keys, quorum },
             params: Params { network },
             genesis_bytes,
@@ -95,12 +95,12 @@ impl NetworkFacts {
 
     /// The checkpoint as a signed note with the given cosignatures.
     pub fn note(&self, checkpoint: &Checkpoint, cosigned: &[Cosigned]) -> String {
-        let mut note = checkpoint.to_string();
+        let mut note = checkpoint.text();
         note.push('\n');
         for one in cosigned {
             let index = usize::from(one.validator);
             if let (Some(validator), Some(keys)) = (self.validators.get(index), self.cosigners.keys.get(index)) {
-                let name = format!("{}/{}", self.origin, validator.name);
+                let name = cosignature::key_name(&self.origin, &validator.name);
                 note.push_str(&cosignature::line(&name, &keys.notary.to_bytes(), one.time, &one.signature));
             }
         }
