@@ -165,7 +165,7 @@ async fn termination() {
 async fn run_replica(
     folder: PathBuf,
     config: ReplicaConfig,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) -> Result<(), ProcessError> {
     let name = config.name.clone();
     let opened = {
@@ -178,20 +178,27 @@ async fn run_replica(
     let replica = Arc::clone(&opened.replica);
     let server = Server::bind(Arc::clone(&replica) as Arc<dyn Replica>, &config)
         .map_err(|source| ProcessError::Serve { name: name.clone(), source })?
-        .with_metrics(arc_malachitebft_app_channel::app::metrics::export);
+        .with_metrics(engine_metrics);
     let mut stop_server = stopped.clone();
     let serving = server.run(async move {
         let _ = stop_server.wait_for(|stop| *stop).await;
     });
     let ordering = async {
         let guard = guard(&folder, &config, &replica, opened.fresh).await?;
-        order(opened, guard, &folder, &config, &mut stopped).await
+        order(opened, guard, &folder, &config, &stopped).await
     };
     tokio::pin!(serving, ordering);
     tokio::select! {
         served = &mut serving => served.map_err(|source| ProcessError::Serve { name, source }),
         ordered = &mut ordering => ordered,
     }
+}
+
+/// The engine's own metrics in the Prometheus text format.
+fn engine_metrics() -> String {
+    let mut text = String::new();
+    arc_malachitebft_app_channel::app::metrics::export(&mut text);
+    text
 }
 
 /// Opens the signing guard. A validator that may have voted before, but has no data any more, gets a floor beyond
@@ -244,7 +251,7 @@ async fn order(
     guard: Arc<FileGuard>,
     folder: &Path,
     config: &ReplicaConfig,
-    stopped: &mut watch::Receiver<bool>,
+    stopped: &watch::Receiver<bool>,
 ) -> Result<(), ProcessError> {
     let failed = |reason: String| ProcessError::Engine { name: config.name.clone(), reason };
     let replica = Arc::clone(&opened.replica);
@@ -267,9 +274,17 @@ async fn order(
     replica.set_voting(handle.role() == Role::Validator);
     let waker = handle.waker();
     replica.on_transaction(Box::new(move || waker.wake()));
-    let exit = tokio::select! {
-        exit = handle.done() => exit,
-        _ = stopped.wait_for(|stop| *stop) => {
+    let exit = {
+        let mut asked = stopped.clone();
+        let asked = async move { drop(asked.wait_for(|stop| *stop).await) };
+        tokio::select! {
+            exit = handle.done() => Some(exit),
+            () = asked => None,
+        }
+    };
+    let exit = match exit {
+        Some(exit) => exit,
+        None => {
             handle.stop();
             handle.done().await
         }
