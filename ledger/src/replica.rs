@@ -3,6 +3,8 @@
 //! [`Replica`] is what the HTTP server, the relay and the metrics may ask. All calls are short, may touch the disk,
 //! and never wait for consensus; waiting is done on [`Replica::watch_final`].
 
+pub mod memory;
+
 use crate::block::Hash;
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
