@@ -11,7 +11,7 @@ use muniment_receipts::checkpoint::Checkpoint;
 use muniment_receipts::merkle;
 use muniment_receipts::note::Note;
 
-use crate::support::{Node, TOKEN, batch, client, dead, endpoint, free_port, replica, single};
+use crate::support::{Node, batch, client, dead, endpoint, free_port, replica, single};
 
 fn record(block: &FinalBlock, index: usize) -> ([u8; 32], u64) {
     match &block.outcomes[0][index] {
@@ -34,7 +34,7 @@ async fn submit_follow_and_prove() {
     );
     let block = blocks.next().await.unwrap().unwrap();
     assert_eq!(block.transactions, [transaction.clone()]);
-    assert_eq!(block.cosignatures.len(), 4);
+    assert_eq!(block.cosignatures.len(), 1);
     // The same again is the same transaction.
     assert_eq!(
         client.submit(&[transaction]).await.unwrap(),
@@ -105,13 +105,7 @@ async fn a_dead_validator_is_passed_over() {
     client.submit(&[single(&replica, 1)]).await.unwrap();
     a.stop().await;
     client.submit(&[single(&replica, 2)]).await.unwrap();
-    let id = *client.records(None, None, 1).await.unwrap().records[0]["id"]
-        .as_str()
-        .unwrap()
-        .as_bytes()
-        .first()
-        .unwrap();
-    assert!(id.is_ascii_hexdigit());
+    assert_eq!(client.records(None, None, 10).await.unwrap().records.len(), 2);
 
     let status = client.status().await;
     let seen: Vec<_> = status
@@ -216,7 +210,7 @@ async fn a_follower_waits_for_the_network_to_return() {
 #[tokio::test]
 async fn blocks_of_another_chain_are_not_followed() {
     let right = replica();
-    let (mut genesis, keys) = crate::support::network(4);
+    let (mut genesis, keys) = crate::support::network(1);
     genesis.name = "demo/other".to_owned();
     let other = std::sync::Arc::new(muniment_ledger::replica::memory::MemoryReplica::new(&genesis, &keys).unwrap());
     for _ in 0..5 {
@@ -278,6 +272,5 @@ async fn a_validator_that_accepts_and_says_nothing_is_left() {
     let node = Node::start("b", replica);
     let client = NetworkClient::new(vec![endpoint("silent", silent.local_addr().unwrap()), node.endpoint()]);
     assert_eq!(client.follow(1).next().await.unwrap().unwrap().header.height, 1);
-    let _ = TOKEN;
     node.stop().await;
 }

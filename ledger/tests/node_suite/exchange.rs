@@ -9,7 +9,7 @@ use muniment_ledger::replica::Replica;
 use muniment_ledger::replica::memory::MemoryReplica;
 use muniment_ledger::wire::{RELAY_HEADER, Submitted, TransactionStatus, code, codec};
 
-use crate::support::{Node, TOKEN, client, dead, free_port, network, replica, single, until};
+use crate::support::{Node, TOKEN, client, dead, free_port, network, replica_of, single, until};
 
 fn is_there(replica: &MemoryReplica, transaction: &muniment_ledger::transaction::Transaction) -> bool {
     replica.transaction(&transaction.id()).unwrap() != TransactionStatus::Unknown
@@ -28,7 +28,7 @@ fn pair(a: &Arc<MemoryReplica>, b: &Arc<MemoryReplica>) -> (Node, Node) {
 
 #[tokio::test]
 async fn what_one_admits_the_others_have() {
-    let (a, b) = (replica(), replica());
+    let (a, b) = (replica_of(4), replica_of(4));
     let (node_a, node_b) = pair(&a, &b);
     let client = client(&[&node_a]);
     let many: Vec<_> = (0..100).map(|n| single(&a, n)).collect();
@@ -41,7 +41,7 @@ async fn what_one_admits_the_others_have() {
 
 #[tokio::test]
 async fn what_a_peer_sends_is_not_sent_on() {
-    let (a, b) = (replica(), replica());
+    let (a, b) = (replica_of(4), replica_of(4));
     let (node_a, node_b) = pair(&a, &b);
     let (relayed, own) = (single(&a, 1), single(&a, 2));
     let http = reqwest::Client::new();
@@ -71,7 +71,7 @@ async fn what_a_peer_sends_is_not_sent_on() {
 
 #[tokio::test]
 async fn without_enough_peers_the_answer_is_wait() {
-    let a = replica();
+    let a = replica_of(4);
     let peers = [("b", dead()), ("c", dead()), ("d", dead())];
     let node = Node::on(free_port(), "a", a.clone(), &peers);
     let transaction = single(&a, 1);
@@ -97,7 +97,7 @@ async fn without_enough_peers_the_answer_is_wait() {
 
 #[tokio::test]
 async fn a_peer_that_returns_gets_what_waits() {
-    let (a, b) = (replica(), replica());
+    let (a, b) = (replica_of(4), replica_of(4));
     a.hold(true);
     let listener = free_port();
     let at_b = listener.local_addr().unwrap();

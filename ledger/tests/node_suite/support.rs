@@ -35,9 +35,14 @@ pub fn network(validators: usize) -> (Genesis, Vec<TestKeys>) {
     )
 }
 
-/// A replica that makes final blocks by itself.
+/// The only replica of its network: it makes final blocks by itself.
 pub fn replica() -> Arc<MemoryReplica> {
-    let (genesis, keys) = network(4);
+    replica_of(1)
+}
+
+/// A replica that signs for all validators of its network.
+pub fn replica_of(validators: usize) -> Arc<MemoryReplica> {
+    let (genesis, keys) = network(validators);
     Arc::new(MemoryReplica::new(&genesis, &keys).unwrap())
 }
 
