@@ -25,7 +25,7 @@ const TOKEN: &str = "bench";
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|word| word == "node") {
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(std::io::stderr).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         if let Err(error) = runtime.block_on(muniment_ledger::process::run(Path::new(&arguments[2]))) {
             eprintln!("{error:?}");

@@ -201,7 +201,7 @@ fn engine_metrics() -> String {
     text
 }
 
-/// Opens the signing guard. A validator that may have voted before, but has no data any more, gets a floor beyond
+/// Opens the signing guard. A validator that may have voted before, but has no guard any more, gets a floor beyond
 /// everything it can have voted for; until the network is past it the replica follows without voting.
 async fn guard(
     folder: &Path,
@@ -211,12 +211,17 @@ async fn guard(
 ) -> Result<Arc<FileGuard>, ProcessError> {
     let failed = |source| ProcessError::Guard { name: config.name.clone(), source };
     let joined = folder.join(JOINED);
-    let guard = Arc::new(FileGuard::open(&folder.join("data").join("guard"), replica.network()).map_err(failed)?);
-    if fresh && joined.exists() && guard.last_height() == 0 && guard.floor() == 0 {
-        let floor = highest_peer(config, replica).await + UNSEEN;
-        tracing::warn!(floor, "this validator's data is gone; it follows without voting until the network is past the floor");
-        guard.raise_floor(floor).map_err(failed)?;
-    }
+    let path = folder.join("data").join("guard");
+    let guard = if path.exists() {
+        FileGuard::open(&path, replica.network())
+    } else if fresh && !joined.exists() {
+        FileGuard::create(&path, replica.network(), 0)
+    } else {
+        let floor = highest_peer(config, replica).await.max(replica.tip().height) + UNSEEN;
+        tracing::warn!(floor, "this validator's data is gone: following without voting until the network is past the floor");
+        FileGuard::create(&path, replica.network(), floor)
+    };
+    let guard = Arc::new(guard.map_err(failed)?);
     if !joined.exists() {
         let create = File::create(&joined).and_then(|file| file.sync_all());
         let sync = create.and_then(|()| File::open(folder)?.sync_all());
