@@ -1,1 +1,28 @@
-//! stub
+//! Custom resources of the API group `muniment.dev/v1alpha1`: types, validation rules, names and conditions.
+//!
+//! Owns the group's schema; the generated YAML lies beside this crate as `crds/*.yaml`, so that
+//! `kubectl apply -f crds/` works. Has no client, no async, and no default that the schema doesn't state too.
+//!
+//! The YAML is regenerated with `UPDATE_CRDS=1 cargo test -p muniment-crds --test drift`.
+
+pub mod condition;
+mod definition;
+mod name;
+mod network;
+mod tenant;
+
+pub use definition::{Definition, DefinitionError, definitions};
+pub use k8s_openapi::jiff;
+pub use kube::core::ObjectMeta;
+pub use name::{MAX_NAME, NameError, NameProblem, NetworkName, TemplateName, TenantName};
+pub use network::{
+    LedgerNetwork, LedgerNetworkSpec, LedgerNetworkStatus, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkLimits,
+    NodeStatus, TemplateRef, ValidatorsSpec, ValidatorsStatus,
+};
+pub use tenant::{Tenant, TenantSpec, TenantStatus};
+
+/// API group of every kind here.
+pub const GROUP: &str = "muniment.dev";
+
+/// Version of every kind here.
+pub const VERSION: &str = "v1alpha1";

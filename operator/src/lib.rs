@@ -1,1 +1,33 @@
-//! stub
+//! Ledger networks from the wish to the running thing: validate → plan → apply → observe → status.
+//!
+//! [`validate`](mod@validate), [`plan`](mod@plan), [`roll`] and [`status`](mod@status) are pure. Effects are behind
+//! [`Backend`]: [`backend::local`] runs child processes of our own binary, [`backend::memory`] is the twin for
+//! tests. Decides no business rules.
+
+pub mod backend;
+pub mod catalog;
+pub mod controller;
+pub mod event;
+pub mod network;
+pub mod plan;
+pub mod process;
+pub mod quorum;
+pub mod reconcile;
+pub mod roll;
+pub mod status;
+pub mod validate;
+
+pub use backend::local::{
+    DataDir, DataDirError, Local, LocalBackend, LocalConfig, NetworkEntry, NodeEntry, Ports,
+};
+pub use backend::memory::MemoryBackend;
+pub use backend::{Backend, BackendError, NodeObservation, NodeState, Observation, Removal};
+pub use catalog::Catalog;
+pub use controller::{Controller, Desired};
+pub use event::{Event, What};
+pub use network::NetworkRef;
+pub use plan::{Facts, NetworkPlan, NodePlan, Plan, PlanError, Seat, plan};
+pub use process::{PidFile, PidFileError, exit_with_parent};
+pub use quorum::ValidatorCount;
+pub use reconcile::{ReconcileError, Reconciler};
+pub use validate::{ValidatedNetwork, ValidationError, Violation, validate};

@@ -1,0 +1,112 @@
+//! Standard conditions: constant types and reasons, and how a new set is merged into the one before.
+//!
+//! Owns the words. A reason is a finite set because people alert on it.
+
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+/// Condition types.
+pub mod kind {
+    /// The network takes writes.
+    pub const READY: &str = "Ready";
+    /// The genesis is written; the network id is final.
+    pub const GENESIS_SEALED: &str = "GenesisSealed";
+    /// Enough validators answer and vote.
+    pub const QUORUM_AVAILABLE: &str = "QuorumAvailable";
+    /// Nodes are being started or restarted.
+    pub const PROGRESSING: &str = "Progressing";
+    /// Fewer validators are ready than wanted.
+    pub const DEGRADED: &str = "Degraded";
+    /// Everything in `spec` is in force.
+    pub const SPEC_APPLIED: &str = "SpecApplied";
+}
+
+/// Condition reasons.
+pub mod reason {
+    /// All is as wanted.
+    pub const AS_WANTED: &str = "AsWanted";
+    /// A quorum of validators is ready.
+    pub const QUORUM_READY: &str = "QuorumReady";
+    /// Fewer validators than the quorum are ready.
+    pub const QUORUM_LOST: &str = "QuorumLost";
+    /// No genesis yet.
+    pub const NOT_SEALED: &str = "NotSealed";
+    /// The genesis is durable.
+    pub const SEALED: &str = "Sealed";
+    /// Nodes start.
+    pub const STARTING: &str = "Starting";
+    /// Nodes are restarted one after another with new settings.
+    pub const ROLLING: &str = "Rolling";
+    /// A restart waits because it would break the quorum.
+    pub const QUORUM_GATE: &str = "QuorumGate";
+    /// Some validators aren't ready.
+    pub const VALIDATORS_DOWN: &str = "ValidatorsDown";
+    /// A change in `spec` needs the network's own governance.
+    pub const NEEDS_GOVERNANCE: &str = "NeedsGovernance";
+}
+
+/// Makes a condition; [`merge`] puts the right transition time in.
+pub fn condition(type_: &str, status: bool, reason: &str, message: impl Into<String>) -> Condition {
+    Condition {
+        type_: type_.to_owned(),
+        status: if status { "True" } else { "False" }.to_owned(),
+        reason: reason.to_owned(),
+        message: message.into(),
+        observed_generation: None,
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+    }
+}
+
+/// Whether a condition is there and `True`.
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    conditions.iter().any(|c| c.type_ == type_ && c.status == "True")
+}
+
+/// Completes `new`: a condition whose status didn't change keeps the transition time it had in `old`.
+pub fn merge(old: &[Condition], mut new: Vec<Condition>, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    for condition in &mut new {
+        condition.observed_generation = generation;
+        let before = old
+            .iter()
+            .find(|o| o.type_ == condition.type_ && o.status == condition.status);
+        condition.last_transition_time = before.map_or(Time(now), |o| o.last_transition_time.clone());
+    }
+    new
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transition_time_moves_only_with_the_status() {
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let first = merge(
+            &[],
+            vec![condition(kind::READY, false, reason::STARTING, "")],
+            Some(1),
+            at(10),
+        );
+        assert_eq!(first[0].last_transition_time.0, at(10));
+        let same = merge(
+            &first,
+            vec![condition(kind::READY, false, reason::QUORUM_LOST, "x")],
+            Some(2),
+            at(20),
+        );
+        assert_eq!(
+            (same[0].last_transition_time.0, same[0].observed_generation),
+            (at(10), Some(2))
+        );
+        let turned = merge(
+            &same,
+            vec![condition(kind::READY, true, reason::QUORUM_READY, "")],
+            Some(2),
+            at(30),
+        );
+        assert_eq!(turned[0].last_transition_time.0, at(30));
+        assert!(is_true(&turned, kind::READY) && !is_true(&turned, kind::DEGRADED));
+    }
+}

@@ -1,0 +1,223 @@
+//! `LedgerNetwork`: one ledger of a tenant, kept by several validators.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// Fewest validators: with fewer than four, one lost or lying validator stops or breaks the network.
+pub const MIN_VALIDATORS: u32 = 4;
+
+/// Most validators: each cosigns every block, so receipts grow with them.
+pub const MAX_VALIDATORS: u32 = 31;
+
+/// What a network should be.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "muniment.dev",
+    version = "v1alpha1",
+    kind = "LedgerNetwork",
+    plural = "ledgernetworks",
+    shortname = "ln",
+    category = "muniment",
+    namespaced,
+    status = "LedgerNetworkStatus",
+    derive = "PartialEq",
+    doc = "One ledger of a tenant, kept by several validators.",
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
+    printcolumn(name = "Validators", type_ = "integer", json_path = ".status.validators.ready"),
+    printcolumn(name = "Desired", type_ = "integer", json_path = ".status.validators.desired"),
+    printcolumn(name = "Height", type_ = "integer", json_path = ".status.height"),
+    printcolumn(name = "Quorum", type_ = "string", json_path = ".status.conditions[?(@.type=='QuorumAvailable')].status"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
+        .message("metadata.name must be 1 to 40 lowercase letters, digits and hyphens, start with a letter and not end with a hyphen; choose such a name")
+)]
+#[x_kube(
+    validation = Rule::new("self.validators.count == oldSelf.validators.count")
+        .message("spec.validators.count is sealed in the genesis; create a network with the count you want").field_path(".validators.count"),
+    validation = Rule::new("self.templates == oldSelf.templates")
+        .message("spec.templates are sealed in the genesis; create a network with the templates you want").field_path(".templates"),
+    validation = Rule::new("self.members == oldSelf.members")
+        .message("spec.members are sealed in the genesis; create a network with the members you want").field_path(".members")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LedgerNetworkSpec {
+    /// Who keeps the ledger.
+    #[serde(default)]
+    pub validators: ValidatorsSpec,
+    /// Record templates in force from the first block, at least one.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub templates: Vec<TemplateRef>,
+    /// Parties that may sign transactions from the first block, besides the tenant's own key.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub members: Vec<MemberSpec>,
+    /// Limits of every node; what is absent is chosen by the software version. May be changed at any time: nodes are
+    /// restarted one after another.
+    #[serde(default)]
+    pub limits: NetworkLimits,
+}
+
+/// Who keeps the ledger.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValidatorsSpec {
+    /// How many validators, 4 to 31. With n of them the network goes on while at most (n-1)/3 are lost.
+    #[serde(default = "default_count")]
+    #[x_kube(validation = Rule::new("self >= 4 && self <= 31")
+        .message("spec.validators.count must be from 4 to 31: fewer than 4 survive no failure; use 4, 7 or 10"))]
+    pub count: u32,
+}
+
+fn default_count() -> u32 {
+    MIN_VALIDATORS
+}
+
+impl Default for ValidatorsSpec {
+    fn default() -> Self {
+        Self { count: default_count() }
+    }
+}
+
+/// A record template by name.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TemplateRef {
+    /// Template name.
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
+        .message("a template name is 1 to 40 lowercase letters, digits and hyphens, starts with a letter and doesn't end with a hyphen; use the name in the template's file"))]
+    pub name: String,
+    /// Revision of it, from 1; the newest that is shipped when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub revision: Option<u32>,
+}
+
+/// A party that may sign transactions.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MemberSpec {
+    /// Name for people, unique in the network.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// Public key: `ed25519:` and 43, or `p256:` and 44 characters of unpadded base64url.
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^(ed25519:[A-Za-z0-9_-]{43}|p256:[A-Za-z0-9_-]{44})$')")
+        .message("a member's key is `ed25519:` and 43, or `p256:` and 44 characters of unpadded base64url; write the public key so"))]
+    pub key: String,
+}
+
+/// Limits of every node; absent ones are chosen by the software version.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.blockBytes) || !has(self.mempoolBytes) || self.mempoolBytes >= self.blockBytes")
+    .message("spec.limits.mempoolBytes must be at least spec.limits.blockBytes, or a block could never be filled; raise it"))]
+pub struct NetworkLimits {
+    /// Most transaction bytes in one block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 65536 && self <= 67108864")
+        .message("spec.limits.blockBytes must be from 65536 (64 KiB) to 67108864 (64 MiB)"))]
+    pub block_bytes: Option<u64>,
+    /// Most actions in one block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 1000 && self <= 100000")
+        .message("spec.limits.blockActions must be from 1000 (one full batch) to 100000"))]
+    pub block_actions: Option<u64>,
+    /// Most transaction bytes waiting at a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 1048576 && self <= 1073741824")
+        .message("spec.limits.mempoolBytes must be from 1048576 (1 MiB) to 1073741824 (1 GiB)"))]
+    pub mempool_bytes: Option<u64>,
+    /// Milliseconds a proposer is waited for in the first round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 10 && self <= 60000")
+        .message("spec.limits.proposeTimeoutMillis must be from 10 to 60000"))]
+    pub propose_timeout_millis: Option<u64>,
+    /// Milliseconds votes are waited for in the first round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 10 && self <= 60000")
+        .message("spec.limits.voteTimeoutMillis must be from 10 to 60000"))]
+    pub vote_timeout_millis: Option<u64>,
+    /// Milliseconds between heartbeat blocks of an idle network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 1000 && self <= 86400000")
+        .message("spec.limits.heartbeatMillis must be from 1000 (a second) to 86400000 (a day)"))]
+    pub heartbeat_millis: Option<u64>,
+}
+
+/// What is known of a network.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerNetworkStatus {
+    /// `metadata.generation` this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// SHA-256 of the canonical genesis, 64 hex digits; absent until it is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_id: Option<String>,
+    /// Digest of the plan that is being kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Software version of the nodes; every one in use, separated by commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Highest block that a validator has executed.
+    #[serde(default)]
+    pub height: u64,
+    /// Validators by number.
+    #[serde(default)]
+    pub validators: ValidatorsStatus,
+    /// Validators one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub nodes: Vec<NodeStatus>,
+    /// Standard conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Validators by number.
+#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValidatorsStatus {
+    /// In the validator set.
+    #[serde(default)]
+    pub desired: u32,
+    /// Ready by their own answer.
+    #[serde(default)]
+    pub ready: u32,
+    /// Needed for a block.
+    #[serde(default)]
+    pub quorum: u32,
+    /// How many more may be lost before writes wait; 0 also when they already wait.
+    #[serde(default)]
+    pub spare: u32,
+}
+
+/// One validator.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStatus {
+    /// Validator name.
+    pub name: String,
+    /// Ready by its own answer.
+    #[serde(default)]
+    pub ready: bool,
+    /// `Stopped`, `Starting`, `Running` or `BackingOff`.
+    #[serde(default)]
+    pub state: String,
+    /// Last block it executed.
+    #[serde(default)]
+    pub height: u64,
+    /// Restarts since the supervisor started.
+    #[serde(default)]
+    pub restarts: u32,
+    /// How it last ended and what it last said, if it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<String>,
+}

@@ -1,0 +1,215 @@
+//! Where networks run: the contract that every backend keeps, and what it reports.
+//!
+//! Owns the trait, the observation and the errors. `tests/conformance.rs` holds every backend to it.
+
+pub mod local;
+pub mod memory;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use muniment_ledger::wire::NodeStatus;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::network::NetworkRef;
+use crate::plan::{Facts, Plan};
+use crate::validate::ValidatedNetwork;
+
+/// Runs networks.
+///
+/// What every backend guarantees:
+/// - **Idempotent**: each call may be repeated at any time, also after a crash in the middle of it. A call that finds
+///   everything in place writes nothing.
+/// - **Never waits** for something to become ready or to go away; it answers what is seen now. Waiting is the
+///   caller's, woken by [`Backend::wakeups`].
+/// - **Ready is the node's own answer**, never "was started".
+/// - **Keys before genesis**: no genesis is sealed before the keys it names are durable; keys and a sealed genesis are
+///   never replaced.
+/// - **Quorum gate**: `apply` restarts running nodes one at a time and only as [`crate::roll`] allows.
+/// - **Errors are values**; no call panics. [`BackendError::retry`] says whether trying again can help.
+///
+/// What it doesn't guarantee: that two processes of one node never overlap for a moment (nodes must claim their folder
+/// themselves), or that every wake-up means a change.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Allocates what a plan needs and only a backend can choose: keys, addresses, the time of creation.
+    async fn allocate(&self, network: &ValidatedNetwork) -> Result<Facts, BackendError>;
+
+    /// Brings a network closer to its plan: seals the genesis, writes settings, starts what doesn't run, and takes at
+    /// most one step of a rolling restart.
+    async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError>;
+
+    /// What is seen now, freshly asked from the nodes. `None`: there is no such network.
+    async fn observe(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError>;
+
+    /// Stops a network and puts its data away. `Done` also when there is no such network.
+    async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError>;
+
+    /// Every network that is here, wanted or not: what isn't wanted is an orphan.
+    async fn list(&self) -> Result<Vec<NetworkRef>, BackendError>;
+
+    /// Changes when it is worth looking again. Carries no data.
+    fn wakeups(&self) -> watch::Receiver<u64>;
+}
+
+/// Progress of a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Nothing is left.
+    Done,
+    /// Under way; ask again after a wake-up.
+    Pending,
+}
+
+/// What is seen of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Which network.
+    pub network: NetworkRef,
+    /// Network id, hex, once the genesis is sealed.
+    pub id: Option<String>,
+    /// The nodes, in the order of the genesis.
+    pub nodes: Vec<NodeObservation>,
+}
+
+/// What is seen of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeObservation {
+    /// Validator name.
+    pub name: String,
+    /// Of its process.
+    pub state: NodeState,
+    /// Revision of the plan it runs with, if it runs.
+    pub revision: Option<String>,
+    /// Restarts that weren't ours, since the supervisor started.
+    pub restarts: u32,
+    /// How it last ended and what it last said.
+    pub last_exit: Option<String>,
+    /// Its own answer, if it answers.
+    pub answer: Option<NodeStatus>,
+}
+
+impl NodeObservation {
+    /// Takes part in consensus, by its own answer.
+    pub fn votes(&self) -> bool {
+        self.answer.as_ref().is_some_and(|a| a.voting)
+    }
+
+    /// Votes and sees a quorum, by its own answer.
+    pub fn ready(&self) -> bool {
+        self.answer.as_ref().is_some_and(|a| a.voting && a.ready)
+    }
+}
+
+/// State of a node's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// Doesn't run and isn't to run.
+    Stopped,
+    /// Runs but hasn't answered yet.
+    Starting,
+    /// Runs and answers.
+    Running,
+    /// Ended by itself and is started again soon.
+    BackingOff,
+}
+
+impl NodeState {
+    /// As shown in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "Stopped",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::BackingOff => "BackingOff",
+        }
+    }
+}
+
+/// A backend couldn't do what was asked.
+#[derive(Debug, Error)]
+pub enum BackendError {
+    /// A file or folder can't be used.
+    #[error("{} can't be {what}", .path.display())]
+    File {
+        /// What was tried, e.g. `written`.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file says something that can't be.
+    #[error("{} is damaged: {problem}; put it back from a backup", .path.display())]
+    Damaged {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Keys of a sealed genesis are gone.
+    #[error(
+        "the keys of validator `{validator}` of {network} are gone ({} is missing) and its genesis is sealed; \
+         put the file back from a backup",
+        .path.display()
+    )]
+    KeysLost {
+        /// Network.
+        network: NetworkRef,
+        /// Validator name.
+        validator: String,
+        /// Missing file.
+        path: PathBuf,
+    },
+    /// No port is free.
+    #[error("no {wanted} free ports were found from {first} on; stop what uses them or choose another first port")]
+    Ports {
+        /// How many are needed.
+        wanted: usize,
+        /// Where the search began.
+        first: u16,
+    },
+    /// A planned genesis isn't the sealed one.
+    #[error("{network} is sealed as {sealed}, but the plan says {planned}; plan again from what is allocated")]
+    OtherGenesis {
+        /// Network.
+        network: NetworkRef,
+        /// Network id that is sealed.
+        sealed: String,
+        /// Network id of the plan.
+        planned: String,
+    },
+    /// `apply` without `allocate`.
+    #[error("nothing is allocated for {network}; allocate before applying a plan")]
+    NotAllocated {
+        /// Network.
+        network: NetworkRef,
+    },
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes")]
+    Random(#[source] getrandom::Error),
+    /// The HTTP client can't be made.
+    #[error("the HTTP client can't be made")]
+    HttpClient(#[source] reqwest::Error),
+    /// The backend is being stopped.
+    #[error("the backend is stopping")]
+    Stopping,
+    /// A trust root or genesis can't be written.
+    #[error("the trust root of {network} can't be made")]
+    TrustRoot {
+        /// Network.
+        network: NetworkRef,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl BackendError {
+    /// Whether trying again can help without a change by a person.
+    pub fn retry(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::Ports { .. } | Self::Random(_) | Self::OtherGenesis { .. })
+    }
+}

@@ -1,0 +1,113 @@
+//! Asks nodes how they are, and tells what changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use muniment_ledger::wire::NodeStatus;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::log::Events;
+use super::running::Running;
+use crate::backend::{BackendError, NodeObservation, NodeState, Observation};
+use crate::event::{Event, What};
+use crate::quorum::ValidatorCount;
+
+/// A node that doesn't answer within this time doesn't answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Between looks while all is well. Each look costs a few requests on connections that are kept open.
+const CALM: Duration = Duration::from_secs(2);
+/// Between looks just after something changed.
+const BUSY: Duration = Duration::from_millis(50);
+/// Between looks while something has been wrong for longer than [`FRESH`].
+const ILL: Duration = Duration::from_millis(500);
+const FRESH: Duration = Duration::from_secs(10);
+
+/// Asks nodes over kept connections.
+#[derive(Clone)]
+pub(super) struct Prober(reqwest::Client);
+
+impl Prober {
+    /// Makes the client.
+    pub(super) fn new() -> Result<Self, BackendError> {
+        let client = reqwest::Client::builder()
+            // A proxy from the environment must not stand between us and our own processes.
+            .no_proxy()
+            .timeout(ANSWER)
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build();
+        client.map(Self).map_err(BackendError::HttpClient)
+    }
+
+    /// A node's own status; `None` when it doesn't answer or isn't the one that is meant.
+    pub(super) async fn ask(&self, url: &str, token: &str, id: &str, name: &str) -> Option<NodeStatus> {
+        let request = self.0.get(format!("{url}/v1/status")).bearer_auth(token);
+        let response = request.send().await.ok()?.error_for_status().ok()?;
+        let status: NodeStatus = response.json().await.ok()?;
+        (status.network == id && status.name == name).then_some(status)
+    }
+}
+
+/// What a change of is worth a wake-up.
+fn essence(node: &NodeObservation) -> (NodeState, bool, bool, u32, Option<String>) {
+    (node.state, node.votes(), node.ready(), node.restarts, node.revision.clone())
+}
+
+/// Watches a network until it is dropped.
+pub(super) async fn watch(running: Arc<Running>, events: Events, wake: watch::Sender<u64>) {
+    let mut before: Option<Observation> = None;
+    let mut quorum = false;
+    let mut changed_at = Instant::now();
+    loop {
+        let seen = running.look().await;
+        let same = before.as_ref().is_some_and(|b| b.nodes.iter().map(essence).eq(seen.nodes.iter().map(essence)));
+        if !same {
+            tell_nodes(&running, before.as_ref(), &seen, &events);
+            quorum = tell_quorum(&seen, quorum, &events);
+            changed_at = Instant::now();
+            wake.send_modify(|n| *n += 1);
+        }
+        let well = seen.nodes.iter().all(NodeObservation::ready);
+        before = Some(seen);
+        let pause = match (well, changed_at.elapsed() < FRESH) {
+            (true, _) => CALM,
+            (false, true) => BUSY,
+            (false, false) => ILL,
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = running.changed.notified() => {}
+        }
+    }
+}
+
+fn tell_nodes(running: &Running, before: Option<&Observation>, seen: &Observation, events: &Events) {
+    for (index, node) in seen.nodes.iter().enumerate() {
+        let was = before.is_some_and(|b| b.nodes[index].ready());
+        let what = match (was, node.ready(), &node.answer) {
+            (false, true, Some(answer)) => {
+                let after = running.since(&node.name).map(|since| since.elapsed()).unwrap_or_default();
+                What::Ready { height: answer.height, after }
+            }
+            // The end of a process is told by its supervisor.
+            (true, false, _) if node.revision.is_some() => What::NotReady,
+            _ => continue,
+        };
+        events.tell(Event { network: seen.network.clone(), validator: Some(node.name.clone()), what });
+    }
+}
+
+fn tell_quorum(seen: &Observation, before: bool, events: &Events) -> bool {
+    let count = ValidatorCount::of(seen.nodes.len());
+    let ready = seen.nodes.iter().filter(|n| n.ready()).count();
+    let now = ready >= count.quorum() as usize;
+    let (quorum, of) = (count.quorum(), count.get());
+    let what = match (before, now) {
+        (false, true) => What::QuorumReady { ready, quorum, of },
+        (true, false) => What::QuorumLost { ready, quorum, of },
+        _ => return now,
+    };
+    events.tell(Event { network: seen.network.clone(), validator: None, what });
+    now
+}

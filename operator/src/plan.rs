@@ -1,0 +1,200 @@
+//! Planning: a [`ValidatedNetwork`] and what the backend has allocated become a [`Plan`]. Pure.
+//!
+//! Owns the genesis and who is told what about whom. A plan is plain data without secrets; its digest names the
+//! revision. A sealed genesis is never planned anew: what the description says differently is reported instead.
+
+use std::net::SocketAddr;
+
+use muniment_ledger::config::{Limits, PeerConfig};
+use muniment_receipts::genesis::{GENESIS_TYPE, Genesis, Member, ValidatorKeys};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::network::NetworkRef;
+use crate::quorum::ValidatorCount;
+use crate::validate::{ValidatedNetwork, Violation};
+
+/// What the backend has allocated for a network: durable, and the same at every call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// When the network was first allocated, milliseconds since the Unix epoch.
+    pub created_at: u64,
+    /// Places for validators, in order.
+    pub seats: Vec<Seat>,
+    /// The genesis, once it is sealed.
+    pub sealed: Option<Genesis>,
+}
+
+/// A place for one validator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seat {
+    /// Public halves of its keys, and its name.
+    pub keys: ValidatorKeys,
+    /// Address its HTTP API is bound to.
+    pub api: SocketAddr,
+    /// Address its consensus transport is bound to.
+    pub consensus: SocketAddr,
+    /// URL at which others reach its HTTP API.
+    pub api_url: String,
+    /// `host:port` at which others reach its consensus transport.
+    pub consensus_host: String,
+}
+
+/// What is to be there. Plain data; no secret in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPlan {
+    /// Which network.
+    pub network: NetworkRef,
+    /// Network id, hex: the hash of `genesis`.
+    pub id: String,
+    /// First state of the network.
+    pub genesis: Genesis,
+    /// The nodes, in the order of the genesis.
+    pub nodes: Vec<NodePlan>,
+    /// Limits of every node.
+    pub limits: Limits,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodePlan {
+    /// Validator name.
+    pub name: String,
+    /// Address its HTTP API is bound to.
+    pub api: SocketAddr,
+    /// Address its consensus transport is bound to.
+    pub consensus: SocketAddr,
+    /// URL at which others reach its HTTP API.
+    pub api_url: String,
+    /// The others.
+    pub peers: Vec<PeerConfig>,
+}
+
+/// A plan, its name, and what it can't bring about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What is to be there.
+    pub network: NetworkPlan,
+    /// SHA-256 of the canonical JSON of `network`, hex.
+    pub revision: String,
+    /// Fields that say something else than the sealed genesis; a change of them needs the network's governance.
+    pub deferred: Vec<Violation>,
+}
+
+/// A plan can't be made.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// Keys at hand aren't those of the genesis.
+    #[error(
+        "validator `{validator}` of {network} has other keys than its sealed genesis says; \
+         put the folder `keys` of the network back from a backup"
+    )]
+    OtherKeys {
+        /// Network.
+        network: NetworkRef,
+        /// Validator name.
+        validator: String,
+    },
+    /// Not expressible as canonical JSON.
+    #[error("the plan can't be written as canonical JSON")]
+    Canonical(#[from] serde_json::Error),
+}
+
+impl NetworkPlan {
+    /// How many validators there are to be.
+    pub fn validators(&self) -> ValidatorCount {
+        ValidatorCount::of(self.nodes.len())
+    }
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// When allocated keys contradict the sealed genesis.
+pub fn plan(wanted: &ValidatedNetwork, facts: &Facts) -> Result<Plan, PlanError> {
+    let (genesis, deferred) = match &facts.sealed {
+        Some(sealed) => (sealed.clone(), differences(wanted, sealed)),
+        None => (new_genesis(wanted, facts), Vec::new()),
+    };
+    let network = NetworkPlan {
+        network: wanted.network.clone(),
+        id: hex::encode(genesis.network_id()?),
+        nodes: nodes(&wanted.network, &genesis, facts)?,
+        genesis,
+        limits: wanted.limits.clone(),
+    };
+    let revision = hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(&network)?));
+    Ok(Plan { network, revision, deferred })
+}
+
+fn new_genesis(wanted: &ValidatedNetwork, facts: &Facts) -> Genesis {
+    let count = wanted.validators.get() as usize;
+    Genesis {
+        kind: GENESIS_TYPE.to_owned(),
+        name: wanted.network.to_string(),
+        created_at: facts.created_at,
+        validators: facts.seats.iter().take(count).map(|seat| seat.keys.clone()).collect(),
+        members: wanted.members.clone(),
+        templates: wanted.templates.clone(),
+        governance_threshold: majority(&wanted.members),
+    }
+}
+
+/// More than half of the members.
+fn majority(members: &[Member]) -> u32 {
+    u32::try_from(members.len() / 2 + 1).unwrap_or(u32::MAX)
+}
+
+fn nodes(network: &NetworkRef, genesis: &Genesis, facts: &Facts) -> Result<Vec<NodePlan>, PlanError> {
+    let seat = |keys: &ValidatorKeys| {
+        facts.seats.iter().find(|seat| seat.keys == *keys).ok_or_else(|| PlanError::OtherKeys {
+            network: network.clone(),
+            validator: keys.name.clone(),
+        })
+    };
+    let seats: Vec<&Seat> = genesis.validators.iter().map(seat).collect::<Result<_, _>>()?;
+    let peer = |seat: &&Seat| PeerConfig {
+        name: seat.keys.name.clone(),
+        api: seat.api_url.clone(),
+        consensus: seat.consensus_host.clone(),
+    };
+    let node = |own: &&Seat| NodePlan {
+        name: own.keys.name.clone(),
+        api: own.api,
+        consensus: own.consensus,
+        api_url: own.api_url.clone(),
+        peers: seats.iter().filter(|other| other.keys.name != own.keys.name).map(peer).collect(),
+    };
+    Ok(seats.iter().map(node).collect())
+}
+
+fn differences(wanted: &ValidatedNetwork, sealed: &Genesis) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut add = |field: &str, why: String| {
+        found.push(Violation {
+            field: field.to_owned(),
+            why,
+            fix: "take the change back, or create a new network".to_owned(),
+        });
+    };
+    let (count, have) = (wanted.validators.get() as usize, sealed.validators.len());
+    if count != have {
+        add("spec.validators.count", format!("{count} is wanted and {have} are sealed in the genesis"));
+    }
+    if wanted.templates != sealed.templates {
+        add("spec.templates", "other templates or revisions are sealed in the genesis".to_owned());
+    }
+    if wanted.members != sealed.members {
+        add("spec.members", "other members or keys are sealed in the genesis".to_owned());
+    }
+    found
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

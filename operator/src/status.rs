@@ -1,0 +1,135 @@
+//! Status: what is planned and what is seen become a `LedgerNetworkStatus`. Pure.
+
+use muniment_crds::condition::{Condition, condition, kind, merge, reason};
+use muniment_crds::jiff::Timestamp;
+use muniment_crds::{LedgerNetworkStatus, NodeStatus, ValidatorsStatus};
+
+use crate::backend::{NodeObservation, NodeState, Observation};
+use crate::plan::Plan;
+use crate::roll::{self, Step};
+
+/// Makes the status. `before` is the last one, for the times of transition.
+pub fn status(
+    generation: Option<i64>,
+    plan: &Plan,
+    seen: &Observation,
+    before: Option<&LedgerNetworkStatus>,
+    now: Timestamp,
+) -> LedgerNetworkStatus {
+    let validators = numbers(plan, seen);
+    let conditions = vec![
+        ready(&validators, seen),
+        sealed(seen),
+        quorum(&validators),
+        degraded(&validators, seen),
+        progressing(plan, seen),
+        spec_applied(plan),
+    ];
+    let old = before.map(|b| b.conditions.as_slice()).unwrap_or_default();
+    LedgerNetworkStatus {
+        observed_generation: generation,
+        network_id: seen.id.clone(),
+        revision: Some(plan.revision.clone()),
+        version: versions(seen),
+        height: seen.nodes.iter().map(height).max().unwrap_or(0),
+        validators,
+        nodes: seen.nodes.iter().map(node).collect(),
+        conditions: merge(old, conditions, generation, now),
+    }
+}
+
+fn height(node: &NodeObservation) -> u64 {
+    node.answer.as_ref().map_or(0, |a| a.height)
+}
+
+fn versions(seen: &Observation) -> Option<String> {
+    let mut all: Vec<&str> = seen.nodes.iter().filter_map(|n| n.answer.as_ref()).map(|a| a.version.as_str()).collect();
+    all.sort_unstable();
+    all.dedup();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn numbers(plan: &Plan, seen: &Observation) -> ValidatorsStatus {
+    let count = plan.network.validators();
+    let ready = u32::try_from(seen.nodes.iter().filter(|n| n.ready()).count()).unwrap_or(u32::MAX);
+    ValidatorsStatus {
+        desired: count.get(),
+        ready,
+        quorum: count.quorum(),
+        spare: ready.saturating_sub(count.quorum()),
+    }
+}
+
+fn node(node: &NodeObservation) -> NodeStatus {
+    NodeStatus {
+        name: node.name.clone(),
+        ready: node.ready(),
+        state: node.state.as_str().to_owned(),
+        height: height(node),
+        restarts: node.restarts,
+        last_exit: node.last_exit.clone(),
+    }
+}
+
+fn has_quorum(v: &ValidatorsStatus) -> bool {
+    v.ready >= v.quorum
+}
+
+fn ready(v: &ValidatorsStatus, seen: &Observation) -> Condition {
+    let numbers = format!("{} of {} validators are ready, {} are needed", v.ready, v.desired, v.quorum);
+    let starting = seen.nodes.iter().any(|n| n.state == NodeState::Starting);
+    match (has_quorum(v), starting) {
+        (true, _) => condition(kind::READY, true, reason::QUORUM_READY, numbers),
+        (false, true) => condition(kind::READY, false, reason::STARTING, numbers),
+        (false, false) => condition(kind::READY, false, reason::QUORUM_LOST, numbers),
+    }
+}
+
+fn sealed(seen: &Observation) -> Condition {
+    match &seen.id {
+        Some(id) => condition(kind::GENESIS_SEALED, true, reason::SEALED, format!("network id {id}")),
+        None => condition(kind::GENESIS_SEALED, false, reason::NOT_SEALED, "the genesis isn't written yet"),
+    }
+}
+
+fn quorum(v: &ValidatorsStatus) -> Condition {
+    let numbers = format!("quorum {} of {}, {} ready, {} to spare", v.quorum, v.desired, v.ready, v.spare);
+    let why = if has_quorum(v) { reason::QUORUM_READY } else { reason::QUORUM_LOST };
+    condition(kind::QUORUM_AVAILABLE, has_quorum(v), why, numbers)
+}
+
+fn degraded(v: &ValidatorsStatus, seen: &Observation) -> Condition {
+    if v.ready >= v.desired {
+        return condition(kind::DEGRADED, false, reason::AS_WANTED, "all validators are ready");
+    }
+    let down: Vec<String> = seen.nodes.iter().filter(|n| !n.ready()).map(describe).collect();
+    condition(kind::DEGRADED, true, reason::VALIDATORS_DOWN, format!("not ready: {}", down.join(", ")))
+}
+
+fn describe(node: &NodeObservation) -> String {
+    match (&node.last_exit, node.state) {
+        (Some(exit), NodeState::BackingOff | NodeState::Stopped) => format!("{} ({exit})", node.name),
+        _ => format!("{} ({})", node.name, node.state.as_str()),
+    }
+}
+
+fn progressing(plan: &Plan, seen: &Observation) -> Condition {
+    match roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
+        Step::Restart(name) => {
+            condition(kind::PROGRESSING, true, reason::ROLLING, format!("{name} is restarted with new settings"))
+        }
+        Step::Hold(why) => condition(kind::PROGRESSING, true, reason::QUORUM_GATE, why),
+        Step::Done => match seen.nodes.iter().find(|n| n.state == NodeState::Starting) {
+            Some(node) => condition(kind::PROGRESSING, true, reason::STARTING, format!("{} is starting", node.name)),
+            None => condition(kind::PROGRESSING, false, reason::AS_WANTED, "nothing is under way"),
+        },
+    }
+}
+
+fn spec_applied(plan: &Plan) -> Condition {
+    if plan.deferred.is_empty() {
+        return condition(kind::SPEC_APPLIED, true, reason::AS_WANTED, "everything in spec is in force");
+    }
+    let all: Vec<String> = plan.deferred.iter().map(ToString::to_string).collect();
+    condition(kind::SPEC_APPLIED, false, reason::NEEDS_GOVERNANCE, all.join(" · "))
+}

@@ -1,0 +1,72 @@
+//! Limits: ranges, and what the software version chooses when nothing is said.
+
+use muniment_crds::NetworkLimits;
+use muniment_ledger::config::Limits;
+
+use super::Findings;
+
+/// Checks a limit and returns it, or the default.
+fn pick(findings: &mut Findings, field: &str, value: Option<u64>, range: (u64, u64), default: u64) -> u64 {
+    let Some(value) = value else { return default };
+    if value < range.0 || value > range.1 {
+        findings.add(
+            format!("spec.limits.{field}"),
+            format!("{value} isn't from {} to {}", range.0, range.1),
+            "choose a value in that range, or leave the field out",
+        );
+    }
+    value
+}
+
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// Complete limits. Ranges are those of the schema's rules.
+pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limits {
+    // Every field is named, so that a new one can't be forgotten.
+    let NetworkLimits {
+        block_bytes,
+        block_actions,
+        mempool_bytes,
+        propose_timeout_millis,
+        vote_timeout_millis,
+        heartbeat_millis,
+    } = limits.clone();
+    let default = Limits::default();
+    let millis = (10, 60_000);
+    let chosen = Limits {
+        block_bytes: size(pick(findings, "blockBytes", block_bytes, (65_536, 67_108_864), default.block_bytes as u64)),
+        block_actions: size(pick(
+            findings,
+            "blockActions",
+            block_actions,
+            (1_000, 100_000),
+            default.block_actions as u64,
+        )),
+        mempool_bytes: size(pick(
+            findings,
+            "mempoolBytes",
+            mempool_bytes,
+            (1_048_576, 1_073_741_824),
+            default.mempool_bytes as u64,
+        )),
+        propose_timeout: pick(
+            findings,
+            "proposeTimeoutMillis",
+            propose_timeout_millis,
+            millis,
+            default.propose_timeout,
+        ),
+        vote_timeout: pick(findings, "voteTimeoutMillis", vote_timeout_millis, millis, default.vote_timeout),
+        heartbeat: pick(findings, "heartbeatMillis", heartbeat_millis, (1_000, 86_400_000), default.heartbeat),
+    };
+    if chosen.mempool_bytes < chosen.block_bytes {
+        findings.add(
+            "spec.limits.mempoolBytes",
+            format!("{} is less than blockBytes ({}), so a block could never be filled", chosen.mempool_bytes, chosen.block_bytes),
+            "raise it to at least blockBytes",
+        );
+    }
+    chosen
+}

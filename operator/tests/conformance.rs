@@ -1,0 +1,212 @@
+//! What every backend promises, held over each of them: the memory twin, and child processes of a stand-in node.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod harness;
+
+use harness::{Harness, LocalHarness, MemoryHarness, network, until};
+use muniment_operator::{Backend, NodeState, Observation, Removal};
+
+macro_rules! conformance {
+    ($($case:ident),* $(,)?) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case(MemoryHarness::new().await).await;
+            })*
+        }
+        mod local {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case(LocalHarness::new().await).await;
+            })*
+        }
+    };
+}
+
+conformance!(
+    apply_is_idempotent_and_reaches_ready,
+    ready_is_the_nodes_own_answer,
+    a_killed_node_comes_back,
+    a_supervisor_that_comes_back_finds_everything,
+    settings_roll_one_by_one,
+    a_roll_holds_without_a_quorum_to_spare,
+    removal_ends_and_is_idempotent,
+    orphans_are_listed,
+    a_sealed_genesis_stays,
+    an_unknown_network_is_none,
+    nothing_is_applied_before_it_is_allocated,
+);
+
+fn all_ready(seen: &Observation) -> bool {
+    seen.nodes.iter().all(|n| n.ready())
+}
+
+/// Applies until all nodes are ready with the wanted revision.
+async fn ready<H: Harness>(harness: &H) -> Observation {
+    let plan = harness.plan().await;
+    until("all nodes are ready", || async {
+        let seen = harness.backend().apply(&plan).await.unwrap();
+        let fresh = seen.nodes.iter().all(|n| n.revision.as_ref() == Some(&plan.revision));
+        (all_ready(&seen) && fresh).then_some(seen)
+    })
+    .await
+}
+
+async fn observe<H: Harness>(harness: &H) -> Observation {
+    harness.backend().observe(&network()).await.unwrap().unwrap()
+}
+
+async fn apply_is_idempotent_and_reaches_ready<H: Harness>(harness: H) {
+    let first = ready(&harness).await;
+    let plan = harness.plan().await;
+    assert_eq!(first.id.as_deref(), Some(plan.network.id.as_str()));
+    assert_eq!(first.nodes.len(), 4);
+    for _ in 0..3 {
+        assert_eq!(harness.plan().await, plan);
+        let again = harness.backend().apply(&plan).await.unwrap();
+        assert!(all_ready(&again));
+        assert!(again.nodes.iter().all(|n| n.restarts == 0), "{again:?}");
+    }
+    assert_eq!(harness.backend().list().await.unwrap(), [network()]);
+    harness.stop().await;
+}
+
+async fn ready_is_the_nodes_own_answer<H: Harness>(harness: H) {
+    ready(&harness).await;
+    harness.hold("validator-1", true);
+    let seen = until("validator-1 says that it doesn't vote", || async {
+        Some(observe(&harness).await).filter(|s| !s.nodes[1].votes())
+    })
+    .await;
+    assert!(seen.nodes[1].revision.is_some(), "its process runs all the same");
+    assert!(seen.nodes[0].ready());
+    harness.hold("validator-1", false);
+    until("all are ready", || async { Some(observe(&harness).await).filter(all_ready) }).await;
+    harness.stop().await;
+}
+
+async fn a_killed_node_comes_back<H: Harness>(harness: H) {
+    ready(&harness).await;
+    harness.kill("validator-2");
+    let seen = until("validator-2 is back", || async {
+        Some(observe(&harness).await).filter(|s| all_ready(s) && s.nodes[2].restarts == 1)
+    })
+    .await;
+    assert!(seen.nodes[2].last_exit.as_deref().is_some_and(|e| e.contains("signal 9")), "{seen:?}");
+    assert!(seen.nodes.iter().filter(|n| n.name != "validator-2").all(|n| n.restarts == 0), "{seen:?}");
+    harness.stop().await;
+}
+
+async fn a_supervisor_that_comes_back_finds_everything<H: Harness>(harness: H) {
+    let before = ready(&harness).await;
+    let (facts, plan) = (harness.facts().await, harness.plan().await);
+    let harness = harness.restart().await;
+    let at_rest = observe(&harness).await;
+    assert_eq!(at_rest.id, before.id);
+    assert!(at_rest.nodes.iter().all(|n| n.state == NodeState::Stopped && !n.votes()), "{at_rest:?}");
+    assert_eq!(harness.facts().await, facts, "same ports, same keys, same genesis");
+    assert_eq!(harness.plan().await, plan);
+    ready(&harness).await;
+    harness.stop().await;
+}
+
+async fn settings_roll_one_by_one<H: Harness>(mut harness: H) {
+    ready(&harness).await;
+    let old = harness.plan().await.revision;
+    harness.block_actions(2000);
+    let plan = harness.plan().await;
+    assert_ne!(plan.revision, old, "a change of limits is another revision");
+    until("all nodes run with the new revision", || async {
+        let seen = harness.backend().apply(&plan).await.unwrap();
+        let voting = seen.nodes.iter().filter(|n| n.votes()).count();
+        assert!(voting >= 3, "the roll broke the quorum: {seen:?}");
+        let fresh = seen.nodes.iter().all(|n| n.revision.as_ref() == Some(&plan.revision));
+        (fresh && all_ready(&seen)).then_some(())
+    })
+    .await;
+    let seen = observe(&harness).await;
+    assert!(seen.nodes.iter().all(|n| n.restarts == 0), "our own restarts don't count: {seen:?}");
+    harness.assert_settings(&seen, 2000);
+    harness.stop().await;
+}
+
+async fn a_roll_holds_without_a_quorum_to_spare<H: Harness>(mut harness: H) {
+    ready(&harness).await;
+    let old = harness.plan().await.revision;
+    harness.hold("validator-3", true);
+    until("validator-3 doesn't vote", || async { Some(observe(&harness).await).filter(|s| !s.nodes[3].votes()) }).await;
+    harness.block_actions(2000);
+    let plan = harness.plan().await;
+    // The one that doesn't vote is restarted, and still doesn't: the others must stay as they are.
+    until("validator-3 runs with the new revision", || async {
+        let seen = harness.backend().apply(&plan).await.unwrap();
+        (seen.nodes[3].revision.as_ref() == Some(&plan.revision)).then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        let seen = harness.backend().apply(&plan).await.unwrap();
+        assert!(seen.nodes[..3].iter().all(|n| n.revision.as_ref() == Some(&old)), "{seen:?}");
+    }
+    harness.hold("validator-3", false);
+    ready(&harness).await;
+    harness.stop().await;
+}
+
+async fn removal_ends_and_is_idempotent<H: Harness>(harness: H) {
+    assert_eq!(harness.backend().remove(&network()).await.unwrap(), Removal::Done, "nothing to remove");
+    ready(&harness).await;
+    let id = harness.plan().await.network.id;
+    until("the network is removed", || async {
+        (harness.backend().remove(&network()).await.unwrap() == Removal::Done).then_some(())
+    })
+    .await;
+    assert_eq!(harness.backend().remove(&network()).await.unwrap(), Removal::Done);
+    assert_eq!(harness.backend().observe(&network()).await.unwrap(), None);
+    assert!(harness.backend().list().await.unwrap().is_empty());
+    assert_ne!(harness.plan().await.network.id, id, "a network of the same name is another network");
+    harness.stop().await;
+}
+
+async fn orphans_are_listed<H: Harness>(harness: H) {
+    ready(&harness).await;
+    let harness = harness.restart().await;
+    // Nothing was applied by this supervisor: it is wanted by nobody, and still known.
+    assert_eq!(harness.backend().list().await.unwrap(), [network()]);
+    until("the orphan is removed", || async {
+        (harness.backend().remove(&network()).await.unwrap() == Removal::Done).then_some(())
+    })
+    .await;
+    assert!(harness.backend().list().await.unwrap().is_empty());
+    harness.stop().await;
+}
+
+async fn a_sealed_genesis_stays<H: Harness>(mut harness: H) {
+    ready(&harness).await;
+    let id = harness.plan().await.network.id;
+    harness.validators(7);
+    let plan = harness.plan().await;
+    assert_eq!(plan.network.id, id);
+    assert_eq!(plan.deferred[0].field, "spec.validators.count");
+    let mut forged = plan.clone();
+    forged.network.genesis.created_at += 1;
+    forged.revision = "forged".to_owned();
+    let error = harness.backend().apply(&forged).await.unwrap_err();
+    assert!(error.to_string().contains("is sealed as"), "{error}");
+    assert!(all_ready(&observe(&harness).await), "the refused plan changed nothing");
+    harness.stop().await;
+}
+
+async fn an_unknown_network_is_none<H: Harness>(harness: H) {
+    assert_eq!(harness.backend().observe(&network()).await.unwrap(), None);
+    assert!(harness.backend().list().await.unwrap().is_empty());
+    harness.stop().await;
+}
+
+async fn nothing_is_applied_before_it_is_allocated<H: Harness>(harness: H) {
+    let other = H::new_plan_from_elsewhere().await;
+    let error = harness.backend().apply(&other).await.unwrap_err();
+    assert!(error.to_string().contains("allocate before"), "{error}");
+    harness.stop().await;
+}
