@@ -11,6 +11,7 @@ use std::fmt;
 use muniment_crds::{LedgerNetwork, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkName, TemplateRef, TenantName};
 use muniment_ledger::config::Limits;
 use muniment_receipts::genesis::{GenesisTemplate, Member};
+use muniment_receipts::key::{Ed25519Key, KeyError, SignerKey};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
@@ -53,14 +54,18 @@ impl fmt::Display for Violation {
 
 /// A network that can't be planned as it stands. Waits for a change; trying again doesn't help.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the network's description can't be used: {}", join(violations))]
+#[error("the network's description can't be used: {}", join(.violations))]
 pub struct ValidationError {
     /// At least one finding.
     pub violations: Vec<Violation>,
 }
 
 fn join(violations: &[Violation]) -> String {
-    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" · ")
+    violations
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// Findings while they are collected.
@@ -69,7 +74,11 @@ struct Findings(Vec<Violation>);
 
 impl Findings {
     fn add(&mut self, field: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), why: why.into(), fix: fix.into() });
+        self.0.push(Violation {
+            field: field.into(),
+            why: why.into(),
+            fix: fix.into(),
+        });
     }
 }
 
@@ -105,12 +114,23 @@ fn names(resource: &LedgerNetwork, findings: &mut Findings) -> Option<NetworkRef
     let tenant = TenantName::new(resource.metadata.namespace.clone().unwrap_or_default());
     let name = NetworkName::new(resource.metadata.name.clone().unwrap_or_default());
     if let Err(error) = &tenant {
-        findings.add("metadata.namespace", error.to_string(), "give the name of the tenant, e.g. `demo`");
+        findings.add(
+            "metadata.namespace",
+            error.to_string(),
+            "give the name of the tenant, e.g. `demo`",
+        );
     }
     if let Err(error) = &name {
-        findings.add("metadata.name", error.to_string(), "give the network a name, e.g. `notary`");
+        findings.add(
+            "metadata.name",
+            error.to_string(),
+            "give the network a name, e.g. `notary`",
+        );
     }
-    Some(NetworkRef { tenant: tenant.ok()?, name: name.ok()? })
+    Some(NetworkRef {
+        tenant: tenant.ok()?,
+        name: name.ok()?,
+    })
 }
 
 fn count(count: u32, findings: &mut Findings) -> Option<ValidatorCount> {
@@ -127,14 +147,22 @@ fn count(count: u32, findings: &mut Findings) -> Option<ValidatorCount> {
 
 fn templates(wanted: &[TemplateRef], catalog: &Catalog, findings: &mut Findings) -> Vec<GenesisTemplate> {
     if wanted.is_empty() {
-        findings.add("spec.templates", "it is empty, so nothing could be recorded", "name one, e.g. `notarization`");
+        findings.add(
+            "spec.templates",
+            "it is empty, so nothing could be recorded",
+            "name one, e.g. `notarization`",
+        );
     }
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for (index, template) in wanted.iter().enumerate() {
         let field = format!("spec.templates[{index}]");
         if !seen.insert(&template.name) {
-            findings.add(field, format!("`{}` stands there twice", template.name), "keep one of them");
+            findings.add(
+                field,
+                format!("`{}` stands there twice", template.name),
+                "keep one of them",
+            );
         } else if let Some(template) = catalog.find(&template.name, template.revision) {
             found.push(template.clone());
         } else {
@@ -151,49 +179,49 @@ fn all_members(given: &[Member], spec: &[MemberSpec], findings: &mut Findings) -
     for (index, member) in spec.iter().enumerate() {
         let field = format!("spec.members[{index}]");
         if member.name.is_empty() || member.name.len() > 64 {
-            findings.add(format!("{field}.name"), "it doesn't have 1 to 64 bytes", "give the member a short name");
+            findings.add(
+                format!("{field}.name"),
+                "it doesn't have 1 to 64 bytes",
+                "give the member a short name",
+            );
         }
         if let Err(why) = member_key(&member.key) {
             findings.add(
                 format!("{field}.key"),
-                why,
+                why.to_string(),
                 "write the public key as `ed25519:` or `p256:` and its unpadded base64url",
             );
         }
         let same = |m: &&Member| m.name == member.name || m.key == member.key;
         match all.iter().find(same) {
             // The tenant's own key may be named in the resource as well.
-            Some(known) if known.name == member.name && known.key == member.key && index_of(given, known) => {}
+            Some(known) if known.name == member.name && known.key == member.key && given.contains(known) => {}
             Some(known) => findings.add(
                 field,
                 format!("its name or key is also that of member `{}`", known.name),
                 "give every member a name and a key of its own",
             ),
-            None => all.push(Member { name: member.name.clone(), key: member.key.clone() }),
+            None => all.push(Member {
+                name: member.name.clone(),
+                key: member.key.clone(),
+            }),
         }
     }
     if all.is_empty() {
-        findings.add("spec.members", "it is empty, so nobody could sign", "name a member with its public key");
+        findings.add(
+            "spec.members",
+            "it is empty, so nobody could sign",
+            "name a member with its public key",
+        );
     }
     all
 }
 
-fn index_of(given: &[Member], member: &Member) -> bool {
-    given.contains(member)
-}
-
-fn member_key(key: &str) -> Result<(), String> {
-    let (algorithm, text) = key.split_once(':').ok_or("it has no `:` after the algorithm")?;
-    let wanted = match algorithm {
-        "ed25519" => 43,
-        "p256" => 44,
-        other => return Err(format!("`{other}` isn't a known algorithm")),
-    };
-    let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if text.len() != wanted || !text.bytes().all(alphabet) {
-        return Err(format!("after `{algorithm}:` there aren't {wanted} characters of base64url"));
+fn member_key(key: &str) -> Result<(), KeyError> {
+    match key.parse::<SignerKey>()? {
+        SignerKey::Ed25519(key) => Ed25519Key::registered(&key).map(drop),
+        other @ SignerKey::P256(_) => other.prepare().map(drop),
     }
-    Ok(())
 }
 
 #[cfg(test)]
