@@ -20,8 +20,11 @@ pub struct Problem {
     /// What happened, where, and how to fix it.
     pub detail: String,
     /// JSON pointer into the request body, when one place is at fault.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// The record the refusal is about: for `duplicate` the earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// Id of this request, also in the `x-request-id` header and the log.
     pub request_id: String,
 }
@@ -113,7 +116,7 @@ pub enum ItemOutcome {
         /// JSON pointer into the item.
         pointer: String,
         /// For a duplicate: the earlier record.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         record: Option<String>,
     },
 }
@@ -219,9 +222,9 @@ pub struct ApiKey {
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339, absent when it does not expire.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     /// `mnk_…`; present only in the answer that creates it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }

@@ -1,2 +1,100 @@
-//! stub
-fn main(){}
+//! The one binary: a network on a laptop, its validators, and the user's commands.
+//!
+//! Owns the command line and what is written to the terminal. Everything else is in the libraries.
+
+mod client;
+mod commands;
+mod context;
+mod digest;
+mod error;
+mod evidence;
+mod files;
+mod output;
+mod trust;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::{bench, dev, network, node, notarize, receipt, records, verify};
+use crate::context::Choice;
+use crate::error::{Failure, Result};
+use crate::output::{Format, Output};
+
+/// Provable records on ledger networks: notarize files, and check them offline.
+#[derive(Parser)]
+#[command(name = "muniment", version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    /// How results are written.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    output: Format,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Starts a network of four validators and the management API on this machine.
+    Dev(dev::Args),
+    /// Runs validators; started by `dev`, not by hand.
+    #[command(hide = true)]
+    Node(node::Args),
+    /// Puts digests of files on the ledger and writes a receipt beside each.
+    Notarize(notarize::Args),
+    /// Checks documents against their receipts, offline.
+    Verify(verify::Args),
+    /// Shows receipts, and takes them apart for other tools.
+    #[command(subcommand)]
+    Receipt(receipt::Command),
+    /// Shows how the network is doing.
+    #[command(subcommand)]
+    Network(network::Command),
+    /// Reads records.
+    #[command(subcommand)]
+    Records(records::Command),
+    /// Loads a network and prints throughput and latency.
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output { format: cli.output };
+    match run(cli.command, &cli.choice, output) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output.fail(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
+    let done = match command {
+        Command::Verify(args) => return verify::run(args, choice, output),
+        Command::Receipt(command) => receipt::run(&command, choice, output),
+        Command::Node(args) => node::run(&args),
+        Command::Dev(args) => dev::run(args, output),
+        Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
+        Command::Network(command) => on_runtime(network::run(command, choice, output)),
+        Command::Records(command) => on_runtime(records::run(command, choice, output)),
+        Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
+    }?;
+    Ok(u8::from(!done))
+}
+
+/// Runs a client command. One thread: the network does the work, and `bench` must not take cores from it.
+fn on_runtime(work: impl Future<Output = Result<bool>>) -> Result<bool> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                "runtime",
+                format!("the runtime can't start: {error}"),
+                "check the process limits",
+            )
+        })?
+        .block_on(work)
+}

@@ -6,9 +6,17 @@
 //! block into the [`state`], the store keeps both, and the node answers for them.
 
 pub mod block;
+pub mod client;
 pub mod config;
 pub mod engine;
+pub mod execute;
+pub mod mempool;
+pub mod node;
+pub mod process;
 pub mod replica;
 pub mod state;
+pub mod store;
+pub mod template;
+pub mod templates;
 pub mod transaction;
 pub mod wire;

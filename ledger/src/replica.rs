@@ -3,6 +3,22 @@
 //! [`Replica`] is what the HTTP server, the relay and the metrics may ask. All calls are short, may touch the disk,
 //! and never wait for consensus; waiting is done on [`Replica::watch_final`].
 
+mod application;
+mod cosigners;
+mod fold;
+mod local;
+mod network;
+mod notary;
+mod open;
+mod views;
+
+pub use application::{ReplicaApplication, max_block};
+pub use local::{LocalReplica, Wake};
+pub use network::{GenesisError, NetworkFacts};
+pub use open::{OpenError, Opened, open};
+
+use views::{StateView, TreeView};
+
 use crate::block::Hash;
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{

@@ -4,9 +4,9 @@
 //!
 //! | method, path | body → answer |
 //! |---|---|
-//! | POST `/v1/transactions` | borsh `Vec<Transaction>` → JSON [`Submitted`]; relays to all peers, answers after f+1 hold it. Header `muniment-relay: 1` (from a peer): not relayed again |
+//! | POST `/v1/transactions` | borsh `Vec<Transaction>` → JSON [`Submitted`]; relays to all peers, answers after f+1 hold it. Header [`RELAY_HEADER`]`: 1` (from a peer): not relayed again, and the answer lists the refused ones only |
 //! | GET `/v1/transactions/{id}?wait=MS` | JSON [`TransactionStatus`] |
-//! | GET `/v1/blocks?from=H` | endless stream of frames (`u32` little-endian length + borsh [`FinalBlock`]) from height H on; a zero-length frame each 5 s keeps it alive |
+//! | GET `/v1/blocks?from=H` | endless stream of frames (`u32` little-endian length + borsh [`FinalBlock`]) from height H on; a zero-length frame after each idle [`KEEP_ALIVE`] keeps it alive |
 //! | GET `/v1/records/{id}` | JSON [`RecordView`] |
 //! | GET `/v1/records?template=&after=&limit=` | JSON [`RecordPage`], by record id |
 //! | GET `/v1/records/{id}/history` | JSON `Vec<HistoryEntry>` |
@@ -18,6 +18,11 @@
 //! | POST `/v1/cosignatures` | borsh `Vec<Cosigned>` from a peer → 204 |
 //! | GET `/v1/cosignatures?from=H&to=H` | borsh `Vec<Cosigned>` |
 //! | GET `/healthz`, `/readyz`, `/metrics` | without token |
+//!
+//! Everything but the last row wants `Authorization: Bearer <token>`. Errors are `application/problem+json`
+//! ([`Problem`]); the stable codes are in [`code`]. A temporary one carries `Retry-After` in seconds.
+
+pub mod codec;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -27,6 +32,45 @@ use crate::transaction::{Transaction, TransactionId};
 
 /// Largest accepted request body in bytes.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
+/// Most transactions in one request.
+pub const MAX_TRANSACTIONS: usize = 10_000;
+/// Most heights asked for at once by `GET /v1/cosignatures`.
+pub const MAX_HEIGHTS: u64 = 1_000;
+/// Most records in a page.
+pub const MAX_PAGE: usize = 1_000;
+/// Longest wait for a transaction, in milliseconds.
+pub const MAX_WAIT: u64 = 60_000;
+/// Largest frame of the block stream in bytes, as a follower accepts it.
+pub const MAX_FRAME: usize = 64 * 1024 * 1024;
+/// A block stream is never silent for longer than this.
+pub const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Request header that marks a submission as coming from a peer.
+pub const RELAY_HEADER: &str = "muniment-relay";
+/// Code of an [`Admission::Refused`] that is only temporary: the mempool has no room. The node answers the whole
+/// request with 503 [`code::MEMPOOL_FULL`], and what was admitted stays admitted.
+pub const MEMPOOL_FULL: &str = "MEMPOOL_FULL";
+
+/// Stable codes of [`Problem`].
+pub mod code {
+    /// 401: no bearer token, or a wrong one.
+    pub const UNAUTHORIZED: &str = "unauthorized";
+    /// 404: no such path, record, leaf or tile.
+    pub const NOT_FOUND: &str = "not_found";
+    /// 405: the path exists, with another method.
+    pub const METHOD: &str = "method_not_allowed";
+    /// 413: body above [`super::MAX_BODY`] or more than [`super::MAX_TRANSACTIONS`].
+    pub const TOO_LARGE: &str = "body_too_large";
+    /// 400: the body isn't what the path takes.
+    pub const BAD_BODY: &str = "malformed_body";
+    /// 400: a part of the path or the query isn't what it must be.
+    pub const BAD_QUERY: &str = "malformed_query";
+    /// 503: the mempool has no room.
+    pub const MEMPOOL_FULL: &str = "mempool_full";
+    /// 503: fewer than f+1 validators hold the transactions so far; they stay here and the request may be repeated.
+    pub const NO_QUORUM: &str = "no_quorum_reachable";
+    /// 500: the node's own fault; details are in its log.
+    pub const INTERNAL: &str = "internal";
+}
 
 /// Result of one action of a decided transaction. The variant order is the stored format: append only.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -125,6 +169,25 @@ pub enum Admission {
         /// Plain sentence.
         message: String,
     },
+}
+
+impl Admission {
+    /// Transaction id, hex.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Accepted { id } | Self::Known { id, .. } | Self::Refused { id, .. } => id,
+        }
+    }
+
+    /// The id if it was refused.
+    pub fn refused(&self) -> Option<&str> {
+        matches!(self, Self::Refused { .. }).then(|| self.id())
+    }
+
+    /// True if it waits for a block here.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Accepted { .. } | Self::Known { height: None, .. })
+    }
 }
 
 /// State of a transaction at this node.

@@ -56,6 +56,8 @@ impl SignerKey {
     pub fn prepare(&self) -> Result<PreparedKey, KeyError> {
         match self {
             Self::Ed25519(key) => Ed25519Key::from_bytes(key).map(PreparedKey::Ed25519),
+            // SEC 1 has a third 33-byte form, without the sign of y; it would be a second name for the same key.
+            Self::P256(key) if !matches!(key[0], 2 | 3) => Err(KeyError::Point),
             Self::P256(key) => p256::ecdsa::VerifyingKey::from_sec1_bytes(key)
                 .map(PreparedKey::P256)
                 .map_err(|_| KeyError::Point),

@@ -141,10 +141,11 @@ impl TrustRoot {
         fields.finish().map_err(TrustError::Field)?;
         let json = |source| TrustError::Json(JcsError::Json(source));
         let changes: Vec<ValidatorChange> = serde_json::from_value(changes).map_err(json)?;
-        let mut trust = Self::new(serde_json::from_value(genesis).map_err(json)?)?;
-        if trust.network != network {
+        let genesis: Genesis = serde_json::from_value(genesis).map_err(json)?;
+        if genesis.network_id().map_err(json)? != network {
             return Err(TrustError::Network(hex::encode(network)));
         }
+        let mut trust = Self::new(genesis)?;
         for change in changes {
             trust.add(change)?;
         }

@@ -1,0 +1,137 @@
+//! Who calls, for which tenant: the only way to anything that belongs to a tenant.
+//!
+//! A handler that takes a [`Ctx`] can't be reached without a valid key, and can't name another tenant: the answer to a
+//! foreign tenant, network, record or operation is the answer to one that doesn't exist.
+
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use futures::future::LocalBoxFuture;
+use std::sync::Arc;
+
+use crate::app::State;
+use crate::auth::Principal;
+use crate::frame::RequestId;
+use crate::networks::Network;
+use crate::problem::ApiError;
+use crate::store::entity::{api_key, idempotency};
+use crate::store::{Store, StoreError, Write};
+
+/// The context of an authenticated request.
+pub struct Ctx {
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// Id of the request.
+    pub request_id: String,
+    state: web::Data<State>,
+}
+
+impl Ctx {
+    /// The caller's tenant; the one of the path is the same.
+    pub fn tenant(&self) -> &str {
+        &self.principal.tenant
+    }
+
+    /// Server state that belongs to nobody.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The tenant's part of the store.
+    pub fn store(&self) -> TenantStore<'_> {
+        TenantStore { store: &self.state.networks.shared().store, tenant: self.tenant() }
+    }
+
+    /// A network of the tenant.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn network(&self, name: &str) -> Result<Arc<Network>, ApiError> {
+        self.state.networks.find(self.tenant(), name).await.ok_or_else(ApiError::not_found)
+    }
+
+    /// All networks of the tenant, by name.
+    pub async fn networks(&self) -> Vec<Arc<Network>> {
+        self.state.networks.of(self.tenant()).await
+    }
+}
+
+impl FromRequest for Ctx {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let secret = secret(request);
+        let state = request.app_data::<web::Data<State>>().cloned();
+        let tenant = request.match_info().get("tenant").map(str::to_owned);
+        let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        Box::pin(async move {
+            let state = state.ok_or_else(|| ApiError::internal("the server has no state"))?;
+            let secret = secret.ok_or_else(|| {
+                ApiError::unauthorized("send your API key as `Authorization: Bearer mnk_…` or `X-Api-Key: mnk_…`")
+            })?;
+            let principal = state.auth.principal(&secret).await?;
+            if tenant.is_some_and(|tenant| tenant != principal.tenant) {
+                return Err(ApiError::not_found());
+            }
+            Ok(Self { principal, request_id, state })
+        })
+    }
+}
+
+fn secret(request: &HttpRequest) -> Option<String> {
+    let headers = request.headers();
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|value| {
+        let (scheme, secret) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
+    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok().map(str::trim)).map(str::to_owned)
+}
+
+/// The store, seen by one tenant.
+pub struct TenantStore<'a> {
+    store: &'a Store,
+    tenant: &'a str,
+}
+
+impl TenantStore<'_> {
+    /// The tenant's API keys that aren't revoked.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn api_keys(&self) -> Result<Vec<api_key::Model>, StoreError> {
+        self.store.api_keys(self.tenant).await
+    }
+
+    /// Revokes one of the tenant's keys; false if it has no such key.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn revoke(&self, id: &str) -> Result<bool, StoreError> {
+        if !self.api_keys().await?.iter().any(|key| key.id == id) {
+            return Ok(false);
+        }
+        let at = crate::time::now_ms();
+        let write = Write::Revoke { tenant: self.tenant.to_owned(), id: id.to_owned(), at };
+        self.store.writer.write(vec![write]).await?;
+        Ok(true)
+    }
+
+    /// Stores a new key of the tenant.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn add_api_key(&self, mut row: api_key::Model) -> Result<(), StoreError> {
+        row.tenant = self.tenant.to_owned();
+        self.store.writer.write(vec![Write::ApiKey(row)]).await
+    }
+
+    /// An earlier use of an idempotency key by the tenant.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn idempotency(&self, network: &[u8; 32], key: &str) -> Result<Option<idempotency::Model>, StoreError> {
+        self.store.idempotency(self.tenant, network, key).await
+    }
+}

@@ -1,0 +1,220 @@
+//! Keys sealed by a master key: seeds lie in SQL under XChaCha20-Poly1305, the master key lies in a file of its own.
+//!
+//! The associated data names provider, tenant, key, version and purpose, so a row that is moved to another place
+//! doesn't open. Whoever has both the database and the master key has the keys; one of them alone is worth nothing.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use ed25519_dalek::{Signer, SigningKey};
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use zeroize::Zeroizing;
+
+use super::{KeyError, KeyProvider, Purpose, SignerKey, random};
+use crate::store::entity::signing_key;
+use crate::store::{Store, Write};
+
+/// Name of this provider in rows and associated data.
+const PROVIDER: &str = "sealed";
+/// File of the master key inside the keys folder.
+const MASTER: &str = "master.key";
+
+/// The default provider.
+pub struct SealedKeys {
+    master: Zeroizing<[u8; 32]>,
+    store: Store,
+    // `SigningKey` wipes itself when dropped.
+    opened: RwLock<HashMap<(String, Purpose), Arc<SigningKey>>>,
+    making: tokio::sync::Mutex<()>,
+}
+
+impl SealedKeys {
+    /// Reads the master key, or makes it at the first start (folder 0700, file 0600).
+    ///
+    /// # Errors
+    /// When the file can't be made or read, has another length, or is open to other users.
+    pub fn open(folder: &Path, store: Store) -> Result<Self, KeyError> {
+        let master = master(folder)?;
+        Ok(Self { master, store, opened: RwLock::default(), making: tokio::sync::Mutex::new(()) })
+    }
+
+    fn cached(&self, tenant: &str, purpose: Purpose) -> Option<Arc<SigningKey>> {
+        // The owned key of the map costs an allocation per signature; tenants are short and this is far below the
+        // cost of the signature itself.
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened.get(&(tenant.to_owned(), purpose)).cloned()
+    }
+
+    async fn find(&self, tenant: &str, purpose: Purpose) -> Result<Option<Arc<SigningKey>>, KeyError> {
+        if let Some(key) = self.cached(tenant, purpose) {
+            return Ok(Some(key));
+        }
+        let Some(row) = self.store.signing_key(tenant, purpose.name()).await? else { return Ok(None) };
+        let key = Arc::new(self.unseal(&row, tenant, purpose)?);
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(opened.entry((tenant.to_owned(), purpose)).or_insert(key).clone()))
+    }
+
+    fn unseal(&self, row: &signing_key::Model, tenant: &str, purpose: Purpose) -> Result<SigningKey, KeyError> {
+        let broken = || KeyError::Sealed { tenant: tenant.to_owned(), purpose: purpose.name() };
+        let nonce: [u8; 24] = row.nonce.as_slice().try_into().map_err(|_| broken())?;
+        let aad = associated(tenant, &row.public, row.version, purpose);
+        let payload = Payload { msg: &row.sealed, aad: &aad };
+        let cipher = XChaCha20Poly1305::new((&*self.master).into());
+        let seed = Zeroizing::new(cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| broken())?);
+        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(seed.as_slice().try_into().map_err(|_| broken())?);
+        let key = SigningKey::from_bytes(&seed);
+        if public(&key).to_string() == row.public { Ok(key) } else { Err(broken()) }
+    }
+
+    fn seal(&self, key: &SigningKey, tenant: &str, purpose: Purpose) -> Result<signing_key::Model, KeyError> {
+        let nonce = random::<24>()?;
+        let public = public(key).to_string();
+        let aad = associated(tenant, &public, 1, purpose);
+        let seed = Zeroizing::new(key.to_bytes());
+        let payload = Payload { msg: seed.as_slice(), aad: &aad };
+        let cipher = XChaCha20Poly1305::new((&*self.master).into());
+        let sealed = cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| KeyError::Sealed { tenant: tenant.to_owned(), purpose: purpose.name() })?;
+        Ok(signing_key::Model {
+            tenant: tenant.to_owned(),
+            purpose: purpose.name().to_owned(),
+            version: 1,
+            provider: PROVIDER.to_owned(),
+            public,
+            nonce: nonce.to_vec(),
+            sealed,
+            created_at: crate::time::now_ms(),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl KeyProvider for SealedKeys {
+    async fn ensure(&self, tenant: &str, purpose: Purpose) -> Result<SignerKey, KeyError> {
+        let _one_at_a_time = self.making.lock().await;
+        if let Some(key) = self.find(tenant, purpose).await? {
+            return Ok(public(&key));
+        }
+        let seed = Zeroizing::new(random::<32>()?);
+        let key = SigningKey::from_bytes(&seed);
+        let row = self.seal(&key, tenant, purpose)?;
+        self.store.writer.write(vec![Write::SigningKey(row)]).await?;
+        Ok(public(&key))
+    }
+
+    async fn sign(&self, tenant: &str, purpose: Purpose, message: &[u8]) -> Result<[u8; 64], KeyError> {
+        let key = self
+            .find(tenant, purpose)
+            .await?
+            .ok_or_else(|| KeyError::Missing { tenant: tenant.to_owned(), purpose: purpose.name() })?;
+        Ok(key.sign(message).to_bytes())
+    }
+}
+
+fn public(key: &SigningKey) -> SignerKey {
+    SignerKey::ed25519(key.verifying_key().as_bytes())
+}
+
+/// Fields are separated by a byte that none of them can hold.
+fn associated(tenant: &str, key: &str, version: i64, purpose: Purpose) -> Vec<u8> {
+    [PROVIDER, tenant, key, &version.to_string(), purpose.name()].join("\0").into_bytes()
+}
+
+fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+    let path = folder.join(MASTER);
+    let fail = |why: String| KeyError::Master { path: path.display().to_string(), why };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fail(error.to_string()))?;
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let bytes = Zeroizing::new(bytes);
+            let mode = std::fs::metadata(&path).map_err(|error| fail(error.to_string()))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(fail(format!("other users may read it (mode {:o}); chmod 600 it", mode & 0o777)));
+            }
+            let master = bytes.as_slice().try_into().map_err(|_| fail("it isn't 32 bytes long".to_owned()))?;
+            Ok(Zeroizing::new(master))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let fresh = Zeroizing::new(random::<32>()?);
+            write_new(folder, &path, &fresh).map_err(|error| fail(error.to_string()))?;
+            Ok(fresh)
+        }
+        Err(error) => Err(fail(error.to_string())),
+    }
+}
+
+/// Whole or not at all: written beside, synced, then linked to its name, which fails if the name exists.
+fn write_new(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let beside = folder.join(format!("{MASTER}.{}.new", std::process::id()));
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&beside, path);
+    std::fs::remove_file(&beside)?;
+    linked?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    async fn custody(folder: &Path) -> (SealedKeys, Store) {
+        let store = Store::open(&format!("sqlite://{}?mode=rwc", folder.join("k.db").display())).await.unwrap();
+        (SealedKeys::open(&folder.join("keys"), store.clone()).unwrap(), store)
+    }
+
+    #[tokio::test]
+    async fn a_row_moved_to_another_tenant_does_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, store) = custody(folder.path()).await;
+        keys.ensure("acme", Purpose::Statement).await.unwrap();
+        let mut row = store.signing_key("acme", "statement").await.unwrap().unwrap();
+        row.tenant = "mallory".to_owned();
+        store.writer.write(vec![Write::SigningKey(row)]).await.unwrap();
+        let refused = keys.sign("mallory", Purpose::Statement, b"x").await;
+        assert!(matches!(refused, Err(KeyError::Sealed { .. })));
+    }
+
+    #[tokio::test]
+    async fn another_master_key_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, store) = custody(folder.path()).await;
+        keys.ensure("acme", Purpose::Statement).await.unwrap();
+        let other = SealedKeys::open(&folder.path().join("other"), store).unwrap();
+        assert!(matches!(other.ensure("acme", Purpose::Statement).await, Err(KeyError::Sealed { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_seed_is_nowhere_in_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, _store) = custody(folder.path()).await;
+        keys.ensure("acme", Purpose::Statement).await.unwrap();
+        keys.sign("acme", Purpose::Statement, b"x").await.unwrap();
+        let seed = keys.cached("acme", Purpose::Statement).unwrap().to_bytes();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                assert!(!bytes.windows(32).any(|window| window == seed), "seed in {}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn the_master_key_must_be_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = master(folder.path()).unwrap();
+        assert_eq!(*made, *master(folder.path()).unwrap());
+        let path = folder.path().join(MASTER);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(master(folder.path()), Err(KeyError::Master { .. })));
+    }
+}

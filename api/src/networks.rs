@@ -1,0 +1,162 @@
+//! The networks this server works for, and the tasks that keep each going.
+//!
+//! For each network: `intake` takes signed transactions (durable first), `submitter` sends them to the validators,
+//! `follower` reads final blocks and resolves who waits, `projector` writes what SQL keeps of a block.
+
+pub mod answer;
+pub mod block;
+pub mod follower;
+pub mod intake;
+pub mod lookup;
+pub mod pending;
+pub mod projector;
+pub mod runtime;
+pub mod status;
+pub mod submitter;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::directory::{NetworkDirectory, NetworkEntry};
+use crate::keys::KeyProvider;
+use crate::metrics::Metrics;
+use crate::problem::ApiError;
+use crate::store::Store;
+pub use runtime::Network;
+
+/// What all networks share.
+pub struct Shared {
+    /// Store.
+    pub store: Store,
+    /// Custody.
+    pub keys: Arc<dyn KeyProvider>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Last sequence number given to an outbox row.
+    pub seq: AtomicI64,
+    /// Actions accepted and not final.
+    pub in_flight: AtomicUsize,
+    /// Most of them.
+    pub max_in_flight: usize,
+}
+
+impl Shared {
+    /// Takes room for actions.
+    ///
+    /// # Errors
+    /// 503 `overloaded` when there is none.
+    pub fn reserve(&self, actions: usize) -> Result<(), ApiError> {
+        let before = self.in_flight.fetch_add(actions, Ordering::Relaxed);
+        // One request always fits an idle server, however low the limit.
+        if before > 0 && before + actions > self.max_in_flight {
+            self.in_flight.fetch_sub(actions, Ordering::Relaxed);
+            self.metrics.overloaded.inc();
+            return Err(ApiError::overloaded(1));
+        }
+        Ok(())
+    }
+
+    /// Gives room back.
+    pub fn release(&self, actions: usize) {
+        self.in_flight.fetch_sub(actions, Ordering::Relaxed);
+    }
+}
+
+/// The running networks by tenant and name.
+pub struct Networks {
+    shared: Arc<Shared>,
+    directory: Arc<dyn NetworkDirectory>,
+    running: RwLock<HashMap<(String, String), Arc<Network>>>,
+    refreshed: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Networks {
+    /// None running yet.
+    pub fn new(shared: Arc<Shared>, directory: Arc<dyn NetworkDirectory>) -> Self {
+        Self { shared, directory, running: RwLock::default(), refreshed: tokio::sync::Mutex::default() }
+    }
+
+    /// What all networks share.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The directory's present answer.
+    pub async fn entry(&self, tenant: &str, name: &str) -> Option<NetworkEntry> {
+        self.directory.networks().await.into_iter().find(|entry| entry.tenant == tenant && entry.name == name)
+    }
+
+    /// Starts networks that are new in the directory and stops those that left it. At most once a second.
+    pub async fn refresh(&self) {
+        let mut refreshed = self.refreshed.lock().await;
+        if refreshed.is_some_and(|at| at.elapsed() < Duration::from_secs(1)) {
+            return;
+        }
+        let entries = self.directory.networks().await;
+        self.keep(&entries);
+        for entry in entries {
+            let key = (entry.tenant.clone(), entry.name.clone());
+            if self.get(&key.0, &key.1).is_some_and(|running| running.serves(&entry)) {
+                continue;
+            }
+            match Network::start(self.shared.clone(), entry).await {
+                Ok(network) => {
+                    tracing::info!(tenant = key.0, network = key.1, height = network.height(), "network attached");
+                    self.write().insert(key, network);
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(tenant = key.0, network = key.1, error, "network can't be attached");
+                }
+            }
+        }
+        *refreshed = Some(Instant::now());
+    }
+
+    fn keep(&self, entries: &[NetworkEntry]) {
+        self.write().retain(|(tenant, name), _| {
+            entries.iter().any(|entry| &entry.tenant == tenant && &entry.name == name)
+        });
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<(String, String), Arc<Network>>> {
+        self.running.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, tenant: &str, name: &str) -> Option<Arc<Network>> {
+        // Two short strings per look-up; a borrowed pair key isn't worth its complexity.
+        let key = (tenant.to_owned(), name.to_owned());
+        self.running.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    /// A network of a tenant.
+    pub async fn find(&self, tenant: &str, name: &str) -> Option<Arc<Network>> {
+        if let Some(network) = self.get(tenant, name) {
+            return Some(network);
+        }
+        self.refresh().await;
+        self.get(tenant, name)
+    }
+
+    /// All networks of a tenant, by name.
+    pub async fn of(&self, tenant: &str) -> Vec<Arc<Network>> {
+        self.refresh().await;
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let mut networks: Vec<_> =
+            running.iter().filter(|((owner, _), _)| owner == tenant).map(|(_, network)| network.clone()).collect();
+        networks.sort_by(|one, two| one.entry.name.cmp(&two.entry.name));
+        networks
+    }
+
+    /// All networks of all tenants: for metrics, and for `/v1/verify` with the public trust roots.
+    pub fn all(&self) -> Vec<Arc<Network>> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Stops all tasks; nothing that was accepted is lost.
+    pub fn stop(&self) {
+        self.write().clear();
+    }
+}

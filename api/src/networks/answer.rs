@@ -1,0 +1,112 @@
+//! From decided transactions to what callers are told.
+
+use muniment_ledger::transaction::TransactionId;
+use muniment_ledger::wire::Outcome;
+use muniment_receipts::receipt::{Receipt, ReceiptParts};
+use std::sync::Arc;
+
+use super::block::ResolvedBlock;
+use super::runtime::Network;
+use crate::problem::ApiError;
+use crate::types::{ItemOutcome, Notarization};
+
+/// What became of a transaction.
+pub enum Decided {
+    /// In a block that was just followed.
+    Final {
+        /// The block.
+        block: Arc<ResolvedBlock>,
+        /// Position of the transaction in it.
+        transaction: usize,
+    },
+    /// In a block that was followed before the transaction came (again).
+    Earlier {
+        /// Its height.
+        height: u64,
+    },
+    /// Never will be in a block.
+    Refused {
+        /// Code of the ledger.
+        code: String,
+        /// Plain sentence.
+        message: String,
+    },
+}
+
+impl Network {
+    /// Outcomes per action of a decided transaction.
+    ///
+    /// # Errors
+    /// When an earlier block has to be read and no validator answers.
+    pub async fn outcomes(&self, id: &TransactionId, decided: &Decided) -> Result<Vec<ItemOutcome>, ApiError> {
+        match decided {
+            Decided::Final { block, transaction } => Ok(self.from_block(id, block, *transaction)),
+            Decided::Earlier { height } => self.look_up(id, *height).await,
+            Decided::Refused { code, message } => Ok(vec![refused(code, message)]),
+        }
+    }
+
+    fn from_block(&self, id: &TransactionId, block: &ResolvedBlock, transaction: usize) -> Vec<ItemOutcome> {
+        let transaction_id = id.to_string();
+        let time = crate::time::rfc3339(i64::try_from(block.time).unwrap_or(i64::MAX));
+        let marker_path = block.growth.path(block.growth.size() - 1);
+        let outcomes = block.outcomes.get(transaction).map_or(&[][..], Vec::as_slice);
+        let tell = |outcome: &Outcome| match outcome {
+            Outcome::Accepted { record, leaf, .. } => {
+                let at = usize::try_from(leaf - block.first_leaf).unwrap_or(usize::MAX);
+                let path = block.growth.path(*leaf);
+                let receipt = Receipt::build(ReceiptParts {
+                    network: &self.entry.id,
+                    height: block.height,
+                    record,
+                    leaf: block.leaves.get(at).map_or(&[][..], Vec::as_slice),
+                    index: *leaf,
+                    path: &path,
+                    note: &block.note,
+                    marker: &block.marker,
+                    marker_path: &marker_path,
+                });
+                ItemOutcome::Accepted(Notarization {
+                    id: hex::encode(record),
+                    transaction: transaction_id.clone(),
+                    height: block.height,
+                    time: time.clone(),
+                    leaf: *leaf,
+                    signed_by: block.signed_by.clone(),
+                    receipt: text(&receipt),
+                })
+            }
+            Outcome::Rejected { .. } => rejected(outcome),
+        };
+        outcomes.iter().map(tell).collect()
+    }
+}
+
+/// A receipt file as text.
+pub fn text(receipt: &Receipt) -> String {
+    // The encoding is JSON of ASCII fields.
+    String::from_utf8(receipt.encode()).unwrap_or_default()
+}
+
+/// A refusal by the ledger as an outcome. The ledger points into the statement; callers sent its input.
+pub fn rejected(outcome: &Outcome) -> ItemOutcome {
+    match outcome {
+        Outcome::Rejected { code, message, pointer, record } => ItemOutcome::Rejected {
+            code: code.to_ascii_lowercase(),
+            detail: message.clone(),
+            pointer: pointer.strip_prefix("/input").unwrap_or(pointer).to_owned(),
+            record: record.map(hex::encode),
+        },
+        Outcome::Accepted { .. } => refused("INTERNAL", "an accepted action was taken for a rejected one"),
+    }
+}
+
+/// A refusal of a whole transaction as an outcome.
+pub fn refused(code: &str, message: &str) -> ItemOutcome {
+    ItemOutcome::Rejected {
+        code: code.to_ascii_lowercase(),
+        detail: message.to_owned(),
+        pointer: String::new(),
+        record: None,
+    }
+}

@@ -1,0 +1,127 @@
+//! From a final block to what receipts are made of.
+//!
+//! Pure: leaf bytes, the log's growth, the cosigned checkpoint. A block whose leaves don't lead to its own root is
+//! refused, whatever the validators signed.
+
+use muniment_ledger::transaction::Transaction;
+use muniment_ledger::wire::{FinalBlock, Outcome};
+use muniment_receipts::checkpoint::Checkpoint;
+use muniment_receipts::leaf;
+use muniment_receipts::merkle::{Extension, Frontier, Hash, leaf_hash};
+use muniment_receipts::trust::{Cosignature, TrustRoot};
+
+/// A block from the follower's stream is not what it says.
+#[derive(Debug, thiserror::Error)]
+#[error("block {height} can't be used: {why}")]
+pub struct BlockError {
+    /// Height.
+    pub height: u64,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+/// A final block, ready to make receipts from.
+pub struct ResolvedBlock {
+    /// Height.
+    pub height: u64,
+    /// Block time, milliseconds.
+    pub time: u64,
+    /// Outcomes by transaction and action.
+    pub outcomes: Vec<Vec<Outcome>>,
+    /// Leaf bytes of the accepted actions; empty when nobody waits for this block.
+    pub leaves: Vec<Vec<u8>>,
+    /// Index of the first leaf.
+    pub first_leaf: u64,
+    /// Marker leaf bytes.
+    pub marker: Vec<u8>,
+    /// Signed note of the block's checkpoint.
+    pub note: String,
+    /// Validators whose cosignatures the note carries.
+    pub signed_by: Vec<String>,
+    /// The log's growth by this block: paths.
+    pub growth: Extension,
+}
+
+/// Executed on the frontier before the block. `keep` is whether receipts will be asked for.
+///
+/// # Errors
+/// When indices, roots or signatures don't add up.
+pub fn resolve(
+    block: &FinalBlock,
+    frontier: &Frontier,
+    trust: &TrustRoot,
+    keep: bool,
+) -> Result<ResolvedBlock, BlockError> {
+    let height = block.header.height;
+    let fail = |why| BlockError { height, why };
+    if block.first_leaf != frontier.size() {
+        return Err(fail("its first leaf doesn't follow the last one"));
+    }
+    let leaves = leaves(block).map_err(fail)?;
+    let mut hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+    hashes.push(leaf_hash(&block.marker));
+    let growth = frontier.extension(&hashes);
+    if growth.size() != block.log_size || growth.root() != block.log_root {
+        return Err(fail("its leaves don't give its log root"));
+    }
+    let set = trust.validators_at(height);
+    let checkpoint = Checkpoint::new(trust.network(), block.log_size, block.log_root);
+    let cosignatures: Vec<Cosignature> = block
+        .cosignatures
+        .iter()
+        .map(|one| Cosignature { validator: one.validator, time: one.time, signature: one.signature })
+        .collect();
+    let note = set.note(&checkpoint, &cosignatures).ok_or_else(|| fail("it has no quorum of cosignatures"))?;
+    let mut indices: Vec<usize> = cosignatures.iter().map(|one| usize::from(one.validator)).collect();
+    indices.sort_unstable();
+    indices.dedup();
+    let names = indices.into_iter().take(set.quorum()).filter_map(|index| set.validators().get(index));
+    Ok(ResolvedBlock {
+        height,
+        time: block.header.time,
+        outcomes: block.outcomes.clone(),
+        leaves: if keep { leaves } else { Vec::new() },
+        first_leaf: block.first_leaf,
+        marker: block.marker.clone(),
+        note,
+        signed_by: names.map(|validator| validator.name.clone()).collect(),
+        growth,
+    })
+}
+
+/// Leaf bytes of the accepted actions in order; their indices must be consecutive.
+pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
+    if block.outcomes.len() != block.transactions.len() {
+        return Err("it has not one list of outcomes per transaction");
+    }
+    let mut leaves = Vec::with_capacity(usize::try_from(block.log_size - block.first_leaf).unwrap_or_default());
+    let mut next = block.first_leaf;
+    let mut accepted = Vec::new();
+    for (transaction, outcomes) in block.transactions.iter().zip(&block.outcomes) {
+        if outcomes.len() != transaction.actions() {
+            return Err("it has not one outcome per action");
+        }
+        accepted.clear();
+        for (position, outcome) in (0_u32..).zip(outcomes) {
+            let Outcome::Accepted { record, version, leaf } = outcome else { continue };
+            if *leaf != next {
+                return Err("its leaf indices aren't consecutive");
+            }
+            next += 1;
+            accepted.push((position, leaf::Outcome { record: *record, version: *version }));
+        }
+        match transaction {
+            Transaction::Single { statement, signature } => {
+                leaves.extend(accepted.iter().map(|(_, outcome)| leaf::single(statement, signature, outcome)));
+            }
+            Transaction::Batch { header, signature, items } if !accepted.is_empty() => {
+                leaves.extend(leaf::batch_items(header, signature, items, &accepted));
+            }
+            Transaction::Batch { .. } => {}
+        }
+    }
+    if next + 1 != block.log_size {
+        return Err("its log size isn't its accepted actions and the marker");
+    }
+    Ok(leaves)
+}

@@ -1,0 +1,109 @@
+//! Accepting a signed transaction: durable first, then pending, then sent.
+
+use muniment_ledger::transaction::TransactionId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+use super::answer::Decided;
+use super::pending::Entry;
+use super::runtime::Network;
+use crate::operation_id::OperationId;
+use crate::problem::ApiError;
+use crate::sign::Signed;
+use crate::store::entity::outbox;
+use crate::store::{StoreError, Write};
+
+/// A durably accepted transaction.
+pub struct Ticket {
+    /// Operation to ask for later.
+    pub operation: OperationId,
+    /// Comes when it is final.
+    pub decided: oneshot::Receiver<Arc<Decided>>,
+}
+
+impl Ticket {
+    /// Waits for finality, at most so long.
+    pub async fn wait(self, limit: Duration) -> Option<Arc<Decided>> {
+        tokio::time::timeout(limit, self.decided).await.ok()?.ok()
+    }
+}
+
+impl Network {
+    /// Accepts a transaction. When this returns, it is on disk and will be sent until it is final or can't be any more.
+    /// `more` is written in the same database transaction.
+    ///
+    /// # Errors
+    /// 503 when too much is in flight, 500 when it can't be written; then it isn't accepted.
+    pub async fn accept(
+        &self,
+        signed: Signed,
+        ours: bool,
+        more: impl FnOnce(OperationId) -> Vec<Write>,
+    ) -> Result<Ticket, ApiError> {
+        let actions = signed.transaction.actions();
+        self.shared.reserve(actions)?;
+        // A request that is dropped half-way still owns its room until the write has ended either way.
+        let entry = Arc::new(self.entry_of(signed, ours));
+        let operation = OperationId { created_at: entry.created_at, transaction: entry.id };
+        let mut writes = vec![Write::Accept(self.row(&entry)?)];
+        writes.extend(more(operation));
+        let (waiter, decided) = oneshot::channel();
+        self.store_and_send(entry, writes, vec![waiter]).await.map_err(ApiError::internal)?;
+        Ok(Ticket { operation, decided })
+    }
+
+    /// Writes, then makes pending. Runs to its end even if the caller goes away, so that no durable row is left
+    /// without anyone who sends it.
+    pub(super) async fn store_and_send(
+        &self,
+        entry: Arc<Entry>,
+        writes: Vec<Write>,
+        waiters: Vec<oneshot::Sender<Arc<Decided>>>,
+    ) -> Result<(), StoreError> {
+        let Some(network) = self.me() else { return Err(StoreError::Write("the network is being detached".to_owned())) };
+        let job = async move {
+            let actions = entry.transaction.actions();
+            if let Err(error) = network.shared.store.writer.write(writes).await {
+                network.shared.release(actions);
+                return Err(error);
+            }
+            if network.pending.add(entry.clone(), waiters) {
+                network.send(entry);
+            } else {
+                network.shared.release(actions);
+            }
+            Ok(())
+        };
+        tokio::spawn(job).await.unwrap_or_else(|error| Err(StoreError::Write(error.to_string())))
+    }
+
+    pub(super) fn entry_of(&self, signed: Signed, ours: bool) -> Entry {
+        Entry {
+            id: signed.transaction.id(),
+            transaction: signed.transaction,
+            seq: self.shared.seq.fetch_add(1, Ordering::Relaxed) + 1,
+            ours,
+            valid_until: signed.valid_until,
+            created_at: crate::time::now_ms(),
+            sent_at: AtomicI64::new(0),
+        }
+    }
+
+    pub(super) fn row(&self, entry: &Entry) -> Result<outbox::Model, ApiError> {
+        Ok(outbox::Model {
+            seq: entry.seq,
+            network: self.entry.id.to_vec(),
+            tx: entry.id.0.to_vec(),
+            body: borsh::to_vec(&entry.transaction).map_err(ApiError::internal)?,
+            ours: entry.ours,
+            created_at: entry.created_at,
+        })
+    }
+
+    /// Whether a transaction is accepted and not final.
+    pub fn is_pending(&self, id: &TransactionId) -> bool {
+        self.pending.get(id).is_some()
+    }
+}

@@ -1,0 +1,152 @@
+//! What was accepted and isn't final: who waits for it, and until when it may land.
+//!
+//! Pure bookkeeping under one lock; no I/O.
+
+use muniment_ledger::transaction::{Transaction, TransactionId};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+use super::answer::Decided;
+
+/// An accepted transaction.
+pub struct Entry {
+    /// Identity.
+    pub id: TransactionId,
+    /// What is sent.
+    pub transaction: Transaction,
+    /// Outbox row.
+    pub seq: i64,
+    /// Whether we hold the key and may sign again.
+    pub ours: bool,
+    /// Block time up to which it may be executed, milliseconds.
+    pub valid_until: i64,
+    /// Acceptance, milliseconds.
+    pub created_at: i64,
+    /// When it was last sent, milliseconds; 0 never.
+    pub sent_at: AtomicI64,
+}
+
+impl Entry {
+    /// Notes that it is being sent.
+    pub fn sent(&self, now: i64) {
+        self.sent_at.store(now, Ordering::Relaxed);
+    }
+}
+
+struct Slot {
+    entry: Arc<Entry>,
+    /// Rows of the same transaction that came again.
+    also: Vec<i64>,
+    waiters: Vec<oneshot::Sender<Arc<Decided>>>,
+}
+
+/// A transaction that left the pending set.
+pub struct Removed {
+    /// What it was.
+    pub entry: Arc<Entry>,
+    /// All its outbox rows.
+    pub seqs: Vec<i64>,
+    /// Who waits.
+    pub waiters: Vec<oneshot::Sender<Arc<Decided>>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    slots: HashMap<TransactionId, Slot>,
+    by_deadline: BTreeSet<(i64, TransactionId)>,
+}
+
+/// The pending set.
+#[derive(Default)]
+pub struct Pending {
+    inner: Mutex<Inner>,
+}
+
+impl Pending {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a transaction; true if it is new. The same one again shares the first one's fate.
+    pub fn add(&self, entry: Arc<Entry>, waiters: Vec<oneshot::Sender<Arc<Decided>>>) -> bool {
+        let mut inner = self.lock();
+        if let Some(slot) = inner.slots.get_mut(&entry.id) {
+            slot.also.push(entry.seq);
+            slot.waiters.extend(waiters);
+            return false;
+        }
+        inner.by_deadline.insert((entry.valid_until, entry.id));
+        inner.slots.insert(entry.id, Slot { entry, also: Vec::new(), waiters });
+        true
+    }
+
+    /// Takes a transaction out.
+    pub fn remove(&self, id: &TransactionId) -> Option<Removed> {
+        let mut inner = self.lock();
+        let slot = inner.slots.remove(id)?;
+        inner.by_deadline.remove(&(slot.entry.valid_until, *id));
+        let mut seqs = slot.also;
+        seqs.push(slot.entry.seq);
+        Some(Removed { entry: slot.entry, seqs, waiters: slot.waiters })
+    }
+
+    /// Takes those of a block out, in the block's order.
+    pub fn remove_all<'a>(&self, ids: impl Iterator<Item = &'a TransactionId>) -> Vec<(usize, Removed)> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let mut removed = Vec::new();
+        if inner.slots.is_empty() {
+            return removed;
+        }
+        for (index, id) in ids.enumerate() {
+            let Some(slot) = inner.slots.remove(id) else { continue };
+            inner.by_deadline.remove(&(slot.entry.valid_until, *id));
+            let mut seqs = slot.also;
+            seqs.push(slot.entry.seq);
+            removed.push((index, Removed { entry: slot.entry, seqs, waiters: slot.waiters }));
+        }
+        removed
+    }
+
+    /// The entry of a transaction.
+    pub fn get(&self, id: &TransactionId) -> Option<Arc<Entry>> {
+        self.lock().slots.get(id).map(|slot| slot.entry.clone())
+    }
+
+    /// Waits for a transaction that is pending; `None` if it isn't.
+    pub fn wait(&self, id: &TransactionId) -> Option<oneshot::Receiver<Arc<Decided>>> {
+        let mut inner = self.lock();
+        let slot = inner.slots.get_mut(id)?;
+        let (sender, receiver) = oneshot::channel();
+        slot.waiters.push(sender);
+        Some(receiver)
+    }
+
+    /// Ids of those whose time ended before `time`.
+    pub fn expired(&self, time: i64) -> Vec<TransactionId> {
+        let inner = self.lock();
+        inner.by_deadline.iter().take_while(|(until, _)| *until < time).map(|(_, id)| *id).collect()
+    }
+
+    /// Those last sent before `before`, oldest acceptance first, at most `limit`.
+    pub fn unsent_since(&self, before: i64, limit: usize) -> Vec<Arc<Entry>> {
+        let inner = self.lock();
+        let stale = |slot: &&Slot| slot.entry.sent_at.load(Ordering::Relaxed) < before;
+        let mut entries: Vec<_> = inner.slots.values().filter(stale).map(|slot| slot.entry.clone()).collect();
+        entries.sort_by_key(|entry| entry.seq);
+        entries.truncate(limit);
+        entries
+    }
+
+    /// Number of transactions.
+    pub fn len(&self) -> usize {
+        self.lock().slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,193 @@
+//! One attached network: its client, its pending set and its tasks.
+
+use muniment_ledger::client::NetworkClient;
+use muniment_ledger::transaction::Transaction;
+use muniment_receipts::merkle::{Frontier, FrontierError, Hash};
+use muniment_receipts::statement::{BatchHeader, Statement};
+use muniment_receipts::trust::{TrustError, TrustRoot};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::pending::{Entry, Pending};
+use super::status::Cached;
+use super::{Shared, follower, projector, submitter};
+use crate::directory::NetworkEntry;
+use crate::store::entity::followed;
+use crate::store::{StoreError, Write};
+
+/// A network can't be attached.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// Its trust root.
+    #[error("the trust root can't be read")]
+    Trust(#[from] TrustError),
+    /// The trust root is of another network.
+    #[error("the trust root is of network {0}, not of this one")]
+    OtherNetwork(String),
+    /// The store.
+    #[error("the store can't be read")]
+    Store(#[from] StoreError),
+    /// What the store holds.
+    #[error("the stored frontier is broken")]
+    Frontier(#[from] FrontierError),
+    /// An outbox row.
+    #[error("an accepted transaction in the outbox can't be read: {0}")]
+    Row(String),
+}
+
+/// One attached network.
+pub struct Network {
+    /// As the operator describes it.
+    pub entry: NetworkEntry,
+    /// Parsed trust root.
+    pub trust: TrustRoot,
+    /// Client of its validators.
+    pub client: NetworkClient,
+    /// Number of the network in the projections.
+    pub number: i64,
+    pub(super) shared: Arc<Shared>,
+    pub(super) pending: Pending,
+    /// Height and block time up to which outcomes are resolved.
+    pub(super) height: AtomicU64,
+    pub(super) time: AtomicI64,
+    /// Height up to which SQL is true.
+    pub(super) projected: AtomicU64,
+    pub(super) queue: mpsc::UnboundedSender<Arc<Entry>>,
+    pub(super) status: tokio::sync::Mutex<Cached>,
+    /// Blocks lately asked for by operations.
+    pub(super) recent: Mutex<VecDeque<Arc<muniment_ledger::wire::FinalBlock>>>,
+    me: Weak<Network>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Network {
+    /// Reads what was accepted before, and starts the tasks.
+    ///
+    /// # Errors
+    /// When trust root or stored rows can't be read.
+    pub async fn start(shared: Arc<Shared>, entry: NetworkEntry) -> Result<Arc<Self>, AttachError> {
+        let trust = TrustRoot::parse(&entry.trust_root)?;
+        if trust.network() != &entry.id {
+            return Err(AttachError::OtherNetwork(hex::encode(trust.network())));
+        }
+        let followed = followed(&shared, &entry.id).await?;
+        let frontier = frontier(&followed)?;
+        let height = u64::try_from(followed.height).unwrap_or_default();
+        let rows = shared.store.outbox(&entry.id).await?;
+        let (queue, submissions) = mpsc::unbounded_channel();
+        let (projections, blocks) = mpsc::channel(64);
+        let network = Arc::new_cyclic(|me| Self {
+            trust,
+            client: NetworkClient::new(entry.endpoints.clone()),
+            number: followed.id,
+            shared,
+            pending: Pending::default(),
+            height: AtomicU64::new(height),
+            time: AtomicI64::new(0),
+            projected: AtomicU64::new(height),
+            queue,
+            status: tokio::sync::Mutex::default(),
+            recent: Mutex::default(),
+            me: me.clone(),
+            tasks: Mutex::default(),
+            entry,
+        });
+        for row in rows {
+            network.recover(row)?;
+        }
+        let tasks = [
+            tokio::spawn(submitter::run(Arc::downgrade(&network), submissions)),
+            tokio::spawn(projector::run(Arc::downgrade(&network), blocks)),
+            tokio::spawn(follower::run(Arc::downgrade(&network), frontier, projections)),
+        ];
+        network.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(tasks);
+        Ok(network)
+    }
+
+    fn recover(&self, row: crate::store::entity::outbox::Model) -> Result<(), AttachError> {
+        let transaction: Transaction =
+            borsh::from_slice(&row.body).map_err(|error| AttachError::Row(error.to_string()))?;
+        let valid_until = valid_until(&transaction).ok_or_else(|| AttachError::Row("its statement".to_owned()))?;
+        let actions = transaction.actions();
+        let entry = Arc::new(Entry {
+            id: transaction.id(),
+            transaction,
+            seq: row.seq,
+            ours: row.ours,
+            valid_until,
+            created_at: row.created_at,
+            sent_at: AtomicI64::new(0),
+        });
+        if self.pending.add(entry.clone(), Vec::new()) {
+            self.shared.in_flight.fetch_add(actions, Ordering::Relaxed);
+            self.send(entry);
+        }
+        Ok(())
+    }
+
+    pub(super) fn send(&self, entry: Arc<Entry>) {
+        // Fails only when the submitter has ended, at the very end; the row stays for the next start.
+        drop(self.queue.send(entry));
+    }
+
+    pub(super) fn me(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+
+    /// Whether an entry of the directory is this network as it runs.
+    pub fn serves(&self, entry: &NetworkEntry) -> bool {
+        self.entry.id == entry.id
+            && self.entry.endpoints == entry.endpoints
+            && self.entry.trust_root == entry.trust_root
+    }
+
+    /// Height up to which outcomes are resolved.
+    pub fn height(&self) -> u64 {
+        self.height.load(Ordering::Acquire)
+    }
+
+    /// Height up to which the projections in SQL are true.
+    pub fn projected(&self) -> u64 {
+        self.projected.load(Ordering::Acquire)
+    }
+
+    /// Transactions accepted and not final.
+    pub fn waiting(&self) -> usize {
+        self.pending.len()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for task in self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+/// Block time up to which a transaction may be executed.
+fn valid_until(transaction: &Transaction) -> Option<i64> {
+    let until = match transaction {
+        Transaction::Single { statement, .. } => Statement::parse(statement).ok()?.valid_until,
+        Transaction::Batch { header, .. } => BatchHeader::parse(header).ok()?.valid_until,
+    };
+    i64::try_from(until).ok()
+}
+
+async fn followed(shared: &Shared, network: &[u8; 32]) -> Result<followed::Model, AttachError> {
+    if let Some(row) = shared.store.followed(network).await? {
+        return Ok(row);
+    }
+    let new = followed::Model { id: 0, network: network.to_vec(), height: 0, size: 0, frontier: Vec::new() };
+    shared.store.writer.write(vec![Write::Advance(new)]).await?;
+    let row = shared.store.followed(network).await?;
+    row.ok_or_else(|| AttachError::Store(StoreError::Write("a new row is missing".to_owned())))
+}
+
+fn frontier(row: &followed::Model) -> Result<Frontier, FrontierError> {
+    let peaks: Vec<Hash> = row.frontier.as_chunks::<32>().0.to_vec();
+    Frontier::from_parts(u64::try_from(row.size).unwrap_or_default(), peaks)
+}

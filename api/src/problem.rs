@@ -1,0 +1,238 @@
+//! Every refusal of the API: one error type, its stable codes, and how it becomes an RFC 9457 problem.
+//!
+//! Owns the code list (frozen by a test). Must not know routes; the request id is added by `frame`, which sees the
+//! response last.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use std::borrow::Cow;
+use std::error::Error as StdError;
+
+use crate::types::Problem;
+
+/// A stable error code with its HTTP status and title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Lower snake case, never changed once published.
+    pub name: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// Short title, the same for each code.
+    pub title: &'static str,
+}
+
+macro_rules! codes {
+    ($($constant:ident $status:literal $name:literal $title:literal;)*) => {
+        impl Code {
+            $(#[doc = $title]
+            pub const $constant: Code = Code { name: $name, status: $status, title: $title };)*
+
+            /// All codes that this server makes by itself; refusals of a template carry the template's own code.
+            pub const ALL: &'static [Code] = &[$(Code::$constant),*];
+        }
+    };
+}
+
+codes! {
+    BAD_REQUEST 400 "bad_request" "The request can't be read";
+    MALFORMED_JSON 400 "malformed_json" "The body isn't JSON";
+    UNAUTHORIZED 401 "unauthorized" "No valid API key";
+    NOT_FOUND 404 "not_found" "Not found";
+    METHOD_NOT_ALLOWED 405 "method_not_allowed" "Method not allowed";
+    DUPLICATE 409 "duplicate" "Already recorded";
+    IDEMPOTENCY_IN_FLIGHT 409 "idempotency_in_flight" "The same idempotency key is in use right now";
+    BODY_TOO_LARGE 413 "body_too_large" "The body is too large";
+    BATCH_TOO_LARGE 413 "batch_too_large" "Too many items in one batch";
+    UNKNOWN_FIELD 422 "unknown_field" "Unknown field";
+    MISSING_FIELD 422 "missing_field" "A field is missing";
+    INVALID_FIELD 422 "invalid_field" "A field has a wrong value";
+    MALFORMED_DIGEST 422 "malformed_digest" "Malformed digest";
+    UNKNOWN_ALGORITHM 422 "unknown_algorithm" "Unknown digest algorithm";
+    LOOKS_LIKE_DOCUMENT 422 "looks_like_document" "The body looks like a document";
+    EMPTY_BATCH 422 "empty_batch" "The batch is empty";
+    MALFORMED_STATEMENT 422 "malformed_statement" "The statement isn't well formed";
+    BAD_SIGNATURE 422 "bad_signature" "The signature doesn't match";
+    EXPIRED 422 "expired" "The statement has expired";
+    WRONG_NETWORK 422 "wrong_network" "The statement names another network";
+    IDEMPOTENCY_MISMATCH 422 "idempotency_mismatch" "The idempotency key was used with another body";
+    INTERNAL 500 "internal" "Internal error";
+    OVERLOADED 503 "overloaded" "Too much work in flight";
+    UNAVAILABLE 503 "unavailable" "The network doesn't answer";
+}
+
+/// One refusal. `Display` says what is wrong for the caller; the source is logged, never sent.
+#[derive(Debug)]
+pub struct ApiError {
+    code: Cow<'static, str>,
+    status: StatusCode,
+    title: Cow<'static, str>,
+    detail: String,
+    pointer: Option<String>,
+    record: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl ApiError {
+    /// A refusal with a detail that says what happened, where, and how to fix it.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code: Cow::Borrowed(code.name),
+            status: StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            title: Cow::Borrowed(code.title),
+            detail: detail.into(),
+            pointer: None,
+            record: None,
+            headers: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// A refusal by the ledger or a template: `code` as it came (`UNKNOWN_FIELD`), shown in lower case.
+    pub fn ledger(code: &str, detail: impl Into<String>) -> Self {
+        let name = code.to_ascii_lowercase();
+        if let Some(known) = Code::ALL.iter().find(|known| known.name == name) {
+            return Self::new(*known, detail);
+        }
+        let mut error = Self::new(Code::INVALID_FIELD, detail);
+        error.title = Cow::Borrowed("Refused by the ledger");
+        error.code = Cow::Owned(name);
+        error
+    }
+
+    /// The thing doesn't exist, or is not the caller's: the answer is the same, so that nothing leaks.
+    pub fn not_found() -> Self {
+        Self::new(
+            Code::NOT_FOUND,
+            "there is nothing here that your API key may see; GET /v1/whoami shows your tenant, \
+             GET /v1/tenants/{tenant}/networks its networks",
+        )
+    }
+
+    /// No, or no valid, API key.
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(Code::UNAUTHORIZED, detail)
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"muniment\""))
+    }
+
+    /// Something of ours failed; the cause is logged under the request id and not sent.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let mut error = Self::new(
+            Code::INTERNAL,
+            "the server failed; try again, and quote the request id if it stays",
+        );
+        error.source = Some(source.into());
+        error
+    }
+
+    /// Too much in flight.
+    pub fn overloaded(seconds: u16) -> Self {
+        Self::new(
+            Code::OVERLOADED,
+            format!("too many actions wait for finality; send again after {seconds} s, nothing was accepted"),
+        )
+        .header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// The network can't be asked right now.
+    pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let mut error = Self::new(
+            Code::UNAVAILABLE,
+            "no validator of the network answers; GET the network to see its nodes, then try again",
+        )
+        .header(RETRY_AFTER, HeaderValue::from(2_u16));
+        error.source = Some(source.into());
+        error
+    }
+
+    /// The path exists, the method doesn't.
+    pub fn method_not_allowed(allow: &str) -> Self {
+        let error = Self::new(Code::METHOD_NOT_ALLOWED, format!("this path takes {allow}"));
+        match HeaderValue::from_str(allow) {
+            Ok(value) => error.header(ALLOW, value),
+            Err(_) => error,
+        }
+    }
+
+    /// Adds the JSON pointer of the place at fault.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// Adds the record the refusal is about.
+    #[must_use]
+    pub fn about(mut self, record: Option<String>) -> Self {
+        self.record = record;
+        self
+    }
+
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What is wrong and how to fix it.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// JSON pointer, if one place is at fault.
+    pub fn pointer(&self) -> Option<&str> {
+        self.pointer.as_deref()
+    }
+
+    /// The problem document for a request.
+    pub fn problem(&self, request_id: &str) -> Problem {
+        Problem {
+            kind: format!("https://muniment.dev/errors/{}", self.code),
+            title: self.title.to_string(),
+            status: self.status.as_u16(),
+            code: self.code.to_string(),
+            detail: self.detail.clone(),
+            pointer: self.pointer.clone(),
+            record: self.record.clone(),
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    /// The HTTP answer for a request.
+    pub fn response(&self, request_id: &str) -> HttpResponse {
+        let mut builder = HttpResponse::build(self.status);
+        for header in &self.headers {
+            builder.insert_header(header.clone());
+        }
+        let body = serde_json::to_string(&self.problem(request_id)).unwrap_or_default();
+        builder.content_type("application/problem+json").body(body)
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl StdError for ApiError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        // Replaced by `frame`, which knows the request id.
+        HttpResponse::new(self.status)
+    }
+}

@@ -1,0 +1,219 @@
+//! The tables. Times are milliseconds since the Unix epoch; hashes are 32-byte blobs; no floats, no decimals.
+
+/// `api_keys`: who may call.
+pub mod api_key {
+    use sea_orm::entity::prelude::*;
+
+    /// One key; the secret itself is never stored.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "api_keys")]
+    pub struct Model {
+        /// `key_…`.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        /// Tenant it belongs to.
+        pub tenant: String,
+        /// Display name.
+        pub name: String,
+        /// First characters of the secret.
+        pub prefix: String,
+        /// SHA-256 of the secret.
+        pub hash: Vec<u8>,
+        /// Creation.
+        pub created_at: i64,
+        /// End of validity.
+        pub expires_at: Option<i64>,
+        /// When it was revoked.
+        pub revoked_at: Option<i64>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `signing_keys`: sealed private keys.
+pub mod signing_key {
+    use sea_orm::entity::prelude::*;
+
+    /// One key version.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "signing_keys")]
+    pub struct Model {
+        /// Tenant.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant: String,
+        /// What it signs.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub purpose: String,
+        /// From 1.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub version: i64,
+        /// Provider that can open it.
+        pub provider: String,
+        /// `ed25519:…`, the public key.
+        pub public: String,
+        /// 24 bytes.
+        pub nonce: Vec<u8>,
+        /// Seed under the master key, with tag.
+        pub sealed: Vec<u8>,
+        /// Creation.
+        pub created_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `outbox`: transactions that were accepted and aren't final yet.
+pub mod outbox {
+    use sea_orm::entity::prelude::*;
+
+    /// One transaction.
+    #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "outbox")]
+    pub struct Model {
+        /// Order of acceptance.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub seq: i64,
+        /// Network id.
+        pub network: Vec<u8>,
+        /// Transaction id.
+        pub tx: Vec<u8>,
+        /// Borsh bytes of the transaction.
+        pub body: Vec<u8>,
+        /// Whether the server holds the key and may sign again after an expiry.
+        pub ours: bool,
+        /// Acceptance.
+        pub created_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `operations`: what the ledger can't tell of an operation; most operations have no row.
+pub mod operation {
+    use sea_orm::entity::prelude::*;
+
+    /// The exception of one transaction.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "operations")]
+    pub struct Model {
+        /// Network id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub network: Vec<u8>,
+        /// Transaction id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tx: Vec<u8>,
+        /// JSON of the items that were refused before signing.
+        pub rejected: Option<String>,
+        /// JSON of the refusal, when the transaction never will be in a block.
+        pub failed: Option<String>,
+        /// The transaction that took this one's place after an expiry.
+        pub replaced_by: Option<Vec<u8>>,
+        /// Creation.
+        pub created_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `idempotency`: keys that callers gave.
+pub mod idempotency {
+    use sea_orm::entity::prelude::*;
+
+    /// One use.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "idempotency")]
+    pub struct Model {
+        /// Tenant.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant: String,
+        /// Network id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub network: Vec<u8>,
+        /// The caller's key.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
+        /// SHA-256 of the path and body.
+        pub body: Vec<u8>,
+        /// Operation id that was made.
+        pub operation: String,
+        /// Creation.
+        pub created_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `followed`: how far a network's blocks are projected.
+pub mod followed {
+    use sea_orm::entity::prelude::*;
+
+    /// One network.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "followed")]
+    pub struct Model {
+        /// Small number used in the projections.
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        /// Network id.
+        #[sea_orm(unique)]
+        pub network: Vec<u8>,
+        /// Everything up to here is projected.
+        pub height: i64,
+        /// Log size after that height.
+        pub size: i64,
+        /// Hashes of the Merkle frontier, 32 bytes each.
+        pub frontier: Vec<u8>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `digests`: which records hold a digest.
+pub mod digest {
+    use sea_orm::entity::prelude::*;
+
+    /// One digest of one record.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "digests")]
+    pub struct Model {
+        /// `followed.id`.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub network: i64,
+        /// Digest bytes.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub digest: Vec<u8>,
+        /// Record id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub record: Vec<u8>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,125 @@
+//! Reads. Each takes the tenant or the network it is for; there is no way to ask for all.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{api_key, digest, followed, idempotency, operation, outbox, signing_key};
+use super::{Store, StoreError};
+
+fn failed(what: &'static str) -> impl Fn(sea_orm::DbErr) -> StoreError {
+    move |source| StoreError::Query { what, source }
+}
+
+impl Store {
+    /// The API key with this hash, whatever its state. The one read without a tenant: it finds out who calls.
+    pub(crate) async fn api_key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<api_key::Model>, StoreError> {
+        api_key::Entity::find()
+            .filter(api_key::Column::Hash.eq(hash.as_slice()))
+            .one(&self.reader)
+            .await
+            .map_err(failed("an API key"))
+    }
+
+    /// API keys of a tenant that aren't revoked.
+    pub(crate) async fn api_keys(&self, tenant: &str) -> Result<Vec<api_key::Model>, StoreError> {
+        api_key::Entity::find()
+            .filter(api_key::Column::Tenant.eq(tenant))
+            .filter(api_key::Column::RevokedAt.is_null())
+            .order_by_asc(api_key::Column::Id)
+            .limit(1_000)
+            .all(&self.reader)
+            .await
+            .map_err(failed("API keys"))
+    }
+
+    /// Latest version of a signing key.
+    pub(crate) async fn signing_key(
+        &self,
+        tenant: &str,
+        purpose: &str,
+    ) -> Result<Option<signing_key::Model>, StoreError> {
+        signing_key::Entity::find()
+            .filter(signing_key::Column::Tenant.eq(tenant))
+            .filter(signing_key::Column::Purpose.eq(purpose))
+            .order_by_desc(signing_key::Column::Version)
+            .one(&self.reader)
+            .await
+            .map_err(failed("a signing key"))
+    }
+
+    /// Accepted and not final, in order of acceptance.
+    pub(crate) async fn outbox(&self, network: &[u8; 32]) -> Result<Vec<outbox::Model>, StoreError> {
+        outbox::Entity::find()
+            .filter(outbox::Column::Network.eq(network.as_slice()))
+            .order_by_asc(outbox::Column::Seq)
+            .all(&self.reader)
+            .await
+            .map_err(failed("the outbox"))
+    }
+
+    /// Highest sequence number in the outbox.
+    pub(crate) async fn last_seq(&self) -> Result<i64, StoreError> {
+        let last = outbox::Entity::find()
+            .order_by_desc(outbox::Column::Seq)
+            .select_only()
+            .column(outbox::Column::Seq)
+            .into_tuple::<i64>()
+            .one(&self.reader)
+            .await
+            .map_err(failed("the outbox"))?;
+        Ok(last.unwrap_or(0))
+    }
+
+    /// The exception of an operation, if it has one.
+    pub(crate) async fn operation(
+        &self,
+        network: &[u8; 32],
+        tx: &[u8; 32],
+    ) -> Result<Option<operation::Model>, StoreError> {
+        operation::Entity::find_by_id((network.to_vec(), tx.to_vec()))
+            .one(&self.reader)
+            .await
+            .map_err(failed("an operation"))
+    }
+
+    /// An earlier use of an idempotency key.
+    pub(crate) async fn idempotency(
+        &self,
+        tenant: &str,
+        network: &[u8; 32],
+        key: &str,
+    ) -> Result<Option<idempotency::Model>, StoreError> {
+        idempotency::Entity::find_by_id((tenant.to_owned(), network.to_vec(), key.to_owned()))
+            .one(&self.reader)
+            .await
+            .map_err(failed("an idempotency key"))
+    }
+
+    /// How far a network is projected.
+    pub(crate) async fn followed(&self, network: &[u8; 32]) -> Result<Option<followed::Model>, StoreError> {
+        followed::Entity::find()
+            .filter(followed::Column::Network.eq(network.as_slice()))
+            .one(&self.reader)
+            .await
+            .map_err(failed("the projection's height"))
+    }
+
+    /// Records that hold a digest, ascending by id.
+    pub(crate) async fn records_with(
+        &self,
+        network: i64,
+        value: &[u8],
+        limit: u64,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        digest::Entity::find()
+            .filter(digest::Column::Network.eq(network))
+            .filter(digest::Column::Digest.eq(value))
+            .order_by_asc(digest::Column::Record)
+            .limit(limit)
+            .select_only()
+            .column(digest::Column::Record)
+            .into_tuple::<Vec<u8>>()
+            .all(&self.reader)
+            .await
+            .map_err(failed("digests"))
+    }
+}

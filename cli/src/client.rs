@@ -1,0 +1,284 @@
+//! The management API as the CLI sees it: one connection pool, retries that are safe to make, answers as types.
+//!
+//! Every write carries an `Idempotency-Key`, so a write may be sent again after a lost answer or a restart of the
+//! server, and means the same.
+
+use std::time::{Duration, Instant};
+
+use muniment_api::types::{Network, Notarization, NotarizationBatch, Operation, Problem};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::error::{Failure, Result, chain};
+
+/// How long a server that was reachable before may be away.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds a write asks the server to wait for finality.
+pub const WAIT: u32 = 30;
+
+/// A client of one tenant's network.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    context: Context,
+}
+
+/// Answer to a write.
+pub enum Written<T> {
+    /// Final.
+    Done(T),
+    /// Accepted, final later.
+    Pending(Operation),
+    /// Refused, nothing changed.
+    Refused(Problem),
+}
+
+/// Why one attempt did not give an answer.
+enum Attempt {
+    /// Nothing was heard, or the server asked to come again.
+    Again(Option<Duration>, Failure),
+    /// No use in trying again.
+    Fatal(Failure),
+}
+
+impl Client {
+    /// A client for a context. Does not connect yet.
+    ///
+    /// # Errors
+    /// When the HTTP client can't be built.
+    pub fn new(context: Context) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("muniment/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(u64::from(WAIT) + 30))
+            .build()
+            .map_err(|error| Failure::new("http", format!("the HTTP client can't start: {}", chain(&error)), ""))?;
+        Ok(Self { http, context })
+    }
+
+    /// The context it was made for.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// URL of a path below the tenant's network.
+    pub fn url(&self, below: &str) -> String {
+        let Context {
+            server,
+            tenant,
+            network,
+            ..
+        } = &self.context;
+        format!("{server}/v1/tenants/{tenant}/networks/{network}{below}")
+    }
+
+    /// The network with each validator's own answer. Not retried: it is also the first contact.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn network(&self) -> Result<Network> {
+        self.get_once(&self.url("")).await
+    }
+
+    /// The network's trust root file.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn trust_root(&self) -> Result<Vec<u8>> {
+        self.bytes(&self.url("/trust-root")).await
+    }
+
+    /// A receipt of an earlier record.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn receipt(&self, record: &str) -> Result<Vec<u8>> {
+        self.bytes(&self.url(&format!("/records/{record}/receipt"))).await
+    }
+
+    /// Any JSON answer.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
+        let bytes = self.bytes(url).await?;
+        parse(&bytes)
+    }
+
+    async fn get_once<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
+        match self.attempt(self.http.request(Method::GET, url)).await {
+            Ok((status, bytes)) if status.is_success() => parse(&bytes),
+            Ok((status, bytes)) => Err(refusal(status, &bytes)),
+            Err(Attempt::Again(_, failure) | Attempt::Fatal(failure)) => Err(failure),
+        }
+    }
+
+    async fn bytes(&self, url: &str) -> Result<Vec<u8>> {
+        let (status, bytes) = self.patiently(|| self.http.request(Method::GET, url)).await?;
+        if status.is_success() {
+            Ok(bytes)
+        } else {
+            Err(refusal(status, &bytes))
+        }
+    }
+
+    /// One deposit. `key` makes repetitions safe.
+    ///
+    /// # Errors
+    /// When no answer is had within two minutes, or the request as a whole is refused.
+    pub async fn notarize(&self, body: Vec<u8>, key: &str) -> Result<Written<Notarization>> {
+        self.write("/notarizations", body, key).await
+    }
+
+    /// Up to 1,000 deposits. `key` makes repetitions safe.
+    ///
+    /// # Errors
+    /// As [`Self::notarize`].
+    pub async fn notarize_batch(&self, body: Vec<u8>, key: &str) -> Result<Written<NotarizationBatch>> {
+        self.write("/notarizations:batch", body, key).await
+    }
+
+    async fn write<T: DeserializeOwned>(&self, below: &str, body: Vec<u8>, key: &str) -> Result<Written<T>> {
+        let url = self.url(below);
+        let body = bytes::Bytes::from(body);
+        let (status, bytes) = self
+            .patiently(|| {
+                self.http
+                    .request(Method::POST, &url)
+                    .header("content-type", "application/json")
+                    .header("prefer", format!("wait={WAIT}"))
+                    .header("idempotency-key", key)
+                    .body(body.clone())
+            })
+            .await?;
+        match status {
+            StatusCode::ACCEPTED => Ok(Written::Pending(parse(&bytes)?)),
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => match serde_json::from_slice(&bytes) {
+                Ok(problem) => Ok(Written::Refused(problem)),
+                Err(_) => Err(refusal(status, &bytes)),
+            },
+            status if status.is_success() => Ok(Written::Done(parse(&bytes)?)),
+            status => Err(refusal(status, &bytes)),
+        }
+    }
+
+    /// Waits until an operation is decided.
+    ///
+    /// # Errors
+    /// When the server stays away for two minutes or forgot the operation.
+    pub async fn decided(&self, mut operation: Operation) -> Result<Operation> {
+        let url = format!("{}/v1/operations/{}", self.context.server, operation.id);
+        let mut pause = Duration::from_millis(100);
+        while operation.phase == "pending" {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+            operation = self.get(&url).await?;
+        }
+        Ok(operation)
+    }
+
+    /// Sends until there is an answer. Waits between attempts as the server asked, else with growing pauses.
+    async fn patiently(&self, request: impl Fn() -> RequestBuilder) -> Result<(StatusCode, Vec<u8>)> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let failure = match self.attempt(request()).await {
+                Ok(answer) => return Ok(answer),
+                Err(Attempt::Fatal(failure)) => return Err(failure),
+                Err(Attempt::Again(asked, failure)) => {
+                    pause = asked.unwrap_or(pause);
+                    failure
+                }
+            };
+            if start.elapsed() + pause > PATIENCE {
+                return Err(failure);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    async fn attempt(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Attempt> {
+        let answer = request
+            .bearer_auth(&self.context.api_key)
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        let asked = answer
+            .headers()
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+            .map(|seconds| Duration::from_secs(seconds.min(10)));
+        let bytes = answer.bytes().await.map_err(|error| self.unreachable(&error))?.to_vec();
+        let again = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::BAD_GATEWAY,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ];
+        if again.contains(&status) {
+            return Err(Attempt::Again(asked, refusal(status, &bytes)));
+        }
+        Ok((status, bytes))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Attempt {
+        if error.is_builder() {
+            return Attempt::Fatal(Failure::usage(
+                "bad_server",
+                format!(
+                    "{} is not a usable server address: {}",
+                    self.context.server,
+                    chain(error)
+                ),
+                "give one like http://127.0.0.1:8400",
+            ));
+        }
+        Attempt::Again(
+            None,
+            Failure::new(
+                "unreachable",
+                format!(
+                    "the server at {} can't be reached: {}",
+                    self.context.server,
+                    chain(error)
+                ),
+                "start it with `muniment dev`, or name another one with --server",
+            ),
+        )
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Failure::new(
+            "protocol",
+            format!("the server's answer can't be understood: {error}"),
+            "compare `muniment --version` with the server's /version",
+        )
+    })
+}
+
+/// A refusal of the server as a CLI error. The server's own words say how to fix it.
+pub fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
+    let Ok(problem) = serde_json::from_slice::<Problem>(bytes) else {
+        return Failure::new(
+            "protocol",
+            format!("the server answered {status} without saying why"),
+            "check that --server is a muniment server",
+        );
+    };
+    let next = match status {
+        StatusCode::UNAUTHORIZED => {
+            "use the key in the context file that `muniment dev` wrote, or set MUNIMENT_API_KEY".to_owned()
+        }
+        StatusCode::NOT_FOUND => "check --tenant and --network, and the id".to_owned(),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "see `muniment network status`; run the same command again when quorum holds".to_owned()
+        }
+        _ => format!("look for request {} in the server's log", problem.request_id),
+    };
+    Failure::new(&problem.code, format!("{} ({status})", problem.detail), next)
+}

@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub mod bench;
+pub mod dev;
+pub mod network;
+pub mod node;
+pub mod notarize;
+pub mod receipt;
+pub mod records;
+pub mod verify;

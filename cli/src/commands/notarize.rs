@@ -1,0 +1,219 @@
+//! `muniment notarize`: digests onto the ledger, a receipt beside each file.
+//!
+//! Goes on where it stopped: a file whose receipt already proves its present content is left alone, and receipts
+//! are written as soon as their batch is final.
+
+mod plan;
+mod progress;
+mod write;
+
+use std::path::PathBuf;
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::client::Client;
+use crate::context::Choice;
+use crate::error::{Failure, Result};
+use crate::output::Output;
+use crate::{files, trust};
+use plan::{Hashed, Job};
+use progress::Progress;
+use write::{Receipted, Writer};
+
+/// Batches on their way at the same time: one is hashed while the other becomes final.
+const IN_FLIGHT: usize = 2;
+
+/// Puts digests of files on the ledger and writes a receipt beside each.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files, and with -r folders.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Walk into folders; receipts in them are skipped.
+    #[arg(short, long)]
+    recursive: bool,
+    /// Put the document's own digest on the ledger instead of a salted one. Whoever has the document can then find it
+    /// there.
+    #[arg(long)]
+    plain: bool,
+    /// Files per request, 1 to 1000.
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    batch_size: u16,
+    /// Folder for the receipts [default: beside each file].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// What became of all files.
+#[derive(Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// New receipts.
+    pub notarized: usize,
+    /// Had a valid receipt before.
+    pub already: usize,
+    /// No receipt.
+    pub failed: usize,
+}
+
+/// What became of one file.
+#[derive(serde::Serialize)]
+#[serde(tag = "result", rename_all = "camelCase")]
+enum Line<'a> {
+    Notarized {
+        file: &'a std::path::Path,
+        #[serde(flatten)]
+        done: &'a Receipted,
+    },
+    Already {
+        file: &'a std::path::Path,
+        receipt: &'a std::path::Path,
+    },
+    Failed {
+        file: &'a std::path::Path,
+        code: &'a str,
+        message: &'a str,
+        next: &'a str,
+    },
+}
+
+/// Runs the command. The answer is whether every file has its receipt.
+pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
+    let sources = files::collect(&args.files, args.recursive, args.out.as_deref())?;
+    if sources.is_empty() {
+        return Err(Failure::usage(
+            "no_files",
+            "there are no files to notarize",
+            "name a file, or a folder with files in it",
+        ));
+    }
+    let client = Client::new(choice.load()?)?;
+    // First contact: answers fast when no server is there, and pins the trust root.
+    let root = trust::contact(&client).await?;
+    let progress = Progress::new(sources.len(), output);
+    let writer = Writer { client, root };
+    let mut summary = Summary::default();
+
+    let root = &writer.root;
+    let plain = args.plain;
+    let jobs = futures::stream::iter(sources)
+        .map(|source| async move {
+            let root = root.clone();
+            tokio::task::spawn_blocking(move || plan::prepare(source, &root, plain))
+                .await
+                .map_err(|error| Failure::new("internal", format!("a worker ended: {error}"), "report this"))
+        })
+        .buffered(2);
+    let writer = &writer;
+    let mut batches = jobs
+        .try_chunks(usize::from(args.batch_size))
+        .map(|chunk| async move {
+            let chunk = chunk.map_err(|error| error.1)?;
+            Ok::<_, Failure>(send(writer, chunk).await)
+        })
+        .buffered(IN_FLIGHT);
+    while let Some(batch) = batches.next().await {
+        for (source, outcome) in batch? {
+            match &outcome {
+                Ok(Some(done)) => {
+                    summary.notarized += 1;
+                    report(
+                        output,
+                        &progress,
+                        &Line::Notarized {
+                            file: &source.document,
+                            done,
+                        },
+                        || done.text(&source),
+                    )?;
+                }
+                Ok(None) => {
+                    summary.already += 1;
+                    let line = Line::Already {
+                        file: &source.document,
+                        receipt: &source.receipt,
+                    };
+                    report(output, &progress, &line, || {
+                        format!("{}: has a valid receipt", source.document.display())
+                    })?;
+                }
+                Err(failure) => {
+                    summary.failed += 1;
+                    let Failure {
+                        code, message, next, ..
+                    } = failure;
+                    progress.talk(&format!("{}: {failure}", source.document.display()));
+                    if output.json() {
+                        output.json_line(&Line::Failed {
+                            file: &source.document,
+                            code,
+                            message,
+                            next,
+                        })?;
+                    }
+                }
+            }
+            progress.step();
+        }
+    }
+    progress.finish();
+    finish(output, &summary)?;
+    Ok(summary.failed == 0)
+}
+
+/// Sends what has to be sent of a chunk; the answers stand in the order of the files.
+async fn send(writer: &Writer, chunk: Vec<Job>) -> Vec<(files::Source, Result<Option<Receipted>>)> {
+    let hashed: Vec<&Hashed> = chunk
+        .iter()
+        .filter_map(|job| job.work.as_ref().ok()?.as_ref())
+        .collect();
+    let mut answers = writer.deposit(&hashed).await.into_iter();
+    chunk
+        .into_iter()
+        .map(|job| {
+            let outcome = match job.work {
+                Err(failure) => Err(failure),
+                Ok(None) => Ok(None),
+                Ok(Some(_)) => match answers.next() {
+                    Some(answer) => answer.map(Some),
+                    None => Err(Failure::new(
+                        "protocol",
+                        "the server answered for fewer files than were sent",
+                        "run the same command again",
+                    )),
+                },
+            };
+            (job.source, outcome)
+        })
+        .collect()
+}
+
+fn report(output: Output, progress: &Progress, line: &Line<'_>, text: impl FnOnce() -> String) -> Result<()> {
+    progress.data(|| {
+        if output.json() {
+            output.json_line(line)
+        } else {
+            output.line(text())
+        }
+    })
+}
+
+fn finish(output: Output, summary: &Summary) -> Result<()> {
+    if output.json() {
+        return output.json_line(&serde_json::json!({ "summary": summary }));
+    }
+    let Summary {
+        notarized,
+        already,
+        failed,
+    } = summary;
+    if notarized + already + failed > 1 {
+        output.say(format!(
+            "{notarized} notarized, {already} had a receipt already, {failed} failed"
+        ));
+    }
+    if *failed > 0 {
+        output.say("  next: run the same command again; finished files are left alone");
+    }
+    Ok(())
+}

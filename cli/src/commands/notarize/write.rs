@@ -1,0 +1,208 @@
+//! Sending deposits and keeping what comes back: each receipt is verified before it is written.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use muniment_api::types::{ItemOutcome, Notarization};
+
+use super::plan::Hashed;
+use crate::client::{Client, Written};
+use crate::error::{Failure, Result};
+use crate::evidence::{self, Disclosure};
+use crate::files::{self, Source};
+use crate::trust;
+
+/// Sends deposits of one run.
+pub struct Writer {
+    /// Where they go.
+    pub client: Client,
+    /// What receipts are checked against.
+    pub root: Arc<trust::Root>,
+}
+
+/// A receipt on disk.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipted {
+    /// Record id.
+    pub id: String,
+    /// Block height.
+    pub height: u64,
+    /// Block time.
+    pub time: String,
+    /// Validators whose cosignatures are in it.
+    pub signed_by: Vec<String>,
+    /// The file.
+    pub receipt: PathBuf,
+    /// The document was on the ledger before; this is the earlier record's receipt.
+    pub earlier: bool,
+}
+
+impl Receipted {
+    /// For people.
+    pub fn text(&self, source: &Source) -> String {
+        format!(
+            "{}\n  id        {}\n  height    {} at {}\n  signed by {}\n  receipt   {}{}",
+            source.document.display(),
+            self.id,
+            self.height,
+            self.time,
+            self.signed_by.join(", "),
+            self.receipt.display(),
+            if self.earlier {
+                "\n  note      this document was on the ledger before; the receipt is of that record"
+            } else {
+                ""
+            }
+        )
+    }
+}
+
+impl Writer {
+    /// One answer per deposit, in order.
+    pub async fn deposit(&self, hashed: &[&Hashed]) -> Vec<Result<Receipted>> {
+        let outcomes = match hashed {
+            [] => return Vec::new(),
+            [one] => self.single(one).await.map(|outcome| vec![outcome]),
+            many => self.batch(many).await,
+        };
+        match outcomes {
+            Ok(outcomes) if outcomes.len() == hashed.len() => {
+                let mut answers = Vec::with_capacity(hashed.len());
+                for (hashed, outcome) in hashed.iter().zip(outcomes) {
+                    answers.push(self.keep(hashed, outcome).await);
+                }
+                answers
+            }
+            Ok(outcomes) => hashed
+                .iter()
+                .map(|_| Err(miscounted(outcomes.len(), hashed.len())))
+                .collect(),
+            Err(failure) => hashed.iter().map(|_| Err(copy(&failure))).collect(),
+        }
+    }
+
+    async fn single(&self, hashed: &Hashed) -> Result<ItemOutcome> {
+        let body = json(&hashed.request)?;
+        match self.client.notarize(body, &key()).await? {
+            Written::Done(notarization) => Ok(ItemOutcome::Accepted(notarization)),
+            Written::Pending(operation) => {
+                let mut items = self.client.decided(operation).await?.items;
+                if items.len() == 1 {
+                    Ok(items.remove(0))
+                } else {
+                    Err(miscounted(items.len(), 1))
+                }
+            }
+            Written::Refused(problem) => Ok(ItemOutcome::Rejected {
+                code: problem.code,
+                detail: problem.detail,
+                pointer: problem.pointer.unwrap_or_default(),
+                record: problem.record,
+            }),
+        }
+    }
+
+    async fn batch(&self, hashed: &[&Hashed]) -> Result<Vec<ItemOutcome>> {
+        let items: Vec<_> = hashed.iter().map(|hashed| &hashed.request).collect();
+        let body = json(&serde_json::json!({ "items": items }))?;
+        match self.client.notarize_batch(body, &key()).await? {
+            Written::Done(batch) => Ok(batch.items),
+            Written::Pending(operation) => Ok(self.client.decided(operation).await?.items),
+            Written::Refused(problem) => Err(Failure::new(&problem.code, problem.detail, "correct the request")),
+        }
+    }
+
+    async fn keep(&self, hashed: &Hashed, outcome: ItemOutcome) -> Result<Receipted> {
+        match outcome {
+            ItemOutcome::Accepted(notarization) => {
+                self.store(hashed, notarization.receipt.as_bytes(), Some(&notarization), false)
+            }
+            ItemOutcome::Rejected {
+                code,
+                record: Some(record),
+                ..
+            } if code.eq_ignore_ascii_case("duplicate") && matches!(hashed.disclosure, Disclosure::Plain) => {
+                let receipt = self.client.receipt(&record).await?;
+                self.store(hashed, &receipt, None, true)
+            }
+            ItemOutcome::Rejected {
+                code,
+                detail,
+                pointer,
+                record,
+            } => {
+                let place = if pointer.is_empty() {
+                    String::new()
+                } else {
+                    format!(" (at {pointer})")
+                };
+                let next = match record {
+                    Some(record) => format!("see the earlier record with `muniment records get {record}`"),
+                    None => "correct what the message names".to_owned(),
+                };
+                Err(Failure::new(
+                    &code,
+                    format!("the network refused it: {detail}{place}"),
+                    next,
+                ))
+            }
+        }
+    }
+
+    /// Adds the disclosure, checks everything offline, and only then writes.
+    fn store(
+        &self,
+        hashed: &Hashed,
+        receipt: &[u8],
+        answer: Option<&Notarization>,
+        earlier: bool,
+    ) -> Result<Receipted> {
+        let bytes = evidence::disclose(receipt, &hashed.disclosure)?;
+        let facts = evidence::check(&bytes, &self.root, &hashed.document)?;
+        if let Some(answer) = answer
+            && (answer.height, &answer.id) != (facts.height, &facts.record)
+        {
+            return Err(Failure::new(
+                "wrong_receipt",
+                "the server's answer and its receipt name different records",
+                "do not trust this server; keep its log",
+            ));
+        }
+        files::write(&hashed.source.receipt, &bytes)?;
+        Ok(Receipted {
+            id: facts.record,
+            height: facts.height,
+            time: facts.time,
+            signed_by: facts.signed_by,
+            receipt: hashed.source.receipt.clone(),
+            earlier,
+        })
+    }
+}
+
+fn key() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| Failure::new("internal", format!("the request can't be written: {error}"), ""))
+}
+
+fn miscounted(got: usize, sent: usize) -> Failure {
+    Failure::new(
+        "protocol",
+        format!("the server answered for {got} of {sent} files"),
+        "run the same command again",
+    )
+}
+
+fn copy(failure: &Failure) -> Failure {
+    Failure {
+        class: failure.class,
+        code: failure.code.clone(),
+        message: failure.message.clone(),
+        next: failure.next.clone(),
+    }
+}

@@ -1,0 +1,155 @@
+//! `muniment receipt`: looking into a receipt, and taking it apart for other tools.
+
+use std::path::{Path, PathBuf};
+
+use muniment_receipts::receipt::Receipt;
+
+use crate::context::Choice;
+use crate::error::{Failure, Result, io};
+use crate::output::{Output, rfc3339, table};
+use crate::{evidence, files, trust};
+
+/// Works on receipt files, offline.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Shows what a receipt says. To check it use `muniment verify`.
+    Show {
+        /// Receipt file.
+        receipt: PathBuf,
+    },
+    /// Writes what a foreign C2SP verifier needs: `proof`, `leaf`, `policy` and `origin`.
+    Export {
+        /// Receipt file.
+        receipt: PathBuf,
+        /// Folder to write to; made if it is not there.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Trust root file [default: the one pinned at first contact with the network].
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+    },
+}
+
+/// Runs the command.
+pub fn run(command: &Command, choice: &Choice, output: Output) -> Result<bool> {
+    match command {
+        Command::Show { receipt } => show(&read(receipt)?, output)?,
+        Command::Export { receipt, to, trust } => export(&read(receipt)?, to, trust.as_deref(), choice, output)?,
+    }
+    Ok(true)
+}
+
+fn read(path: &Path) -> Result<Receipt> {
+    let bytes = std::fs::read(path).map_err(|error| io("can't read", path, &error))?;
+    evidence::parse(&bytes, &path.display().to_string())
+}
+
+#[derive(serde::Serialize)]
+struct Exported<'a> {
+    network: String,
+    origin: &'a str,
+    files: Vec<PathBuf>,
+}
+
+fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, output: Output) -> Result<()> {
+    let network = hex::encode(receipt.network);
+    let Some(root) = trust::find(named, Some(&network), choice)? else {
+        return Err(Failure::usage(
+            "no_trust_root",
+            format!("the policy needs the trust root of network {network}, and none is known"),
+            "name it with --trust",
+        ));
+    };
+    if root.network() != network {
+        return Err(Failure::new(
+            "trust_root_mismatch",
+            format!(
+                "the receipt is of network {network} and {} of {}",
+                root.from,
+                root.network()
+            ),
+            "name the right trust root with --trust",
+        ));
+    }
+    let export = receipt.export(&root.root);
+    let origin = format!("{}\n", export.origin);
+    let parts: [(&str, &[u8]); 4] = [
+        ("proof", export.proof.as_bytes()),
+        ("leaf", &export.leaf),
+        ("policy", export.policy.as_bytes()),
+        ("origin", origin.as_bytes()),
+    ];
+    let mut written = Vec::new();
+    for (name, bytes) in parts {
+        let path = to.join(name);
+        files::write(&path, bytes)?;
+        written.push(path);
+    }
+    if output.json() {
+        return output.document(&Exported {
+            network,
+            origin: &export.origin,
+            files: written,
+        });
+    }
+    for path in written {
+        output.line(path.display().to_string())?;
+    }
+    output.say("  the checkpoint's origin is in `origin`; the log has no key of its own, so there is no origin.vkey");
+    Ok(())
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    network: String,
+    record: String,
+    height: u64,
+    leaf: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disclosure: Option<muniment_receipts::receipt::Disclosure>,
+    statement: String,
+    checkpoint: String,
+}
+
+fn show(receipt: &Receipt, output: Output) -> Result<()> {
+    let shown = Shown {
+        network: hex::encode(receipt.network),
+        record: hex::encode(receipt.record),
+        height: receipt.height,
+        leaf: receipt.proof.index,
+        disclosure: receipt.disclosure.clone(),
+        statement: String::from_utf8_lossy(&receipt.leaf).into_owned(),
+        checkpoint: receipt.proof.checkpoint.clone(),
+    };
+    if output.json() {
+        return output.document(&shown);
+    }
+    let marker = muniment_receipts::leaf::Leaf::parse(&receipt.marker);
+    let time = match &marker {
+        Ok(muniment_receipts::leaf::Leaf::Marker(marker)) => rfc3339(marker.time),
+        _ => "unreadable".to_owned(),
+    };
+    let mode = shown
+        .disclosure
+        .as_ref()
+        .map_or("not disclosed", |disclosure| disclosure.mode());
+    let rows: Vec<Vec<String>> = [
+        ("network", shown.network),
+        ("record", shown.record),
+        ("height", shown.height.to_string()),
+        ("time", time),
+        ("log index", shown.leaf.to_string()),
+        ("mode", mode.to_owned()),
+    ]
+    .map(|(name, value)| vec![name.to_owned(), value])
+    .into();
+    output.line(table(&rows))?;
+    output.line(format!(
+        "\nleaf:\n{}\ncheckpoint:\n{}",
+        shown.statement.trim_end(),
+        shown.checkpoint.trim_end()
+    ))?;
+    output.say("nothing of this was checked; `muniment verify` does that");
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! Which server, tenant, network and key a command uses.
+//!
+//! `muniment dev` writes a context file; every other command finds it. Order: `--server`/`--api-key` and their
+//! variables over `--context`/`MUNIMENT_CONTEXT` over the user's own file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Failure, Result, io};
+use crate::files;
+
+/// Version of the context file.
+const VERSION: u32 = 1;
+
+/// The context file.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Context {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Base URL of the management API.
+    pub server: String,
+    /// API key; a secret.
+    pub api_key: String,
+    /// Tenant.
+    pub tenant: String,
+    /// Network.
+    pub network: String,
+    /// Trust root file, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_root: Option<PathBuf>,
+    /// Data folder of `muniment dev`, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Global flags that choose or override a context.
+#[derive(Clone, Default, clap::Args)]
+pub struct Choice {
+    /// Context file [default: the one `muniment dev` wrote].
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_CONTEXT",
+        value_name = "FILE",
+        help_heading = "Connection"
+    )]
+    pub context: Option<PathBuf>,
+    /// Base URL of the management API.
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_SERVER",
+        value_name = "URL",
+        help_heading = "Connection"
+    )]
+    pub server: Option<String>,
+    /// API key. Prefer the variable: a flag is visible to every user of the machine.
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_API_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        help_heading = "Connection"
+    )]
+    pub api_key: Option<String>,
+    /// Tenant.
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_TENANT",
+        value_name = "NAME",
+        help_heading = "Connection"
+    )]
+    pub tenant: Option<String>,
+    /// Network.
+    #[arg(
+        long,
+        global = true,
+        env = "MUNIMENT_NETWORK",
+        value_name = "NAME",
+        help_heading = "Connection"
+    )]
+    pub network: Option<String>,
+}
+
+impl Choice {
+    /// The context file that would be read.
+    ///
+    /// # Errors
+    /// When neither a file is named nor the user has a home folder.
+    pub fn path(&self) -> Result<PathBuf> {
+        match &self.context {
+            Some(path) => Ok(path.clone()),
+            None => Ok(config_dir()?.join("context.json")),
+        }
+    }
+
+    /// The context with all overrides applied.
+    ///
+    /// # Errors
+    /// When there is no usable context and the flags don't make a whole one.
+    pub fn load(&self) -> Result<Context> {
+        let mut context = match self.file()? {
+            Some(context) => context,
+            None => self.from_flags()?,
+        };
+        if let Some(server) = &self.server {
+            // The file's trust root and key belong to the file's server.
+            if *server != context.server {
+                context.trust_root = None;
+            }
+            context.server = server.clone();
+        }
+        for (flag, field) in [
+            (&self.api_key, &mut context.api_key),
+            (&self.tenant, &mut context.tenant),
+            (&self.network, &mut context.network),
+        ] {
+            if let Some(value) = flag {
+                *field = value.clone();
+            }
+        }
+        context.server = context.server.trim_end_matches('/').to_owned();
+        Ok(context)
+    }
+
+    /// The context file as it is, `None` when there is none.
+    ///
+    /// # Errors
+    /// When a named file is missing, or a file is there and can't be read.
+    pub fn file(&self) -> Result<Option<Context>> {
+        let path = match self.path() {
+            Ok(path) => path,
+            Err(_) if self.context.is_none() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match std::fs::read(&path) {
+            Ok(bytes) => parse(&path, &bytes).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.context.is_none() => Ok(None),
+            Err(error) => Err(Failure {
+                class: crate::error::Class::Usage,
+                ..io("can't read", &path, &error)
+            }),
+        }
+    }
+
+    fn from_flags(&self) -> Result<Context> {
+        let (Some(server), Some(api_key)) = (&self.server, &self.api_key) else {
+            return Err(Failure::usage(
+                "no_context",
+                "no server is known: there is no context file and not both of --server and MUNIMENT_API_KEY are given",
+                "start a network with `muniment dev`, or set MUNIMENT_SERVER and MUNIMENT_API_KEY",
+            ));
+        };
+        Ok(Context {
+            version: VERSION,
+            server: server.clone(),
+            api_key: api_key.clone(),
+            tenant: "demo".to_owned(),
+            network: "notary".to_owned(),
+            trust_root: None,
+            data_dir: None,
+        })
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Context> {
+    let next = "delete the file and start `muniment dev` again, or name another one with MUNIMENT_CONTEXT";
+    let context: Context = serde_json::from_slice(bytes).map_err(|error| {
+        Failure::usage(
+            "bad_context",
+            format!("{} is not a context file: {error}", path.display()),
+            next,
+        )
+    })?;
+    if context.version > VERSION {
+        return Err(Failure::usage(
+            "newer_format",
+            format!(
+                "{} has version {}, this program knows {VERSION}",
+                path.display(),
+                context.version
+            ),
+            "use the muniment that wrote it, or a newer one",
+        ));
+    }
+    Ok(context)
+}
+
+/// Writes the context file, readable by the owner only.
+///
+/// # Errors
+/// When it can't be written.
+pub fn save(path: &Path, context: &Context) -> Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(context)
+        .map_err(|error| Failure::new("output", format!("the context can't be written as JSON: {error}"), ""))?;
+    bytes.push(b'\n');
+    files::write_private(path, &bytes)
+}
+
+/// The user's configuration folder: `$XDG_CONFIG_HOME/muniment`, else `~/.config/muniment`.
+///
+/// # Errors
+/// When neither variable is set.
+pub fn config_dir() -> Result<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CONFIG_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".config")))
+        .map(|base| base.join("muniment"))
+        .ok_or_else(|| {
+            Failure::usage(
+                "no_home",
+                "the user's configuration folder is unknown: neither XDG_CONFIG_HOME nor HOME is set",
+                "set one of them, or name the files with MUNIMENT_CONTEXT and --trust",
+            )
+        })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn example() -> Context {
+        Context {
+            version: 1,
+            server: "http://127.0.0.1:8400".to_owned(),
+            api_key: "mnk_x".to_owned(),
+            tenant: "demo".to_owned(),
+            network: "notary".to_owned(),
+            trust_root: Some("/d/trust-root.json".into()),
+            data_dir: Some("/d".into()),
+        }
+    }
+
+    #[test]
+    fn a_saved_context_comes_back_and_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.json");
+        save(&path, &example()).unwrap();
+        let choice = Choice {
+            context: Some(path.clone()),
+            ..Choice::default()
+        };
+        assert!(choice.load().unwrap() == example());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn flags_override_and_another_server_drops_the_trust_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.json");
+        save(&path, &example()).unwrap();
+        let choice = Choice {
+            context: Some(path),
+            server: Some("http://other/".to_owned()),
+            tenant: Some("acme".to_owned()),
+            ..Choice::default()
+        };
+        let context = choice.load().unwrap();
+        assert_eq!(
+            (context.server.as_str(), context.tenant.as_str()),
+            ("http://other", "acme")
+        );
+        assert_eq!(context.trust_root, None);
+    }
+
+    #[test]
+    fn a_missing_broken_or_newer_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.json");
+        let choice = Choice {
+            context: Some(path.clone()),
+            ..Choice::default()
+        };
+        assert_eq!(choice.load().err().unwrap().code, "io");
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(choice.load().err().unwrap().code, "bad_context");
+        save(
+            &path,
+            &Context {
+                version: 2,
+                ..example()
+            },
+        )
+        .unwrap();
+        assert_eq!(choice.load().err().unwrap().code, "newer_format");
+    }
+}

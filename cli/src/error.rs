@@ -1,0 +1,129 @@
+//! What a user reads when something did not work: one sentence, and the next step.
+//!
+//! Owns the shape of CLI errors and their exit codes. Library errors become one of these at the edge, with their
+//! chain of causes joined into the sentence.
+
+use std::fmt::{self, Display};
+use std::process::ExitCode;
+
+/// Result of a command.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a command ended, by class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The work was done and the answer is no, or the work failed.
+    Failed,
+    /// The command line, a file it names or the environment can't be used as given.
+    Usage,
+}
+
+/// An error as it is shown.
+#[derive(Debug)]
+pub struct Failure {
+    /// Class, decides the exit code.
+    pub class: Class,
+    /// Stable code, lower snake case.
+    pub code: String,
+    /// One sentence: what failed, where, why.
+    pub message: String,
+    /// What to do next.
+    pub next: String,
+}
+
+impl Failure {
+    /// The work failed.
+    pub fn new(code: &str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            class: Class::Failed,
+            code: code.to_owned(),
+            message: message.into(),
+            next: next.into(),
+        }
+    }
+
+    /// The command can't be run as it was given.
+    pub fn usage(code: &str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            class: Class::Usage,
+            ..Self::new(code, message, next)
+        }
+    }
+
+    /// Exit code: 1 for failed, 2 for usage.
+    pub fn exit_code(&self) -> ExitCode {
+        match self.class {
+            Class::Failed => ExitCode::from(1),
+            Class::Usage => ExitCode::from(2),
+        }
+    }
+
+    /// The error as one JSON object.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "error": { "code": self.code, "message": self.message, "next": self.next } })
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        if !self.next.is_empty() {
+            write!(f, "\n  next: {}", self.next)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// An error and its causes, outermost first, as one text.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Some libraries repeat the cause in their own text.
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// An I/O error on a path.
+pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
+    let next = match error.kind() {
+        std::io::ErrorKind::NotFound => "check the path",
+        std::io::ErrorKind::PermissionDenied => "check who owns the path and its permissions",
+        std::io::ErrorKind::StorageFull => "free some disk space and run the same command again",
+        std::io::ErrorKind::ReadOnlyFilesystem => "choose a folder on a writable file system",
+        _ => "check the path and the disk",
+    };
+    Failure::new("io", format!("{what} {}: {error}", path.display()), next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_sentence_and_a_next_step() {
+        let failure = Failure::usage("no_context", "no server is known", "start one with `muniment dev`");
+        assert_eq!(
+            failure.to_string(),
+            "no server is known\n  next: start one with `muniment dev`"
+        );
+        assert_eq!(failure.to_json()["error"]["code"], "no_context");
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("inner"));
+        assert_eq!(chain(&error), "outer: inner");
+    }
+}

@@ -1,0 +1,95 @@
+//! Receipts as the CLI handles them: adding what the holder knows, and checking before believing.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use muniment_receipts::receipt::Disclosure;
+use muniment_receipts::receipt::Receipt;
+use muniment_receipts::verify::{Outcome, Report, Verification, verify};
+
+use crate::error::{Failure, Result, chain};
+use crate::output::rfc3339;
+use crate::trust::Root;
+
+/// What a checked receipt says.
+pub struct Facts {
+    /// Record id, hex.
+    pub record: String,
+    /// Block height.
+    pub height: u64,
+    /// Block time, RFC 3339.
+    pub time: String,
+    /// Validators whose cosignatures hold.
+    pub signed_by: Vec<String>,
+}
+
+/// Milliseconds since the Unix epoch by this machine's clock.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads a receipt file.
+///
+/// # Errors
+/// When it is not a receipt, byte for byte.
+pub fn parse(bytes: &[u8], from: &str) -> Result<Receipt> {
+    Receipt::parse(bytes).map_err(|error| {
+        Failure::new(
+            "bad_receipt",
+            format!("{from} is not a valid receipt: {}", chain(&error)),
+            "get the receipt again; a receipt must not be edited or reformatted",
+        )
+    })
+}
+
+/// Adds the disclosure to a receipt from the server.
+///
+/// # Errors
+/// When it is not a receipt.
+pub fn disclose(bytes: &[u8], disclosure: &Disclosure) -> Result<Vec<u8>> {
+    let mut receipt = parse(bytes, "the server's answer")?;
+    receipt.disclosure = Some(disclosure.clone());
+    Ok(receipt.encode())
+}
+
+/// All verdicts over a receipt.
+pub fn judge(receipt: &[u8], root: Option<&Root>, document: Option<[u8; 32]>) -> Report {
+    verify(&Verification {
+        receipt,
+        trust_root: root.map(|root| root.bytes.as_slice()),
+        document,
+        evaluation_time: now(),
+        network: None,
+    })
+}
+
+/// Whether a receipt proves a document under a trust root.
+pub fn proves(receipt: &[u8], root: &Root, document: &[u8; 32]) -> bool {
+    judge(receipt, Some(root), Some(*document)).overall == Outcome::Pass
+}
+
+/// Checks a receipt that a server gave.
+///
+/// # Errors
+/// When any verdict is not a pass: the first such is named.
+pub fn check(receipt: &[u8], root: &Root, document: &[u8; 32]) -> Result<Facts> {
+    let report = judge(receipt, Some(root), Some(*document));
+    if report.overall != Outcome::Pass {
+        let wrong = report.verdicts.iter().filter(|verdict| verdict.result != Outcome::Pass);
+        let first = wrong.min_by_key(|verdict| verdict.result == Outcome::Inconclusive);
+        let why = first.map_or_else(String::new, |verdict| {
+            format!("{:?}: {}", verdict.check, verdict.detail)
+        });
+        return Err(Failure::new(
+            "wrong_receipt",
+            format!("the server's receipt does not hold and was not written: {why}"),
+            "compare the trust root in `muniment network status` and in ~/.config/muniment/trust",
+        ));
+    }
+    Ok(Facts {
+        record: report.statement.map(|statement| statement.record).unwrap_or_default(),
+        height: report.height.unwrap_or_default(),
+        time: report.block_time.map(rfc3339).unwrap_or_default(),
+        signed_by: report.cosigned.into_iter().map(|cosigned| cosigned.name).collect(),
+    })
+}

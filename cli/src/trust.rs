@@ -1,0 +1,130 @@
+//! Which trust root a receipt is checked against, and the store of pinned ones.
+//!
+//! First contact with a network pins its trust root under the user's configuration folder. A pinned root is never
+//! silently replaced: another one under the same network id is an error.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use muniment_receipts::trust::TrustRoot;
+
+use crate::client::Client;
+use crate::context::{Choice, config_dir};
+use crate::error::{Failure, Result, chain, io};
+use crate::files;
+
+/// A trust root and its exact bytes.
+pub struct Root {
+    /// As read.
+    pub bytes: Vec<u8>,
+    /// Parsed.
+    pub root: TrustRoot,
+    /// Where it is from, for messages.
+    pub from: String,
+}
+
+impl Root {
+    /// Network id, hex.
+    pub fn network(&self) -> String {
+        hex::encode(self.root.network())
+    }
+
+    fn parse(bytes: Vec<u8>, from: String) -> Result<Self> {
+        let root = TrustRoot::parse(&bytes).map_err(|error| {
+            Failure::usage(
+                "bad_trust_root",
+                format!("{from} is not a valid trust root: {}", chain(&error)),
+                "take it again from a source you trust, for example GET …/trust-root of the network",
+            )
+        })?;
+        Ok(Self { bytes, root, from })
+    }
+
+    fn read(path: &Path) -> Result<Option<Self>> {
+        match std::fs::read(path) {
+            Ok(bytes) => Self::parse(bytes, path.display().to_string()).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io("can't read", path, &error)),
+        }
+    }
+}
+
+/// Asks the server for its trust root and pins it, or compares it with the pinned one.
+///
+/// # Errors
+/// When the server can't be reached, or its root is not the pinned one.
+pub async fn contact(client: &Client) -> Result<Arc<Root>> {
+    let id = client.network().await?.id;
+    let bytes = client.trust_root().await?;
+    let root = Root::parse(bytes, format!("the answer of {}", client.context().server))?;
+    if root.network() != id {
+        return Err(Failure::new(
+            "trust_root_mismatch",
+            format!(
+                "the server says its network is {id} and its trust root is of {}",
+                root.network()
+            ),
+            "do not use this server",
+        ));
+    }
+    pin(&root, &store()?)?;
+    Ok(Arc::new(root))
+}
+
+/// Folder of pinned trust roots.
+///
+/// # Errors
+/// When the user has no configuration folder.
+pub fn store() -> Result<PathBuf> {
+    Ok(config_dir()?.join("trust"))
+}
+
+/// Pins a trust root, or checks that it is the pinned one.
+///
+/// # Errors
+/// When another one is pinned for the same network.
+pub fn pin(root: &Root, store: &Path) -> Result<()> {
+    let path = store.join(format!("{}.json", root.network()));
+    match Root::read(&path)? {
+        None => files::write(&path, &root.bytes),
+        Some(pinned) if pinned.bytes == root.bytes => Ok(()),
+        Some(_) => Err(Failure::new(
+            "trust_root_changed",
+            format!("{} differs from the trust root pinned in {}", root.from, path.display()),
+            "find out why before you go on; only if the new one is right, delete the pinned file",
+        )),
+    }
+}
+
+/// Finds the trust root for a receipt of `network`: the named file, else the pinned one, else the context's.
+///
+/// # Errors
+/// When a named or found file can't be used.
+pub fn find(named: Option<&Path>, network: Option<&str>, choice: &Choice) -> Result<Option<Root>> {
+    if let Some(path) = named {
+        return match Root::read(path)? {
+            Some(root) => Ok(Some(root)),
+            None => Err(Failure::usage(
+                "io",
+                format!("there is no trust root {}", path.display()),
+                "check --trust",
+            )),
+        };
+    }
+    if let (Some(network), Ok(store)) = (network, store())
+        && let Some(root) = Root::read(&store.join(format!("{network}.json")))?
+    {
+        if root.network() != network {
+            return Err(Failure::new(
+                "trust_root_changed",
+                format!("{} is the trust root of another network, {}", root.from, root.network()),
+                "delete the file and get the trust root again from a source you trust",
+            ));
+        }
+        return Ok(Some(root));
+    }
+    match choice.file()?.and_then(|context| context.trust_root) {
+        Some(path) => Root::read(&path),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,88 @@
+//! The command line without a server: usage, errors and exit codes. (Also makes cargo build the binary that the
+//! scenarios in `tests/` start.)
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn muniment(home: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muniment"));
+    for name in ["CONTEXT", "SERVER", "API_KEY", "TENANT", "NETWORK"] {
+        command.env_remove(format!("MUNIMENT_{name}"));
+    }
+    command.env("XDG_CONFIG_HOME", home).args(arguments).output().unwrap()
+}
+
+fn told(output: &Output) -> (i32, String) {
+    (
+        output.status.code().unwrap(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn bad_usage_exits_with_2() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["unknown"][..],
+        &["verify"],
+        &["notarize"],
+        &["notarize", "--batch-size", "1001", "x"],
+    ] {
+        assert_eq!(told(&muniment(home.path(), arguments)).0, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_missing_server_is_one_sentence_and_a_next_step() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, text) = told(&muniment(home.path(), &["network", "status"]));
+    assert_eq!(code, 2);
+    assert!(
+        text.starts_with("error: no server is known") && text.contains("\n  next: start a network with `muniment dev`")
+    );
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = format!("http://127.0.0.1:{port}");
+    let (code, text) = told(&muniment(
+        home.path(),
+        &["--server", &server, "--api-key", "mnk_x", "network", "status"],
+    ));
+    assert_eq!(code, 1);
+    assert!(text.contains(&server) && text.contains("next: "), "{text}");
+}
+
+#[test]
+fn errors_are_json_in_json_mode() {
+    let home = tempfile::tempdir().unwrap();
+    let (_, text) = told(&muniment(home.path(), &["-o", "json", "network", "status"]));
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["error"]["code"], "no_context");
+    assert!(value["error"]["next"].is_string());
+}
+
+#[test]
+fn verify_names_a_missing_receipt_and_fails_on_what_is_none() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("contract.pdf");
+    std::fs::write(&file, "words").unwrap();
+    let (code, text) = told(&muniment(home.path(), &["verify", file.to_str().unwrap()]));
+    assert_eq!(code, 2);
+    assert!(
+        text.contains("contract.pdf has no receipt") && text.contains("muniment notarize"),
+        "{text}"
+    );
+
+    std::fs::write(home.path().join("contract.pdf.receipt"), "{}").unwrap();
+    let output = muniment(home.path(), &["-o", "json", "verify", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (report["overall"].as_str(), report["verdicts"][0]["check"].as_str()),
+        (Some("fail"), Some("receipt"))
+    );
+}

@@ -1,0 +1,210 @@
+//! One validator as an HTTP server.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+
+use super::error::ClientError;
+use crate::wire::{MAX_FRAME, Problem, code};
+
+/// Where a validator's HTTP API is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Validator name, for messages.
+    pub name: String,
+    /// Base URL, e.g. `http://127.0.0.1:8411`.
+    pub url: String,
+    /// Bearer token.
+    pub token: String,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Endpoint({} at {})", self.name, self.url)
+    }
+}
+
+/// Why one validator didn't do it.
+#[derive(Debug)]
+pub enum Trouble {
+    /// No use to it now; another may do.
+    Gone(String),
+    /// It has too much to do.
+    Busy(Duration),
+    /// 404.
+    NotFound,
+    /// No use anywhere.
+    Fatal(ClientError),
+}
+
+impl Trouble {
+    fn gone(error: &reqwest::Error) -> Self {
+        let what = if error.is_timeout() {
+            "no answer in time"
+        } else if error.is_connect() {
+            "no connection"
+        } else {
+            "the connection broke"
+        };
+        Self::Gone(what.to_owned())
+    }
+}
+
+/// An endpoint with what is known of it.
+pub struct Validator {
+    endpoint: Endpoint,
+    base: Option<Url>,
+    http: Option<Client>,
+    /// Until when the others are tried first.
+    resting: Mutex<Option<Instant>>,
+}
+
+/// The HTTP client for all endpoints; `None` if the platform can't make one, then every call fails.
+pub fn http() -> Option<Client> {
+    Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .connect_timeout(Duration::from_secs(1))
+        .pool_idle_timeout(Duration::from_secs(90))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .inspect_err(|error| tracing::error!(%error, "no HTTP client"))
+        .ok()
+}
+
+impl Validator {
+    pub fn new(endpoint: Endpoint, http: Option<Client>) -> Self {
+        let base = Url::parse(&endpoint.url).ok().filter(|url| !url.cannot_be_a_base());
+        Self {
+            endpoint,
+            base,
+            http,
+            resting: Mutex::default(),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.endpoint.name
+    }
+
+    pub fn is_resting(&self) -> bool {
+        self.resting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|until| until > Instant::now())
+    }
+
+    pub fn rest(&self, time: Option<Duration>) {
+        *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = time.map(|time| Instant::now() + time);
+    }
+
+    /// Asks for a path with query parameters; the answer is a success.
+    pub async fn get(&self, path: &str, query: &[(&str, String)], limit: Duration) -> Result<Bytes, Trouble> {
+        let answer = self.send(self.request(path, query)?.timeout(limit)).await?;
+        self.read(answer).await
+    }
+
+    pub async fn post(&self, path: &str, body: Bytes, limit: Duration) -> Result<Bytes, Trouble> {
+        let (http, url) = self.url(path)?;
+        let request = http
+            .post(url)
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .body(body)
+            .timeout(limit);
+        let answer = self.send(request).await?;
+        self.read(answer).await
+    }
+
+    /// As [`Self::get`], for an answer without end: only its beginning has a time limit.
+    pub async fn open(&self, path: &str, query: &[(&str, String)], limit: Duration) -> Result<Response, Trouble> {
+        let request = self.request(path, query)?;
+        tokio::time::timeout(limit, self.send(request))
+            .await
+            .unwrap_or_else(|_| Err(Trouble::Gone("no answer in time".to_owned())))
+    }
+
+    /// Reads a JSON answer.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, body: &[u8]) -> Result<T, Trouble> {
+        serde_json::from_slice(body).map_err(|error| Trouble::Fatal(self.protocol(error.to_string())))
+    }
+
+    pub fn protocol(&self, what: impl Into<String>) -> ClientError {
+        ClientError::Protocol {
+            validator: self.endpoint.name.clone(),
+            what: what.into(),
+        }
+    }
+
+    fn url(&self, path: &str) -> Result<(&Client, Url), Trouble> {
+        match (&self.http, &self.base) {
+            (Some(http), Some(base)) => {
+                let mut url = base.clone();
+                url.set_path(path);
+                Ok((http, url))
+            }
+            (_, None) => Err(Trouble::Gone(format!("{:?} isn't a URL", self.endpoint.url))),
+            (None, _) => Err(Trouble::Gone("there is no HTTP client".to_owned())),
+        }
+    }
+
+    fn request(&self, path: &str, query: &[(&str, String)]) -> Result<RequestBuilder, Trouble> {
+        let (http, mut url) = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(http.get(url))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Trouble> {
+        let answer = request
+            .bearer_auth(&self.endpoint.token)
+            .send()
+            .await
+            .map_err(|error| Trouble::gone(&error))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let seconds = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = self.read(answer).await.unwrap_or_default();
+        let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+        Err(self.trouble(status, problem, Duration::from_secs(seconds.unwrap_or(1))))
+    }
+
+    fn trouble(&self, status: StatusCode, problem: Option<Problem>, retry_after: Duration) -> Trouble {
+        let (code, detail) = problem.map_or_else(Default::default, |problem| (problem.code, problem.detail));
+        match status {
+            StatusCode::NOT_FOUND => Trouble::NotFound,
+            StatusCode::TOO_MANY_REQUESTS => Trouble::Busy(retry_after),
+            _ if code == code::MEMPOOL_FULL => Trouble::Busy(retry_after),
+            _ if status.is_server_error() => Trouble::Gone(if detail.is_empty() {
+                format!("it answers {status}")
+            } else {
+                detail
+            }),
+            _ => Trouble::Fatal(ClientError::Refused {
+                validator: self.endpoint.name.clone(),
+                status: status.as_u16(),
+                code,
+                detail,
+            }),
+        }
+    }
+
+    async fn read(&self, mut answer: Response) -> Result<Bytes, Trouble> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| Trouble::gone(&error))? {
+            if body.len() + chunk.len() > MAX_FRAME {
+                return Err(Trouble::Fatal(self.protocol(format!("more than {MAX_FRAME} bytes"))));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}

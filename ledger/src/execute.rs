@@ -1,0 +1,244 @@
+//! The executor: folds a block into the state. The same state and block give the same result on every validator.
+//!
+//! Owns what a transaction may do and in which order that is judged. Reads state through a view, writes nothing, reads
+//! no clock: time is the block's. Each action is accepted or rejected by itself, with a stable code; a rejected action
+//! changes nothing. A transaction whose form or signature is bad never gets here ([`admission`]): a block that holds
+//! one is invalid.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | `REPLAYED` | the transaction was decided before |
+//! | `WRONG_NETWORK` | signed for another network |
+//! | `EXPIRED`, `VALIDITY_TOO_LONG` | `validUntil` lies before the block time, or more than ten minutes after it |
+//! | `NOT_A_MEMBER` | the signer isn't a member |
+//! | `UNKNOWN_TEMPLATE`, `WRONG_REVISION`, `UNKNOWN_ACTION` | as it says |
+//! | `MALFORMED` | an item isn't canonical JSON, or names a record where it must not (or none where it must) |
+//! | `UNKNOWN_FIELD`, `INVALID_INPUT` | the input breaks the action's schema at `pointer` |
+//! | `NO_SUCH_RECORD` | the record isn't there, or belongs to another template |
+//! | `NOT_ALLOWED` | the signer has none of the roles in `by` |
+//! | `WRONG_STATE` | a region of the record is in another state than `from` wants |
+//! | `RULE_UNDEFINED` | a rule has no value for this input |
+//! | `DUPLICATE` | the record or a unique key is there already; `record` names the earlier one |
+//! | any other | the code of a template's rule that doesn't hold |
+
+mod action;
+mod overlay;
+mod prepare;
+mod reject;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use muniment_receipts::leaf;
+use serde_json::{Value, json};
+
+pub use prepare::{MAX_TRANSACTION, Params, Prepared, Refusal, admissible, admission};
+
+use self::action::{Act, Done};
+use self::overlay::{InForce, Overlay};
+use self::prepare::Part;
+use self::reject::Reject;
+use crate::block::{Hash, Header};
+use crate::state::{Changes, StateError, StateRead};
+use crate::transaction::{Transaction, TransactionId};
+use crate::wire::Outcome;
+
+/// The block can't be executed: not a judgement on the block, the node must not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The store failed, or holds what this version can't read.
+    #[error("the state can't be read or written while executing a block")]
+    State(#[from] StateError),
+    /// A template in force doesn't compile: it did when it was published.
+    #[error("template `{name}` revision {revision} in the state can't be used")]
+    Template {
+        /// Name.
+        name: String,
+        /// Revision.
+        revision: u32,
+        /// Why.
+        #[source]
+        source: crate::template::TemplateError,
+    },
+}
+
+/// What a block does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// For each transaction, an outcome per action.
+    pub outcomes: Vec<Vec<Outcome>>,
+    /// Leaves of the accepted actions in order; the block's marker leaf follows them.
+    pub leaves: Vec<Vec<u8>>,
+    /// State writes.
+    pub changes: Changes,
+    /// A step per accepted action, in leaf order.
+    pub history: Vec<HistoryStep>,
+    /// Ids that count as decided from now on, with the block time up to which they must be remembered.
+    pub transactions: Vec<(TransactionId, u64)>,
+}
+
+/// One step in a record's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryStep {
+    /// Record id.
+    pub record: Hash,
+    /// Record version after the step.
+    pub version: u32,
+    /// Action name.
+    pub action: String,
+    /// Signer key.
+    pub signer: String,
+    /// Log index of the leaf.
+    pub leaf: u64,
+}
+
+/// Executes the transactions of a block on the state of its parent.
+///
+/// # Errors
+/// Only when the state can't be read: every judgement on transactions is an [`Outcome`].
+pub fn execute(
+    view: &dyn StateRead,
+    header: &Header,
+    transactions: &[Arc<Prepared>],
+    params: &Params,
+) -> Result<Execution, ExecuteError> {
+    let block = json!({ "height": header.height, "time": header.time });
+    let mut run = Run {
+        overlay: Overlay::new(view),
+        header,
+        params,
+        block: &block,
+        decided: HashSet::with_capacity(transactions.len()),
+        execution: Execution::default(),
+    };
+    for transaction in transactions {
+        run.transaction(transaction)?;
+    }
+    run.execution.changes = run.overlay.into_changes();
+    Ok(run.execution)
+}
+
+/// Rebuilds the action leaves of an executed block from its transactions and outcomes.
+pub fn leaves(transactions: &[Transaction], outcomes: &[Vec<Outcome>]) -> Vec<Vec<u8>> {
+    transactions
+        .iter()
+        .zip(outcomes)
+        .flat_map(|(transaction, outcomes)| leaves_of(transaction, outcomes))
+        .collect()
+}
+
+fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
+    let accepted: Vec<_> = (0u32..)
+        .zip(outcomes)
+        .filter_map(|(index, outcome)| match outcome {
+            Outcome::Accepted { record, version, .. } => Some((
+                index,
+                leaf::Outcome {
+                    record: *record,
+                    version: *version,
+                },
+            )),
+            Outcome::Rejected { .. } => None,
+        })
+        .collect();
+    if accepted.is_empty() {
+        return Vec::new();
+    }
+    match transaction {
+        Transaction::Single { statement, signature } => accepted
+            .iter()
+            .map(|(_, outcome)| leaf::single(statement, signature, outcome))
+            .collect(),
+        Transaction::Batch {
+            header,
+            signature,
+            items,
+        } => leaf::batch_items(header, signature, items, &accepted),
+    }
+}
+
+struct Run<'a> {
+    overlay: Overlay<'a>,
+    header: &'a Header,
+    params: &'a Params,
+    block: &'a Value,
+    decided: HashSet<TransactionId>,
+    execution: Execution,
+}
+
+impl Run<'_> {
+    fn transaction(&mut self, prepared: &Prepared) -> Result<(), ExecuteError> {
+        let outcomes = match self.in_force(prepared)? {
+            Ok(in_force) => self.actions(prepared, &in_force)?,
+            Err(reject) => prepared.parts.iter().map(|_| reject.clone().into()).collect(),
+        };
+        self.execution
+            .leaves
+            .extend(leaves_of(&prepared.transaction, &outcomes));
+        self.execution.outcomes.push(outcomes);
+        Ok(())
+    }
+
+    /// What must hold for the transaction as a whole.
+    fn in_force(&mut self, prepared: &Prepared) -> Result<Result<InForce, Reject>, ExecuteError> {
+        if !self.decided.insert(prepared.id) || self.overlay.seen(&prepared.id)? {
+            return Ok(Err(Reject::replayed()));
+        }
+        self.execution
+            .transactions
+            .push((prepared.id, prepared.common.valid_until));
+        if prepared.common.network != self.params.network {
+            return Ok(Err(Reject::wrong_network()));
+        }
+        if let Err(reject) = reject::validity(prepared.common.valid_until, self.header.time) {
+            return Ok(Err(reject));
+        }
+        self.overlay.in_force(&prepared.common, &prepared.signer)
+    }
+
+    fn actions(&mut self, prepared: &Prepared, in_force: &InForce) -> Result<Vec<Outcome>, ExecuteError> {
+        let common = &prepared.common;
+        let act = Act {
+            in_force,
+            signer: &prepared.signer,
+            header: self.header,
+            block: self.block,
+            tx: json!({
+                "nonce": muniment_receipts::encoding::base64url(&common.nonce),
+                "signer": prepared.signer,
+                "validUntil": common.valid_until,
+            }),
+        };
+        let mut outcomes = Vec::with_capacity(prepared.parts.len());
+        for part in &prepared.parts {
+            let done = match part {
+                Part::Read { input, record } => act.run(&mut self.overlay, input, record.as_ref())?,
+                Part::Unreadable(message) => Err(Reject::malformed(message.clone(), "")),
+            };
+            outcomes.push(match done {
+                Ok(done) => self.accept(done, &common.action, &prepared.signer),
+                Err(reject) => reject.into(),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    fn accept(&mut self, done: Done, action: &str, signer: &str) -> Outcome {
+        let Done {
+            record,
+            version,
+            writes,
+        } = done;
+        self.overlay.write(writes);
+        let leaf = self.header.parent_log_size + self.execution.history.len() as u64;
+        let (action, signer) = (action.to_owned(), signer.to_owned());
+        self.execution.history.push(HistoryStep {
+            record,
+            version,
+            action,
+            signer,
+            leaf,
+        });
+        Outcome::Accepted { record, version, leaf }
+    }
+}

@@ -1,0 +1,312 @@
+//! The node process: composes store, engine and HTTP server of each replica, and ends when any of them does.
+//!
+//! Owns start order, the process lock and shutdown. A supervisor starts it again when it ends with an error.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::client::{Endpoint, NetworkClient};
+use crate::config::{LAYOUT_VERSION, NodeConfig, ReplicaConfig};
+use crate::engine::{self, EngineConfig, EngineExit, FileGuard, GuardError, Role, SignGuard};
+use crate::node::{NodeError, Server};
+use crate::replica::{self, LocalReplica, OpenError, Replica};
+
+/// File that says this validator may have signed votes: written before the first one, outside of `data/`.
+const JOINED: &str = "joined";
+/// How far beyond the peers' tip a validator that lost its data may have signed: it may have voted for the height
+/// after one that the answering peers have not decided yet.
+const UNSEEN: u64 = 2;
+/// Pause between questions to peers that did not answer.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The process can't run, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// A file can't be used.
+    #[error("can't {what} {path}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `node.json` is malformed.
+    #[error("{path} is not a valid node configuration")]
+    Config {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The layout is newer than this version.
+    #[error("{path} has layout version {found}, this version knows up to {LAYOUT_VERSION}; start the newer version")]
+    Newer {
+        /// File.
+        path: PathBuf,
+        /// Version found.
+        found: u32,
+    },
+    /// Another process runs this folder.
+    #[error("{0} is in use by another node process")]
+    InUse(PathBuf),
+    /// A replica can't be opened.
+    #[error("replica `{name}` can't be opened")]
+    Open {
+        /// Replica.
+        name: String,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// The signing guard can't be used.
+    #[error("the signing guard of `{name}` can't be used")]
+    Guard {
+        /// Replica.
+        name: String,
+        /// Why.
+        #[source]
+        source: GuardError,
+    },
+    /// The HTTP side failed.
+    #[error("the node API of `{name}` failed")]
+    Serve {
+        /// Replica.
+        name: String,
+        /// Why.
+        #[source]
+        source: NodeError,
+    },
+    /// The engine can't start or ended.
+    #[error("consensus of `{name}` ended: {reason}")]
+    Engine {
+        /// Replica.
+        name: String,
+        /// What it said last.
+        reason: String,
+    },
+}
+
+/// Runs every replica of a node folder until a termination signal or a failure.
+///
+/// # Errors
+/// [`ProcessError`]; the process must end.
+pub async fn run(folder: &Path) -> Result<(), ProcessError> {
+    let path = folder.join("node.json");
+    let bytes = std::fs::read(&path).map_err(|source| file("read", &path, source))?;
+    let config: NodeConfig =
+        serde_json::from_slice(&bytes).map_err(|source| ProcessError::Config { path: path.clone(), source })?;
+    if config.version > LAYOUT_VERSION {
+        return Err(ProcessError::Newer { path, found: config.version });
+    }
+    let _lock = claim(&folder.join("pid"))?;
+    let (stop, stopped) = watch::channel(false);
+    let mut replicas = JoinSet::new();
+    for replica in config.replicas {
+        replicas.spawn(run_replica(folder.join(&replica.name), replica, stopped.clone()));
+    }
+    let ended = tokio::select! {
+        () = termination() => Ok(()),
+        Some(ended) = replicas.join_next() => ended.unwrap_or_else(|panic| Err(ProcessError::Engine { name: "?".into(), reason: panic.to_string() })),
+    };
+    stop.send_replace(true);
+    while replicas.join_next().await.is_some() {}
+    ended
+}
+
+fn file(what: &'static str, path: &Path, source: std::io::Error) -> ProcessError {
+    ProcessError::File { what, path: path.to_path_buf(), source }
+}
+
+/// Locks the process file and writes our id into it. The lock is what counts; the id is for people.
+fn claim(path: &Path) -> Result<File, ProcessError> {
+    let mut lock = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(|source| file("open", path, source))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Err(ProcessError::InUse(path.to_path_buf())),
+        Err(std::fs::TryLockError::Error(source)) => return Err(file("lock", path, source)),
+    }
+    let write = |lock: &mut File| {
+        lock.set_len(0)?;
+        lock.rewind()?;
+        writeln!(lock, "{}", std::process::id())
+    };
+    write(&mut lock).map_err(|source| file("write", path, source))?;
+    Ok(lock)
+}
+
+async fn termination() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn run_replica(
+    folder: PathBuf,
+    config: ReplicaConfig,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), ProcessError> {
+    let name = config.name.clone();
+    let opened = {
+        let (folder, config) = (folder.clone(), config.clone());
+        tokio::task::spawn_blocking(move || replica::open(&folder, &config))
+            .await
+            .map_err(|panic| ProcessError::Engine { name: name.clone(), reason: panic.to_string() })?
+            .map_err(|source| ProcessError::Open { name: name.clone(), source })?
+    };
+    let replica = Arc::clone(&opened.replica);
+    let server = Server::bind(Arc::clone(&replica) as Arc<dyn Replica>, &config)
+        .map_err(|source| ProcessError::Serve { name: name.clone(), source })?
+        .with_metrics(engine_metrics);
+    let mut stop_server = stopped.clone();
+    let serving = server.run(async move {
+        let _ = stop_server.wait_for(|stop| *stop).await;
+    });
+    let ordering = async {
+        let guard = guard(&folder, &config, &replica, opened.fresh).await?;
+        order(opened, guard, &folder, &config, &stopped).await
+    };
+    tokio::pin!(serving, ordering);
+    tokio::select! {
+        served = &mut serving => served.map_err(|source| ProcessError::Serve { name, source }),
+        ordered = &mut ordering => ordered,
+    }
+}
+
+/// The engine's own metrics in the Prometheus text format.
+fn engine_metrics() -> String {
+    let mut text = String::new();
+    arc_malachitebft_app_channel::app::metrics::export(&mut text);
+    text
+}
+
+/// Opens the signing guard. A validator that may have voted before, but has no data any more, gets a floor beyond
+/// everything it can have voted for; until the network is past it the replica follows without voting.
+async fn guard(
+    folder: &Path,
+    config: &ReplicaConfig,
+    replica: &Arc<LocalReplica>,
+    fresh: bool,
+) -> Result<Arc<FileGuard>, ProcessError> {
+    let failed = |source| ProcessError::Guard { name: config.name.clone(), source };
+    let joined = folder.join(JOINED);
+    let guard = Arc::new(FileGuard::open(&folder.join("data").join("guard"), replica.network()).map_err(failed)?);
+    if fresh && joined.exists() && guard.last_height() == 0 && guard.floor() == 0 {
+        let floor = highest_peer(config, replica).await + UNSEEN;
+        tracing::warn!(floor, "this validator's data is gone; it follows without voting until the network is past the floor");
+        guard.raise_floor(floor).map_err(failed)?;
+    }
+    if !joined.exists() {
+        let create = File::create(&joined).and_then(|file| file.sync_all());
+        let sync = create.and_then(|()| File::open(folder)?.sync_all());
+        sync.map_err(|source| file("write", &joined, source))?;
+    }
+    Ok(guard)
+}
+
+/// Highest height among the peers, once enough of them answered that at least one took part in the last decision.
+async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u64 {
+    let (validators, _) = replica.quorum();
+    let needed = validators.saturating_sub(1 + validators.saturating_sub(1) / 3);
+    let endpoint = |peer: &crate::config::PeerConfig| Endpoint {
+        name: peer.name.clone(),
+        url: peer.api.clone(),
+        token: config.token.clone(),
+    };
+    let client = NetworkClient::new(config.peers.iter().map(endpoint).collect());
+    loop {
+        let heights: Vec<u64> =
+            client.status().await.into_iter().filter_map(|(_, status)| Some(status.ok()?.height)).collect();
+        if heights.len() >= needed {
+            return heights.into_iter().max().unwrap_or(0);
+        }
+        tracing::info!(answered = heights.len(), needed, "waiting for peers before rejoining");
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+async fn order(
+    opened: replica::Opened,
+    guard: Arc<FileGuard>,
+    folder: &Path,
+    config: &ReplicaConfig,
+    stopped: &watch::Receiver<bool>,
+) -> Result<(), ProcessError> {
+    let failed = |reason: String| ProcessError::Engine { name: config.name.clone(), reason };
+    let replica = Arc::clone(&opened.replica);
+    let engine_config = EngineConfig {
+        network: replica.network(),
+        moniker: format!("{}-{}", config.name, &hex::encode(replica.network())[..8]),
+        keys: opened.keys,
+        role: Role::Validator,
+        listen: config.consensus,
+        peers: config.peers.iter().map(|peer| peer.consensus.clone()).collect(),
+        wal: folder.join("data").join("wal"),
+        propose_timeout: Duration::from_millis(config.limits.propose_timeout),
+        vote_timeout: Duration::from_millis(config.limits.vote_timeout),
+        heartbeat: Duration::from_millis(config.limits.heartbeat),
+        max_block_bytes: replica::max_block(&config.limits),
+    };
+    let mut handle = engine::start(engine_config, Box::new(opened.application), guard as Arc<dyn SignGuard>)
+        .await
+        .map_err(|error| failed(chain(&error)))?;
+    replica.set_voting(handle.role() == Role::Validator);
+    let waker = handle.waker();
+    replica.on_transaction(Box::new(move || waker.wake()));
+    let exit = {
+        let mut asked = stopped.clone();
+        let asked = async move { drop(asked.wait_for(|stop| *stop).await) };
+        tokio::select! {
+            exit = handle.done() => Some(exit),
+            () = asked => None,
+        }
+    };
+    let exit = match exit {
+        Some(exit) => exit,
+        None => {
+            handle.stop();
+            handle.done().await
+        }
+    };
+    match exit {
+        EngineExit::Stopped => Ok(()),
+        EngineExit::BecomeValidator => {
+            Err(failed("caught up after losing its data; starts again as a voting validator".into()))
+        }
+        EngineExit::Refused(slot) => Err(failed(format!("the signing guard refused {slot:?}; starts again as a follower"))),
+        EngineExit::Failed(fatal) => Err(failed(chain(&fatal))),
+        EngineExit::Halted => Err(failed("its write-ahead log can't be written or read; look at the disk".into())),
+    }
+}
+
+/// An error with all its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}

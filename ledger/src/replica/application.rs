@@ -1,0 +1,366 @@
+//! The replica as the consensus engine sees it: makes, judges, keeps and executes blocks.
+//!
+//! Owns the order of what becomes durable when. Runs on the engine's thread; readers see only what was committed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use muniment_receipts::merkle::{self, Frontier};
+
+use super::fold::{self, Folded};
+use super::local::LocalReplica;
+use super::notary::Notary;
+use super::{Replica, Tip};
+use crate::block::{Block, Certificate, HEADER_VERSION, Hash, Header};
+use crate::config::Limits;
+use crate::engine::{Application, Fatal, Validator, Verdict};
+use crate::execute::{self, Prepared};
+use crate::state::tree;
+use crate::store::{Commit, Located, OwnCheckpoint, StoreError, decode_block};
+use crate::transaction::{Transaction, TransactionId};
+
+/// How far a proposal's time may lie ahead of our clock, in milliseconds.
+const MAX_AHEAD: u64 = 2_000;
+/// How far a first proposal's time may lie behind our clock, in milliseconds.
+const MAX_BEHIND: u64 = 30_000;
+/// Room for the header and the framing of a block beyond its transactions.
+const BLOCK_OVERHEAD: usize = 64 * 1024;
+
+/// A block whose transactions are taken apart and checked.
+struct Checked {
+    header: Header,
+    transactions: Vec<Arc<Prepared>>,
+}
+
+/// The engine's application.
+pub struct ReplicaApplication {
+    pub(super) replica: Arc<LocalReplica>,
+    pub(super) notary: Notary,
+    pub(super) frontier: Frontier,
+    pub(super) parent: Hash,
+    /// Upper levels of the state tree.
+    tree: tree::Cache,
+    /// Blocks of the next height that were checked here, by hash.
+    checked: HashMap<Hash, Checked>,
+}
+
+/// Most bytes of an encoded block under these limits. One transaction of the largest size always fits.
+pub fn max_block(limits: &Limits) -> usize {
+    limits.block_bytes.max(execute::MAX_TRANSACTION) + BLOCK_OVERHEAD
+}
+
+fn fatal<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Fatal {
+    move |source| Fatal { what, source: source.into() }
+}
+
+/// RFC 6962 root over the borsh bytes of the transactions.
+pub fn transactions_root(transactions: &[Transaction]) -> Result<Hash, std::io::Error> {
+    let leaf = |transaction| borsh::to_vec(transaction).map(|bytes| merkle::leaf_hash(&bytes));
+    Ok(merkle::root(&transactions.iter().map(leaf).collect::<Result<Vec<_>, _>>()?))
+}
+
+fn now() -> u64 {
+    // A clock before 1970 proposes time 0 and is overruled by the parent's time.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+impl ReplicaApplication {
+    pub(super) fn new(replica: Arc<LocalReplica>, notary: Notary, frontier: Frontier, parent: Hash) -> Self {
+        Self { replica, notary, frontier, parent, tree: tree::Cache::default(), checked: HashMap::new() }
+    }
+
+    /// The header that a block of the next height must have, but for time and transactions.
+    fn expected(&self, tip: &Tip) -> Header {
+        let facts = &self.replica.facts;
+        Header {
+            version: HEADER_VERSION,
+            network: facts.network,
+            height: tip.height + 1,
+            parent: self.parent,
+            time: 0,
+            transactions_root: [0; 32],
+            transactions: 0,
+            parent_log_size: tip.log_size,
+            parent_log_root: tip.log_root,
+            parent_state_root: tip.state_root,
+            validators: facts.validators_hash,
+            next_validators: facts.validators_hash,
+        }
+    }
+
+    fn build(&self) -> Result<(Header, Vec<Arc<Prepared>>), Fatal> {
+        let tip = self.replica.tip();
+        let limits = &self.replica.limits;
+        let time = now().max(tip.time + 1);
+        let chosen = {
+            let mut pool = self.replica.pool();
+            pool.expire(time);
+            pool.select(limits.block_bytes, limits.block_actions)
+        };
+        let transactions: Vec<Transaction> = chosen.iter().map(|p| p.transaction().clone()).collect();
+        let mut header = self.expected(&tip);
+        header.time = time;
+        header.transactions = transactions.len() as u32;
+        header.transactions_root = transactions_root(&transactions).map_err(fatal("transactions can't be encoded"))?;
+        Ok((header, chosen))
+    }
+
+    /// Judges a block of the next height and, when it is good, keeps it on disk.
+    fn judge(&mut self, bytes: &[u8], timely: bool) -> Result<Option<(Hash, Verdict)>, Fatal> {
+        if bytes.len() > max_block(&self.replica.limits) {
+            return Ok(None);
+        }
+        let Ok(block) = borsh::from_slice::<Block>(bytes) else { return Ok(None) };
+        let hash = block.header.hash();
+        if self.checked.contains_key(&hash) {
+            return Ok(Some((hash, Verdict::Valid)));
+        }
+        let header = block.header.clone();
+        if let Err(reason) = self.check_header(&block, timely) {
+            tracing::warn!(height = header.height, reason, "refusing a proposed block");
+            return Ok(Some((hash, Verdict::Invalid)));
+        }
+        let Some(transactions) = self.prepare(block.transactions)? else {
+            tracing::warn!(height = header.height, "refusing a proposed block with a bad transaction");
+            return Ok(Some((hash, Verdict::Invalid)));
+        };
+        self.replica.store.put_block(&header, bytes, None).map_err(fatal("block can't be stored"))?;
+        self.checked.insert(hash, Checked { header, transactions });
+        Ok(Some((hash, Verdict::Valid)))
+    }
+
+    fn check_header(&self, block: &Block, timely: bool) -> Result<(), &'static str> {
+        let tip = self.replica.tip();
+        let header = &block.header;
+        let mut wanted = self.expected(&tip);
+        wanted.time = header.time;
+        wanted.transactions = block.transactions.len() as u32;
+        wanted.transactions_root = transactions_root(&block.transactions).map_err(|_| "transactions can't be encoded")?;
+        if *header != wanted {
+            return Err("its header does not follow from our tip");
+        }
+        if header.time <= tip.time {
+            return Err("its time is not after the parent's");
+        }
+        let now = now();
+        if timely && (header.time > now + MAX_AHEAD || header.time + MAX_BEHIND < now) {
+            return Err("its time is too far from our clock");
+        }
+        let actions: usize = block.transactions.iter().map(Transaction::actions).sum();
+        if block.transactions.len() > 1 && actions > self.replica.limits.block_actions {
+            return Err("it holds too many actions");
+        }
+        Ok(())
+    }
+
+    /// Takes the transactions apart, reusing what the mempool already checked. `None` when one is malformed, badly
+    /// signed, twice in the block, or decided before.
+    fn prepare(&self, transactions: Vec<Transaction>) -> Result<Option<Vec<Arc<Prepared>>>, Fatal> {
+        let view = self.replica.store.view();
+        let mut ids = std::collections::HashSet::with_capacity(transactions.len());
+        let mut prepared = Vec::with_capacity(transactions.len());
+        for transaction in transactions {
+            let id = transaction.id();
+            let decided = view.transaction(&id.0).map_err(fatal("decided transactions can't be read"))?;
+            if !ids.insert(id) || decided.is_some() {
+                return Ok(None);
+            }
+            let known = self.replica.pool().get(&id).filter(|p| *p.transaction() == transaction).cloned();
+            match known.map_or_else(|| execute::admission(transaction, &self.replica.facts.params).map(Arc::new), Ok) {
+                Ok(one) => prepared.push(one),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(prepared))
+    }
+
+    /// The decided block with its transactions, from memory or from disk.
+    fn decided_checked(&mut self, hash: &Hash) -> Result<Option<Checked>, Fatal> {
+        if let Some(checked) = self.checked.remove(hash) {
+            return Ok(Some(checked));
+        }
+        let stored = self.replica.store.open_block(hash).map_err(fatal("decided block can't be read"))?;
+        let Some(bytes) = stored else { return Ok(None) };
+        let block = decode_block(&bytes).map_err(fatal("decided block can't be read"))?;
+        let header = block.header.clone();
+        match self.prepare(block.transactions)? {
+            Some(transactions) => Ok(Some(Checked { header, transactions })),
+            None => Err(Fatal {
+                what: "a decided block holds a transaction that is not valid here",
+                source: format!("height {}, block {}", header.height, hex::encode(hash)).into(),
+            }),
+        }
+    }
+
+    /// Executes a decided block, cosigns its checkpoint, and makes all of it durable in the right order. `decided`
+    /// says where the certificate lies if it is on disk already, and `own` what we signed then.
+    pub(super) fn finalize(
+        &mut self,
+        certificate: &Certificate,
+        decided: Option<(crate::store::Position, Option<OwnCheckpoint>)>,
+    ) -> Result<bool, Fatal> {
+        let hash = certificate.block;
+        let Some(Checked { header, transactions }) = self.decided_checked(&hash)? else { return Ok(false) };
+        let replica = Arc::clone(&self.replica);
+        let view = replica.store.view();
+        let folded = fold::fold(&replica.facts, &view, &self.tree, &self.frontier, &header, &transactions)
+            .map_err(fatal("decided block can't be executed"))?;
+        let block = replica.store.locate(&hash).ok_or_else(|| Fatal {
+            what: "decided block is not in the block log",
+            source: hex::encode(hash).into(),
+        })?;
+        let (position, own) = self.make_durable(certificate, &folded, decided)?;
+        let located = Located {
+            block: (block.offset, block.length),
+            certificate: (position.offset, position.length),
+            hash,
+        };
+        let ids: Vec<TransactionId> = transactions.iter().map(|p| p.id()).collect();
+        self.publish(&header, located, folded, &ids, own).map_err(fatal("executed block can't be stored"))?;
+        Ok(true)
+    }
+
+    /// Certificate and own cosignature reach the disk together, before the cosignature can leave.
+    fn make_durable(
+        &mut self,
+        certificate: &Certificate,
+        folded: &Folded,
+        decided: Option<(crate::store::Position, Option<OwnCheckpoint>)>,
+    ) -> Result<(crate::store::Position, OwnCheckpoint), Fatal> {
+        let store = &self.replica.store;
+        let (size, root) = (folded.result.log_size, folded.result.log_root);
+        match decided {
+            Some((position, Some(own))) => {
+                self.notary.accept(&own, size, root).map_err(fatal("our own cosignature contradicts the log"))?;
+                Ok((position, own))
+            }
+            Some((position, None)) => {
+                let own = self.notary.sign(certificate.height, size, root).map_err(fatal("checkpoint can't be cosigned"))?;
+                store.put_cosigned(&own).map_err(fatal("cosignature can't be stored"))?;
+                Ok((position, own))
+            }
+            None => {
+                let own = self.notary.sign(certificate.height, size, root).map_err(fatal("checkpoint can't be cosigned"))?;
+                let position =
+                    store.put_decision(certificate, Some(&own)).map_err(fatal("decision can't be stored"))?;
+                Ok((position, own))
+            }
+        }
+    }
+
+    fn publish(
+        &mut self,
+        header: &Header,
+        located: Located,
+        folded: Folded,
+        ids: &[TransactionId],
+        own: OwnCheckpoint,
+    ) -> Result<(), StoreError> {
+        let hash = located.hash;
+        self.tree.adopt(&folded.nodes);
+        let commit = Commit {
+            height: header.height,
+            located: Some(located),
+            result: Some(&folded.result),
+            state: folded.state,
+            nodes: folded.nodes.new,
+            stale: folded.nodes.stale,
+            history: folded.history,
+            transactions: ids.iter().map(|id| id.0).collect(),
+        };
+        let replica = &self.replica;
+        replica.store.commit(&commit, &folded.leaf_hashes)?;
+        self.frontier = folded.frontier;
+        self.parent = hash;
+        self.checked.clear();
+        replica.pool().remove(ids);
+        let result = &folded.result;
+        replica.set_tip(Tip {
+            height: header.height,
+            time: header.time,
+            state_root: result.state_root,
+            log_size: result.log_size,
+            log_root: result.log_root,
+        });
+        let (size, root) = (result.log_size, result.log_root);
+        replica.cosign(|cosigners| cosigners.executed(header.height, size, root, vec![own.cosigned.clone()]))?;
+        // Nobody may be listening yet; peers can ask for it later.
+        let _ = replica.own.send(own.cosigned);
+        Ok(())
+    }
+}
+
+impl Application for ReplicaApplication {
+    fn tip(&self) -> u64 {
+        self.replica.tip().height
+    }
+
+    fn lowest(&self) -> u64 {
+        1
+    }
+
+    fn validators(&self, _height: u64) -> Vec<Validator> {
+        self.replica.facts.engine.clone()
+    }
+
+    fn propose(&mut self, height: u64, round: u32) -> Result<(Hash, Vec<u8>), Fatal> {
+        if let Some(hash) = self.replica.store.proposed(height, round)
+            && let Some(bytes) = self.replica.store.open_block(&hash).map_err(fatal("proposed block can't be read"))?
+        {
+            return Ok((hash, bytes));
+        }
+        let (header, chosen) = self.build()?;
+        let transactions = chosen.iter().map(|p| p.transaction().clone()).collect();
+        let block = Block { header: header.clone(), transactions };
+        let bytes = borsh::to_vec(&block).map_err(fatal("block can't be encoded"))?;
+        let hash =
+            self.replica.store.put_block(&header, &bytes, Some(round)).map_err(fatal("block can't be stored"))?;
+        self.checked.insert(hash, Checked { header, transactions: chosen });
+        Ok((hash, bytes))
+    }
+
+    fn check(&mut self, height: u64, _round: u32, reproposed: bool, block: &[u8]) -> Result<Option<(Hash, Verdict)>, Fatal> {
+        if height != self.tip() + 1 {
+            return Ok(None);
+        }
+        self.judge(block, !reproposed)
+    }
+
+    fn import(&mut self, height: u64, block: &[u8]) -> Result<Option<(Hash, Verdict)>, Fatal> {
+        self.check(height, 0, true, block)
+    }
+
+    fn block(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Fatal> {
+        self.replica.store.open_block(hash).map_err(fatal("block can't be read"))
+    }
+
+    fn decide(&mut self, certificate: Certificate) -> Result<bool, Fatal> {
+        if certificate.height <= self.tip() {
+            return Ok(true);
+        }
+        self.finalize(&certificate, None)
+    }
+
+    fn decided(&self, from: u64, to: u64, max_bytes: usize) -> Result<Vec<(Vec<u8>, Certificate)>, Fatal> {
+        let view = self.replica.store.view();
+        let mut bytes = 0;
+        let mut decided: Vec<(Vec<u8>, Certificate)> = Vec::new();
+        for height in from..=to.min(self.tip()) {
+            let Some(one) = self.replica.store.decided_block(&view, height).map_err(fatal("decided block can't be read"))?
+            else {
+                break;
+            };
+            bytes += one.0.len();
+            if !decided.is_empty() && bytes > max_bytes {
+                break;
+            }
+            decided.push(one);
+        }
+        Ok(decided)
+    }
+
+    fn has_work(&self) -> bool {
+        !self.replica.pool().is_empty()
+    }
+}

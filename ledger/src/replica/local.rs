@@ -1,0 +1,376 @@
+//! The replica of this process: store, mempool and cosigners behind the [`Replica`] seam.
+//!
+//! Owns what readers, the relay and the engine's application share. Blocks are executed by
+//! [`super::application`]; this module only answers and admits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use muniment_receipts::checkpoint::Checkpoint;
+use muniment_receipts::{encoding, merkle};
+use tokio::sync::{broadcast, watch};
+
+use super::cosigners::{Cosigners, Progress};
+use super::network::NetworkFacts;
+use super::{ReadError, Replica, StateView, Tip, TreeView};
+use crate::block::Hash;
+use crate::config::Limits;
+use crate::execute::{self, Prepared};
+use crate::mempool::{Mempool, Offer, Waiting};
+use crate::state::{record_key, tree};
+use crate::store::{Store, StoreError, View, decode_block};
+use crate::transaction::{Transaction, TransactionId};
+use crate::wire::{
+    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, StateProof, TransactionStatus,
+    id_hex,
+};
+
+/// Most heights answered by [`Replica::cosignatures`].
+const COSIGNATURE_RANGE: u64 = 1_000;
+
+impl Waiting for Arc<Prepared> {
+    fn id(&self) -> TransactionId {
+        Prepared::id(self)
+    }
+
+    fn size(&self) -> usize {
+        self.transaction().size()
+    }
+
+    fn actions(&self) -> usize {
+        self.transaction().actions()
+    }
+
+    fn valid_until(&self) -> u64 {
+        Prepared::valid_until(self)
+    }
+}
+
+/// Releases a consensus engine that holds the next height.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// Shared state of one replica.
+pub struct LocalReplica {
+    pub(super) facts: NetworkFacts,
+    pub(super) limits: Limits,
+    pub(super) store: Store,
+    pub(super) mempool: Mutex<Mempool<Arc<Prepared>>>,
+    pub(super) cosigners: Mutex<Cosigners>,
+    pub(super) tip: RwLock<Tip>,
+    pub(super) finals: watch::Sender<u64>,
+    pub(super) own: broadcast::Sender<Cosigned>,
+    pub(super) voting: AtomicBool,
+    pub(super) wake: OnceLock<Wake>,
+}
+
+impl LocalReplica {
+    /// Tells the replica how to wake its engine. Later calls change nothing.
+    pub fn on_transaction(&self, wake: Wake) {
+        let _ = self.wake.set(wake);
+    }
+
+    /// Says whether the validator takes part in votes.
+    pub fn set_voting(&self, voting: bool) {
+        self.voting.store(voting, Ordering::Relaxed);
+    }
+
+    pub(super) fn pool(&self) -> MutexGuard<'_, Mempool<Arc<Prepared>>> {
+        self.mempool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a step of the cosigners, stores what they accepted and tells followers of a new final height. The lock
+    /// is held throughout, so that the stored final height never goes back.
+    pub(super) fn cosign(&self, step: impl FnOnce(&mut Cosigners) -> Progress) -> Result<(), StoreError> {
+        let mut cosigners = self.cosigners.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = step(&mut cosigners);
+        if progress.accepted.is_empty() && progress.final_height.is_none() {
+            return Ok(());
+        }
+        self.store.put_cosignatures(&progress.accepted, progress.final_height)?;
+        if let Some(height) = progress.final_height {
+            self.finals.send_replace(height);
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_tip(&self, tip: Tip) {
+        *self.tip.write().unwrap_or_else(PoisonError::into_inner) = tip;
+    }
+
+    fn admit_one(&self, transaction: Transaction, view: &View) -> Result<(Admission, Option<Arc<Prepared>>), StoreError> {
+        let transaction_id = transaction.id();
+        let id = id_hex(&transaction_id);
+        if self.pool().get(&transaction_id).is_some() {
+            return Ok((Admission::Known { id, height: None }, None));
+        }
+        if let Some(height) = view.transaction(&transaction_id.0)? {
+            return Ok((Admission::Known { id, height: Some(height) }, None));
+        }
+        let refused = |refusal: execute::Refusal| {
+            Admission::Refused { id: id.clone(), code: refusal.code.to_owned(), message: refusal.message }
+        };
+        let prepared = match execute::admission(transaction, &self.facts.params) {
+            Ok(prepared) => Arc::new(prepared),
+            Err(refusal) => return Ok((refused(refusal), None)),
+        };
+        if let Err(refusal) = execute::admissible(&prepared, &StateView(view), self.tip().time + 1) {
+            return Ok((refused(refusal), None));
+        }
+        Ok(match self.pool().offer(Arc::clone(&prepared)) {
+            Offer::Added => (Admission::Accepted { id }, Some(prepared)),
+            Offer::Known => (Admission::Known { id, height: None }, None),
+            Offer::Full => (full(id), None),
+        })
+    }
+
+    fn checkpoint_at(&self, view: &View, height: u64) -> Result<Option<String>, StoreError> {
+        let Some(result) = view.result(height)? else { return Ok(None) };
+        let cosigned = view.cosignatures(height, height)?;
+        let checkpoint =
+            Checkpoint { origin: self.facts.origin.clone(), size: result.log_size, root: result.log_root };
+        Ok(Some(self.facts.note(&checkpoint, &cosigned)))
+    }
+
+    fn path(&self, index: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
+        let mut hash = |level, at| self.store.hashes().subtree(level, at).ok();
+        merkle::inclusion_path(index, size, &mut hash).map_err(|error| ReadError(error.into()))
+    }
+
+    fn leaf_bytes(&self, view: &View, height: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let (Some((bytes, _)), Some(result)) = (self.store.decided_block(view, height)?, view.result(height)?) else {
+            return Ok(Vec::new());
+        };
+        let block = decode_block(&bytes)?;
+        let mut leaves = execute::leaves(&block.transactions, &result.outcomes);
+        leaves.push(result.marker);
+        Ok(leaves)
+    }
+}
+
+fn full(id: String) -> Admission {
+    let message = "the mempool is full; try again in a moment".to_owned();
+    Admission::Refused { id, code: MEMPOOL_FULL.to_owned(), message }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl Replica for LocalReplica {
+    fn network(&self) -> Hash {
+        self.facts.network
+    }
+
+    fn genesis(&self) -> &[u8] {
+        &self.facts.genesis_bytes
+    }
+
+    fn admit(&self, transactions: Vec<Transaction>) -> (Vec<Admission>, Vec<Transaction>) {
+        let view = self.store.view();
+        let mut admissions = Vec::with_capacity(transactions.len());
+        let mut fresh = Vec::new();
+        for transaction in transactions {
+            let id = id_hex(&transaction.id());
+            match self.admit_one(transaction, &view) {
+                Ok((admission, prepared)) => {
+                    admissions.push(admission);
+                    fresh.extend(prepared.map(|prepared| prepared.transaction().clone()));
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a transaction can't be judged");
+                    admissions.push(full(id));
+                }
+            }
+        }
+        if let (false, Some(wake)) = (fresh.is_empty(), self.wake.get()) {
+            wake();
+        }
+        (admissions, fresh)
+    }
+
+    fn tip(&self) -> Tip {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn watch_final(&self) -> watch::Receiver<u64> {
+        self.finals.subscribe()
+    }
+
+    fn final_block(&self, height: u64) -> Result<Option<FinalBlock>, ReadError> {
+        if height == 0 || height > *self.finals.borrow() {
+            return Ok(None);
+        }
+        let view = self.store.view();
+        let (Some((bytes, certificate)), Some(result)) =
+            (self.store.decided_block(&view, height)?, view.result(height)?)
+        else {
+            return Ok(None);
+        };
+        let block = decode_block(&bytes)?;
+        Ok(Some(FinalBlock {
+            header: block.header,
+            transactions: block.transactions,
+            outcomes: result.outcomes,
+            certificate,
+            first_leaf: result.first_leaf,
+            marker: result.marker,
+            log_size: result.log_size,
+            log_root: result.log_root,
+            state_root: result.state_root,
+            cosignatures: view.cosignatures(height, height)?,
+        }))
+    }
+
+    fn transaction(&self, id: &TransactionId) -> Result<TransactionStatus, ReadError> {
+        if let Some(height) = self.store.view().transaction(&id.0)? {
+            return Ok(TransactionStatus::Final { height });
+        }
+        let waits = self.pool().get(id).is_some();
+        Ok(if waits { TransactionStatus::Pending } else { TransactionStatus::Unknown })
+    }
+
+    fn record(&self, id: &Hash) -> Result<Option<RecordView>, ReadError> {
+        let view = self.store.view();
+        let Some(bytes) = view.state(&record_key(id))? else { return Ok(None) };
+        let record = serde_json::from_slice(&bytes).map_err(|error| ReadError(error.into()))?;
+        let leaf = view.history(id)?.last().map_or(0, |(_, row)| row.leaf);
+        Ok(Some(RecordView { height: view.height()?.unwrap_or(0), record, leaf }))
+    }
+
+    fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<RecordPage, ReadError> {
+        let view = self.store.view();
+        let start = after.map_or_else(|| b"r".to_vec(), record_key);
+        let mut records: Vec<serde_json::Value> = Vec::new();
+        let mut unreadable = None;
+        view.scan_state(b"r", &start, |_, value| {
+            match serde_json::from_slice::<serde_json::Value>(value) {
+                Ok(record) if template.is_none_or(|name| record["template"] == name) => records.push(record),
+                Ok(_) => {}
+                Err(error) => unreadable = Some(error),
+            }
+            records.len() <= limit && unreadable.is_none()
+        })?;
+        if let Some(error) = unreadable {
+            return Err(ReadError(error.into()));
+        }
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).and_then(|record| record["id"].as_str()).map(str::to_owned);
+        Ok(RecordPage { height: view.height()?.unwrap_or(0), records, next })
+    }
+
+    fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError> {
+        let entry = |(version, row): (u32, crate::store::HistoryRow)| HistoryEntry {
+            version,
+            action: row.action,
+            signer: row.signer,
+            height: row.height,
+            time: row.time,
+            leaf: row.leaf,
+        };
+        Ok(self.store.view().history(id)?.into_iter().map(entry).collect())
+    }
+
+    fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError> {
+        let view = self.store.view();
+        let height = view.height()?.unwrap_or(0);
+        let key = record_key(id);
+        let proven = tree::prove(&TreeView { view: &view, cache: None }, height, &key).map_err(|error| ReadError(error.into()))?;
+        Ok(StateProof {
+            height,
+            state_root: hex::encode(proven.root),
+            key: hex::encode(key),
+            value: proven.value.map(hex::encode),
+            proof: hex::encode(proven.proof),
+        })
+    }
+
+    fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError> {
+        let view = self.store.view();
+        let Some(height) = view.height_of_leaf(index)? else { return Ok(None) };
+        let Some(result) = view.result(height)? else { return Ok(None) };
+        if height > *self.finals.borrow() || index >= result.log_size {
+            return Ok(None);
+        }
+        let leaves = self.leaf_bytes(&view, height)?;
+        let at = (index - result.first_leaf) as usize;
+        let (Some(leaf), Some(checkpoint)) = (leaves.get(at), self.checkpoint_at(&view, height)?) else {
+            return Ok(None);
+        };
+        let size = result.log_size;
+        let hex_path = |path: Vec<Hash>| path.iter().map(hex::encode).collect();
+        let cosigned = view.cosignatures(height, height)?;
+        Ok(Some(LeafProof {
+            height,
+            index,
+            leaf: encoding::base64(leaf),
+            path: hex_path(self.path(index, size)?),
+            marker: encoding::base64(&result.marker),
+            marker_path: hex_path(self.path(size - 1, size)?),
+            checkpoint,
+            cose: cosigned.iter().map(|one| (one.validator, hex::encode(one.cose))).collect(),
+        }))
+    }
+
+    fn checkpoint(&self) -> Result<Option<String>, ReadError> {
+        let height = *self.finals.borrow();
+        Ok(self.checkpoint_at(&self.store.view(), height)?)
+    }
+
+    fn subtree(&self, level: u8, index: u64) -> Result<Option<Hash>, ReadError> {
+        let size = self.tip().log_size;
+        let complete = index.checked_add(1).and_then(|end| end.checked_shl(u32::from(level))).is_some_and(|end| end <= size);
+        if !complete {
+            return Ok(None);
+        }
+        Ok(Some(self.store.hashes().subtree(level, index)?))
+    }
+
+    fn leaves(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, ReadError> {
+        let view = self.store.view();
+        let mut leaves = Vec::new();
+        let mut next = from;
+        while leaves.len() < count {
+            let Some(height) = view.height_of_leaf(next)? else { break };
+            let Some(result) = view.result(height)? else { break };
+            if next >= result.log_size {
+                break;
+            }
+            let skip = (next - result.first_leaf) as usize;
+            let room = count - leaves.len();
+            leaves.extend(self.leaf_bytes(&view, height)?.into_iter().skip(skip).take(room));
+            next = result.log_size;
+        }
+        Ok(leaves)
+    }
+
+    fn add_cosignatures(&self, cosigned: Vec<Cosigned>) {
+        if let Err(error) = self.cosign(|cosigners| cosigners.offer(cosigned)) {
+            tracing::error!(error = &error as &dyn std::error::Error, "cosignatures can't be stored");
+        }
+    }
+
+    fn cosignatures(&self, from: u64, to: u64) -> Result<Vec<Cosigned>, ReadError> {
+        let to = to.min(from.saturating_add(COSIGNATURE_RANGE - 1));
+        Ok(self.store.view().cosignatures(from, to)?)
+    }
+
+    fn own_cosignatures(&self) -> broadcast::Receiver<Cosigned> {
+        self.own.subscribe()
+    }
+
+    fn mempool(&self) -> (usize, usize) {
+        let pool = self.pool();
+        (pool.len(), pool.bytes())
+    }
+
+    fn voting(&self) -> bool {
+        self.voting.load(Ordering::Relaxed)
+    }
+
+    fn quorum(&self) -> (usize, usize) {
+        (self.facts.validators.len(), self.facts.quorum)
+    }
+}

@@ -1,0 +1,236 @@
+//! Opens a replica from its folder: keys, genesis, store, and whatever was decided but not executed yet.
+//!
+//! Owns the checks that keep a wrong or damaged folder from ever reaching the network.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use ed25519_dalek::SigningKey;
+use muniment_receipts::merkle::{Frontier, FrontierError};
+use tokio::sync::{broadcast, watch};
+
+use super::application::ReplicaApplication;
+use super::cosigners::Cosigners;
+use super::local::LocalReplica;
+use super::network::{GenesisError, NetworkFacts};
+use super::notary::Notary;
+use super::{Tip, TreeView};
+use crate::block::Hash;
+use crate::config::{ReplicaConfig, ReplicaKeys};
+use crate::engine::{EngineKeys, Fatal};
+use crate::mempool::Mempool;
+use crate::state::{genesis_state, tree};
+use crate::store::{Commit, Recovered, Store, StoreError};
+
+/// Own cosignatures waiting to be sent.
+const OUTGOING: usize = 4_096;
+
+/// A replica can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file is missing or unreadable.
+    #[error("can't read {path}")]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `keys.json` is not what it should be. Says nothing of its content.
+    #[error("{0} is not a valid keys file")]
+    Keys(PathBuf),
+    /// The keys aren't those of this validator.
+    #[error("key `{which}` in keys.json is not the one that the genesis names for `{validator}`; put the right keys back")]
+    WrongKey {
+        /// Validator.
+        validator: String,
+        /// Which key.
+        which: &'static str,
+    },
+    /// The genesis has no such validator.
+    #[error("the genesis has no validator `{0}`")]
+    NotAValidator(String),
+    /// The genesis can't be used.
+    #[error("the genesis can't be used")]
+    Genesis(#[from] GenesisError),
+    /// The first state can't be made.
+    #[error("the genesis state can't be made")]
+    GenesisState(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store can't be used.
+    #[error("the store can't be used")]
+    Store(#[from] StoreError),
+    /// The stored hashes don't add up.
+    #[error("the stored log hashes can't be used")]
+    Frontier(#[source] FrontierError),
+    /// A decided block can't be executed again.
+    #[error("decided blocks can't be executed again")]
+    Replay(#[source] Fatal),
+}
+
+/// An opened replica.
+pub struct Opened {
+    /// For readers, relay and metrics.
+    pub replica: Arc<LocalReplica>,
+    /// For the engine.
+    pub application: ReplicaApplication,
+    /// Seeds of the consensus and transport keys.
+    pub keys: EngineKeys,
+    /// The store was empty.
+    pub fresh: bool,
+}
+
+/// Opens the replica in `<folder>`, which holds `genesis.json`, `keys.json` and `data/`.
+///
+/// # Errors
+/// [`OpenError`] by name. Nothing is repaired but a torn tail of the block log.
+pub fn open(folder: &Path, config: &ReplicaConfig) -> Result<Opened, OpenError> {
+    let facts = NetworkFacts::new(read(&folder.join("genesis.json"))?)?;
+    let keys_path = folder.join("keys.json");
+    let keys: ReplicaKeys =
+        serde_json::from_slice(&read(&keys_path)?).map_err(|_| OpenError::Keys(keys_path.clone()))?;
+    let index = facts
+        .validators
+        .iter()
+        .position(|validator| validator.name == config.name)
+        .ok_or_else(|| OpenError::NotAValidator(config.name.clone()))?;
+    let expected = &facts.validators[index];
+    let key = |which, seed: &str, public: &str| signing_key(&keys_path, &config.name, which, seed, public);
+    let consensus = key("consensus", &keys.consensus, &expected.consensus)?;
+    let mut transport = [0; 32];
+    hex::decode_to_slice(&keys.transport, &mut transport).map_err(|_| OpenError::Keys(keys_path.clone()))?;
+    let notary_key = key("notary", &keys.notary, &expected.notary)?;
+    let cose_key = key("cose", &keys.cose, &expected.cose)?;
+
+    let (store, recovered) = Store::open(&folder.join("data"))?;
+    let fresh = store.view().height()?.is_none();
+    if fresh {
+        commit_genesis(&store, &facts)?;
+    }
+    let (tip, frontier, parent) = restore(&store, &facts)?;
+    let last = recovered.last_cosigned.as_ref().map(|own| (own.size, own.root));
+    let notary = Notary::new(facts.origin.clone(), index as u16, notary_key, cose_key, last);
+    let replica = Arc::new(share(store, facts, config, tip)?);
+    restore_cosignatures(&replica, &recovered)?;
+    let mut application = ReplicaApplication::new(Arc::clone(&replica), notary, frontier, parent);
+    replay(&mut application, recovered)?;
+    let keys = EngineKeys { consensus: consensus.to_bytes(), transport };
+    Ok(Opened { replica, application, keys, fresh })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
+    std::fs::read(path).map_err(|source| OpenError::Read { path: path.to_path_buf(), source })
+}
+
+fn signing_key(
+    path: &Path,
+    validator: &str,
+    which: &'static str,
+    seed: &str,
+    public: &str,
+) -> Result<SigningKey, OpenError> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(seed, &mut bytes).map_err(|_| OpenError::Keys(path.to_path_buf()))?;
+    let key = SigningKey::from_bytes(&bytes);
+    if hex::encode(key.verifying_key().as_bytes()) != public {
+        return Err(OpenError::WrongKey { validator: validator.to_owned(), which });
+    }
+    Ok(key)
+}
+
+fn commit_genesis(store: &Store, facts: &NetworkFacts) -> Result<(), OpenError> {
+    let changes = genesis_state(&facts.genesis).map_err(|error| OpenError::GenesisState(error.into()))?;
+    let view = store.view();
+    let (_, nodes) =
+        tree::commit(&TreeView { view: &view, cache: None }, 0, &changes).map_err(|error| OpenError::GenesisState(error.into()))?;
+    let commit = Commit {
+        height: 0,
+        located: None,
+        result: None,
+        state: changes.into_iter().collect(),
+        nodes: nodes.new,
+        stale: nodes.stale,
+        history: Vec::new(),
+        transactions: Vec::new(),
+    };
+    Ok(store.commit(&commit, &[])?)
+}
+
+/// Tip, log and parent hash as the index has them, checked against each other.
+fn restore(store: &Store, facts: &NetworkFacts) -> Result<(Tip, Frontier, Hash), OpenError> {
+    let view = store.view();
+    let height = view.height()?.unwrap_or(0);
+    let inconsistent = |what: &str| StoreError::Inconsistent(format!("{what} at height {height}"));
+    let root = tree::root(&TreeView { view: &view, cache: None }, height).map_err(|_| inconsistent("the state tree can't be read"))?;
+    if height == 0 {
+        let frontier = Frontier::new();
+        let tip = Tip { state_root: root, log_root: frontier.root(), ..Tip::default() };
+        return Ok((tip, frontier, facts.network));
+    }
+    let result = view.result(height)?.ok_or_else(|| inconsistent("there is no result"))?;
+    let located = view.located(height)?.ok_or_else(|| inconsistent("there is no block"))?;
+    let mut peaks = Vec::new();
+    let mut start = 0;
+    for level in (0..64u8).rev().filter(|level| result.log_size >> level & 1 == 1) {
+        peaks.push(store.hashes().subtree(level, start >> level)?);
+        start += 1 << level;
+    }
+    let frontier = Frontier::from_parts(result.log_size, peaks).map_err(OpenError::Frontier)?;
+    if frontier.root() != result.log_root {
+        return Err(inconsistent("the stored log hashes don't give the log root").into());
+    }
+    if root != result.state_root {
+        return Err(inconsistent("the stored state doesn't give the state root").into());
+    }
+    let tip = Tip {
+        height,
+        time: result.time,
+        state_root: root,
+        log_size: result.log_size,
+        log_root: result.log_root,
+    };
+    Ok((tip, frontier, located.hash))
+}
+
+fn share(store: Store, facts: NetworkFacts, config: &ReplicaConfig, tip: Tip) -> Result<LocalReplica, OpenError> {
+    let final_height = store.view().final_height()?;
+    let cosigners = Cosigners::new(facts.origin.clone(), facts.cosigners.clone(), final_height);
+    Ok(LocalReplica {
+        limits: config.limits.clone(),
+        store,
+        mempool: Mutex::new(Mempool::new(config.limits.mempool_bytes)),
+        cosigners: Mutex::new(cosigners),
+        tip: RwLock::new(tip),
+        finals: watch::Sender::new(final_height),
+        own: broadcast::Sender::new(OUTGOING),
+        voting: AtomicBool::new(false),
+        wake: OnceLock::new(),
+        facts,
+    })
+}
+
+/// Heights that were executed but had no quorum of cosignatures yet.
+fn restore_cosignatures(replica: &LocalReplica, recovered: &Recovered) -> Result<(), OpenError> {
+    let view = replica.store.view();
+    let height = view.height()?.unwrap_or(0);
+    for height in view.final_height()? + 1..=height {
+        let Some(result) = view.result(height)? else { break };
+        let mut known: Vec<_> = recovered.cosigned.get(&height).map(|own| own.cosigned.clone()).into_iter().collect();
+        known.extend(view.cosignatures(height, height)?);
+        replica.cosign(|cosigners| cosigners.executed(height, result.log_size, result.log_root, known))?;
+    }
+    Ok(())
+}
+
+fn replay(application: &mut ReplicaApplication, mut recovered: Recovered) -> Result<(), OpenError> {
+    for (height, (certificate, position)) in recovered.decided {
+        let own = recovered.cosigned.remove(&height);
+        let known = application.finalize(&certificate, Some((position, own))).map_err(OpenError::Replay)?;
+        if !known {
+            let missing = format!("the block log lacks the decided block of height {height}");
+            return Err(StoreError::Inconsistent(missing).into());
+        }
+    }
+    Ok(())
+}

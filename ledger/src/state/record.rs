@@ -1,0 +1,80 @@
+//! Records: the business objects of a network.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::StateError;
+
+/// First line of what a record id is the hash of.
+const RECORD_DOMAIN: &[u8] = b"muniment.dev/record/v1\n";
+
+/// A record as it is stored and proven.
+///
+/// Fields are declared in the order of RFC 8785, all names are ASCII and all numbers are integers below 2^53, so plain
+/// serialisation gives the canonical JSON (tested against the canonicaliser).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    /// Height of the block that created it.
+    pub created_height: u64,
+    /// Time of that block, milliseconds.
+    pub created_time: u64,
+    /// Signer key of the creator.
+    pub creator: String,
+    /// Fields as the template describes them.
+    pub fields: BTreeMap<String, Value>,
+    /// Record id, hex.
+    pub id: String,
+    /// State of each region.
+    pub regions: BTreeMap<String, String>,
+    /// Template revision it lives by.
+    pub revision: u32,
+    /// Template name.
+    pub template: String,
+    /// Height of the block that made this version.
+    pub updated_height: u64,
+    /// Time of that block, milliseconds.
+    pub updated_time: u64,
+    /// From 1.
+    pub version: u32,
+}
+
+impl Record {
+    /// Canonical JSON.
+    ///
+    /// # Errors
+    /// Never for a record made by the executor; kept because serialisation can.
+    pub fn canonical(&self) -> Result<Vec<u8>, StateError> {
+        let mut bytes = Vec::with_capacity(768);
+        serde_json::to_writer(&mut bytes, self).map_err(|error| StateError(error.into()))?;
+        Ok(bytes)
+    }
+
+    /// Reads a stored record.
+    ///
+    /// # Errors
+    /// When the bytes aren't a record.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StateError> {
+        serde_json::from_slice(bytes).map_err(|error| StateError(error.into()))
+    }
+}
+
+/// Id of the record of `template` with these identity values:
+/// SHA-256 over a domain line and the canonical JSON `{"identity":[…],"template":"…"}`.
+///
+/// # Errors
+/// When a value can't be serialised.
+pub fn record_id(template: &str, identity: &[&Value]) -> Result<[u8; 32], StateError> {
+    #[derive(Serialize)]
+    struct Identity<'a> {
+        identity: &'a [&'a Value],
+        template: &'a str,
+    }
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend_from_slice(RECORD_DOMAIN);
+    serde_json::to_writer(&mut bytes, &Identity { identity, template }).map_err(|error| StateError(error.into()))?;
+    Ok(Sha256::digest(&bytes).into())
+}

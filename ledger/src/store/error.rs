@@ -1,0 +1,59 @@
+//! What can go wrong with a store, by name.
+
+use std::path::PathBuf;
+
+/// A store can't be opened, read or written. The process must end: going on could sign what history contradicts.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("{what} {path}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Bytes on disk aren't what was written.
+    #[error(
+        "store is corrupt: {path} at byte {offset}: {what}; restore this validator's data folder from a backup, or remove it whole so that the validator rejoins from its peers"
+    )]
+    Corrupt {
+        /// File.
+        path: PathBuf,
+        /// Byte offset of the record.
+        offset: u64,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// Written by a newer version of this software.
+    #[error("{path} has format {found}, this version reads up to {supported}; start the newer version that wrote it")]
+    Newer {
+        /// File.
+        path: PathBuf,
+        /// Version found.
+        found: u8,
+        /// Highest version understood.
+        supported: u8,
+    },
+    /// The files of one store contradict each other.
+    #[error("store is inconsistent: {0}; remove the data folder whole so that the validator rejoins from its peers")]
+    Inconsistent(String),
+    /// Another process has the store open.
+    #[error("store {0} is in use by another process")]
+    InUse(PathBuf),
+    /// The index database failed.
+    #[error("index database failed")]
+    Index(#[from] fjall::Error),
+    /// A stored form can't be decoded.
+    #[error("stored {what} can't be decoded")]
+    Decode {
+        /// Which form.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,385 @@
+//! The index: everything derived from the block log, in one embedded database (fjall, a log-structured
+//! merge tree: random keys cost a fifth of what a copy-on-write B-tree takes, docs/decisions.md).
+//!
+//! Owns the tables. Every height is committed atomically, mostly without syncing: after a crash the index is at an
+//! older height and the blocks above it are executed again.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot, OwnedWriteBatch as WriteBatch};
+
+use super::error::StoreError;
+use super::log::Position;
+use crate::block::Hash;
+use crate::wire::{Cosigned, Outcome};
+
+/// Format of the tables.
+const FORMAT: u8 = 1;
+/// Most time and heights between two synced commits.
+const SYNC_EVERY: Duration = Duration::from_secs(2);
+const SYNC_HEIGHTS: u64 = 64;
+/// Block cache and write buffers of one replica in bytes. Small on purpose: an idle replica costs almost nothing.
+const CACHE: u64 = 16 * 1024 * 1024;
+const MEMTABLE: u64 = 8 * 1024 * 1024;
+const JOURNAL: u64 = 128 * 1024 * 1024;
+
+/// Where a decided block and its certificate lie in the block log.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Located {
+    /// Offset and length of the block record.
+    pub block: (u64, u32),
+    /// Offset and length of the certificate record.
+    pub certificate: (u64, u32),
+    /// Block hash.
+    pub hash: Hash,
+}
+
+impl Located {
+    /// Position of the block record.
+    pub fn block(&self) -> Position {
+        Position { offset: self.block.0, length: self.block.1 }
+    }
+
+    /// Position of the certificate record.
+    pub fn certificate(&self) -> Position {
+        Position { offset: self.certificate.0, length: self.certificate.1 }
+    }
+}
+
+/// What executing a block gave. Stored form, version 1.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct BlockResult {
+    /// Block time in milliseconds.
+    pub time: u64,
+    /// Per transaction, an outcome per action.
+    pub outcomes: Vec<Vec<Outcome>>,
+    /// Log size before the block.
+    pub first_leaf: u64,
+    /// Marker leaf bytes.
+    pub marker: Vec<u8>,
+    /// Log size after the block.
+    pub log_size: u64,
+    /// Log root after the block.
+    pub log_root: Hash,
+    /// State root after the block.
+    pub state_root: Hash,
+}
+
+/// One step of a record's life as stored.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct HistoryRow {
+    /// Action name.
+    pub action: String,
+    /// Signer key.
+    pub signer: String,
+    /// Height.
+    pub height: u64,
+    /// Block time in milliseconds.
+    pub time: u64,
+    /// Log index.
+    pub leaf: u64,
+}
+
+/// Everything one height adds.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    /// Height; 0 for the genesis state.
+    pub height: u64,
+    /// Where the block lies; `None` for the genesis state.
+    pub located: Option<Located>,
+    /// Result; `None` for the genesis state.
+    pub result: Option<&'a BlockResult>,
+    /// Writes to the state.
+    pub state: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// New nodes of the authenticated map.
+    pub nodes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Nodes no longer reachable from the tip.
+    pub stale: Vec<Vec<u8>>,
+    /// Record id, version and row.
+    pub history: Vec<(Hash, u32, HistoryRow)>,
+    /// Ids of the block's transactions.
+    pub transactions: Vec<Hash>,
+}
+
+/// The open index.
+pub struct Index {
+    database: Database,
+    tables: Arc<Tables>,
+    /// When and at which height the last synced commit was.
+    synced: Mutex<(Instant, u64)>,
+}
+
+/// The tables, each a keyspace. Integer keys are big-endian so that they sort as numbers.
+struct Tables {
+    /// `height`, `final`, `format`.
+    meta: Keyspace,
+    /// Height to [`Located`].
+    blocks: Keyspace,
+    /// Height to [`BlockResult`].
+    results: Keyspace,
+    /// First leaf of a block to its height.
+    first_leaves: Keyspace,
+    /// State key to value.
+    state: Keyspace,
+    /// Node key of the authenticated map to node.
+    nodes: Keyspace,
+    /// Record id and version to [`HistoryRow`].
+    history: Keyspace,
+    /// Transaction id to height.
+    transactions: Keyspace,
+    /// Height and validator to [`Cosigned`].
+    cosignatures: Keyspace,
+}
+
+impl Index {
+    /// Opens or creates the database.
+    ///
+    /// # Errors
+    /// [`StoreError`] by name: corrupt, newer, in use.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let named = |error| named(path, error);
+        let database = Database::builder(path)
+            .cache_size(CACHE)
+            .max_journaling_size(JOURNAL)
+            .worker_threads(1)
+            .open()
+            .map_err(named)?;
+        let table = |name: &str| {
+            database.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE)).map_err(named)
+        };
+        let tables = Arc::new(Tables {
+            meta: table("meta")?,
+            blocks: table("blocks")?,
+            results: table("results")?,
+            first_leaves: table("first_leaves")?,
+            state: table("state")?,
+            nodes: table("nodes")?,
+            history: table("history")?,
+            transactions: table("transactions")?,
+            cosignatures: table("cosignatures")?,
+        });
+        match tables.meta.get("format").map_err(named)?.and_then(|value| value.first().copied()) {
+            None => tables.meta.insert("format", [FORMAT]).map_err(named)?,
+            Some(found) if found > FORMAT => {
+                return Err(StoreError::Newer { path: path.to_path_buf(), found, supported: FORMAT });
+            }
+            Some(_) => {}
+        }
+        let index = Self { database, tables, synced: Mutex::new((Instant::now(), 0)) };
+        let height = index.read().height()?.unwrap_or(0);
+        *index.last_sync() = (Instant::now(), height);
+        Ok(index)
+    }
+
+    /// A consistent view of the last commit.
+    pub fn read(&self) -> View {
+        View { snapshot: self.database.snapshot(), tables: Arc::clone(&self.tables) }
+    }
+
+    /// Whether the next commit should be a synced one; the caller syncs the files it depends on first.
+    pub fn sync_due(&self, height: u64) -> bool {
+        let (when, synced) = *self.last_sync();
+        height == 0 || height >= synced + SYNC_HEIGHTS || when.elapsed() >= SYNC_EVERY
+    }
+
+    fn last_sync(&self) -> MutexGuard<'_, (Instant, u64)> {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits one height, all or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`]; nothing is changed then.
+    pub fn commit(&self, commit: &Commit<'_>, sync: bool) -> Result<(), StoreError> {
+        let tables = &self.tables;
+        let rows = commit.state.len() + commit.nodes.len() + commit.history.len() + commit.transactions.len() + 8;
+        let mut batch = WriteBatch::with_capacity(self.database.clone(), rows);
+        self.put_block(&mut batch, commit)?;
+        for (key, value) in &commit.state {
+            match value {
+                Some(value) => batch.insert(&tables.state, key.as_slice(), value.as_slice()),
+                None => batch.remove(&tables.state, key.as_slice()),
+            }
+        }
+        for (key, value) in &commit.nodes {
+            batch.insert(&tables.nodes, key.as_slice(), value.as_slice());
+        }
+        for key in &commit.stale {
+            batch.remove(&tables.nodes, key.as_slice());
+        }
+        for (record, version, row) in &commit.history {
+            batch.insert(&tables.history, history_key(record, *version), encode(row)?);
+        }
+        for id in &commit.transactions {
+            batch.insert(&tables.transactions, id.as_slice(), commit.height.to_be_bytes());
+        }
+        let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
+        batch.durability(Some(mode)).commit()?;
+        if sync {
+            *self.last_sync() = (Instant::now(), commit.height);
+        }
+        Ok(())
+    }
+
+    fn put_block(&self, batch: &mut WriteBatch, commit: &Commit<'_>) -> Result<(), StoreError> {
+        let tables = &self.tables;
+        let height = commit.height.to_be_bytes();
+        batch.insert(&tables.meta, "height", height);
+        if let Some(located) = &commit.located {
+            batch.insert(&tables.blocks, height, encode(located)?);
+        }
+        if let Some(result) = commit.result {
+            batch.insert(&tables.results, height, encode(result)?);
+            batch.insert(&tables.first_leaves, result.first_leaf.to_be_bytes(), height);
+        }
+        Ok(())
+    }
+
+    /// Keeps cosignatures and, when it rose, the final height. Not synced: they can be fetched again.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`].
+    pub fn put_cosignatures(&self, cosigned: &[Cosigned], final_height: Option<u64>) -> Result<(), StoreError> {
+        let mut batch = self.database.batch();
+        for one in cosigned {
+            batch.insert(&self.tables.cosignatures, cosignature_key(one.height, one.validator), encode(one)?);
+        }
+        if let Some(height) = final_height {
+            batch.insert(&self.tables.meta, "final", height.to_be_bytes());
+        }
+        batch.durability(Some(PersistMode::Buffer)).commit()?;
+        Ok(())
+    }
+}
+
+fn named(path: &Path, error: fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Locked => StoreError::InUse(path.to_path_buf()),
+        fjall::Error::Io(source) => StoreError::Io { what: "can't open", path: path.to_path_buf(), source },
+        other => StoreError::Index(other),
+    }
+}
+
+fn encode(value: &impl BorshSerialize) -> Result<Vec<u8>, StoreError> {
+    borsh::to_vec(value).map_err(|source| StoreError::Decode { what: "row", source })
+}
+
+fn decode<T: BorshDeserialize>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
+    borsh::from_slice(bytes).map_err(|source| StoreError::Decode { what, source })
+}
+
+fn history_key(record: &Hash, version: u32) -> [u8; 36] {
+    let mut key = [0; 36];
+    key[..32].copy_from_slice(record);
+    key[32..].copy_from_slice(&version.to_be_bytes());
+    key
+}
+
+fn cosignature_key(height: u64, validator: u16) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..8].copy_from_slice(&height.to_be_bytes());
+    key[8..].copy_from_slice(&validator.to_be_bytes());
+    key
+}
+
+fn number(what: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
+    let bytes: [u8; 8] = bytes.try_into().map_err(|_| StoreError::Decode { what, source: std::io::Error::other("not 8 bytes") })?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// Consistent reads of one moment.
+pub struct View {
+    snapshot: Snapshot,
+    tables: Arc<Tables>,
+}
+
+impl View {
+    /// Height of the last commit; `None` before the genesis state.
+    ///
+    /// # Errors
+    /// [`StoreError`] as for all reads below: the database failed, or a row can't be decoded.
+    pub fn height(&self) -> Result<Option<u64>, StoreError> {
+        self.snapshot.get(&self.tables.meta, "height")?.map(|value| number("height", &value)).transpose()
+    }
+
+    /// Highest height that has a quorum of cosignatures, with all below it.
+    pub fn final_height(&self) -> Result<u64, StoreError> {
+        self.snapshot.get(&self.tables.meta, "final")?.map_or(Ok(0), |value| number("final height", &value))
+    }
+
+    /// Where the block of a height lies.
+    pub fn located(&self, height: u64) -> Result<Option<Located>, StoreError> {
+        let row = self.snapshot.get(&self.tables.blocks, height.to_be_bytes())?;
+        row.map(|value| decode("block location", &value)).transpose()
+    }
+
+    /// Result of a height.
+    pub fn result(&self, height: u64) -> Result<Option<BlockResult>, StoreError> {
+        let row = self.snapshot.get(&self.tables.results, height.to_be_bytes())?;
+        row.map(|value| decode("block result", &value)).transpose()
+    }
+
+    /// Height of the block that holds a leaf.
+    pub fn height_of_leaf(&self, leaf: u64) -> Result<Option<u64>, StoreError> {
+        let below = self.snapshot.range(&self.tables.first_leaves, ..=leaf.to_be_bytes()).next_back();
+        below.map(|entry| number("first leaf", &entry.value()?)).transpose()
+    }
+
+    /// State value.
+    pub fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.snapshot.get(&self.tables.state, key)?.map(|value| value.to_vec()))
+    }
+
+    /// State entries with a prefix after a key, ascending, until `visit` says stop.
+    pub fn scan_state(
+        &self,
+        prefix: &[u8],
+        after: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        for entry in self.snapshot.range(&self.tables.state, after..) {
+            let (key, value) = entry.into_inner()?;
+            if key.as_ref() <= after {
+                continue;
+            }
+            if !key.starts_with(prefix) || !visit(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Node of the authenticated map.
+    pub fn node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.snapshot.get(&self.tables.nodes, key)?.map(|value| value.to_vec()))
+    }
+
+    /// Steps of a record, oldest first, with their versions.
+    pub fn history(&self, record: &Hash) -> Result<Vec<(u32, HistoryRow)>, StoreError> {
+        let mut rows = Vec::new();
+        for entry in self.snapshot.prefix(&self.tables.history, record) {
+            let (key, value) = entry.into_inner()?;
+            let version = key.get(32..36).and_then(|v| v.try_into().ok()).map_or(0, u32::from_be_bytes);
+            rows.push((version, decode("history", &value)?));
+        }
+        Ok(rows)
+    }
+
+    /// Height at which a transaction was decided.
+    pub fn transaction(&self, id: &Hash) -> Result<Option<u64>, StoreError> {
+        let row = self.snapshot.get(&self.tables.transactions, id)?;
+        row.map(|value| number("transaction", &value)).transpose()
+    }
+
+    /// Known cosignatures of a range of heights, by height then validator.
+    pub fn cosignatures(&self, from: u64, to: u64) -> Result<Vec<Cosigned>, StoreError> {
+        let range = cosignature_key(from, 0)..=cosignature_key(to, u16::MAX);
+        self.snapshot
+            .range(&self.tables.cosignatures, range)
+            .map(|entry| decode("cosignature", &entry.value()?))
+            .collect()
+    }
+}

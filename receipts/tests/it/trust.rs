@@ -1,0 +1,254 @@
+//! Trust roots, and validator set changes on a synthetic chain.
+
+use muniment_receipts::encoding::base64;
+use muniment_receipts::tlog_proof::TlogProof;
+use muniment_receipts::trust::{TrustError, TrustRoot, ValidatorChange};
+use muniment_receipts::verify::{Check, Outcome, Verifier};
+
+use crate::world::{Keys, START, World, document, genesis, keys, public, salted};
+
+const NOW: u64 = START + 60_000;
+
+#[test]
+fn the_file_has_one_spelling() {
+    let world = World::new(4);
+    let file = world.trust.canonical().unwrap();
+    assert_eq!(TrustRoot::parse(&file).unwrap().canonical().unwrap(), file);
+    let text = String::from_utf8(file).unwrap();
+    assert!(TrustRoot::parse(format!("{text}\n").as_bytes()).is_ok());
+    let network = hex::encode(world.trust.network());
+    for (bad, wanted) in [
+        (text.replace("demo/notary", "demo/others"), "network"),
+        (text.replace(&network, &"0".repeat(64)), "network"),
+        (text.replace("group validators 3", "group validators 2"), "policy"),
+        (text.replace("validator-3\\n", "validator-3\\n#\\n"), "policy"),
+    ] {
+        let error = TrustRoot::parse(bad.as_bytes()).unwrap_err();
+        let matches = match error {
+            TrustError::Network(_) => "network",
+            TrustError::Policy => "policy",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(matches, wanted);
+    }
+    for bad in [
+        format!("{text}\n\n"),
+        format!(" {text}"),
+        text.replace("\"changes\":[]", "\"changes\":[1]"),
+        "{}".into(),
+    ] {
+        assert!(TrustRoot::parse(bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+/// One validator goes, two come; the world after the change, and the change.
+fn changed_world() -> (World, ValidatorChange) {
+    let mut world = World::new(4);
+    world.block(vec![world.deposit(&salted(), &document())]);
+    let (old_keys, _, _) = genesis(4);
+    let mut new_keys: Vec<Keys> = old_keys.into_iter().skip(1).collect();
+    let mut new: Vec<_> = world.trust.newest().validators()[1..].to_vec();
+    for name in ["validator-4", "validator-5"] {
+        new_keys.push(keys(name));
+        new.push(public(name, &keys(name)));
+    }
+    world.next = Some(new.clone());
+    let block = world.block(vec![world.deposit(&salted(), &document())]);
+    let last = block.leaves.len() - 1;
+    let proof = TlogProof {
+        extra: None,
+        index: block.checkpoint.size - 1,
+        path: block.paths[last].clone(),
+        checkpoint: world
+            .trust
+            .newest()
+            .note(&block.checkpoint, &block.cosignatures)
+            .unwrap(),
+    };
+    let change = ValidatorChange::new(3, &block.leaves[last], &proof, new);
+    world.keys = new_keys;
+    (world, change)
+}
+
+#[test]
+fn receipts_hold_before_and_after_a_change() {
+    let (mut world, change) = changed_world();
+    let old_root = world.trust.clone();
+    world.trust.add(change).unwrap();
+    let file = world.trust.canonical().unwrap();
+    let trust = TrustRoot::parse(&file).unwrap();
+    assert_eq!((trust.newest().from_height(), trust.quorum()), (3, 4));
+    assert_eq!(trust.validators_at(2).quorum(), 3);
+
+    let block = world.block(vec![world.deposit(&salted(), &document())]);
+    let mut receipt = world.receipt(&block, 0);
+    receipt.disclosure = Some(salted());
+    let report = Verifier::new(Some(&file), None).verify(&receipt.encode(), Some(document()), NOW);
+    assert_eq!(report.overall, Outcome::Pass, "{report:#?}");
+    assert_eq!(report.quorum.as_deref(), Some("4 of 5"));
+    assert!(receipt.export(&trust).policy.contains("group validators 4 validator-1"));
+
+    let report = Verifier::with(old_root, None).verify(&receipt.encode(), Some(document()), NOW);
+    let verdict = report.verdict(Check::TrustRoot).unwrap();
+    assert_eq!(
+        (report.overall, verdict.code.as_ref()),
+        (Outcome::Fail, "unknown_validators")
+    );
+
+    let (before, receipt) = {
+        let mut before = World::new(4);
+        let block = before.block(vec![before.deposit(&salted(), &document())]);
+        let mut receipt = before.receipt(&block, 0);
+        receipt.disclosure = Some(salted());
+        (before, receipt)
+    };
+    assert_eq!(before.trust.network(), trust.network());
+    let report = Verifier::with(trust, None).verify(&receipt.encode(), Some(document()), NOW);
+    assert_eq!(
+        report.overall,
+        Outcome::Pass,
+        "an old receipt holds under the new trust root"
+    );
+}
+
+#[test]
+fn changes_that_do_not_follow_are_refused() {
+    let (world, good) = changed_world();
+    let refused = |change: ValidatorChange| {
+        let error = world.trust.clone().add(change).expect_err("must be refused");
+        match error {
+            TrustError::Change { reason, .. } => reason.to_owned(),
+            other => other.to_string(),
+        }
+    };
+    world.trust.clone().add(good.clone()).unwrap();
+    let mut fewer = good.validators.clone();
+    fewer.pop();
+    let mut twice = good.validators.clone();
+    twice.push(twice[0].clone());
+    let proof = TlogProof::parse(&good.proof).unwrap();
+    let lines: Vec<&str> = proof.checkpoint.lines().collect();
+    let with = |change: &dyn Fn(&mut TlogProof)| {
+        let mut proof = proof.clone();
+        change(&mut proof);
+        ValidatorChange {
+            proof: proof.text(),
+            ..good.clone()
+        }
+    };
+    let cases = [
+        (
+            ValidatorChange {
+                height: 4,
+                ..good.clone()
+            },
+            "the marker is of another network or height",
+        ),
+        (
+            ValidatorChange {
+                height: 1,
+                ..good.clone()
+            },
+            "it must be later than the change before it",
+        ),
+        (
+            ValidatorChange {
+                validators: fewer,
+                ..good.clone()
+            },
+            "the marker names other validators",
+        ),
+        (
+            ValidatorChange {
+                marker: base64("x"),
+                ..good.clone()
+            },
+            "the marker is not a block marker",
+        ),
+        (
+            ValidatorChange {
+                marker: "=".into(),
+                ..good.clone()
+            },
+            "the marker is not base64",
+        ),
+        (
+            ValidatorChange {
+                proof: String::new(),
+                ..good.clone()
+            },
+            "the proof is not a tlog-proof",
+        ),
+        (with(&|p| p.extra = Some(vec![1])), "the proof has an extra line"),
+        (
+            with(&|p| p.index -= 1),
+            "the checkpoint is of another log, or the marker is not its last leaf",
+        ),
+        (with(&|p| p.path[0][0] ^= 1), "the marker is not in the checkpoint"),
+        (
+            with(&|p| p.checkpoint = format!("{}\n", lines[..lines.len() - 1].join("\n"))),
+            "the checkpoint is not cosigned by a quorum of the old set",
+        ),
+        (
+            with(&|p| p.checkpoint = format!("{}{}\n", p.checkpoint, lines[lines.len() - 1])),
+            "the checkpoint is not cosigned by a quorum of the old set",
+        ),
+    ];
+    for (change, reason) in cases {
+        assert_eq!(refused(change), reason);
+    }
+    assert!(
+        refused(ValidatorChange {
+            validators: twice,
+            ..good.clone()
+        })
+        .contains("genesis")
+    );
+    // The new set can't vouch for itself: its cosignatures on the same checkpoint do not count.
+    let mut own = World::new(4);
+    own.keys = world.keys;
+    let checkpoint = muniment_receipts::checkpoint::Checkpoint::parse(&format!("{}\n", lines[..3].join("\n"))).unwrap();
+    let mut after = own.trust.clone();
+    after.add(good.clone()).unwrap();
+    let note = after
+        .newest()
+        .note(&checkpoint, &own.cosign(&checkpoint, START / 1_000))
+        .unwrap();
+    assert!(
+        own.trust
+            .clone()
+            .add(with(&|p| p.checkpoint.clone_from(&note)))
+            .is_err()
+    );
+}
+
+#[test]
+fn a_second_change_is_judged_by_the_first_ones_set() {
+    let (mut world, change) = changed_world();
+    world.trust.add(change).unwrap();
+    let mut new = world.trust.newest().validators().to_vec();
+    new.truncate(4);
+    world.next = Some(new.clone());
+    let block = world.block(Vec::new());
+    let proof = TlogProof {
+        extra: None,
+        index: block.checkpoint.size - 1,
+        path: block.paths[0].clone(),
+        checkpoint: world
+            .trust
+            .newest()
+            .note(&block.checkpoint, &block.cosignatures)
+            .unwrap(),
+    };
+    world
+        .trust
+        .add(ValidatorChange::new(4, &block.leaves[0], &proof, new))
+        .unwrap();
+    let file = world.trust.canonical().unwrap();
+    let trust = TrustRoot::parse(&file).unwrap();
+    assert_eq!(trust.changes().len(), 2);
+    assert_eq!(
+        [1, 2, 3, 4, 99].map(|height| trust.validators_at(height).from_height()),
+        [1, 1, 3, 4, 4]
+    );
+}

@@ -1,0 +1,22 @@
+//! Waiting for a condition, with a limit.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Limit for anything that should take seconds; generous, because machines are busy.
+pub const LIMIT: Duration = Duration::from_secs(90);
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// When there is none within [`LIMIT`]; says what was waited for.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

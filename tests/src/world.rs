@@ -1,0 +1,61 @@
+//! What a scenario may do to a running system. Two harnesses: local processes here, a real Kubernetes later.
+
+use async_trait::async_trait;
+use muniment_ledger::client::NetworkClient;
+use muniment_ledger::wire::NodeStatus;
+
+use crate::api::Api;
+use crate::party::Party;
+
+/// A running system with one network.
+#[async_trait]
+pub trait World: Send + Sync {
+    /// The management API.
+    fn api(&self) -> Api;
+    /// Names of the validators.
+    fn validators(&self) -> Vec<String>;
+    /// A client of one validator's own API, and of no other.
+    fn node(&self, validator: &str) -> NetworkClient;
+    /// A client of all validators.
+    fn network(&self) -> NetworkClient;
+    /// A party of the network that signs for itself.
+    fn party(&self) -> Party;
+    /// kill -9 of one validator. Its supervisor may start it again at once.
+    async fn kill(&mut self, validator: &str);
+    /// Stops a validator from doing anything until [`World::resume`].
+    async fn pause(&mut self, validator: &str);
+    /// Lets a paused validator go on.
+    async fn resume(&mut self, validator: &str);
+    /// kill -9 of the API and everything with it. Nothing is started again.
+    async fn kill_all(&mut self);
+    /// Starts what is not running, and waits until it says it is ready.
+    async fn start(&mut self);
+    /// Removes all that a validator has stored, keys excepted, and lets it start again.
+    async fn wipe(&mut self, validator: &str);
+}
+
+/// Each validator's status; those that don't answer are left out.
+pub async fn statuses(world: &dyn World) -> Vec<NodeStatus> {
+    world
+        .network()
+        .status()
+        .await
+        .into_iter()
+        .filter_map(|(_, status)| status.ok())
+        .collect()
+}
+
+/// Waits until all validators are at one height, with one state root and one log size, and answers these.
+pub async fn agreement(world: &dyn World) -> NodeStatus {
+    let validators = world.validators().len();
+    crate::poll::until(
+        "all validators are at the same height with the same state root",
+        || async {
+            let all = statuses(world).await;
+            let key = |status: &NodeStatus| (status.height, status.state_root.clone(), status.log_size);
+            let first = all.first()?;
+            (all.len() == validators && all.iter().all(|status| key(status) == key(first))).then(|| first.clone())
+        },
+    )
+    .await
+}
