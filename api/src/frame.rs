@@ -6,7 +6,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 use std::time::Instant;
@@ -25,6 +25,10 @@ impl RequestId {
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The documentation page loads only what this server ships. Its styles are partly inline.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' \
+                           data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// The middleware.
@@ -43,9 +47,12 @@ pub async fn frame(
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
+    let docs = response.request().path().starts_with("/docs");
     let headers = response.headers_mut();
     headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(CACHE_CONTROL) {
+    if docs {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    } else {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(state) = response.request().app_data::<web::Data<State>>() {
@@ -83,7 +90,7 @@ fn foreign(error: &Error, status: StatusCode) -> ApiError {
     if overflow || status == StatusCode::PAYLOAD_TOO_LARGE {
         return ApiError::new(
             Code::BODY_TOO_LARGE,
-            "the body is over this path's limit (2 MiB for :batch and transactions, 8 MiB for verify, else 256 KiB): \
+            "the body is over this path's limit (2 MiB for :batch, transactions and verify, else 256 KiB): \
              send digests instead of documents, or split the batch",
         );
     }

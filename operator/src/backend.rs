@@ -131,7 +131,7 @@ impl NodeState {
 #[derive(Debug, Error)]
 pub enum BackendError {
     /// A file or folder can't be used.
-    #[error("{} can't be {what}", path.display())]
+    #[error("{} can't be {what}", .path.display())]
     File {
         /// What was tried, e.g. `written`.
         what: &'static str,
@@ -142,7 +142,7 @@ pub enum BackendError {
         source: std::io::Error,
     },
     /// A file says something that can't be.
-    #[error("{} is damaged: {problem}; put it back from a backup", path.display())]
+    #[error("{} is damaged: {problem}; put it back from a backup", .path.display())]
     Damaged {
         /// Where.
         path: PathBuf,
@@ -153,7 +153,7 @@ pub enum BackendError {
     #[error(
         "the keys of validator `{validator}` of {network} are gone ({} is missing) and its genesis is sealed; \
          put the file back from a backup",
-        path.display()
+        .path.display()
     )]
     KeysLost {
         /// Network.

@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Debug, Error)]
 pub enum PidFileError {
     /// Another process has it.
-    #[error("{} is in use by process {}; stop that process first", folder.display(), pid.map_or("unknown".to_owned(), |p| p.to_string()))]
+    #[error("{} is in use by process {}; stop that process first", .folder.display(), .pid.map_or("unknown".to_owned(), |p| p.to_string()))]
     InUse {
         /// The folder.
         folder: PathBuf,
@@ -28,7 +28,7 @@ pub enum PidFileError {
         pid: Option<u32>,
     },
     /// The file can't be used.
-    #[error("{} can't be used; make the folder readable and writable", path.display())]
+    #[error("{} can't be used; make the folder readable and writable", .path.display())]
     Io {
         /// The file.
         path: PathBuf,

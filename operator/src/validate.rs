@@ -11,6 +11,7 @@ use std::fmt;
 use muniment_crds::{LedgerNetwork, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkName, TemplateRef, TenantName};
 use muniment_ledger::config::Limits;
 use muniment_receipts::genesis::{GenesisTemplate, Member};
+use muniment_receipts::key::{Ed25519Key, KeyError, SignerKey};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
@@ -53,7 +54,7 @@ impl fmt::Display for Violation {
 
 /// A network that can't be planned as it stands. Waits for a change; trying again doesn't help.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the network's description can't be used: {}", join(violations))]
+#[error("the network's description can't be used: {}", join(.violations))]
 pub struct ValidationError {
     /// At least one finding.
     pub violations: Vec<Violation>,
@@ -156,14 +157,14 @@ fn all_members(given: &[Member], spec: &[MemberSpec], findings: &mut Findings) -
         if let Err(why) = member_key(&member.key) {
             findings.add(
                 format!("{field}.key"),
-                why,
+                why.to_string(),
                 "write the public key as `ed25519:` or `p256:` and its unpadded base64url",
             );
         }
         let same = |m: &&Member| m.name == member.name || m.key == member.key;
         match all.iter().find(same) {
             // The tenant's own key may be named in the resource as well.
-            Some(known) if known.name == member.name && known.key == member.key && index_of(given, known) => {}
+            Some(known) if known.name == member.name && known.key == member.key && given.contains(known) => {}
             Some(known) => findings.add(
                 field,
                 format!("its name or key is also that of member `{}`", known.name),
@@ -178,22 +179,11 @@ fn all_members(given: &[Member], spec: &[MemberSpec], findings: &mut Findings) -
     all
 }
 
-fn index_of(given: &[Member], member: &Member) -> bool {
-    given.contains(member)
-}
-
-fn member_key(key: &str) -> Result<(), String> {
-    let (algorithm, text) = key.split_once(':').ok_or("it has no `:` after the algorithm")?;
-    let wanted = match algorithm {
-        "ed25519" => 43,
-        "p256" => 44,
-        other => return Err(format!("`{other}` isn't a known algorithm")),
-    };
-    let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if text.len() != wanted || !text.bytes().all(alphabet) {
-        return Err(format!("after `{algorithm}:` there aren't {wanted} characters of base64url"));
+fn member_key(key: &str) -> Result<(), KeyError> {
+    match key.parse::<SignerKey>()? {
+        SignerKey::Ed25519(key) => Ed25519Key::registered(&key).map(drop),
+        other @ SignerKey::P256(_) => other.prepare().map(drop),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let fresh = Zeroizing::new(random::<32>()?);
-            write_new(folder, &path, &fresh).map_err(|error| fail(error.to_string()))?;
+            write_new(folder, &path, fresh.as_slice()).map_err(|error| fail(error.to_string()))?;
             Ok(fresh)
         }
         Err(error) => Err(fail(error.to_string())),

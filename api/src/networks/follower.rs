@@ -65,7 +65,7 @@ async fn follow(
     projections: &mpsc::Sender<Projected>,
 ) -> Result<(), block::BlockError> {
     let ids: Vec<TransactionId> = block.transactions.iter().map(|transaction| transaction.id()).collect();
-    let keep = ids.iter().any(|id| network.pending.get(id).is_some());
+    let keep = network.pending.any_waited_for(ids.iter());
     let light = block.header.transactions <= HEAVY && block.log_size - block.first_leaf <= u64::from(HEAVY);
     let (resolved, block) = if light {
         (block::resolve(&block, frontier, &network.trust, keep), block)

@@ -11,11 +11,15 @@ use muniment_receipts::note::Note;
 use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 use super::answer::{Decided, refused, rejected, text};
 use super::pending::Entry;
 use super::runtime::Network;
+use crate::operation_id::OperationId;
 use crate::problem::ApiError;
+use crate::store::entity::operation;
+use crate::store::{StoreError, Write};
 use crate::types::{ItemOutcome, Notarization};
 
 /// Blocks kept from look-ups, so that the replays of one block ask for it once.
@@ -46,12 +50,54 @@ impl Network {
         let done = removed.seqs.iter().map(|seq| (*seq, *seq)).collect();
         let writer = self.shared.store.writer.clone();
         tokio::spawn(async move {
-            if let Err(error) = writer.write(vec![crate::store::Write::Done(done)]).await {
+            if let Err(error) = writer.write(vec![Write::Done(done)]).await {
                 // The row is sent again after a restart and found final again.
                 tracing::error!(error = &error as &dyn std::error::Error, "an outbox row can't be removed");
             }
         });
         self.settle(removed, Decided::Earlier { height });
+    }
+
+    /// Waits for a pending transaction; `None` if it isn't pending.
+    pub fn wait_for(&self, id: &TransactionId) -> Option<oneshot::Receiver<Arc<Decided>>> {
+        self.pending.wait(id)
+    }
+
+    /// What the ledger can't tell of a transaction's operation.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn exception(&self, id: &TransactionId) -> Result<Option<operation::Model>, StoreError> {
+        self.shared.store.operation(&self.entry.id, &id.0).await
+    }
+
+    /// The row that keeps the outcomes of items that were refused before signing.
+    pub fn refused_row(&self, id: OperationId, rejected: String) -> Write {
+        Write::Operation(operation::Model {
+            network: self.entry.id.to_vec(),
+            tx: id.transaction.0.to_vec(),
+            rejected: Some(rejected),
+            failed: None,
+            replaced_by: None,
+            created_at: id.created_at,
+        })
+    }
+
+    /// Writes rows of an operation that has no transaction.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn store_rows(&self, rows: Vec<Write>) -> Result<(), StoreError> {
+        self.shared.store.writer.write(rows).await
+    }
+
+    /// Ids of records that hold a digest, true up to [`Self::projected`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn records_with(&self, digest: &[u8], limit: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        let ids = self.shared.store.records_with(self.number, digest, limit).await?;
+        Ok(ids.into_iter().filter_map(|id| id.try_into().ok()).collect())
     }
 
     /// A final block.

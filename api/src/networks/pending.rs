@@ -110,6 +110,12 @@ impl Pending {
         removed
     }
 
+    /// Whether anybody waits for one of these.
+    pub fn any_waited_for<'a>(&self, mut ids: impl Iterator<Item = &'a TransactionId>) -> bool {
+        let inner = self.lock();
+        !inner.slots.is_empty() && ids.any(|id| inner.slots.get(id).is_some_and(|slot| !slot.waiters.is_empty()))
+    }
+
     /// The entry of a transaction.
     pub fn get(&self, id: &TransactionId) -> Option<Arc<Entry>> {
         self.lock().slots.get(id).map(|slot| slot.entry.clone())

@@ -6,7 +6,7 @@
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use muniment_ledger::client::ClientError;
 use muniment_ledger::transaction::Transaction;
-use muniment_ledger::wire::Admission;
+use muniment_ledger::wire::{Admission, MEMPOOL_FULL};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -134,6 +134,8 @@ async fn admitted(network: &Arc<Network>, entry: &Arc<Entry>, admission: Admissi
         Admission::Known { height: Some(height), .. } => network.known_at(entry, height),
         // Whether it can still land is decided by block time, not by one validator's clock.
         Admission::Refused { code, .. } if code == "EXPIRED" => network.expire_by_clock().await,
+        // It is sent again with whatever else isn't final yet.
+        Admission::Refused { code, .. } if code == MEMPOOL_FULL => {}
         Admission::Refused { code, message, .. } => network.refuse(entry, &code, &message).await,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the write transaction. An acknowledgement is sent only after the commit is on disk.
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::{NotSet, Set}, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
     IntoActiveModel, QueryFilter, SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -81,14 +81,15 @@ impl Writer {
 async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Command>) {
     let mut group = Vec::new();
     while commands.recv_many(&mut group, GROUP).await > 0 {
-        let all: Vec<&[Write]> = group.iter().map(|command| command.writes.as_slice()).collect();
+        let all: Vec<&Write> = group.iter().flat_map(|command| &command.writes).collect();
         match commit(&connection, &all).await {
             Ok(()) => group.drain(..).for_each(|command| drop(command.done.send(Ok(())))),
             // One bad command must not fail the others: each tries again by itself.
             Err(error) if group.len() > 1 => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a group of writes failed, trying one by one");
                 for command in group.drain(..) {
-                    let result = commit(&connection, &[&command.writes]).await.map_err(|error| error.to_string());
+                    let writes: Vec<&Write> = command.writes.iter().collect();
+                    let result = commit(&connection, &writes).await.map_err(|error| error.to_string());
                     drop(command.done.send(result));
                 }
             }
@@ -98,12 +99,12 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
     drop(connection.close().await);
 }
 
-async fn commit(connection: &DatabaseConnection, commands: &[&[Write]]) -> Result<(), DbErr> {
+async fn commit(connection: &DatabaseConnection, writes: &[&Write]) -> Result<(), DbErr> {
     let options =
         TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
     let transaction = connection.begin_with_options(options).await?;
     let mut accepted = Vec::new();
-    for write in commands.iter().copied().flatten() {
+    for write in writes {
         match write {
             Write::Accept(row) => accepted.push(row),
             other => apply(&transaction, other).await?,

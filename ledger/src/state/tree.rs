@@ -137,7 +137,7 @@ pub fn commit(store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<
             .and_then(|(roots, update)| Ok((single(roots)?, update)))
     }
     .map_err(broken)?;
-    Ok((root.0, package(&update)?))
+    Ok((root.0, package(version, &update)?))
 }
 
 /// Root of a stored version.
@@ -216,7 +216,7 @@ fn broken(error: anyhow::Error) -> StateError {
     StateError(error.into())
 }
 
-fn package(update: &TreeUpdateBatch) -> Result<NodeBatch, StateError> {
+fn package(version: u64, update: &TreeUpdateBatch) -> Result<NodeBatch, StateError> {
     let fresh = update.node_batch.nodes();
     let mut new = Vec::with_capacity(fresh.len());
     let mut upper = Vec::new();
@@ -227,11 +227,18 @@ fn package(update: &TreeUpdateBatch) -> Result<NodeBatch, StateError> {
         ));
         upper.extend(reader::place(key).map(|place| (place, key.version(), node.clone())));
     }
-    let stale = update
+    let mut stale: Vec<_> = update
         .stale_node_index_batch
         .iter()
         .map(|stale| node_key(&stale.node_key))
         .collect();
+    // The tree copies its root when nothing changed, and replaces an empty root, without calling the old one stale.
+    if let Some(before) = version.checked_sub(1) {
+        let root = [before.to_be_bytes().as_slice(), &[0]].concat();
+        if !stale.contains(&root) {
+            stale.push(root);
+        }
+    }
     Ok(NodeBatch { new, stale, upper })
 }
 

@@ -74,8 +74,10 @@ impl MemoryBackend {
 
     fn change(&self, network: &NetworkRef, validator: &str, change: impl FnOnce(&mut Node)) {
         let mut state = self.lock();
-        let nodes = state.networks.get_mut(network).into_iter().flat_map(|n| n.nodes.iter_mut());
-        nodes.filter(|n| n.name == validator).take(1).for_each(|node| change(node));
+        let mut nodes = state.networks.get_mut(network).into_iter().flat_map(|n| n.nodes.iter_mut());
+        if let Some(node) = nodes.find(|n| n.name == validator) {
+            change(node);
+        }
         drop(state);
         self.wake.send_modify(|n| *n += 1);
     }

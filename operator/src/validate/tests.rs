@@ -2,8 +2,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn key(letter: char) -> String {
-    format!("ed25519:{}", letter.to_string().repeat(43))
+fn key(seed: char) -> String {
+    let secret = ed25519_dalek::SigningKey::from_bytes(&[seed as u8; 32]);
+    SignerKey::ed25519(secret.verifying_key().as_bytes()).to_string()
 }
 
 fn tenant_key() -> Vec<Member> {

@@ -27,7 +27,7 @@ pub struct DataDir {
 #[derive(Debug, Error)]
 pub enum DataDirError {
     /// Another supervisor has it.
-    #[error("data folder {} is in use by process {}; stop it or choose another folder with --data", path.display(), pid.map_or("unknown".to_owned(), |p| p.to_string()))]
+    #[error("data folder {} is in use by process {}; stop it or choose another folder with --data", .path.display(), .pid.map_or("unknown".to_owned(), |p| p.to_string()))]
     InUse {
         /// The folder.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum DataDirError {
         pid: Option<u32>,
     },
     /// Can't be created or written.
-    #[error("data folder {} can't be written; choose a folder you may write with --data", path.display())]
+    #[error("data folder {} can't be written; choose a folder you may write with --data", .path.display())]
     Unwritable {
         /// The folder.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum DataDirError {
     #[error(
         "data folder {} has format {found} and this version knows formats up to {FORMAT}; \
          use the newer version of muniment that made it, or choose another folder with --data",
-        path.display()
+        .path.display()
     )]
     Newer {
         /// The folder.
@@ -56,13 +56,13 @@ pub enum DataDirError {
         found: u32,
     },
     /// Holds something else.
-    #[error("folder {} isn't empty and wasn't made by muniment; choose an empty or a new folder with --data", path.display())]
+    #[error("folder {} isn't empty and wasn't made by muniment; choose an empty or a new folder with --data", .path.display())]
     Foreign {
         /// The folder.
         path: PathBuf,
     },
     /// The format file can't be understood.
-    #[error("{} is damaged; put it back from a backup, or write {{\"version\":{FORMAT}}} into it", path.display())]
+    #[error("{} is damaged; put it back from a backup, or write {{\"version\":{FORMAT}}} into it", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

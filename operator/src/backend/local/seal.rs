@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use muniment_receipts::genesis::Genesis;
+use muniment_receipts::trust::TrustRoot;
 
 use super::files::{self, Access};
 use crate::backend::BackendError;
@@ -23,14 +24,15 @@ pub(super) fn seal(folder: &Path, plan: &Plan) -> Result<Sealed, BackendError> {
     let network = &plan.network.network;
     let failed = |source| BackendError::TrustRoot { network: network.clone(), source };
     let genesis = plan.network.genesis.canonical().map_err(|e| failed(e.into()))?;
+    // Before anything is written: a genesis that no verifier accepts must not be sealed.
+    let new = TrustRoot::new(plan.network.genesis.clone()).and_then(|t| t.canonical()).map_err(|e| failed(e.into()))?;
     if let Some(found) = files::read(&folder.join(GENESIS))?
         && found != genesis
     {
         return Err(other_genesis(network, folder, plan));
     }
-    let trust_root = trust_root(&plan.network.genesis).map_err(failed)?;
     files::write(&folder.join(GENESIS), &genesis, Access::Shared)?;
-    files::write(&folder.join(TRUST_ROOT), &trust_root, Access::Shared)?;
+    let trust_root = trust_root(&folder.join(TRUST_ROOT), new, &plan.network.id)?;
     files::write(&folder.join(REVISION), format!("{}\n", plan.revision).as_bytes(), Access::Shared)?;
     Ok(Sealed { genesis, trust_root })
 }
@@ -52,6 +54,16 @@ fn other_genesis(network: &NetworkRef, folder: &Path, plan: &Plan) -> BackendErr
     }
 }
 
-fn trust_root(genesis: &Genesis) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    Ok(genesis.canonical()?)
+/// The trust root file. One that is there stays: it may tell of changes that the genesis doesn't know.
+fn trust_root(path: &Path, new: Vec<u8>, id: &str) -> Result<Vec<u8>, BackendError> {
+    let Some(found) = files::read(path)? else {
+        files::write(path, &new, Access::Shared)?;
+        return Ok(new);
+    };
+    let damaged = |problem| BackendError::Damaged { path: path.to_owned(), problem };
+    let parsed = TrustRoot::parse(&found).map_err(|e| damaged(e.to_string()))?;
+    if hex::encode(parsed.network()) != id {
+        return Err(damaged(format!("it is that of network {}", hex::encode(parsed.network()))));
+    }
+    Ok(found)
 }

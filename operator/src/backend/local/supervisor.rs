@@ -116,8 +116,8 @@ impl Supervisor {
                     let after = pauses.next().unwrap_or(LAST_RESTART);
                     self.lived(Some(how), Phase::BackingOff);
                     self.tell(What::Restarting { after });
-                    if let Ok(stopped) = timeout(after, self.orders.wait_for(|o| !o.run)).await {
-                        drop(stopped);
+                    let stopped = timeout(after, self.orders.wait_for(|o| !o.run)).await.is_ok();
+                    if stopped {
                         self.lived(None, Phase::Stopped);
                     }
                 }

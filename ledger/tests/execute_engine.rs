@@ -1,0 +1,16 @@
+//! The executor as a whole: every code, batches, replays, the notarization template against a model, state proofs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "execute/codes.rs"]
+mod codes;
+#[path = "execute/model.rs"]
+mod model;
+#[path = "execute/proofs.rs"]
+mod proofs;
+#[path = "execute/schema.rs"]
+mod schema;
+#[path = "execute/support.rs"]
+mod support;
+#[path = "execute/template.rs"]
+mod template;
