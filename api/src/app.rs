@@ -42,7 +42,13 @@ pub struct ApiConfig {
 impl ApiConfig {
     /// Settings with defaults for everything else.
     pub fn new(listen: SocketAddr, database: impl Into<String>, keys_dir: impl Into<PathBuf>) -> Self {
-        Self { listen, database: database.into(), keys_dir: keys_dir.into(), workers: 2, max_in_flight: 60_000 }
+        Self {
+            listen,
+            database: database.into(),
+            keys_dir: keys_dir.into(),
+            workers: 2,
+            max_in_flight: 60_000,
+        }
     }
 }
 
@@ -131,7 +137,11 @@ impl Api {
         let signer = self.keys.ensure(tenant, Purpose::Statement).await?;
         let store = &self.state.networks.shared().store;
         let has_key = !store.api_keys(tenant).await?.is_empty();
-        let api_key = if has_key { None } else { Some(self.new_api_key(tenant, "first").await?) };
+        let api_key = if has_key {
+            None
+        } else {
+            Some(self.new_api_key(tenant, "first").await?)
+        };
         Ok(Bootstrap { signer, api_key })
     }
 
@@ -141,7 +151,13 @@ impl Api {
     /// When it can't be stored.
     pub async fn new_api_key(&self, tenant: &str, name: &str) -> Result<Zeroizing<String>, ServeError> {
         let key = auth::generate(tenant, name, None)?;
-        self.state.networks.shared().store.writer.write(vec![Write::ApiKey(key.row)]).await?;
+        self.state
+            .networks
+            .shared()
+            .store
+            .writer
+            .write(vec![Write::ApiKey(key.row)])
+            .await?;
         Ok(key.secret)
     }
 
@@ -201,7 +217,10 @@ async fn housekeeping(writer: Writer) {
     loop {
         let before = crate::time::now_ms() - IDEMPOTENCY_MS;
         if let Err(error) = writer.write(vec![Write::Forget(before)]).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old idempotency keys can't be removed");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old idempotency keys can't be removed"
+            );
         }
         tokio::time::sleep(std::time::Duration::from_secs(3_600)).await;
     }

@@ -43,7 +43,11 @@ pub async fn frame(
     let id = RequestId::new();
     request.extensions_mut().insert(id.clone());
     let response = next.call(request).await?.map_into_boxed_body();
-    let mut response = if response.status().as_u16() >= 400 { as_problem(response, &id) } else { response };
+    let mut response = if response.status().as_u16() >= 400 {
+        as_problem(response, &id)
+    } else {
+        response
+    };
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -56,9 +60,14 @@ pub async fn frame(
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(state) = response.request().app_data::<web::Data<State>>() {
-        let pattern = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+        let pattern = response
+            .request()
+            .match_pattern()
+            .unwrap_or_else(|| "unmatched".to_owned());
         let method = response.request().method().as_str();
-        state.metrics.request(method, pattern, response.status().as_u16(), started.elapsed());
+        state
+            .metrics
+            .request(method, pattern, response.status().as_u16(), started.elapsed());
     }
     Ok(response)
 }
@@ -86,7 +95,9 @@ fn log(error: &ApiError, id: &RequestId) {
 
 /// Errors of the framework's extractors.
 fn foreign(error: &Error, status: StatusCode) -> ApiError {
-    let overflow = error.as_error::<PayloadError>().is_some_and(|error| matches!(error, PayloadError::Overflow));
+    let overflow = error
+        .as_error::<PayloadError>()
+        .is_some_and(|error| matches!(error, PayloadError::Overflow));
     if overflow || status == StatusCode::PAYLOAD_TOO_LARGE {
         return ApiError::new(
             Code::BODY_TOO_LARGE,
@@ -113,5 +124,8 @@ fn by_status(status: StatusCode) -> ApiError {
 /// # Errors
 /// Always.
 pub async fn unmatched() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(Code::NOT_FOUND, "there is no such path; /docs lists the paths of this server"))
+    Err(ApiError::new(
+        Code::NOT_FOUND,
+        "there is no such path; /docs lists the paths of this server",
+    ))
 }

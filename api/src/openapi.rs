@@ -23,7 +23,10 @@ struct ApiKeyScheme;
 
 impl Modify for ApiKeyScheme {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("mnk_…").build();
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("mnk_…")
+            .build();
         let components = document.components.get_or_insert_with(Default::default);
         components.add_security_scheme("apiKey", SecurityScheme::Http(scheme));
     }
@@ -49,7 +52,10 @@ mod tests {
             std::fs::write(path, text()).unwrap();
         }
         let kept = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(kept == text(), "api/openapi.json differs; run the test with MUNIMENT_UPDATE=1 and review the change");
+        assert!(
+            kept == text(),
+            "api/openapi.json differs; run the test with MUNIMENT_UPDATE=1 and review the change"
+        );
     }
 
     #[test]
@@ -57,7 +63,13 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text()).unwrap();
         let mut documented = BTreeSet::new();
         for (path, methods) in value["paths"].as_object().unwrap() {
-            documented.extend(methods.as_object().unwrap().keys().map(|method| (path.clone(), method.clone())));
+            documented.extend(
+                methods
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(|method| (path.clone(), method.clone())),
+            );
         }
         let served: BTreeSet<_> = crate::routes::table()
             .iter()

@@ -82,7 +82,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
     }
     for (path, rows) in paths {
         let limit = rows.iter().map(|row| row.limit).max().unwrap_or(SMALL);
-        let allow = rows.iter().map(|row| row.method.to_uppercase()).collect::<Vec<_>>().join(", ");
+        let allow = rows
+            .iter()
+            .map(|row| row.method.to_uppercase())
+            .collect::<Vec<_>>()
+            .join(", ");
         let mut resource = web::resource(path).app_data(web::PayloadConfig::new(limit));
         for row in rows {
             resource = resource.route((row.route)());

@@ -51,7 +51,9 @@ pub async fn run(network: Weak<Network>, mut queue: mpsc::UnboundedReceiver<Arc<
         if busy {
             tokio::time::sleep(GATHER).await;
         }
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
         while let Ok(entry) = queue.try_recv() {
             waiting.push(entry);
         }
@@ -131,7 +133,9 @@ async fn send(network: Weak<Network>, mut group: Vec<Arc<Entry>>) {
 async fn admitted(network: &Arc<Network>, entry: &Arc<Entry>, admission: Admission) {
     match admission {
         Admission::Accepted { .. } | Admission::Known { height: None, .. } => {}
-        Admission::Known { height: Some(height), .. } => network.known_at(entry, height),
+        Admission::Known {
+            height: Some(height), ..
+        } => network.known_at(entry, height),
         // Whether it can still land is decided by block time, not by one validator's clock.
         Admission::Refused { code, .. } if code == "EXPIRED" => network.expire_by_clock().await,
         // It is sent again with whatever else isn't final yet.

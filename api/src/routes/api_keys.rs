@@ -47,16 +47,27 @@ pub async fn create(ctx: Ctx, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let expires_at = match body::optional_text(map, "expiresAt", "")? {
         None => None,
         Some(text) => {
-            let at = crate::time::parse(text).filter(|at| *at > crate::time::now_ms()).ok_or_else(|| {
-                let detail = "`expiresAt` must be a time to come, RFC 3339 in UTC: 2027-01-31T00:00:00Z";
-                ApiError::new(Code::INVALID_FIELD, detail).at("/expiresAt")
-            })?;
+            let at = crate::time::parse(text)
+                .filter(|at| *at > crate::time::now_ms())
+                .ok_or_else(|| {
+                    let detail = "`expiresAt` must be a time to come, RFC 3339 in UTC: 2027-01-31T00:00:00Z";
+                    ApiError::new(Code::INVALID_FIELD, detail).at("/expiresAt")
+                })?;
             Some(at)
         }
     };
     let key = auth::generate(ctx.tenant(), name, expires_at).map_err(ApiError::internal)?;
-    ctx.store().add_api_key(key.row.clone()).await.map_err(ApiError::internal)?;
-    tracing::info!(request = ctx.request_id, tenant = ctx.tenant(), by = ctx.principal.key, key = key.row.id, "API key created");
+    ctx.store()
+        .add_api_key(key.row.clone())
+        .await
+        .map_err(ApiError::internal)?;
+    tracing::info!(
+        request = ctx.request_id,
+        tenant = ctx.tenant(),
+        by = ctx.principal.key,
+        key = key.row.id,
+        "API key created"
+    );
     Ok(HttpResponse::Created().json(view(key.row, Some(key.secret.to_string()))))
 }
 
@@ -69,6 +80,12 @@ pub async fn revoke(ctx: Ctx, path: Path<(String, String)>) -> Result<HttpRespon
         return Err(ApiError::not_found());
     }
     ctx.state().auth.forget(&path.1);
-    tracing::info!(request = ctx.request_id, tenant = ctx.tenant(), by = ctx.principal.key, key = path.1, "API key revoked");
+    tracing::info!(
+        request = ctx.request_id,
+        tenant = ctx.tenant(),
+        by = ctx.principal.key,
+        key = path.1,
+        "API key revoked"
+    );
     Ok(HttpResponse::NoContent().finish())
 }

@@ -9,8 +9,14 @@ use crate::problem::ApiError;
 use crate::types::{Network, Problem};
 
 async fn view(ctx: &Ctx, network: &Running) -> Network {
-    let entry = ctx.state().networks.entry(&network.entry.tenant, &network.entry.name).await;
-    network.status(&entry.map(|entry| entry.restarts).unwrap_or_default()).await
+    let entry = ctx
+        .state()
+        .networks
+        .entry(&network.entry.tenant, &network.entry.name)
+        .await;
+    network
+        .status(&entry.map(|entry| entry.restarts).unwrap_or_default())
+        .await
 }
 
 /// The tenant's networks.
@@ -42,5 +48,7 @@ pub async fn get(ctx: Ctx, path: Path<(String, String)>) -> Result<HttpResponse,
         (status = 404, description = "no such network", body = Problem)))]
 pub async fn trust_root(ctx: Ctx, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(network.entry.trust_root.clone()))
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(network.entry.trust_root.clone()))
 }

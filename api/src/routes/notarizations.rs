@@ -52,8 +52,18 @@ pub async fn create(
     };
     let input = deposit::input(body::json(&bytes)?)?;
     let signed = signer(&ctx, &network).single(input).await?;
-    let ticket = network.accept(signed, true, |id| held.iter().map(|held| held.row(id)).collect()).await?;
-    conclude(&network, ticket, 1, Shape::Single, respond::prefer_wait(&request), Refused::default()).await
+    let ticket = network
+        .accept(signed, true, |id| held.iter().map(|held| held.row(id)).collect())
+        .await?;
+    conclude(
+        &network,
+        ticket,
+        1,
+        Shape::Single,
+        respond::prefer_wait(&request),
+        Refused::default(),
+    )
+    .await
 }
 
 /// Notarizes up to 1,000 documents' digests under one signature. Each item is judged by itself: a bad one gets its own
@@ -82,26 +92,47 @@ pub async fn batch(
     };
     let (good, refused) = items(body::json(&bytes)?)?;
     drop(bytes);
-    let stored = if refused.items.is_empty() { None } else { Some(serde_json::to_string(&refused)) };
+    let stored = if refused.items.is_empty() {
+        None
+    } else {
+        Some(serde_json::to_string(&refused))
+    };
     let stored = stored.transpose().map_err(ApiError::internal)?;
     let more = |id: OperationId| {
         let idempotency = held.iter().map(|held| held.row(id));
-        idempotency.chain(stored.map(|text| network.refused_row(id, text))).collect::<Vec<Write>>()
+        idempotency
+            .chain(stored.map(|text| network.refused_row(id, text)))
+            .collect::<Vec<Write>>()
     };
     if good.is_empty() {
         let transaction = TransactionId(random().map_err(ApiError::internal)?);
-        let operation = OperationId { created_at: crate::time::now_ms(), transaction };
+        let operation = OperationId {
+            created_at: crate::time::now_ms(),
+            transaction,
+        };
         network.store_rows(more(operation)).await.map_err(ApiError::internal)?;
         return Ok(respond::batch(operation, refused.merge(Vec::new())));
     }
     let actions = good.len();
     let signed: Signed = signer(&ctx, &network).batch(good).await?;
     let ticket = network.accept(signed, true, more).await?;
-    conclude(&network, ticket, actions, Shape::Batch, respond::prefer_wait(&request), refused).await
+    conclude(
+        &network,
+        ticket,
+        actions,
+        Shape::Batch,
+        respond::prefer_wait(&request),
+        refused,
+    )
+    .await
 }
 
 fn signer<'a>(ctx: &'a Ctx, network: &Network) -> TenantSigner<'a> {
-    TenantSigner { keys: &*ctx.state().networks.shared().keys, tenant: ctx.tenant(), network: network.entry.id }
+    TenantSigner {
+        keys: &*ctx.state().networks.shared().keys,
+        tenant: ctx.tenant(),
+        network: network.entry.id,
+    }
 }
 
 /// Item bytes of the good ones, outcomes of the bad ones.
@@ -115,9 +146,16 @@ fn items(value: Value) -> Result<(Vec<Vec<u8>>, Refused), ApiError> {
         return Err(sign::batch_too_large(count));
     }
     let mut good = Vec::with_capacity(count);
-    let mut refused = Refused { total: count, items: Vec::new() };
-    let Value::Object(mut map) = value else { return Err(ApiError::internal("an object is no longer one")) };
-    let Some(Value::Array(items)) = map.remove("items") else { return Err(ApiError::internal("items are gone")) };
+    let mut refused = Refused {
+        total: count,
+        items: Vec::new(),
+    };
+    let Value::Object(mut map) = value else {
+        return Err(ApiError::internal("an object is no longer one"));
+    };
+    let Some(Value::Array(items)) = map.remove("items") else {
+        return Err(ApiError::internal("items are gone"));
+    };
     for (index, item) in items.into_iter().enumerate() {
         match deposit::input(item).and_then(sign::item) {
             Ok(bytes) => good.push(bytes),
@@ -148,10 +186,17 @@ pub(super) async fn conclude(
     if wait.is_zero() {
         return Ok(respond::accepted(operation));
     }
-    let Some(decided) = ticket.wait(wait).await else { return Ok(respond::accepted(operation)) };
+    let Some(decided) = ticket.wait(wait).await else {
+        return Ok(respond::accepted(operation));
+    };
     let items = network.outcomes(&operation.transaction, &decided).await?;
     drop(decided);
-    answer(network, operation, shape, refused.merge(respond::spread(items, actions)))
+    answer(
+        network,
+        operation,
+        shape,
+        refused.merge(respond::spread(items, actions)),
+    )
 }
 
 /// The answer to decided work.
@@ -164,7 +209,9 @@ pub(super) fn answer(
     match shape {
         Shape::Batch => Ok(respond::batch(operation, items)),
         Shape::Single => {
-            let outcome = items.pop().ok_or_else(|| ApiError::internal("a decided transaction has no outcome"))?;
+            let outcome = items
+                .pop()
+                .ok_or_else(|| ApiError::internal("a decided transaction has no outcome"))?;
             respond::single(outcome, |record| respond::record_path(network, record))
         }
     }
@@ -194,12 +241,19 @@ pub async fn find(ctx: Ctx, path: Path<(String, String)>, query: Query<Find>) ->
             ApiError::new(Code::MALFORMED_DIGEST, detail)
         })?;
     let height = network.projected();
-    let ids = network.records_with(&digest, MATCHES).await.map_err(ApiError::internal)?;
+    let ids = network
+        .records_with(&digest, MATCHES)
+        .await
+        .map_err(ApiError::internal)?;
     let mut records = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(view) = network.client.record(&id).await.map_err(unavailable)? {
             records.push(view.record);
         }
     }
-    Ok(HttpResponse::Ok().json(RecordPage { height, records, next: None }))
+    Ok(HttpResponse::Ok().json(RecordPage {
+        height,
+        records,
+        next: None,
+    }))
 }

@@ -63,7 +63,9 @@ pub async fn standing(network: &Network, id: OperationId) -> Result<Option<Stand
         if network.is_pending(&transaction) {
             return Ok(Some(Standing::Pending));
         }
-        let Some(row) = network.exception(&transaction).await.map_err(ApiError::internal)? else { break };
+        let Some(row) = network.exception(&transaction).await.map_err(ApiError::internal)? else {
+            break;
+        };
         if let Some(rejected) = row.rejected {
             before_signing = serde_json::from_str(&rejected).map_err(ApiError::internal)?;
             if before_signing.items.len() == before_signing.total {
@@ -83,7 +85,12 @@ pub async fn standing(network: &Network, id: OperationId) -> Result<Option<Stand
     }
     let young = crate::time::now_ms() - id.created_at < SETTLING_MS;
     let wait = if young { Duration::from_secs(1) } else { Duration::ZERO };
-    match network.client.transaction(&transaction, wait).await.map_err(unavailable)? {
+    match network
+        .client
+        .transaction(&transaction, wait)
+        .await
+        .map_err(unavailable)?
+    {
         TransactionStatus::Unknown => Ok(None),
         TransactionStatus::Pending => Ok(Some(Standing::Pending)),
         TransactionStatus::Final { height } => {
@@ -108,6 +115,8 @@ pub(super) async fn replay(
     match standing(network, operation).await? {
         Some(Standing::Done(items)) => answer(network, operation, shape, items),
         Some(Standing::Pending) => Ok(respond::accepted(operation)),
-        None => Err(ApiError::internal("an operation of an idempotency key is unknown to the ledger")),
+        None => Err(ApiError::internal(
+            "an operation of an idempotency key is unknown to the ledger",
+        )),
     }
 }

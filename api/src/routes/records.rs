@@ -13,7 +13,9 @@ const DEFAULT_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
 
 fn record_id(text: &str) -> Result<[u8; 32], ApiError> {
-    let id = hex::decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let id = hex::decode(text)
+        .ok()
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     id.filter(|id| hex::encode(id) == text).ok_or_else(ApiError::not_found)
 }
 
@@ -41,11 +43,21 @@ pub async fn list(ctx: Ctx, path: Path<(String, String)>, query: Query<List>) ->
         return Err(ApiError::new(Code::BAD_REQUEST, "`limit` must be 1 to 200"));
     }
     let after = query.after.as_deref().map(record_id).transpose().map_err(|_| {
-        ApiError::new(Code::BAD_REQUEST, "`after` must be the `next` of the page before, 64 lowercase hex characters")
+        ApiError::new(
+            Code::BAD_REQUEST,
+            "`after` must be the `next` of the page before, 64 lowercase hex characters",
+        )
     })?;
-    let page =
-        network.client.records(query.template.as_deref(), after.as_ref(), limit).await.map_err(unavailable)?;
-    Ok(HttpResponse::Ok().json(RecordPage { height: page.height, records: page.records, next: page.next }))
+    let page = network
+        .client
+        .records(query.template.as_deref(), after.as_ref(), limit)
+        .await
+        .map_err(unavailable)?;
+    Ok(HttpResponse::Ok().json(RecordPage {
+        height: page.height,
+        records: page.records,
+        next: page.next,
+    }))
 }
 
 /// One record.
@@ -57,8 +69,17 @@ pub async fn list(ctx: Ctx, path: Path<(String, String)>, query: Query<List>) ->
 pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
-    let view = network.client.record(&id).await.map_err(unavailable)?.ok_or_else(ApiError::not_found)?;
-    Ok(HttpResponse::Ok().json(Record { height: view.height, record: view.record, leaf: view.leaf }))
+    let view = network
+        .client
+        .record(&id)
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().json(Record {
+        height: view.height,
+        record: view.record,
+        leaf: view.leaf,
+    }))
 }
 
 /// Steps of a record, oldest first.
@@ -87,7 +108,11 @@ async fn steps(
     id: &[u8; 32],
 ) -> Result<Vec<muniment_ledger::wire::HistoryEntry>, ApiError> {
     let steps = network.client.history(id).await.map_err(unavailable)?;
-    if steps.is_empty() { Err(ApiError::not_found()) } else { Ok(steps) }
+    if steps.is_empty() {
+        Err(ApiError::not_found())
+    } else {
+        Ok(steps)
+    }
 }
 
 /// Proof of a record's state, or that there is no such record, against the state root of a height.
@@ -131,12 +156,26 @@ pub async fn receipt(
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
     let leaf = match query.version {
-        None => network.client.record(&id).await.map_err(unavailable)?.ok_or_else(ApiError::not_found)?.leaf,
+        None => {
+            network
+                .client
+                .record(&id)
+                .await
+                .map_err(unavailable)?
+                .ok_or_else(ApiError::not_found)?
+                .leaf
+        }
         Some(version) => {
             let steps = steps(&network, &id).await?;
-            steps.iter().find(|step| step.version == version).ok_or_else(ApiError::not_found)?.leaf
+            steps
+                .iter()
+                .find(|step| step.version == version)
+                .ok_or_else(ApiError::not_found)?
+                .leaf
         }
     };
     let notarization = network.notarization(leaf).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(notarization.receipt))
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(notarization.receipt))
 }

@@ -51,11 +51,16 @@ pub enum Shape {
 
 /// How long the caller wants to wait: `Prefer: wait=SECONDS` (RFC 7240).
 pub fn prefer_wait(request: &HttpRequest) -> Duration {
-    let values = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
+    let values = request
+        .headers()
+        .get_all("prefer")
+        .filter_map(|value| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split([',', ';']));
     let wait = preferences.find_map(|preference| {
         let (name, value) = preference.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
+        name.trim()
+            .eq_ignore_ascii_case("wait")
+            .then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
     });
     Duration::from_secs(wait.unwrap_or(0).min(LONGEST_WAIT))
 }
@@ -67,21 +72,33 @@ pub fn prefer_wait(request: &HttpRequest) -> Duration {
 pub fn single(outcome: ItemOutcome, location: impl Fn(&str) -> String) -> Result<HttpResponse, ApiError> {
     match outcome {
         ItemOutcome::Accepted(notarization) => Ok(created(&notarization, location(&notarization.id))),
-        ItemOutcome::Rejected { code, detail, pointer, record } => {
-            Err(ApiError::ledger(&code, detail).at(pointer).about(record))
-        }
+        ItemOutcome::Rejected {
+            code,
+            detail,
+            pointer,
+            record,
+        } => Err(ApiError::ledger(&code, detail).at(pointer).about(record)),
     }
 }
 
 fn created(notarization: &Notarization, location: String) -> HttpResponse {
-    HttpResponse::Created().insert_header((LOCATION, location)).json(notarization)
+    HttpResponse::Created()
+        .insert_header((LOCATION, location))
+        .json(notarization)
 }
 
 /// Outcomes of a batch as an answer.
 pub fn batch(operation: OperationId, items: Vec<ItemOutcome>) -> HttpResponse {
-    let accepted = items.iter().filter(|item| matches!(item, ItemOutcome::Accepted(_))).count();
-    let batch =
-        NotarizationBatch { operation: operation.to_string(), accepted, rejected: items.len() - accepted, items };
+    let accepted = items
+        .iter()
+        .filter(|item| matches!(item, ItemOutcome::Accepted(_)))
+        .count();
+    let batch = NotarizationBatch {
+        operation: operation.to_string(),
+        accepted,
+        rejected: items.len() - accepted,
+        items,
+    };
     // Receipts are most of it; one allocation of about the right size.
     let mut body = Vec::with_capacity(accepted * 6_000 + 1_000);
     match serde_json::to_writer(&mut body, &batch) {
@@ -111,7 +128,11 @@ pub fn pending(operation: OperationId) -> Operation {
 /// The operation with its outcomes. It failed when nothing of it was accepted.
 pub fn finished(operation: OperationId, items: Vec<ItemOutcome>) -> Operation {
     let any = items.iter().any(|item| matches!(item, ItemOutcome::Accepted(_)));
-    Operation { phase: if any { "succeeded" } else { "failed" }.to_owned(), items, ..pending(operation) }
+    Operation {
+        phase: if any { "succeeded" } else { "failed" }.to_owned(),
+        items,
+        ..pending(operation)
+    }
 }
 
 /// One outcome for a whole transaction stands for each of its actions.
@@ -126,7 +147,10 @@ pub fn spread(mut items: Vec<ItemOutcome>, actions: usize) -> Vec<ItemOutcome> {
 
 /// Path of a record.
 pub fn record_path(network: &Network, record: &str) -> String {
-    format!("/v1/tenants/{}/networks/{}/records/{record}", network.entry.tenant, network.entry.name)
+    format!(
+        "/v1/tenants/{}/networks/{}/records/{record}",
+        network.entry.tenant, network.entry.name
+    )
 }
 
 #[cfg(test)]
@@ -144,11 +168,18 @@ mod tests {
         let mine = |index: usize| (index, refused(&format!("m{index}"), ""));
         let theirs = |name: &str| refused(name, "");
         for places in [vec![0, 3], vec![1, 2], vec![2, 3], vec![0, 1]] {
-            let refused = Refused { total: 4, items: places.iter().map(|index| mine(*index)).collect() };
+            let refused = Refused {
+                total: 4,
+                items: places.iter().map(|index| mine(*index)).collect(),
+            };
             let merged = refused.merge(vec![theirs("a"), theirs("b")]);
             let mut decided = ["a", "b"].into_iter();
             for (index, item) in merged.iter().enumerate() {
-                let want = if places.contains(&index) { format!("m{index}") } else { decided.next().unwrap_or("").to_owned() };
+                let want = if places.contains(&index) {
+                    format!("m{index}")
+                } else {
+                    decided.next().unwrap_or("").to_owned()
+                };
                 assert_eq!(code(item), want);
             }
         }

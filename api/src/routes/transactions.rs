@@ -60,15 +60,29 @@ async fn first_answer(
     expired: ApiError,
 ) -> Result<HttpResponse, ApiError> {
     let id = signed.transaction.id();
-    let operation = OperationId { created_at: crate::time::now_ms(), transaction: id };
+    let operation = OperationId {
+        created_at: crate::time::now_ms(),
+        transaction: id,
+    };
     if let Some(decided) = network.wait_for(&id) {
         let ticket = Ticket { operation, decided };
-        return conclude(network, ticket, signed.transaction.actions(), shape, wait, Refused::default()).await;
+        return conclude(
+            network,
+            ticket,
+            signed.transaction.actions(),
+            shape,
+            wait,
+            Refused::default(),
+        )
+        .await;
     }
-    match network.client.transaction(&id, Duration::ZERO).await.map_err(unavailable)? {
-        TransactionStatus::Final { height } => {
-            answer(network, operation, shape, network.look_up(&id, height).await?)
-        }
+    match network
+        .client
+        .transaction(&id, Duration::ZERO)
+        .await
+        .map_err(unavailable)?
+    {
+        TransactionStatus::Final { height } => answer(network, operation, shape, network.look_up(&id, height).await?),
         TransactionStatus::Pending | TransactionStatus::Unknown => Err(expired),
     }
 }

@@ -48,21 +48,41 @@ async fn every_route_refuses_every_stranger() {
     for (method, path, secured) in routes {
         let here = concrete(&path, "acme", "notary", &record);
         let send = async |path: &str, key: Option<&str>| {
-            let request = world.client.request(method.clone(), format!("{}{path}", world.base)).body("{}");
-            let request = if let Some(key) = key { request.bearer_auth(key) } else { request };
+            let request = world
+                .client
+                .request(method.clone(), format!("{}{path}", world.base))
+                .body("{}");
+            let request = if let Some(key) = key {
+                request.bearer_auth(key)
+            } else {
+                request
+            };
             request.send().await.unwrap()
         };
         if !secured {
             let status = send(&here, None).await.status();
-            assert!(status != StatusCode::UNAUTHORIZED && status != StatusCode::NOT_FOUND, "{method} {path}: {status}");
+            assert!(
+                status != StatusCode::UNAUTHORIZED && status != StatusCode::NOT_FOUND,
+                "{method} {path}: {status}"
+            );
             continue;
         }
-        let bad = [None, Some(almost.as_str()), Some("x"), revoked["secret"].as_str(), expired["secret"].as_str()];
+        let bad = [
+            None,
+            Some(almost.as_str()),
+            Some("x"),
+            revoked["secret"].as_str(),
+            expired["secret"].as_str(),
+        ];
         for key in bad {
             let response = send(&here, key).await;
             assert!(response.headers().contains_key("www-authenticate"), "{method} {path}");
             let (status, problem) = answer(response).await;
-            assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")), "{method} {path}");
+            assert_eq!(
+                (status, &problem["code"]),
+                (StatusCode::UNAUTHORIZED, &json!("unauthorized")),
+                "{method} {path}"
+            );
         }
         if path == "/v1/whoami" {
             continue;
@@ -87,6 +107,9 @@ async fn a_foreign_operation_looks_like_none() {
     assert_eq!(status, StatusCode::ACCEPTED);
     let path = format!("/v1/operations/{}", pending["id"].as_str().unwrap());
     world.finished(&path).await;
-    let foreign = world.client.get(format!("{}{path}", world.base)).bearer_auth(&world.stranger);
+    let foreign = world
+        .client
+        .get(format!("{}{path}", world.base))
+        .bearer_auth(&world.stranger);
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::NOT_FOUND);
 }

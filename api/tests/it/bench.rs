@@ -30,7 +30,11 @@ async fn load(world: &Arc<World>, clients: usize, batch: usize, time: Duration) 
                         (format!("{NETWORK}/notarizations"), deposit(first), StatusCode::CREATED)
                     } else {
                         let items: Vec<_> = (first..first + batch as u64).map(deposit).collect();
-                        (format!("{NETWORK}/notarizations:batch"), json!({ "items": items }), StatusCode::OK)
+                        (
+                            format!("{NETWORK}/notarizations:batch"),
+                            json!({ "items": items }),
+                            StatusCode::OK,
+                        )
                     };
                     let response = world.post(&path, &body).send().await.unwrap();
                     assert_eq!(response.status(), want);

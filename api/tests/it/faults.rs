@@ -5,18 +5,29 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 async fn accept(world: &World, number: u64) -> String {
-    let request = world.request(Method::POST, &format!("{NETWORK}/notarizations")).json(&deposit(number));
+    let request = world
+        .request(Method::POST, &format!("{NETWORK}/notarizations"))
+        .json(&deposit(number));
     let response = request.send().await.unwrap();
     let location = response.headers().get("location").unwrap().to_str().unwrap().to_owned();
     assert!(response.headers().contains_key("retry-after"));
     let (status, operation) = answer(response).await;
-    assert_eq!((status, &operation["phase"]), (StatusCode::ACCEPTED, &json!("pending")), "{operation}");
+    assert_eq!(
+        (status, &operation["phase"]),
+        (StatusCode::ACCEPTED, &json!("pending")),
+        "{operation}"
+    );
     location
 }
 
 fn accepted(operation: &Value) {
     assert_eq!(operation["phase"], "succeeded", "{operation}");
-    assert!(operation["items"][0]["receipt"].as_str().unwrap().contains("muniment.dev/receipt/v1"));
+    assert!(
+        operation["items"][0]["receipt"]
+            .as_str()
+            .unwrap()
+            .contains("muniment.dev/receipt/v1")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,10 +74,17 @@ async fn a_network_that_is_down_delays_but_loses_nothing() {
     .await;
     assert_eq!(status, StatusCode::ACCEPTED, "{waited}");
     let (status, problem) = answer(world.get(&format!("{NETWORK}/records")).send().await.unwrap()).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+    );
     world.start_node();
     accepted(&world.finished(&operation).await);
-    accepted(&world.finished(&format!("/v1/operations/{}", waited["id"].as_str().unwrap())).await);
+    accepted(
+        &world
+            .finished(&format!("/v1/operations/{}", waited["id"].as_str().unwrap()))
+            .await,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,10 +95,17 @@ async fn too_much_in_flight_is_refused_and_nothing_else() {
     for number in 0..3 {
         operations.push(accept(&world, number).await);
     }
-    let response = world.post(&format!("{NETWORK}/notarizations"), &deposit(9)).send().await.unwrap();
+    let response = world
+        .post(&format!("{NETWORK}/notarizations"), &deposit(9))
+        .send()
+        .await
+        .unwrap();
     assert!(response.headers().contains_key("retry-after"));
     let (status, problem) = answer(response).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("overloaded")));
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("overloaded"))
+    );
     world.replica.hold(false);
     for operation in &operations {
         accepted(&world.finished(operation).await);
@@ -100,7 +125,10 @@ async fn the_projection_is_built_again_from_the_ledger() {
     let database = sea_orm::Database::connect(url).await.unwrap();
     use sea_orm::ConnectionTrait as _;
     for table in ["followed", "digests", "operations"] {
-        database.execute_unprepared(&format!("DELETE FROM {table}")).await.unwrap();
+        database
+            .execute_unprepared(&format!("DELETE FROM {table}"))
+            .await
+            .unwrap();
     }
     database.close().await.unwrap();
     world.start_api().await;

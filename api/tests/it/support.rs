@@ -57,7 +57,11 @@ pub fn deposit(number: u64) -> Value {
 
 pub fn config(folder: &tempfile::TempDir) -> ApiConfig {
     let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
-    ApiConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)), database, folder.path().join("keys"))
+    ApiConfig::new(
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        database,
+        folder.path().join("keys"),
+    )
 }
 
 pub fn serve_node(replica: &Arc<MemoryReplica>, listener: TcpListener) -> Running {
@@ -125,7 +129,9 @@ impl World {
             api: Some(running),
             node_address,
         };
-        world.until("the API answers", async || world.get("/healthz").send().await.is_ok()).await;
+        world
+            .until("the API answers", async || world.get("/healthz").send().await.is_ok())
+            .await;
         world
     }
 
@@ -134,7 +140,8 @@ impl World {
         let api = Api::start(config(&self.folder), self.directory.clone()).await.unwrap();
         let (base, running) = serve_api(api);
         (self.base, self.api) = (base, Some(running));
-        self.until("the API answers", async || self.get("/healthz").send().await.is_ok()).await;
+        self.until("the API answers", async || self.get("/healthz").send().await.is_ok())
+            .await;
     }
 
     /// Starts the node server again at its address.
@@ -144,7 +151,9 @@ impl World {
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
+        self.client
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key)
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -156,7 +165,13 @@ impl World {
     }
 
     pub async fn notarize(&self, number: u64) -> (StatusCode, Value) {
-        answer(self.post(&format!("{NETWORK}/notarizations"), &deposit(number)).send().await.unwrap()).await
+        answer(
+            self.post(&format!("{NETWORK}/notarizations"), &deposit(number))
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
     }
 
     pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
@@ -199,8 +214,14 @@ pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, node: SocketAddr
 /// Status and JSON of an answer. Every error must be a problem with the request's id.
 pub async fn answer(response: Response) -> (StatusCode, Value) {
     let status = response.status();
-    let kind = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
-    let id = response.headers().get("x-request-id").map(|value| value.to_str().unwrap().to_owned());
+    let kind = response
+        .headers()
+        .get("content-type")
+        .map(|value| value.to_str().unwrap().to_owned());
+    let id = response
+        .headers()
+        .get("x-request-id")
+        .map(|value| value.to_str().unwrap().to_owned());
     let text = response.text().await.unwrap();
     let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     assert!(id.is_some(), "no request id");
@@ -209,7 +230,10 @@ pub async fn answer(response: Response) -> (StatusCode, Value) {
         assert_eq!(value["requestId"].as_str(), id.as_deref(), "{text}");
         assert_eq!(value["status"], status.as_u16(), "{text}");
         for field in ["type", "title", "code", "detail"] {
-            assert!(value[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {text}");
+            assert!(
+                value[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field} in {text}"
+            );
         }
     }
     (status, value)
