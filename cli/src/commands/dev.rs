@@ -133,8 +133,9 @@ impl Dev<'_> {
         let controller = local.keep(vec![desired]);
 
         let attended = async {
+            let key = self.wanted.key();
             let up = tokio::select! {
-                up = start::quorum(&controller, &self.wanted.key()) => up?,
+                up = start::quorum(&controller, &key) => up?,
                 () = raised(stop.clone()) => return Ok(()),
             };
             let (end, ends) = watch::channel(false);

@@ -144,7 +144,8 @@ impl ReplicaApplication {
             return Err("its time is not after the parent's");
         }
         let now = now();
-        if timely && (header.time > now + MAX_AHEAD || header.time + MAX_BEHIND < now) {
+        // A block that a peer claims to repropose may be old, but never from the future.
+        if header.time > now + MAX_AHEAD || timely && header.time + MAX_BEHIND < now {
             return Err("its time is too far from our clock");
         }
         let actions: usize = block.transactions.iter().map(Transaction::actions).sum();
