@@ -18,8 +18,11 @@ use crate::keys::{KeyError, KeyProvider, Purpose};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
 use crate::routes;
-use crate::store::{Store, StoreError, Write};
+use crate::store::{Store, StoreError, Write, Writer};
 use muniment_receipts::key::SignerKey;
+
+/// How long an idempotency key is kept.
+const IDEMPOTENCY_MS: i64 = 48 * 3_600 * 1_000;
 
 /// Settings of the server.
 #[derive(Clone, Debug)]
@@ -39,7 +42,13 @@ pub struct ApiConfig {
 impl ApiConfig {
     /// Settings with defaults for everything else.
     pub fn new(listen: SocketAddr, database: impl Into<String>, keys_dir: impl Into<PathBuf>) -> Self {
-        Self { listen, database: database.into(), keys_dir: keys_dir.into(), workers: 2, max_in_flight: 60_000 }
+        Self {
+            listen,
+            database: database.into(),
+            keys_dir: keys_dir.into(),
+            workers: 2,
+            max_in_flight: 60_000,
+        }
     }
 }
 
@@ -128,7 +137,11 @@ impl Api {
         let signer = self.keys.ensure(tenant, Purpose::Statement).await?;
         let store = &self.state.networks.shared().store;
         let has_key = !store.api_keys(tenant).await?.is_empty();
-        let api_key = if has_key { None } else { Some(self.new_api_key(tenant, "first").await?) };
+        let api_key = if has_key {
+            None
+        } else {
+            Some(self.new_api_key(tenant, "first").await?)
+        };
         Ok(Bootstrap { signer, api_key })
     }
 
@@ -138,7 +151,13 @@ impl Api {
     /// When it can't be stored.
     pub async fn new_api_key(&self, tenant: &str, name: &str) -> Result<Zeroizing<String>, ServeError> {
         let key = auth::generate(tenant, name, None)?;
-        self.state.networks.shared().store.writer.write(vec![Write::ApiKey(key.row)]).await?;
+        self.state
+            .networks
+            .shared()
+            .store
+            .writer
+            .write(vec![Write::ApiKey(key.row)])
+            .await?;
         Ok(key.secret)
     }
 
@@ -158,6 +177,8 @@ impl Api {
     /// When the HTTP server fails.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         self.state.networks.refresh().await;
+        let writer = self.state.networks.shared().store.writer.clone();
+        let housekeeping = tokio::spawn(housekeeping(writer));
         let state = self.state.clone();
         let server = HttpServer::new(move || {
             App::new()
@@ -169,6 +190,7 @@ impl Api {
         .workers(self.config.workers)
         .client_request_timeout(std::time::Duration::from_secs(10))
         .keep_alive(std::time::Duration::from_secs(75))
+        .tcp_nodelay(true)
         .shutdown_timeout(3)
         .disable_signals()
         .listen(listener)?
@@ -184,7 +206,22 @@ impl Api {
                 result?;
             }
         }
+        housekeeping.abort();
         self.state.networks.stop();
         Ok(())
+    }
+}
+
+/// Forgets what is kept for a time only.
+async fn housekeeping(writer: Writer) {
+    loop {
+        let before = crate::time::now_ms() - IDEMPOTENCY_MS;
+        if let Err(error) = writer.write(vec![Write::Forget(before)]).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old idempotency keys can't be removed"
+            );
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(3_600)).await;
     }
 }

@@ -74,7 +74,9 @@ fn hash(secret: &str) -> [u8; 32] {
 
 /// Whether the text has the form of a key and its check digits hold.
 pub fn well_formed(secret: &str) -> bool {
-    let Some(rest) = secret.strip_prefix("mnk_") else { return false };
+    let Some(rest) = secret.strip_prefix("mnk_") else {
+        return false;
+    };
     // The body may itself hold an underscore, so the lengths decide.
     let (Some(body), Some(separator), Some(digits)) = (rest.get(..43), rest.get(43..44), rest.get(44..)) else {
         return false;
@@ -91,7 +93,10 @@ pub struct Authenticator {
 impl Authenticator {
     /// On a store.
     pub fn new(store: Store) -> Self {
-        Self { store, seen: RwLock::default() }
+        Self {
+            store,
+            seen: RwLock::default(),
+        }
     }
 
     /// The principal of a secret.
@@ -105,7 +110,12 @@ impl Authenticator {
             ));
         }
         let hash = hash(secret);
-        let known = self.seen.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        let known = self
+            .seen
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&hash)
+            .cloned();
         let principal = match known {
             Some((principal, at)) if at.elapsed() < BELIEVED => principal,
             _ => self.look_up(hash).await?,
@@ -122,8 +132,12 @@ impl Authenticator {
             self.seen.write().unwrap_or_else(PoisonError::into_inner).remove(&hash);
             return Err(refused());
         };
-        let principal =
-            Arc::new(Principal { key: row.id, name: row.name, tenant: row.tenant, expires_at: row.expires_at });
+        let principal = Arc::new(Principal {
+            key: row.id,
+            name: row.name,
+            tenant: row.tenant,
+            expires_at: row.expires_at,
+        });
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= REMEMBERED {
             seen.retain(|_, (_, at)| at.elapsed() < BELIEVED);
@@ -136,7 +150,10 @@ impl Authenticator {
 
     /// Forgets a key at once, after its revocation.
     pub fn forget(&self, key: &str) {
-        self.seen.write().unwrap_or_else(PoisonError::into_inner).retain(|_, (principal, _)| principal.key != key);
+        self.seen
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, (principal, _)| principal.key != key);
     }
 }
 

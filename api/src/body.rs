@@ -19,7 +19,9 @@ const DOCUMENTS: &[(&[u8], &str)] = &[
 ];
 
 /// Field names under which people send documents.
-const CONTENT_FIELDS: &[&str] = &["content", "contents", "document", "file", "data", "body", "base64", "text", "payload"];
+const CONTENT_FIELDS: &[&str] = &[
+    "content", "contents", "document", "file", "data", "body", "base64", "text", "payload",
+];
 
 const HASH_IT: &str = "this API takes digests, never documents: run `sha256sum FILE` and send \
                        {\"digests\":[{\"alg\":\"sha-256\",\"value\":\"…\"}],\"mode\":\"plain\"}, or use `muniment notarize FILE`";
@@ -39,7 +41,11 @@ pub fn json(bytes: &[u8]) -> Result<Value, ApiError> {
             if std::str::from_utf8(bytes).is_err() {
                 return Err(document("the body isn't text"));
             }
-            let detail = if start.is_empty() { "the body is empty; send JSON".to_owned() } else { format!("{error}") };
+            let detail = if start.is_empty() {
+                "the body is empty; send JSON".to_owned()
+            } else {
+                format!("{error}")
+            };
             Err(ApiError::new(Code::MALFORMED_JSON, detail))
         }
     }
@@ -55,7 +61,11 @@ fn document(what: &str) -> ApiError {
 /// `invalid_field`, `unknown_field` with the nearest name, `looks_like_document`.
 pub fn object<'a>(value: &'a Value, at: &str, known: &[&str]) -> Result<&'a Map<String, Value>, ApiError> {
     let Value::Object(map) = value else {
-        return Err(ApiError::new(Code::INVALID_FIELD, format!("expected an object, found {}", kind(value))).at(at));
+        return Err(ApiError::new(
+            Code::INVALID_FIELD,
+            format!("expected an object, found {}", kind(value)),
+        )
+        .at(at));
     };
     for name in map.keys() {
         if known.contains(&name.as_str()) {
@@ -65,7 +75,9 @@ pub fn object<'a>(value: &'a Value, at: &str, known: &[&str]) -> Result<&'a Map<
         if CONTENT_FIELDS.contains(&name.as_str()) {
             return Err(document(&format!("the field `{}` looks like a document", shorten(name))).at(pointer));
         }
-        let hint = nearest(name, known).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        let hint = nearest(name, known)
+            .map(|near| format!("did you mean `{near}`? "))
+            .unwrap_or_default();
         let known = known.join("`, `");
         let detail = format!("there is no field `{}`; {hint}known fields: `{known}`", shorten(name));
         return Err(ApiError::new(Code::UNKNOWN_FIELD, detail).at(pointer));
@@ -90,7 +102,11 @@ pub fn text<'a>(map: &'a Map<String, Value>, name: &str, at: &str) -> Result<&'a
 /// # Errors
 /// `invalid_field`.
 pub fn optional_text<'a>(map: &'a Map<String, Value>, name: &str, at: &str) -> Result<Option<&'a str>, ApiError> {
-    if map.get(name).is_none_or(Value::is_null) { Ok(None) } else { text(map, name, at).map(Some) }
+    if map.get(name).is_none_or(Value::is_null) {
+        Ok(None)
+    } else {
+        text(map, name, at).map(Some)
+    }
 }
 
 /// An array field that must be there.
@@ -133,7 +149,12 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known
         .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), *candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
+                *candidate,
+            )
+        })
         .min()
         .filter(|(distance, candidate)| *distance <= (candidate.len() / 2).clamp(1, 3))
         .map(|(_, candidate)| candidate)
@@ -146,7 +167,11 @@ fn escape(name: &str) -> String {
 
 /// A caller's name as it may stand in an answer: short.
 fn shorten(name: &str) -> String {
-    if name.chars().count() <= 64 { name.to_owned() } else { name.chars().take(64).chain(['…']).collect() }
+    if name.chars().count() <= 64 {
+        name.to_owned()
+    } else {
+        name.chars().take(64).chain(['…']).collect()
+    }
 }
 
 #[cfg(test)]

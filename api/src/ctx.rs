@@ -39,7 +39,10 @@ impl Ctx {
 
     /// The tenant's part of the store.
     pub fn store(&self) -> TenantStore<'_> {
-        TenantStore { store: &self.state.networks.shared().store, tenant: self.tenant() }
+        TenantStore {
+            store: &self.state.networks.shared().store,
+            tenant: self.tenant(),
+        }
     }
 
     /// A network of the tenant.
@@ -47,7 +50,11 @@ impl Ctx {
     /// # Errors
     /// 404.
     pub async fn network(&self, name: &str) -> Result<Arc<Network>, ApiError> {
-        self.state.networks.find(self.tenant(), name).await.ok_or_else(ApiError::not_found)
+        self.state
+            .networks
+            .find(self.tenant(), name)
+            .await
+            .ok_or_else(ApiError::not_found)
     }
 
     /// All networks of the tenant, by name.
@@ -64,7 +71,11 @@ impl FromRequest for Ctx {
         let secret = secret(request);
         let state = request.app_data::<web::Data<State>>().cloned();
         let tenant = request.match_info().get("tenant").map(str::to_owned);
-        let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let request_id = request
+            .extensions()
+            .get::<RequestId>()
+            .map(|id| id.0.clone())
+            .unwrap_or_default();
         Box::pin(async move {
             let state = state.ok_or_else(|| ApiError::internal("the server has no state"))?;
             let secret = secret.ok_or_else(|| {
@@ -74,7 +85,11 @@ impl FromRequest for Ctx {
             if tenant.is_some_and(|tenant| tenant != principal.tenant) {
                 return Err(ApiError::not_found());
             }
-            Ok(Self { principal, request_id, state })
+            Ok(Self {
+                principal,
+                request_id,
+                state,
+            })
         })
     }
 }
@@ -86,7 +101,9 @@ fn secret(request: &HttpRequest) -> Option<String> {
         let (scheme, secret) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
     });
-    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok().map(str::trim)).map(str::to_owned)
+    bearer
+        .or_else(|| headers.get("x-api-key")?.to_str().ok().map(str::trim))
+        .map(str::to_owned)
 }
 
 /// The store, seen by one tenant.
@@ -113,7 +130,11 @@ impl TenantStore<'_> {
             return Ok(false);
         }
         let at = crate::time::now_ms();
-        let write = Write::Revoke { tenant: self.tenant.to_owned(), id: id.to_owned(), at };
+        let write = Write::Revoke {
+            tenant: self.tenant.to_owned(),
+            id: id.to_owned(),
+            at,
+        };
         self.store.writer.write(vec![write]).await?;
         Ok(true)
     }

@@ -40,7 +40,9 @@ pub fn input(item: Value) -> Result<Map<String, Value>, ApiError> {
     }
     if let Some(media_type) = body::optional_text(map, "mediaType", "")? {
         let fine = media_type.len() <= MAX_MEDIA_TYPE
-            && media_type.split_once('/').is_some_and(|(kind, sub)| !kind.is_empty() && !sub.is_empty())
+            && media_type
+                .split_once('/')
+                .is_some_and(|(kind, sub)| !kind.is_empty() && !sub.is_empty())
             && media_type.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if !fine {
             let detail = "`mediaType` must look like `application/pdf` and have at most 255 characters";
@@ -53,7 +55,9 @@ pub fn input(item: Value) -> Result<Map<String, Value>, ApiError> {
         let detail = format!("`subject` must have 1 to {MAX_SUBJECT} bytes and no control characters");
         return Err(ApiError::new(Code::INVALID_FIELD, detail).at("/subject"));
     }
-    let Value::Object(mut map) = item else { return Err(ApiError::internal("an object is no longer one")) };
+    let Value::Object(mut map) = item else {
+        return Err(ApiError::internal("an object is no longer one"));
+    };
     map.retain(|_, value| !value.is_null());
     // One order of digests, so that one document has one identity: sha-256 sorts first.
     if let Some(Value::Array(digests)) = map.get_mut("digests") {
@@ -101,15 +105,24 @@ fn algorithm(alg: &str, at: &str) -> ApiError {
         "sha512" | "sha-512" | "sha_512" => " (did you mean `sha-512`?)",
         _ => "",
     };
-    ApiError::new(Code::UNKNOWN_ALGORITHM, format!("`{shown}` isn't known{hint}; use `sha-256` or `sha-512`"))
-        .at(format!("{at}/alg"))
+    ApiError::new(
+        Code::UNKNOWN_ALGORITHM,
+        format!("`{shown}` isn't known{hint}; use `sha-256` or `sha-512`"),
+    )
+    .at(format!("{at}/alg"))
 }
 
 fn hex_digest(alg: &str, value: &str, length: usize) -> Result<(), String> {
     if value.len() != length {
-        return Err(format!("a {alg} digest has {length} hex characters, this one has {}", value.len()));
+        return Err(format!(
+            "a {alg} digest has {length} hex characters, this one has {}",
+            value.len()
+        ));
     }
-    if let Some(at) = value.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+    if let Some(at) = value
+        .bytes()
+        .position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
         let fix = if value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             "write it in lower case"
         } else {
@@ -147,15 +160,39 @@ mod tests {
         assert!(input(good()).is_ok());
         assert!(input(with("/digests/-", sha512.clone())).is_ok());
         let table = [
-            (with("/digests/0/value", json!("AB".repeat(32))), "malformed_digest", "/digests/0/value"),
-            (with("/digests/0/value", json!("ab".repeat(31))), "malformed_digest", "/digests/0/value"),
-            (with("/digests/0/value", json!("zz".repeat(32))), "malformed_digest", "/digests/0/value"),
+            (
+                with("/digests/0/value", json!("AB".repeat(32))),
+                "malformed_digest",
+                "/digests/0/value",
+            ),
+            (
+                with("/digests/0/value", json!("ab".repeat(31))),
+                "malformed_digest",
+                "/digests/0/value",
+            ),
+            (
+                with("/digests/0/value", json!("zz".repeat(32))),
+                "malformed_digest",
+                "/digests/0/value",
+            ),
             (with("/digests/0/value", json!(7)), "invalid_field", "/digests/0/value"),
-            (with("/digests/0/alg", json!("md5")), "unknown_algorithm", "/digests/0/alg"),
-            (with("/digests/0/algo", json!("md5")), "unknown_field", "/digests/0/algo"),
+            (
+                with("/digests/0/alg", json!("md5")),
+                "unknown_algorithm",
+                "/digests/0/alg",
+            ),
+            (
+                with("/digests/0/algo", json!("md5")),
+                "unknown_field",
+                "/digests/0/algo",
+            ),
             (with("/digests", json!([])), "invalid_field", "/digests"),
             (with("/digests", json!([sha512])), "missing_field", "/digests"),
-            (with("/digests/-", good()["digests"][0].clone()), "invalid_field", "/digests/1"),
+            (
+                with("/digests/-", good()["digests"][0].clone()),
+                "invalid_field",
+                "/digests/1",
+            ),
             (with("/mode", json!("secret")), "invalid_field", "/mode"),
             (with("/size", json!(-1)), "invalid_field", "/size"),
             (with("/size", json!(1.5)), "invalid_field", "/size"),

@@ -6,7 +6,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 use std::time::Instant;
@@ -25,6 +25,10 @@ impl RequestId {
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The documentation page loads only what this server ships. Its styles are partly inline.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' \
+                           data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// The middleware.
@@ -39,19 +43,31 @@ pub async fn frame(
     let id = RequestId::new();
     request.extensions_mut().insert(id.clone());
     let response = next.call(request).await?.map_into_boxed_body();
-    let mut response = if response.status().as_u16() >= 400 { as_problem(response, &id) } else { response };
+    let mut response = if response.status().as_u16() >= 400 {
+        as_problem(response, &id)
+    } else {
+        response
+    };
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
+    let docs = response.request().path().starts_with("/docs");
     let headers = response.headers_mut();
     headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(CACHE_CONTROL) {
+    if docs {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    } else {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(state) = response.request().app_data::<web::Data<State>>() {
-        let pattern = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+        let pattern = response
+            .request()
+            .match_pattern()
+            .unwrap_or_else(|| "unmatched".to_owned());
         let method = response.request().method().as_str();
-        state.metrics.request(method, pattern, response.status().as_u16(), started.elapsed());
+        state
+            .metrics
+            .request(method, pattern, response.status().as_u16(), started.elapsed());
     }
     Ok(response)
 }
@@ -79,11 +95,13 @@ fn log(error: &ApiError, id: &RequestId) {
 
 /// Errors of the framework's extractors.
 fn foreign(error: &Error, status: StatusCode) -> ApiError {
-    let overflow = error.as_error::<PayloadError>().is_some_and(|error| matches!(error, PayloadError::Overflow));
+    let overflow = error
+        .as_error::<PayloadError>()
+        .is_some_and(|error| matches!(error, PayloadError::Overflow));
     if overflow || status == StatusCode::PAYLOAD_TOO_LARGE {
         return ApiError::new(
             Code::BODY_TOO_LARGE,
-            "the body is over this path's limit (2 MiB for :batch and transactions, 8 MiB for verify, else 256 KiB): \
+            "the body is over this path's limit (2 MiB for :batch, transactions and verify, else 256 KiB): \
              send digests instead of documents, or split the batch",
         );
     }
@@ -106,5 +124,8 @@ fn by_status(status: StatusCode) -> ApiError {
 /// # Errors
 /// Always.
 pub async fn unmatched() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(Code::NOT_FOUND, "there is no such path; /docs lists the paths of this server"))
+    Err(ApiError::new(
+        Code::NOT_FOUND,
+        "there is no such path; /docs lists the paths of this server",
+    ))
 }

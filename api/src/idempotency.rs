@@ -49,19 +49,46 @@ pub async fn look<'a>(
     network: &Network,
     body: &[u8],
 ) -> Result<Use<'a>, ApiError> {
-    let Some(value) = request.headers().get("idempotency-key") else { return Ok(Use::None) };
-    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= 255).ok_or_else(|| {
-        ApiError::new(Code::BAD_REQUEST, "Idempotency-Key must be 1 to 255 printable ASCII characters")
-    })?;
-    let digest = Sha256::new().chain_update(request.path()).chain_update([0]).chain_update(body).finalize().into();
+    let Some(value) = request.headers().get("idempotency-key") else {
+        return Ok(Use::None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| !key.is_empty() && key.len() <= 255)
+        .ok_or_else(|| {
+            ApiError::new(
+                Code::BAD_REQUEST,
+                "Idempotency-Key must be 1 to 255 printable ASCII characters",
+            )
+        })?;
+    let digest = Sha256::new()
+        .chain_update(request.path())
+        .chain_update([0])
+        .chain_update(body)
+        .finalize()
+        .into();
     let key = (ctx.tenant().to_owned(), network.entry.id, key.to_owned());
     let flight = &ctx.state().idempotency;
-    if !flight.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
+    if !flight
+        .keys
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(key.clone())
+    {
         let detail = "a request with this Idempotency-Key is under way; wait for its answer, or use another key";
         return Err(ApiError::new(Code::IDEMPOTENCY_IN_FLIGHT, detail));
     }
-    let held = Held { of: flight, key, body: digest };
-    let earlier = ctx.store().idempotency(&held.key.1, &held.key.2).await.map_err(ApiError::internal)?;
+    let held = Held {
+        of: flight,
+        key,
+        body: digest,
+    };
+    let earlier = ctx
+        .store()
+        .idempotency(&held.key.1, &held.key.2)
+        .await
+        .map_err(ApiError::internal)?;
     match earlier {
         None => Ok(Use::First(held)),
         Some(earlier) if earlier.body != held.body => {
@@ -69,7 +96,10 @@ pub async fn look<'a>(
             Err(ApiError::new(Code::IDEMPOTENCY_MISMATCH, detail))
         }
         Some(earlier) => {
-            let operation = earlier.operation.parse().map_err(|()| ApiError::internal("a stored operation id"))?;
+            let operation = earlier
+                .operation
+                .parse()
+                .map_err(|()| ApiError::internal("a stored operation id"))?;
             Ok(Use::Again(operation))
         }
     }
@@ -91,6 +121,10 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.of.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.of
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
     }
 }

@@ -94,11 +94,16 @@ mod contract {
         let missing = provider.sign("acme", Purpose::Statement, b"x").await;
         assert!(matches!(missing, Err(KeyError::Missing { .. })), "signs without a key");
 
-        let (one, two) =
-            tokio::join!(provider.ensure("acme", Purpose::Statement), provider.ensure("acme", Purpose::Statement));
+        let (one, two) = tokio::join!(
+            provider.ensure("acme", Purpose::Statement),
+            provider.ensure("acme", Purpose::Statement)
+        );
         let key = one.unwrap();
         assert_eq!(key.to_string(), two.unwrap().to_string(), "two keys were made at once");
-        assert_eq!(key.to_string(), provider.ensure("acme", Purpose::Statement).await.unwrap().to_string());
+        assert_eq!(
+            key.to_string(),
+            provider.ensure("acme", Purpose::Statement).await.unwrap().to_string()
+        );
         let other = provider.ensure("globex", Purpose::Statement).await.unwrap();
         assert_ne!(key.to_string(), other.to_string(), "two tenants share a key");
 
@@ -108,7 +113,10 @@ mod contract {
         assert!(other.verify(b"message", &signature).is_err());
 
         if let Some(again) = again {
-            assert_eq!(key.to_string(), again.ensure("acme", Purpose::Statement).await.unwrap().to_string());
+            assert_eq!(
+                key.to_string(),
+                again.ensure("acme", Purpose::Statement).await.unwrap().to_string()
+            );
             let signature = again.sign("acme", Purpose::Statement, b"later").await.unwrap();
             key.verify(b"later", &signature).unwrap();
         }

@@ -1,3 +1,28 @@
 //! The management API: routes, authentication, services, store and key custody.
+//!
+//! A request passes `frame` (id, errors, metrics) → `ctx` (who, for which tenant) → a handler in `routes` → the
+//! tenant's [`networks`], whose tasks carry it to the ledger and back. SQL holds keys, the outbox and projections; what
+//! happened is the ledger's to say.
 
+pub mod app;
+pub mod auth;
+mod body;
+mod ctx;
+pub mod deposit;
+pub mod directory;
+mod frame;
+mod idempotency;
+pub mod keys;
+mod metrics;
+mod networks;
+mod openapi;
+mod operation_id;
+pub mod problem;
+mod routes;
+mod sign;
+mod store;
+mod time;
 pub mod types;
+
+pub use app::{Api, ApiConfig, Bootstrap, ServeError};
+pub use directory::{MemoryDirectory, NetworkDirectory, NetworkEntry};

@@ -54,26 +54,63 @@ impl Default for Metrics {
         let (height, pending) = (Family::default(), Family::default());
         registry.register("requests", "Requests by route and status", requests.clone());
         registry.register("request_seconds", "Time to answer", duration.clone());
-        registry.register("finality_seconds", "From acceptance to a final outcome", finality.clone());
+        registry.register(
+            "finality_seconds",
+            "From acceptance to a final outcome",
+            finality.clone(),
+        );
         registry.register("in_flight_actions", "Actions accepted and not final", in_flight.clone());
-        registry.register("overloaded", "Requests refused for too much in flight", overloaded.clone());
-        registry.register("submit_failures", "Submissions that no validator took", submit_failures.clone());
-        registry.register("network_height", "Height up to which outcomes are known", height.clone());
-        registry.register("network_pending", "Transactions accepted and not final", pending.clone());
-        Self { registry, requests, duration, finality, in_flight, overloaded, submit_failures, height, pending }
+        registry.register(
+            "overloaded",
+            "Requests refused for too much in flight",
+            overloaded.clone(),
+        );
+        registry.register(
+            "submit_failures",
+            "Submissions that no validator took",
+            submit_failures.clone(),
+        );
+        registry.register(
+            "network_height",
+            "Height up to which outcomes are known",
+            height.clone(),
+        );
+        registry.register(
+            "network_pending",
+            "Transactions accepted and not final",
+            pending.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            duration,
+            finality,
+            in_flight,
+            overloaded,
+            submit_failures,
+            height,
+            pending,
+        }
     }
 }
 
 impl Metrics {
     /// Counts a request.
     pub fn request(&self, method: &str, path: String, status: u16, took: Duration) {
-        self.requests.get_or_create(&Request { method: method.to_owned(), path, status }).inc();
+        self.requests
+            .get_or_create(&Request {
+                method: method.to_owned(),
+                path,
+                status,
+            })
+            .inc();
         self.duration.observe(took.as_secs_f64());
     }
 
     /// Notes how long an accepted transaction took to be decided.
     pub fn finality(&self, milliseconds: i64) {
-        self.finality.observe(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)).as_secs_f64());
+        self.finality
+            .observe(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)).as_secs_f64());
     }
 
     /// The text.

@@ -75,7 +75,12 @@ pub struct Networks {
 impl Networks {
     /// None running yet.
     pub fn new(shared: Arc<Shared>, directory: Arc<dyn NetworkDirectory>) -> Self {
-        Self { shared, directory, running: RwLock::default(), refreshed: tokio::sync::Mutex::default() }
+        Self {
+            shared,
+            directory,
+            running: RwLock::default(),
+            refreshed: tokio::sync::Mutex::default(),
+        }
     }
 
     /// What all networks share.
@@ -85,7 +90,11 @@ impl Networks {
 
     /// The directory's present answer.
     pub async fn entry(&self, tenant: &str, name: &str) -> Option<NetworkEntry> {
-        self.directory.networks().await.into_iter().find(|entry| entry.tenant == tenant && entry.name == name)
+        self.directory
+            .networks()
+            .await
+            .into_iter()
+            .find(|entry| entry.tenant == tenant && entry.name == name)
     }
 
     /// Starts networks that are new in the directory and stops those that left it. At most once a second.
@@ -103,7 +112,12 @@ impl Networks {
             }
             match Network::start(self.shared.clone(), entry).await {
                 Ok(network) => {
-                    tracing::info!(tenant = key.0, network = key.1, height = network.height(), "network attached");
+                    tracing::info!(
+                        tenant = key.0,
+                        network = key.1,
+                        height = network.height(),
+                        "network attached"
+                    );
                     self.write().insert(key, network);
                 }
                 Err(error) => {
@@ -117,7 +131,9 @@ impl Networks {
 
     fn keep(&self, entries: &[NetworkEntry]) {
         self.write().retain(|(tenant, name), _| {
-            entries.iter().any(|entry| &entry.tenant == tenant && &entry.name == name)
+            entries
+                .iter()
+                .any(|entry| &entry.tenant == tenant && &entry.name == name)
         });
     }
 
@@ -128,7 +144,11 @@ impl Networks {
     fn get(&self, tenant: &str, name: &str) -> Option<Arc<Network>> {
         // Two short strings per look-up; a borrowed pair key isn't worth its complexity.
         let key = (tenant.to_owned(), name.to_owned());
-        self.running.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+        self.running
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned()
     }
 
     /// A network of a tenant.
@@ -144,15 +164,23 @@ impl Networks {
     pub async fn of(&self, tenant: &str) -> Vec<Arc<Network>> {
         self.refresh().await;
         let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
-        let mut networks: Vec<_> =
-            running.iter().filter(|((owner, _), _)| owner == tenant).map(|(_, network)| network.clone()).collect();
+        let mut networks: Vec<_> = running
+            .iter()
+            .filter(|((owner, _), _)| owner == tenant)
+            .map(|(_, network)| network.clone())
+            .collect();
         networks.sort_by(|one, two| one.entry.name.cmp(&two.entry.name));
         networks
     }
 
     /// All networks of all tenants: for metrics, and for `/v1/verify` with the public trust roots.
     pub fn all(&self) -> Vec<Arc<Network>> {
-        self.running.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.running
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// Stops all tasks; nothing that was accepted is lost.

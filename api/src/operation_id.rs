@@ -22,10 +22,16 @@ impl std::str::FromStr for OperationId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let rest = text.strip_prefix("op_").filter(|rest| rest.len() == 76 && rest.is_ascii()).ok_or(())?;
+        let rest = text
+            .strip_prefix("op_")
+            .filter(|rest| rest.len() == 76 && rest.is_ascii())
+            .ok_or(())?;
         let (time, id) = rest.split_at(12);
         let created_at = i64::from_str_radix(time, 16).map_err(|_| ())?;
-        let id = Self { created_at, transaction: id.parse().map_err(|_| ())? };
+        let id = Self {
+            created_at,
+            transaction: id.parse().map_err(|_| ())?,
+        };
         if id.to_string() == text { Ok(id) } else { Err(()) }
     }
 }
@@ -37,9 +43,19 @@ mod tests {
 
     #[test]
     fn printed_ids_are_read_back_and_nothing_else() {
-        let id = OperationId { created_at: 1_795_000_000_123, transaction: TransactionId([7; 32]) };
+        let id = OperationId {
+            created_at: 1_795_000_000_123,
+            transaction: TransactionId([7; 32]),
+        };
         assert_eq!(id.to_string().parse(), Ok(id));
-        for text in ["", "op_", "op_zz", &id.to_string().to_uppercase(), &format!("{id}0"), &id.to_string()[1..]] {
+        for text in [
+            "",
+            "op_",
+            "op_zz",
+            &id.to_string().to_uppercase(),
+            &format!("{id}0"),
+            &id.to_string()[1..],
+        ] {
             assert!(text.parse::<OperationId>().is_err(), "{text}");
         }
     }

@@ -42,10 +42,15 @@ impl TenantSigner<'_> {
     /// # Errors
     /// When it doesn't fit a statement, or the key can't be used.
     pub async fn single(&self, input: Map<String, Value>) -> Result<Signed, ApiError> {
-        let (common, valid_until) = self.common(deposit::TEMPLATE, deposit::ACTION, deposit::REVISION).await?;
+        let (common, valid_until) = self
+            .common(deposit::TEMPLATE, deposit::ACTION, deposit::REVISION)
+            .await?;
         let statement = Statement::new(common, input, None).canonical().map_err(too_long)?;
         let signature = self.sign(&statement).await?;
-        Ok(Signed { transaction: Transaction::Single { statement, signature }, valid_until })
+        Ok(Signed {
+            transaction: Transaction::Single { statement, signature },
+            valid_until,
+        })
     }
 
     /// A batch of deposits, as item bytes.
@@ -53,11 +58,22 @@ impl TenantSigner<'_> {
     /// # Errors
     /// When the key can't be used.
     pub async fn batch(&self, items: Vec<Vec<u8>>) -> Result<Signed, ApiError> {
-        let (common, valid_until) = self.common(deposit::TEMPLATE, deposit::ACTION, deposit::REVISION).await?;
+        let (common, valid_until) = self
+            .common(deposit::TEMPLATE, deposit::ACTION, deposit::REVISION)
+            .await?;
         let count = u32::try_from(items.len()).map_err(ApiError::internal)?;
-        let header = BatchHeader::new(common, count, items_root(&items)).canonical().map_err(too_long)?;
+        let header = BatchHeader::new(common, count, items_root(&items))
+            .canonical()
+            .map_err(too_long)?;
         let signature = self.sign(&header).await?;
-        Ok(Signed { transaction: Transaction::Batch { header, signature, items }, valid_until })
+        Ok(Signed {
+            transaction: Transaction::Batch {
+                header,
+                signature,
+                items,
+            },
+            valid_until,
+        })
     }
 
     /// The same actions as an expired transaction of ours, under a new nonce and time.
@@ -69,23 +85,41 @@ impl TenantSigner<'_> {
             Transaction::Single { statement, .. } => {
                 let old = Statement::parse(statement).map_err(ApiError::internal)?;
                 let (common, valid_until) = self.common(&old.template, &old.action, old.revision).await?;
-                let statement = Statement::new(common, old.input, old.record).canonical().map_err(too_long)?;
+                let statement = Statement::new(common, old.input, old.record)
+                    .canonical()
+                    .map_err(too_long)?;
                 let signature = self.sign(&statement).await?;
-                Ok(Signed { transaction: Transaction::Single { statement, signature }, valid_until })
+                Ok(Signed {
+                    transaction: Transaction::Single { statement, signature },
+                    valid_until,
+                })
             }
             Transaction::Batch { header, items, .. } => {
                 let old = BatchHeader::parse(header).map_err(ApiError::internal)?;
                 let (common, valid_until) = self.common(&old.template, &old.action, old.revision).await?;
-                let header = BatchHeader::new(common, old.items, old.items_root).canonical().map_err(too_long)?;
+                let header = BatchHeader::new(common, old.items, old.items_root)
+                    .canonical()
+                    .map_err(too_long)?;
                 let signature = self.sign(&header).await?;
                 let items = items.clone();
-                Ok(Signed { transaction: Transaction::Batch { header, signature, items }, valid_until })
+                Ok(Signed {
+                    transaction: Transaction::Batch {
+                        header,
+                        signature,
+                        items,
+                    },
+                    valid_until,
+                })
             }
         }
     }
 
     async fn common(&self, template: &str, action: &str, revision: u32) -> Result<(Common, i64), ApiError> {
-        let signer = self.keys.ensure(self.tenant, Purpose::Statement).await.map_err(ApiError::internal)?;
+        let signer = self
+            .keys
+            .ensure(self.tenant, Purpose::Statement)
+            .await
+            .map_err(ApiError::internal)?;
         let until = crate::time::now_ms() + VALIDITY_MS;
         let common = Common {
             action: action.to_owned(),
@@ -100,7 +134,10 @@ impl TenantSigner<'_> {
     }
 
     async fn sign(&self, bytes: &[u8]) -> Result<[u8; 64], ApiError> {
-        self.keys.sign(self.tenant, Purpose::Statement, bytes).await.map_err(ApiError::internal)
+        self.keys
+            .sign(self.tenant, Purpose::Statement, bytes)
+            .await
+            .map_err(ApiError::internal)
     }
 }
 
@@ -113,7 +150,11 @@ pub fn item(input: Map<String, Value>) -> Result<Vec<u8>, ApiError> {
 }
 
 fn too_long(error: StatementError) -> ApiError {
-    ApiError::new(Code::INVALID_FIELD, reason("the deposit doesn't fit a statement", &error)).at("")
+    ApiError::new(
+        Code::INVALID_FIELD,
+        reason("the deposit doesn't fit a statement", &error),
+    )
+    .at("")
 }
 
 /// Reads and checks a ready-signed transaction: form, network, items and signature. Not whether it has expired: an
@@ -125,7 +166,10 @@ pub fn ready(value: &Value, network: &[u8; 32]) -> Result<Signed, ApiError> {
     let map = body::object(value, "", &["statement", "signature", "items"])?;
     let text = body::text(map, "statement", "")?;
     if text.len() > MAX_STATEMENT {
-        let detail = format!("the statement has {} bytes; at most {MAX_STATEMENT} are allowed", text.len());
+        let detail = format!(
+            "the statement has {} bytes; at most {MAX_STATEMENT} are allowed",
+            text.len()
+        );
         return Err(ApiError::new(Code::MALFORMED_STATEMENT, detail).at("/statement"));
     }
     let signature = signature(body::text(map, "signature", "")?)?;
@@ -133,23 +177,37 @@ pub fn ready(value: &Value, network: &[u8; 32]) -> Result<Signed, ApiError> {
         None => {
             let statement = Statement::parse(text.as_bytes()).map_err(|error| malformed(&error, "/statement"))?;
             let bytes = text.as_bytes().to_vec();
-            let transaction = Transaction::Single { statement: bytes, signature };
+            let transaction = Transaction::Single {
+                statement: bytes,
+                signature,
+            };
             (statement.signer, statement.network, statement.valid_until, transaction)
         }
         Some(_) => {
             let header = BatchHeader::parse(text.as_bytes()).map_err(|error| malformed(&error, "/statement"))?;
             let items = items(body::array(map, "items", "")?, &header)?;
             let bytes = text.as_bytes().to_vec();
-            let transaction = Transaction::Batch { header: bytes, signature, items };
+            let transaction = Transaction::Batch {
+                header: bytes,
+                signature,
+                items,
+            };
             (header.signer, header.network, header.valid_until, transaction)
         }
     };
     if &of != network {
-        let detail = format!("the statement names network {}, this is {}", hex::encode(of), hex::encode(network));
+        let detail = format!(
+            "the statement names network {}, this is {}",
+            hex::encode(of),
+            hex::encode(network)
+        );
         return Err(ApiError::new(Code::WRONG_NETWORK, detail).at("/statement"));
     }
     check_signature(&signer, &transaction)?;
-    Ok(Signed { transaction, valid_until: i64::try_from(valid_until).unwrap_or(i64::MAX) })
+    Ok(Signed {
+        transaction,
+        valid_until: i64::try_from(valid_until).unwrap_or(i64::MAX),
+    })
 }
 
 /// Whether a statement may still be executed, by our clock; the ledger's block time decides in the end.
@@ -174,9 +232,16 @@ pub fn check_time(valid_until: i64) -> Result<(), ApiError> {
 }
 
 fn signature(text: &str) -> Result<[u8; 64], ApiError> {
-    let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
+    let bytes = STANDARD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
     bytes.ok_or_else(|| {
-        ApiError::new(Code::BAD_SIGNATURE, "`signature` must be standard base64 of exactly 64 bytes").at("/signature")
+        ApiError::new(
+            Code::BAD_SIGNATURE,
+            "`signature` must be standard base64 of exactly 64 bytes",
+        )
+        .at("/signature")
     })
 }
 
@@ -226,7 +291,11 @@ fn malformed(error: &StatementError, at: &str) -> ApiError {
 
 /// An error with its causes in one line.
 fn reason(what: &str, error: &dyn StdError) -> String {
-    let mut text = if what.is_empty() { error.to_string() } else { format!("{what}: {error}") };
+    let mut text = if what.is_empty() {
+        error.to_string()
+    } else {
+        format!("{what}: {error}")
+    };
     let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");

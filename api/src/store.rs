@@ -56,7 +56,10 @@ impl Store {
     /// # Errors
     /// When the file can't be opened or the schema can't be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let fail = |source| StoreError::Open { url: url.to_owned(), source };
+        let fail = |source| StoreError::Open {
+            url: url.to_owned(),
+            source,
+        };
         let writing = Database::connect(options(url, 1)).await.map_err(fail)?;
         migration::Migrator::up(&writing, None).await.map_err(fail)?;
         let reader = Database::connect(options(url, 2)).await.map_err(fail)?;

@@ -228,3 +228,111 @@ pub struct ApiKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
+
+/// Body of `POST …/api-keys`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApiKeyRequest {
+    /// Display name, 1 to 64 characters.
+    pub name: String,
+    /// RFC 3339 UTC; without it the key doesn't expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Whoami {
+    /// Tenant.
+    pub tenant: String,
+    /// API key id.
+    pub key: String,
+    /// Its display name.
+    pub name: String,
+    /// The key that signs the tenant's statements, `ed25519:…`.
+    pub signer: String,
+}
+
+/// A record as of a height.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// The record; the network's state root commits to its canonical JSON.
+    #[schema(value_type = Object)]
+    pub record: serde_json::Value,
+    /// Log index of the leaf that made the present version.
+    pub leaf: u64,
+}
+
+/// A page of records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordPage {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// Records, ascending by id.
+    #[schema(value_type = Vec<Object>)]
+    pub records: Vec<serde_json::Value>,
+    /// Pass as `after` for the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One step in a record's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Record version, from 1.
+    pub version: u32,
+    /// Action.
+    pub action: String,
+    /// Signer key.
+    pub signer: String,
+    /// Block height.
+    pub height: u64,
+    /// Block time, RFC 3339.
+    pub time: String,
+    /// Log index; `…/receipt?version=` gives its receipt.
+    pub leaf: u64,
+}
+
+/// Proof that a record is in a state, or that there is none, as of a height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StateProof {
+    /// Height.
+    pub height: u64,
+    /// State root, hex; the block marker of `height` carries the same.
+    pub state_root: String,
+    /// State key, hex.
+    pub key: String,
+    /// SHA-256 of the record's canonical JSON, hex; absent when there is no such record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Proof bytes, hex (docs/formats.md).
+    pub proof: String,
+}
+
+/// Answer of `POST /v1/verify`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyAnswer {
+    /// Whose trust root judged: `request`, `server`, or `none` when the server knows no such network.
+    pub trust_root: String,
+    /// Separate verdicts, the overall result and what was stated.
+    #[schema(value_type = Object)]
+    pub report: muniment_receipts::verify::Report,
+}
+
+/// What runs here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// `muniment`.
+    pub name: String,
+    /// Software version.
+    pub version: String,
+}

@@ -75,7 +75,7 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
         Command::Verify(args) => return verify::run(args, choice, output),
         Command::Receipt(command) => receipt::run(&command, choice, output),
         Command::Node(args) => node::run(&args),
-        Command::Dev(args) => dev::run(args, output),
+        Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
         Command::Records(command) => on_runtime(records::run(command, choice, output)),

@@ -7,6 +7,7 @@ mod application;
 mod cosigners;
 mod fold;
 mod local;
+pub mod memory;
 mod network;
 mod notary;
 mod open;

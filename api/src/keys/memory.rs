@@ -25,7 +25,10 @@ impl KeyProvider for MemoryKeys {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let key = keys
             .get(&(tenant.to_owned(), purpose))
-            .ok_or_else(|| KeyError::Missing { tenant: tenant.to_owned(), purpose: purpose.name() })?;
+            .ok_or_else(|| KeyError::Missing {
+                tenant: tenant.to_owned(),
+                purpose: purpose.name(),
+            })?;
         Ok(key.sign(message).to_bytes())
     }
 }

@@ -38,7 +38,12 @@ impl SealedKeys {
     /// When the file can't be made or read, has another length, or is open to other users.
     pub fn open(folder: &Path, store: Store) -> Result<Self, KeyError> {
         let master = master(folder)?;
-        Ok(Self { master, store, opened: RwLock::default(), making: tokio::sync::Mutex::new(()) })
+        Ok(Self {
+            master,
+            store,
+            opened: RwLock::default(),
+            making: tokio::sync::Mutex::new(()),
+        })
     }
 
     fn cached(&self, tenant: &str, purpose: Purpose) -> Option<Arc<SigningKey>> {
@@ -52,22 +57,34 @@ impl SealedKeys {
         if let Some(key) = self.cached(tenant, purpose) {
             return Ok(Some(key));
         }
-        let Some(row) = self.store.signing_key(tenant, purpose.name()).await? else { return Ok(None) };
+        let Some(row) = self.store.signing_key(tenant, purpose.name()).await? else {
+            return Ok(None);
+        };
         let key = Arc::new(self.unseal(&row, tenant, purpose)?);
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(opened.entry((tenant.to_owned(), purpose)).or_insert(key).clone()))
     }
 
     fn unseal(&self, row: &signing_key::Model, tenant: &str, purpose: Purpose) -> Result<SigningKey, KeyError> {
-        let broken = || KeyError::Sealed { tenant: tenant.to_owned(), purpose: purpose.name() };
+        let broken = || KeyError::Sealed {
+            tenant: tenant.to_owned(),
+            purpose: purpose.name(),
+        };
         let nonce: [u8; 24] = row.nonce.as_slice().try_into().map_err(|_| broken())?;
         let aad = associated(tenant, &row.public, row.version, purpose);
-        let payload = Payload { msg: &row.sealed, aad: &aad };
+        let payload = Payload {
+            msg: &row.sealed,
+            aad: &aad,
+        };
         let cipher = XChaCha20Poly1305::new((&*self.master).into());
         let seed = Zeroizing::new(cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| broken())?);
         let seed: Zeroizing<[u8; 32]> = Zeroizing::new(seed.as_slice().try_into().map_err(|_| broken())?);
         let key = SigningKey::from_bytes(&seed);
-        if public(&key).to_string() == row.public { Ok(key) } else { Err(broken()) }
+        if public(&key).to_string() == row.public {
+            Ok(key)
+        } else {
+            Err(broken())
+        }
     }
 
     fn seal(&self, key: &SigningKey, tenant: &str, purpose: Purpose) -> Result<signing_key::Model, KeyError> {
@@ -75,11 +92,17 @@ impl SealedKeys {
         let public = public(key).to_string();
         let aad = associated(tenant, &public, 1, purpose);
         let seed = Zeroizing::new(key.to_bytes());
-        let payload = Payload { msg: seed.as_slice(), aad: &aad };
+        let payload = Payload {
+            msg: seed.as_slice(),
+            aad: &aad,
+        };
         let cipher = XChaCha20Poly1305::new((&*self.master).into());
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| KeyError::Sealed { tenant: tenant.to_owned(), purpose: purpose.name() })?;
+            .map_err(|_| KeyError::Sealed {
+                tenant: tenant.to_owned(),
+                purpose: purpose.name(),
+            })?;
         Ok(signing_key::Model {
             tenant: tenant.to_owned(),
             purpose: purpose.name().to_owned(),
@@ -108,10 +131,10 @@ impl KeyProvider for SealedKeys {
     }
 
     async fn sign(&self, tenant: &str, purpose: Purpose, message: &[u8]) -> Result<[u8; 64], KeyError> {
-        let key = self
-            .find(tenant, purpose)
-            .await?
-            .ok_or_else(|| KeyError::Missing { tenant: tenant.to_owned(), purpose: purpose.name() })?;
+        let key = self.find(tenant, purpose).await?.ok_or_else(|| KeyError::Missing {
+            tenant: tenant.to_owned(),
+            purpose: purpose.name(),
+        })?;
         Ok(key.sign(message).to_bytes())
     }
 }
@@ -122,26 +145,44 @@ fn public(key: &SigningKey) -> SignerKey {
 
 /// Fields are separated by a byte that none of them can hold.
 fn associated(tenant: &str, key: &str, version: i64, purpose: Purpose) -> Vec<u8> {
-    [PROVIDER, tenant, key, &version.to_string(), purpose.name()].join("\0").into_bytes()
+    [PROVIDER, tenant, key, &version.to_string(), purpose.name()]
+        .join("\0")
+        .into_bytes()
 }
 
 fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let path = folder.join(MASTER);
-    let fail = |why: String| KeyError::Master { path: path.display().to_string(), why };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fail(error.to_string()))?;
+    let fail = |why: String| KeyError::Master {
+        path: path.display().to_string(),
+        why,
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| fail(error.to_string()))?;
     match std::fs::read(&path) {
         Ok(bytes) => {
             let bytes = Zeroizing::new(bytes);
-            let mode = std::fs::metadata(&path).map_err(|error| fail(error.to_string()))?.permissions().mode();
+            let mode = std::fs::metadata(&path)
+                .map_err(|error| fail(error.to_string()))?
+                .permissions()
+                .mode();
             if mode & 0o077 != 0 {
-                return Err(fail(format!("other users may read it (mode {:o}); chmod 600 it", mode & 0o777)));
+                return Err(fail(format!(
+                    "other users may read it (mode {:o}); chmod 600 it",
+                    mode & 0o777
+                )));
             }
-            let master = bytes.as_slice().try_into().map_err(|_| fail("it isn't 32 bytes long".to_owned()))?;
+            let master = bytes
+                .as_slice()
+                .try_into()
+                .map_err(|_| fail("it isn't 32 bytes long".to_owned()))?;
             Ok(Zeroizing::new(master))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let fresh = Zeroizing::new(random::<32>()?);
-            write_new(folder, &path, &fresh).map_err(|error| fail(error.to_string()))?;
+            write_new(folder, &path, fresh.as_slice()).map_err(|error| fail(error.to_string()))?;
             Ok(fresh)
         }
         Err(error) => Err(fail(error.to_string())),
@@ -151,7 +192,12 @@ fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
 /// Whole or not at all: written beside, synced, then linked to its name, which fails if the name exists.
 fn write_new(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = folder.join(format!("{MASTER}.{}.new", std::process::id()));
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     let linked = std::fs::hard_link(&beside, path);
@@ -166,7 +212,9 @@ mod tests {
     use super::*;
 
     async fn custody(folder: &Path) -> (SealedKeys, Store) {
-        let store = Store::open(&format!("sqlite://{}?mode=rwc", folder.join("k.db").display())).await.unwrap();
+        let store = Store::open(&format!("sqlite://{}?mode=rwc", folder.join("k.db").display()))
+            .await
+            .unwrap();
         (SealedKeys::open(&folder.join("keys"), store.clone()).unwrap(), store)
     }
 
@@ -188,7 +236,10 @@ mod tests {
         let (keys, store) = custody(folder.path()).await;
         keys.ensure("acme", Purpose::Statement).await.unwrap();
         let other = SealedKeys::open(&folder.path().join("other"), store).unwrap();
-        assert!(matches!(other.ensure("acme", Purpose::Statement).await, Err(KeyError::Sealed { .. })));
+        assert!(matches!(
+            other.ensure("acme", Purpose::Statement).await,
+            Err(KeyError::Sealed { .. })
+        ));
     }
 
     #[tokio::test]
@@ -202,7 +253,11 @@ mod tests {
             let path = entry.unwrap().path();
             if path.is_file() {
                 let bytes = std::fs::read(&path).unwrap();
-                assert!(!bytes.windows(32).any(|window| window == seed), "seed in {}", path.display());
+                assert!(
+                    !bytes.windows(32).any(|window| window == seed),
+                    "seed in {}",
+                    path.display()
+                );
             }
         }
     }

@@ -91,7 +91,12 @@ pub fn text(receipt: &Receipt) -> String {
 /// A refusal by the ledger as an outcome. The ledger points into the statement; callers sent its input.
 pub fn rejected(outcome: &Outcome) -> ItemOutcome {
     match outcome {
-        Outcome::Rejected { code, message, pointer, record } => ItemOutcome::Rejected {
+        Outcome::Rejected {
+            code,
+            message,
+            pointer,
+            record,
+        } => ItemOutcome::Rejected {
             code: code.to_ascii_lowercase(),
             detail: message.clone(),
             pointer: pointer.strip_prefix("/input").unwrap_or(pointer).to_owned(),

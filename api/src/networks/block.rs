@@ -69,13 +69,22 @@ pub fn resolve(
     let cosignatures: Vec<Cosignature> = block
         .cosignatures
         .iter()
-        .map(|one| Cosignature { validator: one.validator, time: one.time, signature: one.signature })
+        .map(|one| Cosignature {
+            validator: one.validator,
+            time: one.time,
+            signature: one.signature,
+        })
         .collect();
-    let note = set.note(&checkpoint, &cosignatures).ok_or_else(|| fail("it has no quorum of cosignatures"))?;
+    let note = set
+        .note(&checkpoint, &cosignatures)
+        .ok_or_else(|| fail("it has no quorum of cosignatures"))?;
     let mut indices: Vec<usize> = cosignatures.iter().map(|one| usize::from(one.validator)).collect();
     indices.sort_unstable();
     indices.dedup();
-    let names = indices.into_iter().take(set.quorum()).filter_map(|index| set.validators().get(index));
+    let names = indices
+        .into_iter()
+        .take(set.quorum())
+        .filter_map(|index| set.validators().get(index));
     Ok(ResolvedBlock {
         height,
         time: block.header.time,
@@ -103,18 +112,34 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
         }
         accepted.clear();
         for (position, outcome) in (0_u32..).zip(outcomes) {
-            let Outcome::Accepted { record, version, leaf } = outcome else { continue };
+            let Outcome::Accepted { record, version, leaf } = outcome else {
+                continue;
+            };
             if *leaf != next {
                 return Err("its leaf indices aren't consecutive");
             }
             next += 1;
-            accepted.push((position, leaf::Outcome { record: *record, version: *version }));
+            accepted.push((
+                position,
+                leaf::Outcome {
+                    record: *record,
+                    version: *version,
+                },
+            ));
         }
         match transaction {
             Transaction::Single { statement, signature } => {
-                leaves.extend(accepted.iter().map(|(_, outcome)| leaf::single(statement, signature, outcome)));
+                leaves.extend(
+                    accepted
+                        .iter()
+                        .map(|(_, outcome)| leaf::single(statement, signature, outcome)),
+                );
             }
-            Transaction::Batch { header, signature, items } if !accepted.is_empty() => {
+            Transaction::Batch {
+                header,
+                signature,
+                items,
+            } if !accepted.is_empty() => {
                 leaves.extend(leaf::batch_items(header, signature, items, &accepted));
             }
             Transaction::Batch { .. } => {}

@@ -38,8 +38,11 @@ pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mp
                 Ok(block) => match follow(&strong, block, &mut frontier, &projections).await {
                     Ok(()) => pause = Duration::from_millis(200),
                     Err(error) => {
-                        tracing::error!(network = strong.entry.name, error = &error as &dyn std::error::Error,
-                            "a block doesn't continue what is stored; rebuilding from height 1");
+                        tracing::error!(
+                            network = strong.entry.name,
+                            error = &error as &dyn std::error::Error,
+                            "a block doesn't continue what is stored; rebuilding from height 1"
+                        );
                         strong.height.store(0, Ordering::Release);
                         frontier = Frontier::new();
                         break;
@@ -65,7 +68,7 @@ async fn follow(
     projections: &mpsc::Sender<Projected>,
 ) -> Result<(), block::BlockError> {
     let ids: Vec<TransactionId> = block.transactions.iter().map(|transaction| transaction.id()).collect();
-    let keep = ids.iter().any(|id| network.pending.get(id).is_some());
+    let keep = network.pending.any_waited_for(ids.iter());
     let light = block.header.transactions <= HEAVY && block.log_size - block.first_leaf <= u64::from(HEAVY);
     let (resolved, block) = if light {
         (block::resolve(&block, frontier, &network.trust, keep), block)
@@ -92,9 +95,22 @@ async fn follow(
     }
     for (index, removed) in found {
         done.extend(&removed.seqs);
-        network.settle(removed, Decided::Final { block: resolved.clone(), transaction: index });
+        network.settle(
+            removed,
+            Decided::Final {
+                block: resolved.clone(),
+                transaction: index,
+            },
+        );
     }
-    let gone = projections.send(Projected { block, frontier: frontier.clone(), done }).await.is_err();
+    let gone = projections
+        .send(Projected {
+            block,
+            frontier: frontier.clone(),
+            done,
+        })
+        .await
+        .is_err();
     if !gone {
         network.expire(time).await;
     }
@@ -117,11 +133,14 @@ impl Network {
     /// Deals with what can't land any more: every block up to a block time has been seen and it was in none.
     pub(super) async fn expire(self: &Arc<Self>, time: i64) {
         for id in self.pending.expired(time) {
-            let Some(removed) = self.pending.remove(&id) else { continue };
+            let Some(removed) = self.pending.remove(&id) else {
+                continue;
+            };
             if removed.entry.ours {
                 self.replace(removed).await;
             } else {
-                let message = "the statement's time ended before it was in a block; sign it again with a later validUntil";
+                let message =
+                    "the statement's time ended before it was in a block; sign it again with a later validUntil";
                 self.fail(removed, "EXPIRED", message).await;
             }
         }
@@ -134,7 +153,12 @@ impl Network {
         if self.pending.expired(time).is_empty() {
             return;
         }
-        let highest = self.client.status().await.into_iter().filter_map(|(_, status)| status.ok());
+        let highest = self
+            .client
+            .status()
+            .await
+            .into_iter()
+            .filter_map(|(_, status)| status.ok());
         let heights: Vec<u64> = highest.map(|status| status.height).collect();
         let seen = self.height();
         if heights.len() >= self.trust.quorum() && heights.iter().all(|height| *height <= seen) {
@@ -160,23 +184,44 @@ impl Network {
             created_at: removed.entry.created_at,
         };
         let done = removed.seqs.iter().map(|seq| (*seq, *seq)).collect();
-        if let Err(error) = self.shared.store.writer.write(vec![Write::Operation(row), Write::Done(done)]).await {
+        if let Err(error) = self
+            .shared
+            .store
+            .writer
+            .write(vec![Write::Operation(row), Write::Done(done)])
+            .await
+        {
             // The row stays in the outbox: after a restart it is sent again and refused again.
             tracing::error!(error = &error as &dyn std::error::Error, "a refusal can't be stored");
         }
-        let decided = Decided::Refused { code: code.to_owned(), message: message.to_owned() };
+        let decided = Decided::Refused {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
         self.settle(removed, decided);
     }
 
     /// Signs the actions of an expired transaction of ours again; who waited goes on waiting for the new one.
     async fn replace(self: &Arc<Self>, removed: Removed) {
-        let signer =
-            TenantSigner { keys: &*self.shared.keys, tenant: &self.entry.tenant, network: self.entry.id };
+        let signer = TenantSigner {
+            keys: &*self.shared.keys,
+            tenant: &self.entry.tenant,
+            network: self.entry.id,
+        };
         let signed = match signer.again(&removed.entry.transaction).await {
             Ok(signed) => signed,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an expired transaction can't be signed again");
-                return self.fail(removed, "EXPIRED", "the statement's time ended and it can't be signed again").await;
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an expired transaction can't be signed again"
+                );
+                return self
+                    .fail(
+                        removed,
+                        "EXPIRED",
+                        "the statement's time ended and it can't be signed again",
+                    )
+                    .await;
             }
         };
         let mut entry = self.entry_of(signed, true);
@@ -194,7 +239,10 @@ impl Network {
         let writes = vec![Write::Accept(row), Write::Operation(replaced), Write::Done(done)];
         // Its room in flight goes over to the new one.
         if let Err(error) = self.store_and_send(Arc::new(entry), writes, removed.waiters).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a transaction signed again can't be stored");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a transaction signed again can't be stored"
+            );
         }
     }
 }

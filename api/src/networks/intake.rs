@@ -46,11 +46,16 @@ impl Network {
         self.shared.reserve(actions)?;
         // A request that is dropped half-way still owns its room until the write has ended either way.
         let entry = Arc::new(self.entry_of(signed, ours));
-        let operation = OperationId { created_at: entry.created_at, transaction: entry.id };
+        let operation = OperationId {
+            created_at: entry.created_at,
+            transaction: entry.id,
+        };
         let mut writes = vec![Write::Accept(self.row(&entry)?)];
         writes.extend(more(operation));
         let (waiter, decided) = oneshot::channel();
-        self.store_and_send(entry, writes, vec![waiter]).await.map_err(ApiError::internal)?;
+        self.store_and_send(entry, writes, vec![waiter])
+            .await
+            .map_err(ApiError::internal)?;
         Ok(Ticket { operation, decided })
     }
 
@@ -62,7 +67,9 @@ impl Network {
         writes: Vec<Write>,
         waiters: Vec<oneshot::Sender<Arc<Decided>>>,
     ) -> Result<(), StoreError> {
-        let Some(network) = self.me() else { return Err(StoreError::Write("the network is being detached".to_owned())) };
+        let Some(network) = self.me() else {
+            return Err(StoreError::Write("the network is being detached".to_owned()));
+        };
         let job = async move {
             let actions = entry.transaction.actions();
             if let Err(error) = network.shared.store.writer.write(writes).await {
@@ -76,7 +83,9 @@ impl Network {
             }
             Ok(())
         };
-        tokio::spawn(job).await.unwrap_or_else(|error| Err(StoreError::Write(error.to_string())))
+        tokio::spawn(job)
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Write(error.to_string())))
     }
 
     pub(super) fn entry_of(&self, signed: Signed, ours: bool) -> Entry {

@@ -11,11 +11,15 @@ use muniment_receipts::note::Note;
 use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 use super::answer::{Decided, refused, rejected, text};
 use super::pending::Entry;
 use super::runtime::Network;
+use crate::operation_id::OperationId;
 use crate::problem::ApiError;
+use crate::store::entity::operation;
+use crate::store::{StoreError, Write};
 use crate::types::{ItemOutcome, Notarization};
 
 /// Blocks kept from look-ups, so that the replays of one block ask for it once.
@@ -32,7 +36,11 @@ struct BadProof(&'static str);
 
 /// A failed call to the network as the caller is told.
 pub fn unavailable(error: ClientError) -> ApiError {
-    if error.is_temporary() { ApiError::unavailable(error) } else { ApiError::internal(error) }
+    if error.is_temporary() {
+        ApiError::unavailable(error)
+    } else {
+        ApiError::internal(error)
+    }
 }
 
 impl Network {
@@ -42,16 +50,63 @@ impl Network {
         if height > self.height() {
             return;
         }
-        let Some(removed) = self.pending.remove(&entry.id) else { return };
+        let Some(removed) = self.pending.remove(&entry.id) else {
+            return;
+        };
         let done = removed.seqs.iter().map(|seq| (*seq, *seq)).collect();
         let writer = self.shared.store.writer.clone();
         tokio::spawn(async move {
-            if let Err(error) = writer.write(vec![crate::store::Write::Done(done)]).await {
+            if let Err(error) = writer.write(vec![Write::Done(done)]).await {
                 // The row is sent again after a restart and found final again.
-                tracing::error!(error = &error as &dyn std::error::Error, "an outbox row can't be removed");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an outbox row can't be removed"
+                );
             }
         });
         self.settle(removed, Decided::Earlier { height });
+    }
+
+    /// Waits for a pending transaction; `None` if it isn't pending.
+    pub fn wait_for(&self, id: &TransactionId) -> Option<oneshot::Receiver<Arc<Decided>>> {
+        self.pending.wait(id)
+    }
+
+    /// What the ledger can't tell of a transaction's operation.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn exception(&self, id: &TransactionId) -> Result<Option<operation::Model>, StoreError> {
+        self.shared.store.operation(&self.entry.id, &id.0).await
+    }
+
+    /// The row that keeps the outcomes of items that were refused before signing.
+    pub fn refused_row(&self, id: OperationId, rejected: String) -> Write {
+        Write::Operation(operation::Model {
+            network: self.entry.id.to_vec(),
+            tx: id.transaction.0.to_vec(),
+            rejected: Some(rejected),
+            failed: None,
+            replaced_by: None,
+            created_at: id.created_at,
+        })
+    }
+
+    /// Writes rows of an operation that has no transaction.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn store_rows(&self, rows: Vec<Write>) -> Result<(), StoreError> {
+        self.shared.store.writer.write(rows).await
+    }
+
+    /// Ids of records that hold a digest, true up to [`Self::projected`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn records_with(&self, digest: &[u8], limit: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        let ids = self.shared.store.records_with(self.number, digest, limit).await?;
+        Ok(ids.into_iter().filter_map(|id| id.try_into().ok()).collect())
     }
 
     /// A final block.
@@ -68,7 +123,9 @@ impl Network {
         }
         let mut stream = self.client.follow(height);
         let Ok(Some(item)) = tokio::time::timeout(PATIENCE, stream.next()).await else {
-            return Err(ApiError::unavailable(format!("no validator gives block {height} in time")));
+            return Err(ApiError::unavailable(format!(
+                "no validator gives block {height} in time"
+            )));
         };
         let block = Arc::new(item.map_err(unavailable)?);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,8 +142,15 @@ impl Network {
     /// 503 when no validator answers.
     pub async fn look_up(&self, id: &TransactionId, height: u64) -> Result<Vec<ItemOutcome>, ApiError> {
         let block = self.block(height).await?;
-        let Some(index) = block.transactions.iter().position(|transaction| &transaction.id() == id) else {
-            return Ok(vec![refused("UNKNOWN", "the transaction isn't in the block that a validator named")]);
+        let Some(index) = block
+            .transactions
+            .iter()
+            .position(|transaction| &transaction.id() == id)
+        else {
+            return Ok(vec![refused(
+                "UNKNOWN",
+                "the transaction isn't in the block that a validator named",
+            )]);
         };
         let outcomes = block.outcomes.get(index).cloned().unwrap_or_default();
         stream::iter(outcomes)
@@ -106,7 +170,12 @@ impl Network {
     /// # Errors
     /// 503 when no validator answers, 404 when there is no such final leaf.
     pub async fn notarization(&self, leaf: u64) -> Result<Notarization, ApiError> {
-        let proof = self.client.leaf_proof(leaf).await.map_err(unavailable)?.ok_or_else(ApiError::not_found)?;
+        let proof = self
+            .client
+            .leaf_proof(leaf)
+            .await
+            .map_err(unavailable)?
+            .ok_or_else(ApiError::not_found)?;
         self.from_proof(&proof).map_err(ApiError::internal)
     }
 
@@ -117,7 +186,9 @@ impl Network {
         let parsed = Leaf::parse(&leaf).map_err(|_| BadProof("leaf"))?;
         let outcome = parsed.outcome().ok_or(BadProof("it isn't the leaf of an action"))?;
         let (signed, _) = parsed.signed().ok_or(BadProof("it isn't the leaf of an action"))?;
-        let Ok(Leaf::Marker(block)) = Leaf::parse(&marker) else { return Err(BadProof("marker")) };
+        let Ok(Leaf::Marker(block)) = Leaf::parse(&marker) else {
+            return Err(BadProof("marker"));
+        };
         let note = Note::parse(&proof.checkpoint).map_err(|_| BadProof("checkpoint"))?;
         let judgement = self.trust.validators_at(proof.height).judge(&note);
         let receipt = Receipt::build(ReceiptParts {

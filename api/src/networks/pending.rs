@@ -78,7 +78,14 @@ impl Pending {
             return false;
         }
         inner.by_deadline.insert((entry.valid_until, entry.id));
-        inner.slots.insert(entry.id, Slot { entry, also: Vec::new(), waiters });
+        inner.slots.insert(
+            entry.id,
+            Slot {
+                entry,
+                also: Vec::new(),
+                waiters,
+            },
+        );
         true
     }
 
@@ -89,7 +96,11 @@ impl Pending {
         inner.by_deadline.remove(&(slot.entry.valid_until, *id));
         let mut seqs = slot.also;
         seqs.push(slot.entry.seq);
-        Some(Removed { entry: slot.entry, seqs, waiters: slot.waiters })
+        Some(Removed {
+            entry: slot.entry,
+            seqs,
+            waiters: slot.waiters,
+        })
     }
 
     /// Takes those of a block out, in the block's order.
@@ -105,9 +116,22 @@ impl Pending {
             inner.by_deadline.remove(&(slot.entry.valid_until, *id));
             let mut seqs = slot.also;
             seqs.push(slot.entry.seq);
-            removed.push((index, Removed { entry: slot.entry, seqs, waiters: slot.waiters }));
+            removed.push((
+                index,
+                Removed {
+                    entry: slot.entry,
+                    seqs,
+                    waiters: slot.waiters,
+                },
+            ));
         }
         removed
+    }
+
+    /// Whether anybody waits for one of these.
+    pub fn any_waited_for<'a>(&self, mut ids: impl Iterator<Item = &'a TransactionId>) -> bool {
+        let inner = self.lock();
+        !inner.slots.is_empty() && ids.any(|id| inner.slots.get(id).is_some_and(|slot| !slot.waiters.is_empty()))
     }
 
     /// The entry of a transaction.
@@ -127,14 +151,24 @@ impl Pending {
     /// Ids of those whose time ended before `time`.
     pub fn expired(&self, time: i64) -> Vec<TransactionId> {
         let inner = self.lock();
-        inner.by_deadline.iter().take_while(|(until, _)| *until < time).map(|(_, id)| *id).collect()
+        inner
+            .by_deadline
+            .iter()
+            .take_while(|(until, _)| *until < time)
+            .map(|(_, id)| *id)
+            .collect()
     }
 
     /// Those last sent before `before`, oldest acceptance first, at most `limit`.
     pub fn unsent_since(&self, before: i64, limit: usize) -> Vec<Arc<Entry>> {
         let inner = self.lock();
         let stale = |slot: &&Slot| slot.entry.sent_at.load(Ordering::Relaxed) < before;
-        let mut entries: Vec<_> = inner.slots.values().filter(stale).map(|slot| slot.entry.clone()).collect();
+        let mut entries: Vec<_> = inner
+            .slots
+            .values()
+            .filter(stale)
+            .map(|slot| slot.entry.clone())
+            .collect();
         entries.sort_by_key(|entry| entry.seq);
         entries.truncate(limit);
         entries

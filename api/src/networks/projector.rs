@@ -55,7 +55,10 @@ async fn project(network: &Network, group: &mut Vec<Projected>) {
         size: i64::try_from(size).unwrap_or(i64::MAX),
         frontier: peaks.concat(),
     };
-    let mut rows: Vec<digest::Model> = group.iter().flat_map(|one| digests(network.number, &one.block)).collect();
+    let mut rows: Vec<digest::Model> = group
+        .iter()
+        .flat_map(|one| digests(network.number, &one.block))
+        .collect();
     // In key order the writes of one statement lie side by side.
     rows.sort_by(|one, two| one.digest.cmp(&two.digest));
     let done = ranges(group.drain(..).flat_map(|one| one.done).collect());
@@ -65,14 +68,23 @@ async fn project(network: &Network, group: &mut Vec<Projected>) {
         write(network, || vec![Write::Digests(rows.clone())]).await;
         rows = rest;
     }
-    write(network, || vec![Write::Digests(rows.clone()), Write::Done(done.clone()), Write::Advance(advance.clone())])
-        .await;
+    write(network, || {
+        vec![
+            Write::Digests(rows.clone()),
+            Write::Done(done.clone()),
+            Write::Advance(advance.clone()),
+        ]
+    })
+    .await;
     network.projected.store(height, Ordering::Release);
 }
 
 async fn write(network: &Network, writes: impl Fn() -> Vec<Write>) {
     while let Err(error) = network.shared.store.writer.write(writes()).await {
-        tracing::error!(error = &error as &dyn std::error::Error, "the projection can't be written, trying again");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the projection can't be written, trying again"
+        );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -120,12 +132,16 @@ struct Value<'a> {
 fn digests(network: i64, block: &FinalBlock) -> Vec<digest::Model> {
     let mut rows = Vec::new();
     for (transaction, outcomes) in block.transactions.iter().zip(&block.outcomes) {
-        let Ok(head) = serde_json::from_slice::<Head<'_>>(transaction.signed_bytes()) else { continue };
+        let Ok(head) = serde_json::from_slice::<Head<'_>>(transaction.signed_bytes()) else {
+            continue;
+        };
         if head.template != deposit::TEMPLATE || head.action != deposit::ACTION {
             continue;
         }
         for (index, outcome) in outcomes.iter().enumerate() {
-            let Outcome::Accepted { record, .. } = outcome else { continue };
+            let Outcome::Accepted { record, .. } = outcome else {
+                continue;
+            };
             let bytes = match transaction {
                 Transaction::Single { statement, .. } => statement,
                 Transaction::Batch { items, .. } => match items.get(index) {
@@ -133,9 +149,19 @@ fn digests(network: i64, block: &FinalBlock) -> Vec<digest::Model> {
                     None => continue,
                 },
             };
-            let Ok(body) = serde_json::from_slice::<Body<'_>>(bytes) else { continue };
-            let values = body.input.digests.iter().filter_map(|digest| hex::decode(digest.value).ok());
-            rows.extend(values.map(|digest| digest::Model { network, digest, record: record.to_vec() }));
+            let Ok(body) = serde_json::from_slice::<Body<'_>>(bytes) else {
+                continue;
+            };
+            let values = body
+                .input
+                .digests
+                .iter()
+                .filter_map(|digest| hex::decode(digest.value).ok());
+            rows.extend(values.map(|digest| digest::Model {
+                network,
+                digest,
+                record: record.to_vec(),
+            }));
         }
     }
     rows

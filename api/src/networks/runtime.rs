@@ -103,7 +103,11 @@ impl Network {
             tokio::spawn(projector::run(Arc::downgrade(&network), blocks)),
             tokio::spawn(follower::run(Arc::downgrade(&network), frontier, projections)),
         ];
-        network.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(tasks);
+        network
+            .tasks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .extend(tasks);
         Ok(network)
     }
 
@@ -162,7 +166,12 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for task in self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).drain(..) {
+        for task in self
+            .tasks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .drain(..)
+        {
             task.abort();
         }
     }
@@ -181,7 +190,13 @@ async fn followed(shared: &Shared, network: &[u8; 32]) -> Result<followed::Model
     if let Some(row) = shared.store.followed(network).await? {
         return Ok(row);
     }
-    let new = followed::Model { id: 0, network: network.to_vec(), height: 0, size: 0, frontier: Vec::new() };
+    let new = followed::Model {
+        id: 0,
+        network: network.to_vec(),
+        height: 0,
+        size: 0,
+        frontier: Vec::new(),
+    };
     shared.store.writer.write(vec![Write::Advance(new)]).await?;
     let row = shared.store.followed(network).await?;
     row.ok_or_else(|| AttachError::Store(StoreError::Write("a new row is missing".to_owned())))

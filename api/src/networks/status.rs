@@ -25,8 +25,13 @@ impl Network {
         {
             return answer.clone();
         }
-        let answers: Vec<(String, Option<NodeStatus>)> =
-            self.client.status().await.into_iter().map(|(name, status)| (name, status.ok())).collect();
+        let answers: Vec<(String, Option<NodeStatus>)> = self
+            .client
+            .status()
+            .await
+            .into_iter()
+            .map(|(name, status)| (name, status.ok()))
+            .collect();
         let set = self.trust.newest();
         let answer = judge(
             (&self.entry.tenant, &self.entry.name, hex::encode(self.entry.id)),
@@ -45,12 +50,18 @@ fn judge(
     answers: Vec<(String, Option<NodeStatus>)>,
     restarts: &BTreeMap<String, u32>,
 ) -> types::Network {
-    let height = answers.iter().filter_map(|(_, status)| Some(status.as_ref()?.height)).max().unwrap_or(0);
+    let height = answers
+        .iter()
+        .filter_map(|(_, status)| Some(status.as_ref()?.height))
+        .max()
+        .unwrap_or(0);
     let nodes: Vec<NetworkNode> = answers
         .into_iter()
         .map(|(name, status)| {
             let restarts = restarts.get(&name).copied().unwrap_or(0);
-            let Some(status) = status else { return down(name, restarts) };
+            let Some(status) = status else {
+                return down(name, restarts);
+            };
             let keeps_up = status.voting && status.height + BEHIND >= height;
             NetworkNode {
                 name,
@@ -119,17 +130,33 @@ mod tests {
     }
 
     fn state(nodes: [Option<NodeStatus>; 4]) -> (String, bool) {
-        let answers = nodes.into_iter().enumerate().map(|(index, node)| (format!("v{index}"), node)).collect();
+        let answers = nodes
+            .into_iter()
+            .enumerate()
+            .map(|(index, node)| (format!("v{index}"), node))
+            .collect();
         let judged = judge(("t", "n", String::new()), (4, 3), answers, &BTreeMap::new());
         (judged.state, judged.quorum_holds)
     }
 
     #[test]
     fn states_follow_the_nodes() {
-        assert_eq!(state([node(9, true), node(9, true), node(9, true), node(8, true)]), ("Running".to_owned(), true));
-        assert_eq!(state([node(9, true), node(9, true), node(9, true), None]), ("Degraded".to_owned(), true));
-        assert_eq!(state([node(90, true), node(90, true), node(90, true), node(9, true)]).0, "Degraded");
-        assert_eq!(state([node(9, true), node(9, true), None, None]), ("Stalled".to_owned(), false));
+        assert_eq!(
+            state([node(9, true), node(9, true), node(9, true), node(8, true)]),
+            ("Running".to_owned(), true)
+        );
+        assert_eq!(
+            state([node(9, true), node(9, true), node(9, true), None]),
+            ("Degraded".to_owned(), true)
+        );
+        assert_eq!(
+            state([node(90, true), node(90, true), node(90, true), node(9, true)]).0,
+            "Degraded"
+        );
+        assert_eq!(
+            state([node(9, true), node(9, true), None, None]),
+            ("Stalled".to_owned(), false)
+        );
         assert_eq!(state([node(9, true), node(9, true), node(9, false), None]).0, "Stalled");
         assert_eq!(state([None, None, None, None]).0, "Pending");
     }

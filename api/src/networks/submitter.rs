@@ -6,7 +6,7 @@
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use muniment_ledger::client::ClientError;
 use muniment_ledger::transaction::Transaction;
-use muniment_ledger::wire::Admission;
+use muniment_ledger::wire::{Admission, MEMPOOL_FULL};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -51,7 +51,9 @@ pub async fn run(network: Weak<Network>, mut queue: mpsc::UnboundedReceiver<Arc<
         if busy {
             tokio::time::sleep(GATHER).await;
         }
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
         while let Ok(entry) = queue.try_recv() {
             waiting.push(entry);
         }
@@ -131,9 +133,13 @@ async fn send(network: Weak<Network>, mut group: Vec<Arc<Entry>>) {
 async fn admitted(network: &Arc<Network>, entry: &Arc<Entry>, admission: Admission) {
     match admission {
         Admission::Accepted { .. } | Admission::Known { height: None, .. } => {}
-        Admission::Known { height: Some(height), .. } => network.known_at(entry, height),
+        Admission::Known {
+            height: Some(height), ..
+        } => network.known_at(entry, height),
         // Whether it can still land is decided by block time, not by one validator's clock.
         Admission::Refused { code, .. } if code == "EXPIRED" => network.expire_by_clock().await,
+        // It is sent again with whatever else isn't final yet.
+        Admission::Refused { code, .. } if code == MEMPOOL_FULL => {}
         Admission::Refused { code, message, .. } => network.refuse(entry, &code, &message).await,
     }
 }

@@ -75,7 +75,7 @@ pub mod outbox {
     use sea_orm::entity::prelude::*;
 
     /// One transaction.
-    #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "outbox")]
     pub struct Model {
         /// Order of acceptance.

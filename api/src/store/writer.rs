@@ -2,10 +2,11 @@
 //!
 //! Owns the write transaction. An acknowledgement is sent only after the commit is on disk.
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveValue::{NotSet, Set}, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -81,29 +82,37 @@ impl Writer {
 async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Command>) {
     let mut group = Vec::new();
     while commands.recv_many(&mut group, GROUP).await > 0 {
-        let all: Vec<&[Write]> = group.iter().map(|command| command.writes.as_slice()).collect();
+        let all: Vec<&Write> = group.iter().flat_map(|command| &command.writes).collect();
         match commit(&connection, &all).await {
             Ok(()) => group.drain(..).for_each(|command| drop(command.done.send(Ok(())))),
             // One bad command must not fail the others: each tries again by itself.
             Err(error) if group.len() > 1 => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a group of writes failed, trying one by one");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a group of writes failed, trying one by one"
+                );
                 for command in group.drain(..) {
-                    let result = commit(&connection, &[&command.writes]).await.map_err(|error| error.to_string());
+                    let writes: Vec<&Write> = command.writes.iter().collect();
+                    let result = commit(&connection, &writes).await.map_err(|error| error.to_string());
                     drop(command.done.send(result));
                 }
             }
-            Err(error) => group.drain(..).for_each(|command| drop(command.done.send(Err(error.to_string())))),
+            Err(error) => group
+                .drain(..)
+                .for_each(|command| drop(command.done.send(Err(error.to_string())))),
         }
     }
     drop(connection.close().await);
 }
 
-async fn commit(connection: &DatabaseConnection, commands: &[&[Write]]) -> Result<(), DbErr> {
-    let options =
-        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+async fn commit(connection: &DatabaseConnection, writes: &[&Write]) -> Result<(), DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
     let transaction = connection.begin_with_options(options).await?;
     let mut accepted = Vec::new();
-    for write in commands.iter().copied().flatten() {
+    for write in writes {
         match write {
             Write::Accept(row) => accepted.push(row),
             other => apply(&transaction, other).await?,
@@ -130,12 +139,19 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
         }
         Write::Done(ranges) => {
             for (first, last) in ranges {
-                outbox::Entity::delete_many().filter(outbox::Column::Seq.between(*first, *last)).exec(on).await?;
+                outbox::Entity::delete_many()
+                    .filter(outbox::Column::Seq.between(*first, *last))
+                    .exec(on)
+                    .await?;
             }
         }
         Write::Advance(row) => {
             let mut conflict = OnConflict::column(followed::Column::Network);
-            conflict.update_columns([followed::Column::Height, followed::Column::Size, followed::Column::Frontier]);
+            conflict.update_columns([
+                followed::Column::Height,
+                followed::Column::Size,
+                followed::Column::Frontier,
+            ]);
             let mut model = row.clone().into_active_model();
             if row.id == 0 {
                 model.id = NotSet;
@@ -147,10 +163,14 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
         }
         Write::Digests(rows) => digests(on, rows).await?,
         Write::SigningKey(row) => {
-            signing_key::Entity::insert(row.clone().into_active_model()).exec_without_returning(on).await?;
+            signing_key::Entity::insert(row.clone().into_active_model())
+                .exec_without_returning(on)
+                .await?;
         }
         Write::ApiKey(row) => {
-            api_key::Entity::insert(row.clone().into_active_model()).exec_without_returning(on).await?;
+            api_key::Entity::insert(row.clone().into_active_model())
+                .exec_without_returning(on)
+                .await?;
         }
         Write::Revoke { tenant, id, at } => {
             api_key::Entity::update_many()
@@ -162,7 +182,10 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
                 .await?;
         }
         Write::Forget(before) => {
-            idempotency::Entity::delete_many().filter(idempotency::Column::CreatedAt.lt(*before)).exec(on).await?;
+            idempotency::Entity::delete_many()
+                .filter(idempotency::Column::CreatedAt.lt(*before))
+                .exec(on)
+                .await?;
         }
     }
     Ok(())
@@ -191,7 +214,10 @@ async fn operation(on: &impl ConnectionTrait, row: &operation::Model) -> Result<
     }
     let mut conflict = OnConflict::columns([operation::Column::Network, operation::Column::Tx]);
     conflict.update_columns(set);
-    operation::Entity::insert(model).on_conflict(conflict).exec_without_returning(on).await?;
+    operation::Entity::insert(model)
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
     Ok(())
 }
 

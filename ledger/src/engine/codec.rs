@@ -4,6 +4,8 @@
 //! [`Network`]. Peers are hostile here. Every decode first looks at the length of what came, never allocates more
 //! than a small multiple of it, refuses what is longer than it may be, and never panics.
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::io;

@@ -45,8 +45,8 @@ use crate::block::Hash;
 const WAL_FILE: &str = "consensus.wal";
 /// Time that stopping may take before the rest is abandoned.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// Time that a listening address may stay taken by an engine that just ended.
-const LISTEN_LIMIT: Duration = Duration::from_secs(3);
+/// Time that an address or a log may stay taken by an engine that just ended.
+const TAKEN_LIMIT: Duration = Duration::from_secs(3);
 
 /// Takes part in voting, or only follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl EngineHandle {
         self.stop.send_replace(true);
     }
 
-    /// Waits for the end. By then the application and the guard are dropped and the address is free.
+    /// Waits for the end. By then the application is dropped, and the address and the log are free or about to be.
     pub async fn done(&mut self) -> EngineExit {
         match (&mut self.task).await {
             Ok(exit) => exit,
@@ -226,18 +226,23 @@ pub async fn start(
 ) -> Result<EngineHandle, EngineError> {
     let settings = Settings::new(&config)?;
     let wal_path = config.wal.join(WAL_FILE);
-    let role = settle_role(&config, &wal_path, app.tip(), guard.as_ref())?;
-    probe(config.listen).await?;
+    let wal_height = wal_height(&wal_path).await?;
+    let role = settle_role(config.role, wal_height, app.tip(), guard.as_ref())?;
+    // Malachite doesn't report a taken address, so it is tried first.
+    let address = config.listen;
+    patiently(|| TcpListener::bind(address))
+        .await
+        .map_err(|source| EngineError::Listen { address, source })?;
 
     let (refusals, refused) = mpsc::unbounded_channel();
     let peers = Arc::new(Notify::new());
     let peer_tip = Arc::new(AtomicU64::new(0));
     let signer = KeySigner::new(&config.keys.consensus, config.network, guard.clone(), refusals.clone());
-    let address = signer.address();
+    let own = signer.address();
     let codec = WireCodec::new(config.max_block_bytes, settings.max_response());
     let on_network = codec.on(Network {
         network: config.network,
-        address,
+        address: own,
         guard: guard.clone(),
         refused: Box::new(move |error| drop(refusals.send(error))),
         peer_tip: Box::new({
@@ -248,14 +253,14 @@ pub async fn start(
             }
         }),
     });
-    let identity = identity(&config, role, address, &signer, &codec).await?;
+    let identity = identity(&config, role, own, &signer, &codec).await?;
     let verifier = Box::new(StrictVerifier {
         network: config.network,
     });
     let key = signer.key();
     let consensus = match role {
-        Role::Validator => ConsensusContext::new_validator(address, verifier, Box::new(signer)),
-        Role::Observer => ConsensusContext::new_full_node(address, verifier),
+        Role::Validator => ConsensusContext::new_validator(own, verifier, Box::new(signer)),
+        Role::Observer => ConsensusContext::new_full_node(own, verifier),
     };
     let (channels, actors) = EngineBuilder::new(Ctx, settings.clone().engine(role))
         .with_default_wal(WalContext::new(wal_path, codec.clone()))
@@ -292,9 +297,8 @@ pub async fn start(
 }
 
 /// The role that is safe now. Raises the guard's floor when the data needed for voting is incomplete.
-fn settle_role(config: &EngineConfig, wal_path: &Path, tip: u64, guard: &dyn SignGuard) -> Result<Role, EngineError> {
-    let wal_height = wal_height(wal_path)?;
-    if config.role == Role::Observer {
+fn settle_role(wanted: Role, wal_height: u64, tip: u64, guard: &dyn SignGuard) -> Result<Role, EngineError> {
+    if wanted == Role::Observer {
         return Ok(Role::Observer);
     }
     let last = guard.last_height();
@@ -317,7 +321,7 @@ fn settle_role(config: &EngineConfig, wal_path: &Path, tip: u64, guard: &dyn Sig
 }
 
 /// Height whose messages the write-ahead log holds; 0 if it is new.
-fn wal_height(path: &Path) -> Result<u64, EngineError> {
+async fn wal_height(path: &Path) -> Result<u64, EngineError> {
     let failed = |source| EngineError::Wal {
         path: path.to_owned(),
         source,
@@ -325,19 +329,25 @@ fn wal_height(path: &Path) -> Result<u64, EngineError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    wal::Log::open(path).map(|log| log.sequence()).map_err(failed)
+    patiently(|| wal::Log::open(path))
+        .await
+        .map(|log| log.sequence())
+        .map_err(failed)
 }
 
-/// Malachite doesn't report a taken address, so it is tried first.
-async fn probe(address: SocketAddr) -> Result<(), EngineError> {
-    let deadline = tokio::time::Instant::now() + LISTEN_LIMIT;
+/// Tries for a while what fails while an earlier engine lets go.
+async fn patiently<T>(attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let deadline = tokio::time::Instant::now() + TAKEN_LIMIT;
     loop {
-        match TcpListener::bind(address) {
-            Ok(_) => return Ok(()),
-            Err(source) if tokio::time::Instant::now() > deadline => {
-                return Err(EngineError::Listen { address, source });
+        match attempt() {
+            // The log reports that it is locked as `Other`.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::Other)
+                    && tokio::time::Instant::now() < deadline =>
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            result => return result,
         }
     }
 }

@@ -10,6 +10,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::future::join_all;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::peers::Peer;
@@ -91,33 +92,36 @@ async fn send(shared: &Shared, peer: &Peer, mut own: Receiver<Cosigned>) {
 /// Asks the peers whenever the final height stands still below the tip.
 async fn fetch(shared: &Shared, mut own: Receiver<Cosigned>) {
     let mut last = shared.replica.watch_final();
-    loop {
+    while catch_up(shared, &mut last).await.is_some() {
+        // A new block is announced by our own cosignature of it; the rest of the time there is nothing to do.
         tokio::select! {
             received = own.recv() => if matches!(received, Err(RecvError::Closed)) { return },
             () = tokio::time::sleep(IDLE) => {}
         }
-        let mut pause = MOMENT;
-        loop {
-            let before = *last.borrow_and_update();
-            if before >= shared.replica.tip().height {
-                break;
-            }
+    }
+}
+
+/// Ready when the final height is that of the tip; `None` when the replica is gone.
+async fn catch_up(shared: &Shared, last: &mut watch::Receiver<u64>) -> Option<()> {
+    let mut pause = MOMENT;
+    loop {
+        let before = *last.borrow_and_update();
+        if before >= shared.replica.tip().height {
+            return Some(());
+        }
+        match tokio::time::timeout(pause, last.changed()).await {
             // Progress in this time means that the cosignatures come by themselves.
-            match tokio::time::timeout(pause, last.changed()).await {
-                Ok(Ok(())) => {
-                    pause = MOMENT;
-                    continue;
-                }
-                Ok(Err(_)) => return,
-                Err(_) => {}
+            Ok(Ok(())) => pause = MOMENT,
+            Ok(Err(_)) => return None,
+            Err(_) => {
+                ask_all(shared, before + 1).await;
+                let progress = *last.borrow() > before;
+                pause = if progress {
+                    Duration::ZERO
+                } else {
+                    (pause * 2).clamp(MOMENT, IDLE)
+                };
             }
-            ask_all(shared, before + 1).await;
-            let progress = *last.borrow() > before;
-            pause = if progress {
-                Duration::ZERO
-            } else {
-                (pause * 2).clamp(MOMENT, IDLE)
-            };
         }
     }
 }

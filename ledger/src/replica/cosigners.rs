@@ -66,7 +66,14 @@ pub struct Progress {
 impl Cosigners {
     /// Starts above `final_height`.
     pub fn new(origin: String, set: CosignerSet, final_height: u64) -> Self {
-        Self { origin, set, heights: BTreeMap::new(), final_height, tip: final_height, refused: 0 }
+        Self {
+            origin,
+            set,
+            heights: BTreeMap::new(),
+            final_height,
+            tip: final_height,
+            refused: 0,
+        }
     }
 
     /// Highest final height.
@@ -145,10 +152,19 @@ impl Cosigners {
 
 /// Checks both signatures of one validator over a checkpoint, strictly.
 pub fn holds(origin: &str, size: u64, root: Hash, keys: &CosignerKeys, cosigned: &Cosigned) -> bool {
-    let checkpoint = Checkpoint { origin: origin.to_owned(), size, root };
+    let checkpoint = Checkpoint {
+        origin: origin.to_owned(),
+        size,
+        root,
+    };
     let message = cosignature::message(cosigned.time, &checkpoint);
-    keys.notary.verify_strict(&message, &Signature::from_bytes(&cosigned.signature)).is_ok()
-        && keys.cose.verify_strict(&cose::tbs(size, &root), &Signature::from_bytes(&cosigned.cose)).is_ok()
+    keys.notary
+        .verify_strict(&message, &Signature::from_bytes(&cosigned.signature))
+        .is_ok()
+        && keys
+            .cose
+            .verify_strict(&cose::tbs(size, &root), &Signature::from_bytes(&cosigned.cose))
+            .is_ok()
 }
 
 #[cfg(test)]
@@ -164,9 +180,15 @@ mod tests {
 
     fn set(count: u8) -> CosignerSet {
         let keys = (0..count)
-            .map(|i| CosignerKeys { notary: key(i).verifying_key(), cose: key(100 + i).verifying_key() })
+            .map(|i| CosignerKeys {
+                notary: key(i).verifying_key(),
+                cose: key(100 + i).verifying_key(),
+            })
             .collect();
-        CosignerSet { keys, quorum: usize::from(count) * 2 / 3 + 1 }
+        CosignerSet {
+            keys,
+            quorum: usize::from(count) * 2 / 3 + 1,
+        }
     }
 
     fn root(height: u64) -> Hash {
@@ -176,7 +198,11 @@ mod tests {
     fn sign(height: u64, validator: u8, wrong: bool) -> Cosigned {
         let size = height * 2;
         let signed = if wrong { [255; 32] } else { root(height) };
-        let checkpoint = Checkpoint { origin: "o".into(), size, root: signed };
+        let checkpoint = Checkpoint {
+            origin: "o".into(),
+            size,
+            root: signed,
+        };
         Cosigned {
             height,
             validator: u16::from(validator),

@@ -9,6 +9,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::{Cosigned, FinalBlock, MAX_FRAME, MAX_TRANSACTIONS};
 use crate::transaction::{MAX_BATCH, Transaction};
 
+/// Bytes of the smallest transaction: kind, length of an empty statement, signature.
+const SMALLEST: usize = 1 + 4 + 64;
 /// Bytes of one borsh [`Cosigned`].
 const COSIGNED: usize = 8 + 2 + 8 + 64 + 64;
 
@@ -82,8 +84,8 @@ pub fn encode<T: borsh::BorshSerialize>(list: &[T]) -> Bytes {
 /// Checks every length in a borsh `Vec<Transaction>` against what is there, before anything is allocated.
 fn scan(body: &[u8]) -> Result<Vec<Range<usize>>, CodecError> {
     let mut scan = Scan { body, at: 0 };
-    let count = scan.count("number of transactions", MAX_TRANSACTIONS)?;
-    let mut ranges = Vec::with_capacity(count.min(body.len() / 69 + 1));
+    let count = scan.count("number of transactions", MAX_TRANSACTIONS, SMALLEST)?;
+    let mut ranges = Vec::with_capacity(count);
     for _ in 0..count {
         let start = scan.at;
         match scan.byte()? {
@@ -94,7 +96,7 @@ fn scan(body: &[u8]) -> Result<Vec<Range<usize>>, CodecError> {
             1 => {
                 scan.bytes()?;
                 scan.skip(64)?;
-                for _ in 0..scan.count("number of items", MAX_BATCH)? {
+                for _ in 0..scan.count("number of items", MAX_BATCH, 4)? {
                     scan.bytes()?;
                 }
             }
@@ -140,9 +142,11 @@ impl Scan<'_> {
             .ok_or(CodecError::Length(start))
     }
 
-    fn count(&mut self, what: &'static str, limit: usize) -> Result<usize, CodecError> {
+    /// A count of things of at least `smallest` bytes each.
+    fn count(&mut self, what: &'static str, limit: usize, smallest: usize) -> Result<usize, CodecError> {
         let at = self.at;
         match self.length()? {
+            found if found > (self.body.len() - self.at) / smallest => Err(CodecError::Length(at)),
             found if found > limit => Err(CodecError::Limit { what, at, found, limit }),
             found => Ok(found),
         }
@@ -285,11 +289,18 @@ mod tests {
     fn hostile_lengths_are_refused_by_the_scan() {
         let mut many = u32::MAX.to_le_bytes().to_vec();
         many.push(0);
-        assert!(matches!(transactions(&many), Err(CodecError::Limit { .. })));
+        assert_eq!(transactions(&many).unwrap_err(), CodecError::Length(0));
         let mut long = 1u32.to_le_bytes().to_vec();
         long.push(0);
         long.extend(u32::MAX.to_le_bytes());
+        long.extend([0; 100]);
         assert_eq!(transactions(&long).unwrap_err(), CodecError::Length(9));
+        let empty = Transaction::Single {
+            statement: vec![],
+            signature: [0; 64],
+        };
+        let crowd = encode(&vec![empty; MAX_TRANSACTIONS + 1]);
+        assert!(matches!(transactions(&crowd), Err(CodecError::Limit { .. })));
         assert_eq!(cosigned(&u32::MAX.to_le_bytes()).unwrap_err(), CodecError::Length(4));
         let mut frames = Frames::default();
         frames.push(&u32::MAX.to_le_bytes());

@@ -108,7 +108,11 @@ pub struct NodeEntry {
 impl std::fmt::Debug for NodeEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The token stays out of logs.
-        write!(f, "NodeEntry({} at {}, {} restarts)", self.name, self.url, self.restarts)
+        write!(
+            f,
+            "NodeEntry({} at {}, {} restarts)",
+            self.name, self.url, self.restarts
+        )
     }
 }
 
@@ -128,7 +132,9 @@ impl Local {
 
     /// Over a started backend.
     pub fn over(backend: LocalBackend, catalog: Catalog) -> Self {
-        Self { reconciler: Arc::new(Reconciler::new(Arc::new(backend), catalog)) }
+        Self {
+            reconciler: Arc::new(Reconciler::new(Arc::new(backend), catalog)),
+        }
     }
 
     /// The backend.

@@ -28,8 +28,8 @@ const MAGIC: &[u8; 8] = b"MUNGUARD";
 const VERSION: u32 = 1;
 const HEADER: usize = 128;
 const RECORD: usize = 64;
-/// Records per file: about 1,300 heights between two replacements.
-const CAPACITY: usize = 4096;
+/// Records per file: about 340 heights between two replacements.
+const CAPACITY: usize = 1024;
 const CHECKSUM: usize = 8;
 
 /// The last-signed guard in a file. See [`SignGuard`] for when it is written.

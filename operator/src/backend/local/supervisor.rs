@@ -137,7 +137,10 @@ impl Supervisor {
             Ok(child) => child,
             Err(why) => {
                 self.tell(What::NotStarted { why: why.clone() });
-                return End::ByItself { well: false, how: format!("can't be started: {why}") };
+                return End::ByItself {
+                    well: false,
+                    how: format!("can't be started: {why}"),
+                };
             }
         };
         let since = Instant::now();
@@ -202,7 +205,11 @@ impl Supervisor {
     }
 
     fn tell(&self, what: What) {
-        self.events.tell(Event { network: self.network.clone(), validator: Some(self.name.clone()), what });
+        self.events.tell(Event {
+            network: self.network.clone(),
+            validator: Some(self.name.clone()),
+            what,
+        });
     }
 }
 

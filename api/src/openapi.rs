@@ -1,0 +1,81 @@
+//! The OpenAPI 3.1 document, made from the handlers' own annotations.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::routes::{api_keys, networks, notarizations, operations, records, service, transactions, verify};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Muniment management API", description = "Ledger networks, notarizations, records and receipts. \
+        Errors are RFC 9457 problems with a stable `code`.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    paths(
+        service::healthz, service::readyz, service::metrics, service::version, service::openapi, service::whoami,
+        verify::verify, operations::get, api_keys::list, api_keys::create, api_keys::revoke, networks::list,
+        networks::get, networks::trust_root, notarizations::create, notarizations::batch, notarizations::find,
+        transactions::submit, records::list, records::get, records::history, records::proof, records::receipt,
+    ),
+    modifiers(&ApiKeyScheme)
+)]
+struct Document;
+
+struct ApiKeyScheme;
+
+impl Modify for ApiKeyScheme {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("mnk_…")
+            .build();
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("apiKey", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document as pretty JSON with a final newline; `api/openapi.json` is this text.
+pub fn text() -> String {
+    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_checked_in_document_is_this_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        if std::env::var_os("MUNIMENT_UPDATE").is_some() {
+            std::fs::write(path, text()).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            kept == text(),
+            "api/openapi.json differs; run the test with MUNIMENT_UPDATE=1 and review the change"
+        );
+    }
+
+    #[test]
+    fn routes_and_document_are_equal() {
+        let value: serde_json::Value = serde_json::from_str(&text()).unwrap();
+        let mut documented = BTreeSet::new();
+        for (path, methods) in value["paths"].as_object().unwrap() {
+            documented.extend(
+                methods
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(|method| (path.clone(), method.clone())),
+            );
+        }
+        let served: BTreeSet<_> = crate::routes::table()
+            .iter()
+            .map(|row| (row.path.to_owned(), row.method.to_owned()))
+            .collect();
+        assert_eq!(documented, served);
+        assert_eq!(value["openapi"], "3.1.0");
+    }
+}

@@ -1,0 +1,102 @@
+//! The route table: what is served, and how large a body may be.
+//!
+//! The table is the only place where routes are made. A test holds that it equals the OpenAPI document in both
+//! directions; another walks over that document and tries every route as every kind of stranger.
+
+pub mod api_keys;
+pub mod networks;
+pub mod notarizations;
+pub mod operations;
+pub mod records;
+pub mod respond;
+pub mod service;
+pub mod transactions;
+pub mod verify;
+
+use actix_web::{Route, web};
+use std::collections::BTreeMap;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::problem::ApiError;
+
+/// Bodies of ordinary requests.
+const SMALL: usize = 256 * 1024;
+/// Bodies of batches and files.
+const LARGE: usize = 2 * 1024 * 1024;
+
+/// One row of the table.
+pub struct Row {
+    /// Method.
+    pub method: &'static str,
+    /// Path pattern, as in OpenAPI.
+    pub path: &'static str,
+    limit: usize,
+    route: fn() -> Route,
+}
+
+macro_rules! row {
+    ($method:ident $path:literal $limit:expr, $handler:path) => {
+        Row {
+            method: stringify!($method),
+            path: $path,
+            limit: $limit,
+            route: || web::$method().to($handler),
+        }
+    };
+}
+
+/// All routes.
+pub fn table() -> Vec<Row> {
+    vec![
+        row!(get "/healthz" SMALL, service::healthz),
+        row!(get "/readyz" SMALL, service::readyz),
+        row!(get "/metrics" SMALL, service::metrics),
+        row!(get "/version" SMALL, service::version),
+        row!(get "/openapi.json" SMALL, service::openapi),
+        row!(post "/v1/verify" LARGE, verify::verify),
+        row!(get "/v1/whoami" SMALL, service::whoami),
+        row!(get "/v1/operations/{operation}" SMALL, operations::get),
+        row!(get "/v1/tenants/{tenant}/api-keys" SMALL, api_keys::list),
+        row!(post "/v1/tenants/{tenant}/api-keys" SMALL, api_keys::create),
+        row!(delete "/v1/tenants/{tenant}/api-keys/{key}" SMALL, api_keys::revoke),
+        row!(get "/v1/tenants/{tenant}/networks" SMALL, networks::list),
+        row!(get "/v1/tenants/{tenant}/networks/{network}" SMALL, networks::get),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/trust-root" SMALL, networks::trust_root),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/notarizations" SMALL, notarizations::create),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/notarizations" SMALL, notarizations::find),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/notarizations:batch" LARGE, notarizations::batch),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/transactions" LARGE, transactions::submit),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/records" SMALL, records::list),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}" SMALL, records::get),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/history" SMALL, records::history),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/proof" SMALL, records::proof),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/receipt" SMALL, records::receipt),
+    ]
+}
+
+/// Puts the table into an app, with 405 for other methods of a known path, and the documentation page.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let mut paths: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
+    for row in table() {
+        paths.entry(row.path).or_default().push(row);
+    }
+    for (path, rows) in paths {
+        let limit = rows.iter().map(|row| row.limit).max().unwrap_or(SMALL);
+        let allow = rows
+            .iter()
+            .map(|row| row.method.to_uppercase())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mut resource = web::resource(path).app_data(web::PayloadConfig::new(limit));
+        for row in rows {
+            resource = resource.route((row.route)());
+        }
+        config.service(resource.default_service(web::to(move || {
+            let error = ApiError::method_not_allowed(&allow);
+            async move { Err::<actix_web::HttpResponse, _>(error) }
+        })));
+    }
+    let docs = Config::new(["/openapi.json"]).use_base_layout();
+    config.route("/docs", web::get().to(service::docs));
+    config.service(SwaggerUi::new("/docs/{_:.*}").config(docs));
+}

@@ -1,0 +1,181 @@
+//! Records of all templates, read from the ledger.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Path, Query};
+use serde::Deserialize;
+
+use crate::ctx::Ctx;
+use crate::networks::lookup::unavailable;
+use crate::problem::{ApiError, Code};
+use crate::types::{HistoryEntry, Problem, Record, RecordPage, StateProof};
+
+const DEFAULT_PAGE: usize = 50;
+const LARGEST_PAGE: usize = 200;
+
+fn record_id(text: &str) -> Result<[u8; 32], ApiError> {
+    let id = hex::decode(text)
+        .ok()
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    id.filter(|id| hex::encode(id) == text).ok_or_else(ApiError::not_found)
+}
+
+/// Query of a list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    template: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Records by id.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/records", tag = "records",
+    operation_id = "listRecords", security(("apiKey" = [])),
+    params(("tenant" = String, Path), ("network" = String, Path), ("template" = Option<String>, Query),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<usize>, Query, description = "1 to 200, default 50")),
+    responses((status = 200, description = "a page", body = RecordPage),
+        (status = 400, description = "malformed query", body = Problem)))]
+pub async fn list(ctx: Ctx, path: Path<(String, String)>, query: Query<List>) -> Result<HttpResponse, ApiError> {
+    let network = ctx.network(&path.1).await?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(ApiError::new(Code::BAD_REQUEST, "`limit` must be 1 to 200"));
+    }
+    let after = query.after.as_deref().map(record_id).transpose().map_err(|_| {
+        ApiError::new(
+            Code::BAD_REQUEST,
+            "`after` must be the `next` of the page before, 64 lowercase hex characters",
+        )
+    })?;
+    let page = network
+        .client
+        .records(query.template.as_deref(), after.as_ref(), limit)
+        .await
+        .map_err(unavailable)?;
+    Ok(HttpResponse::Ok().json(RecordPage {
+        height: page.height,
+        records: page.records,
+        next: page.next,
+    }))
+}
+
+/// One record.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/records/{record}", tag = "records",
+    operation_id = "getRecord", security(("apiKey" = [])),
+    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path)),
+    responses((status = 200, description = "the record", body = Record),
+        (status = 404, description = "no such record", body = Problem)))]
+pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
+    let network = ctx.network(&path.1).await?;
+    let id = record_id(&path.2)?;
+    let view = network
+        .client
+        .record(&id)
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().json(Record {
+        height: view.height,
+        record: view.record,
+        leaf: view.leaf,
+    }))
+}
+
+/// Steps of a record, oldest first.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/records/{record}/history", tag = "records",
+    operation_id = "getHistory", security(("apiKey" = [])),
+    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path)),
+    responses((status = 200, description = "the steps", body = [HistoryEntry]),
+        (status = 404, description = "no such record", body = Problem)))]
+pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
+    let network = ctx.network(&path.1).await?;
+    let id = record_id(&path.2)?;
+    let steps = steps(&network, &id).await?;
+    let entry = |step: muniment_ledger::wire::HistoryEntry| HistoryEntry {
+        version: step.version,
+        action: step.action,
+        signer: step.signer,
+        height: step.height,
+        time: crate::time::rfc3339(i64::try_from(step.time).unwrap_or(i64::MAX)),
+        leaf: step.leaf,
+    };
+    Ok(HttpResponse::Ok().json(steps.into_iter().map(entry).collect::<Vec<_>>()))
+}
+
+async fn steps(
+    network: &crate::networks::Network,
+    id: &[u8; 32],
+) -> Result<Vec<muniment_ledger::wire::HistoryEntry>, ApiError> {
+    let steps = network.client.history(id).await.map_err(unavailable)?;
+    if steps.is_empty() {
+        Err(ApiError::not_found())
+    } else {
+        Ok(steps)
+    }
+}
+
+/// Proof of a record's state, or that there is no such record, against the state root of a height.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/records/{record}/proof", tag = "records",
+    operation_id = "getStateProof", security(("apiKey" = [])),
+    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path)),
+    responses((status = 200, description = "presence or absence", body = StateProof),
+        (status = 404, description = "no such network", body = Problem)))]
+pub async fn proof(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
+    let network = ctx.network(&path.1).await?;
+    let id = record_id(&path.2)?;
+    let proof = network.client.state_proof(&id).await.map_err(unavailable)?;
+    Ok(HttpResponse::Ok().json(StateProof {
+        height: proof.height,
+        state_root: proof.state_root,
+        key: proof.key,
+        value: proof.value,
+        proof: proof.proof,
+    }))
+}
+
+/// Query of a receipt.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    version: Option<u32>,
+}
+
+/// The receipt of a record's last step, or of the step that made a version: the file, byte for byte.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/records/{record}/receipt", tag = "records",
+    operation_id = "getReceipt", security(("apiKey" = [])),
+    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path),
+        ("version" = Option<u32>, Query, description = "record version; without it the present one")),
+    responses((status = 200, description = "the receipt file", content_type = "application/json", body = Object),
+        (status = 404, description = "no such record or version", body = Problem)))]
+pub async fn receipt(
+    ctx: Ctx,
+    path: Path<(String, String, String)>,
+    query: Query<Which>,
+) -> Result<HttpResponse, ApiError> {
+    let network = ctx.network(&path.1).await?;
+    let id = record_id(&path.2)?;
+    let leaf = match query.version {
+        None => {
+            network
+                .client
+                .record(&id)
+                .await
+                .map_err(unavailable)?
+                .ok_or_else(ApiError::not_found)?
+                .leaf
+        }
+        Some(version) => {
+            let steps = steps(&network, &id).await?;
+            steps
+                .iter()
+                .find(|step| step.version == version)
+                .ok_or_else(ApiError::not_found)?
+                .leaf
+        }
+    };
+    let notarization = network.notarization(leaf).await?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(notarization.receipt))
+}

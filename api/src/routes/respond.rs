@@ -1,0 +1,197 @@
+//! How decided and undecided work is answered.
+
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::networks::Network;
+use crate::operation_id::OperationId;
+use crate::problem::ApiError;
+use crate::types::{ItemOutcome, Notarization, NotarizationBatch, Operation};
+
+/// Longest time an answer is held back.
+const LONGEST_WAIT: u64 = 60;
+
+/// Items of a batch that were refused before signing, kept with the operation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Refused {
+    /// Items of the request.
+    pub total: usize,
+    /// Position and outcome, ascending.
+    pub items: Vec<(usize, ItemOutcome)>,
+}
+
+impl Refused {
+    /// Puts the ledger's outcomes into the places between.
+    pub fn merge(self, decided: Vec<ItemOutcome>) -> Vec<ItemOutcome> {
+        let mut all = Vec::with_capacity(self.total.max(decided.len()));
+        let mut refused = self.items.into_iter().peekable();
+        let mut decided = decided.into_iter();
+        loop {
+            if let Some((_, outcome)) = refused.next_if(|(index, _)| *index == all.len()) {
+                all.push(outcome);
+            } else if let Some(outcome) = decided.next() {
+                all.push(outcome);
+            } else {
+                return all;
+            }
+        }
+    }
+}
+
+/// What a request asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One action.
+    Single,
+    /// A list.
+    Batch,
+}
+
+/// How long the caller wants to wait: `Prefer: wait=SECONDS` (RFC 7240).
+pub fn prefer_wait(request: &HttpRequest) -> Duration {
+    let values = request
+        .headers()
+        .get_all("prefer")
+        .filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split([',', ';']));
+    let wait = preferences.find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("wait")
+            .then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
+    });
+    Duration::from_secs(wait.unwrap_or(0).min(LONGEST_WAIT))
+}
+
+/// An outcome of a single action as an answer.
+///
+/// # Errors
+/// The refusal.
+pub fn single(outcome: ItemOutcome, location: impl Fn(&str) -> String) -> Result<HttpResponse, ApiError> {
+    match outcome {
+        ItemOutcome::Accepted(notarization) => Ok(created(&notarization, location(&notarization.id))),
+        ItemOutcome::Rejected {
+            code,
+            detail,
+            pointer,
+            record,
+        } => Err(ApiError::ledger(&code, detail).at(pointer).about(record)),
+    }
+}
+
+fn created(notarization: &Notarization, location: String) -> HttpResponse {
+    HttpResponse::Created()
+        .insert_header((LOCATION, location))
+        .json(notarization)
+}
+
+/// Outcomes of a batch as an answer.
+pub fn batch(operation: OperationId, items: Vec<ItemOutcome>) -> HttpResponse {
+    let accepted = items
+        .iter()
+        .filter(|item| matches!(item, ItemOutcome::Accepted(_)))
+        .count();
+    let batch = NotarizationBatch {
+        operation: operation.to_string(),
+        accepted,
+        rejected: items.len() - accepted,
+        items,
+    };
+    // Receipts are most of it; one allocation of about the right size.
+    let mut body = Vec::with_capacity(accepted * 6_000 + 1_000);
+    match serde_json::to_writer(&mut body, &batch) {
+        Ok(()) => HttpResponse::Ok().content_type("application/json").body(body),
+        Err(error) => actix_web::ResponseError::error_response(&ApiError::internal(error)),
+    }
+}
+
+/// Durably accepted, not decided yet.
+pub fn accepted(operation: OperationId) -> HttpResponse {
+    HttpResponse::Accepted()
+        .insert_header((LOCATION, format!("/v1/operations/{operation}")))
+        .insert_header((RETRY_AFTER, "1"))
+        .json(pending(operation))
+}
+
+/// The operation while it is pending.
+pub fn pending(operation: OperationId) -> Operation {
+    Operation {
+        id: operation.to_string(),
+        phase: "pending".to_owned(),
+        created_at: crate::time::rfc3339(operation.created_at),
+        items: Vec::new(),
+    }
+}
+
+/// The operation with its outcomes. It failed when nothing of it was accepted.
+pub fn finished(operation: OperationId, items: Vec<ItemOutcome>) -> Operation {
+    let any = items.iter().any(|item| matches!(item, ItemOutcome::Accepted(_)));
+    Operation {
+        phase: if any { "succeeded" } else { "failed" }.to_owned(),
+        items,
+        ..pending(operation)
+    }
+}
+
+/// One outcome for a whole transaction stands for each of its actions.
+pub fn spread(mut items: Vec<ItemOutcome>, actions: usize) -> Vec<ItemOutcome> {
+    if let [only] = items.as_slice()
+        && actions > 1
+    {
+        items = vec![only.clone(); actions];
+    }
+    items
+}
+
+/// Path of a record.
+pub fn record_path(network: &Network, record: &str) -> String {
+    format!(
+        "/v1/tenants/{}/networks/{}/records/{record}",
+        network.entry.tenant, network.entry.name
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::networks::answer::refused;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn refused_items_keep_their_places() {
+        let code = |item: &ItemOutcome| match item {
+            ItemOutcome::Rejected { code, .. } => code.clone(),
+            ItemOutcome::Accepted(_) => String::new(),
+        };
+        let mine = |index: usize| (index, refused(&format!("m{index}"), ""));
+        let theirs = |name: &str| refused(name, "");
+        for places in [vec![0, 3], vec![1, 2], vec![2, 3], vec![0, 1]] {
+            let refused = Refused {
+                total: 4,
+                items: places.iter().map(|index| mine(*index)).collect(),
+            };
+            let merged = refused.merge(vec![theirs("a"), theirs("b")]);
+            let mut decided = ["a", "b"].into_iter();
+            for (index, item) in merged.iter().enumerate() {
+                let want = if places.contains(&index) {
+                    format!("m{index}")
+                } else {
+                    decided.next().unwrap_or("").to_owned()
+                };
+                assert_eq!(code(item), want);
+            }
+        }
+    }
+
+    #[test]
+    fn wait_is_read_from_prefer() {
+        let wait = |value: &str| prefer_wait(&TestRequest::get().insert_header(("prefer", value)).to_http_request());
+        assert_eq!(wait("wait=30"), Duration::from_secs(30));
+        assert_eq!(wait("respond-async, wait = 5"), Duration::from_secs(5));
+        assert_eq!(wait("wait=9999"), Duration::from_secs(60));
+        assert_eq!(wait("wait=soon"), Duration::ZERO);
+        assert_eq!(wait("return=minimal"), Duration::ZERO);
+    }
+}

@@ -1,0 +1,10 @@
+//! The management API from outside: a real server over a real node server; only the replica is the in-memory twin.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod access;
+mod bench;
+mod faults;
+mod input;
+mod path;
+mod signed;
+mod support;

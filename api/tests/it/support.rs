@@ -1,0 +1,240 @@
+//! A world to test in: one API, one node server over the in-memory replica, two tenants.
+
+use muniment_api::{Api, ApiConfig, MemoryDirectory, NetworkEntry};
+use muniment_ledger::client::Endpoint;
+use muniment_ledger::config::{Limits, ReplicaConfig};
+use muniment_ledger::node::Server;
+use muniment_ledger::replica::memory::{MemoryReplica, test_network};
+use muniment_receipts::genesis::Member;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub const NETWORK: &str = "/v1/tenants/acme/networks/notary";
+const TOKEN: &str = "node-token";
+
+/// A task that serves, and how to end it.
+pub struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        (&mut self.task).await.unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub base: String,
+    pub key: String,
+    pub stranger: String,
+    pub replica: Arc<MemoryReplica>,
+    pub directory: Arc<MemoryDirectory>,
+    pub client: Client,
+    pub node: Option<Running>,
+    pub api: Option<Running>,
+    node_address: SocketAddr,
+}
+
+/// A deposit of a digest that follows from a number.
+pub fn deposit(number: u64) -> Value {
+    json!({"digests": [{"alg": "sha-256", "value": format!("{number:064x}")}], "mode": "plain"})
+}
+
+pub fn config(folder: &tempfile::TempDir) -> ApiConfig {
+    let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
+    ApiConfig::new(
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        database,
+        folder.path().join("keys"),
+    )
+}
+
+pub fn serve_node(replica: &Arc<MemoryReplica>, listener: TcpListener) -> Running {
+    let config = ReplicaConfig {
+        name: "validator-0".to_owned(),
+        api: listener.local_addr().unwrap(),
+        consensus: SocketAddr::from(([127, 0, 0, 1], 1)),
+        peers: Vec::new(),
+        token: TOKEN.to_owned(),
+        limits: Limits::default(),
+    };
+    let server = Server::on(listener, replica.clone(), &config);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(async move {
+        server.run(async { drop(stopped.await) }).await.unwrap();
+    });
+    Running { stop: Some(stop), task }
+}
+
+pub fn serve_api(api: Api) -> (String, Running) {
+    let listener = api.listen().unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(async move {
+        api.serve(listener, async { drop(stopped.await) }).await.unwrap();
+    });
+    (base, Running { stop: Some(stop), task })
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(adjust: impl FnOnce(&mut ApiConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(&folder);
+        adjust(&mut config);
+        let directory = Arc::new(MemoryDirectory::default());
+        let api = Api::start(config, directory.clone()).await.unwrap();
+        let acme = api.bootstrap_tenant("acme").await.unwrap();
+        let globex = api.bootstrap_tenant("globex").await.unwrap();
+        let member = |name: &str, key: &muniment_receipts::key::SignerKey| Member {
+            name: name.to_owned(),
+            key: key.to_string(),
+        };
+        let party = super::signed::party();
+        let members = vec![member("acme", &acme.signer), member("party", &party.1)];
+        let (genesis, keys) = test_network(4, members);
+        let replica = Arc::new(MemoryReplica::new(&genesis, &keys).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let node_address = listener.local_addr().unwrap();
+        let node = serve_node(&replica, listener);
+        directory.put(entry("acme", "notary", &replica, node_address));
+        let (base, running) = serve_api(api);
+        let world = Self {
+            folder,
+            base,
+            key: acme.api_key.unwrap().to_string(),
+            stranger: globex.api_key.unwrap().to_string(),
+            replica,
+            directory,
+            client: Client::builder().no_proxy().build().unwrap(),
+            node: Some(node),
+            api: Some(running),
+            node_address,
+        };
+        world
+            .until("the API answers", async || world.get("/healthz").send().await.is_ok())
+            .await;
+        world
+    }
+
+    /// Starts the API again on the same folder, after it was stopped or dropped.
+    pub async fn start_api(&mut self) {
+        let api = Api::start(config(&self.folder), self.directory.clone()).await.unwrap();
+        let (base, running) = serve_api(api);
+        (self.base, self.api) = (base, Some(running));
+        self.until("the API answers", async || self.get("/healthz").send().await.is_ok())
+            .await;
+    }
+
+    /// Starts the node server again at its address.
+    pub fn start_node(&mut self) {
+        let listener = TcpListener::bind(self.node_address).unwrap();
+        self.node = Some(serve_node(&self.replica, listener));
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key)
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::POST, path).header("prefer", "wait=20").json(body)
+    }
+
+    pub async fn notarize(&self, number: u64) -> (StatusCode, Value) {
+        answer(
+            self.post(&format!("{NETWORK}/notarizations"), &deposit(number))
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !condition().await {
+            assert!(Instant::now() < end, "never: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until an operation isn't pending.
+    pub async fn finished(&self, path: &str) -> Value {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (status, operation) = answer(self.get(path).send().await.unwrap()).await;
+            if status == StatusCode::OK && operation["phase"] != "pending" {
+                return operation;
+            }
+            assert!(Instant::now() < end, "{path} is still {status} {operation}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, node: SocketAddr) -> NetworkEntry {
+    NetworkEntry {
+        tenant: tenant.to_owned(),
+        name: name.to_owned(),
+        id: *replica.trust_root().network(),
+        endpoints: vec![Endpoint {
+            name: "validator-0".to_owned(),
+            url: format!("http://{node}"),
+            token: TOKEN.to_owned(),
+        }],
+        trust_root: replica.trust_root().canonical().unwrap(),
+        restarts: BTreeMap::from([("validator-0".to_owned(), 7)]),
+    }
+}
+
+/// Status and JSON of an answer. Every error must be a problem with the request's id.
+pub async fn answer(response: Response) -> (StatusCode, Value) {
+    let status = response.status();
+    let kind = response
+        .headers()
+        .get("content-type")
+        .map(|value| value.to_str().unwrap().to_owned());
+    let id = response
+        .headers()
+        .get("x-request-id")
+        .map(|value| value.to_str().unwrap().to_owned());
+    let text = response.text().await.unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    assert!(id.is_some(), "no request id");
+    if status.as_u16() >= 400 {
+        assert_eq!(kind.as_deref(), Some("application/problem+json"), "{status} {text}");
+        assert_eq!(value["requestId"].as_str(), id.as_deref(), "{text}");
+        assert_eq!(value["status"], status.as_u16(), "{text}");
+        for field in ["type", "title", "code", "detail"] {
+            assert!(
+                value[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field} in {text}"
+            );
+        }
+    }
+    (status, value)
+}
