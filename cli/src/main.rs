@@ -21,6 +21,10 @@ use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
 
+// Fewer cycles per request than the platform's allocator, and the only sensible one with musl.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Provable records on ledger networks: notarize files, and check them offline.
 #[derive(Parser)]
 #[command(name = "muniment", version, max_term_width = 100, propagate_version = true)]
@@ -75,7 +79,7 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
         Command::Verify(args) => return verify::run(args, choice, output),
         Command::Receipt(command) => receipt::run(&command, choice, output),
         Command::Node(args) => node::run(&args),
-        Command::Dev(args) => dev::run(args, output),
+        Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
         Command::Records(command) => on_runtime(records::run(command, choice, output)),

@@ -25,8 +25,15 @@ const TOKEN: &str = "bench";
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|word| word == "node") {
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::ERROR)
+            .with_writer(std::io::stderr)
+            .init();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         if let Err(error) = runtime.block_on(muniment_ledger::process::run(Path::new(&arguments[2]))) {
             eprintln!("{error:?}");
             std::process::exit(1);
@@ -36,7 +43,11 @@ fn main() {
     let batch = arguments.get(1).is_some_and(|mode| mode == "batch");
     let rate: f64 = arguments.get(2).map_or(0.0, |text| text.parse().unwrap());
     let seconds: u64 = arguments.get(3).map_or(10, |text| text.parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(bench(batch, rate, Duration::from_secs(seconds)));
 }
 
@@ -72,7 +83,10 @@ fn lay_out(folder: &Path, member: &SignerKey) -> ([u8; 32], Vec<Endpoint>) {
                 cose: public(3, i),
             })
             .collect(),
-        members: vec![Member { name: "bench".into(), key: member.to_string() }],
+        members: vec![Member {
+            name: "bench".into(),
+            key: member.to_string(),
+        }],
         templates: vec![GenesisTemplate {
             name: "notarization".into(),
             revision: 1,
@@ -106,13 +120,26 @@ fn lay_out(folder: &Path, member: &SignerKey) -> ([u8; 32], Vec<Endpoint>) {
                 limits: Limits::default(),
             }],
         };
-        let keys = ReplicaKeys { consensus: seed(1, i), notary: seed(2, i), cose: seed(3, i), transport: seed(4, i) };
-        std::fs::write(folder.join(name(i)).join("node.json"), serde_json::to_vec(&config).unwrap()).unwrap();
+        let keys = ReplicaKeys {
+            consensus: seed(1, i),
+            notary: seed(2, i),
+            cose: seed(3, i),
+            transport: seed(4, i),
+        };
+        std::fs::write(
+            folder.join(name(i)).join("node.json"),
+            serde_json::to_vec(&config).unwrap(),
+        )
+        .unwrap();
         std::fs::write(replica.join("genesis.json"), genesis.canonical().unwrap()).unwrap();
         std::fs::write(replica.join("keys.json"), serde_json::to_vec(&keys).unwrap()).unwrap();
     }
     let endpoints = (0..VALIDATORS)
-        .map(|i| Endpoint { name: name(i), url: format!("http://{}", ports[i]), token: TOKEN.into() })
+        .map(|i| Endpoint {
+            name: name(i),
+            url: format!("http://{}", ports[i]),
+            token: TOKEN.into(),
+        })
         .collect();
     (genesis.network_id().unwrap(), endpoints)
 }
@@ -142,11 +169,24 @@ fn transaction(network: [u8; 32], signer: &SigningKey, number: u64, batch: bool)
         return Transaction::Single { statement, signature };
     }
     let items: Vec<Vec<u8>> = (0..BATCH as u64)
-        .map(|i| Item { input: input(number * BATCH as u64 + i), record: None }.canonical().unwrap())
+        .map(|i| {
+            Item {
+                input: input(number * BATCH as u64 + i),
+                record: None,
+            }
+            .canonical()
+            .unwrap()
+        })
         .collect();
-    let header = BatchHeader::new(common, BATCH as u32, items_root(&items)).canonical().unwrap();
+    let header = BatchHeader::new(common, BATCH as u32, items_root(&items))
+        .canonical()
+        .unwrap();
     let signature = signer.sign(&header).to_bytes();
-    Transaction::Batch { header, signature, items }
+    Transaction::Batch {
+        header,
+        signature,
+        items,
+    }
 }
 
 async fn bench(batch: bool, rate: f64, time: Duration) {
@@ -158,13 +198,28 @@ async fn bench(batch: bool, rate: f64, time: Duration) {
         .map(|i| {
             let path = folder.path().join(format!("validator-{i}"));
             let program = std::env::current_exe().unwrap();
-            std::process::Command::new(program).arg("node").arg(path).spawn().unwrap()
+            std::process::Command::new(program)
+                .arg("node")
+                .arg(path)
+                .spawn()
+                .unwrap()
         })
         .collect();
     let client = NetworkClient::new(endpoints);
     let started = Instant::now();
-    while client.status().await.iter().filter(|(_, status)| status.as_ref().is_ok_and(|s| s.ready)).count() < VALIDATORS {
-        assert!(started.elapsed() < Duration::from_secs(30), "not ready: {:?}", client.status().await);
+    while client
+        .status()
+        .await
+        .iter()
+        .filter(|(_, status)| status.as_ref().is_ok_and(|s| s.ready))
+        .count()
+        < VALIDATORS
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "not ready: {:?}",
+            client.status().await
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("ready after {:.1} s", started.elapsed().as_secs_f64());
@@ -176,7 +231,13 @@ async fn bench(batch: bool, rate: f64, time: Duration) {
     let mut number = 0u64;
     let window = std::sync::Arc::new(tokio::sync::Semaphore::new(if batch { 24 } else { 64 }));
     while begin.elapsed() < time {
-        let group = if batch { 1 } else if rate > 0.0 { 8 } else { 100 };
+        let group = if batch {
+            1
+        } else if rate > 0.0 {
+            8
+        } else {
+            100
+        };
         let transactions: Vec<Transaction> = (0..group)
             .map(|_| {
                 number += 1;
@@ -203,7 +264,12 @@ async fn bench(batch: bool, rate: f64, time: Duration) {
     drop(sent_in);
     let (actions, mut latencies, blocks, end) = following.await.unwrap();
     latencies.sort();
-    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let at = |share: f64| {
+        latencies
+            .get((latencies.len() as f64 * share) as usize)
+            .copied()
+            .unwrap_or_default()
+    };
     println!(
         "{actions} actions final in {:.1} s: {:.0}/s, {blocks} blocks ({:.1}/s), p50 {:?} p99 {:?}",
         (end - begin).as_secs_f64(),
@@ -214,14 +280,30 @@ async fn bench(batch: bool, rate: f64, time: Duration) {
     );
     let statuses = client.status().await;
     for (name, status) in &statuses {
-        println!("{name}: {:?}", status.as_ref().map(|s| (s.height, &s.state_root[..12], s.log_size)));
+        println!(
+            "{name}: {:?}",
+            status.as_ref().map(|s| (s.height, &s.state_root[..12], s.log_size))
+        );
     }
     for node in &mut nodes {
         let status = std::fs::read_to_string(format!("/proc/{}/status", node.id())).unwrap_or_default();
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.id())).unwrap_or_default();
-        let ticks: Vec<u64> = stat.split_whitespace().skip(13).take(2).filter_map(|t| t.parse().ok()).collect();
-        let rss = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default().to_owned();
-        println!("pid {}: cpu {:.1} s, {rss}", node.id(), ticks.iter().sum::<u64>() as f64 / 100.0);
+        let ticks: Vec<u64> = stat
+            .split_whitespace()
+            .skip(13)
+            .take(2)
+            .filter_map(|t| t.parse().ok())
+            .collect();
+        let rss = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap_or_default()
+            .to_owned();
+        println!(
+            "pid {}: cpu {:.1} s, {rss}",
+            node.id(),
+            ticks.iter().sum::<u64>() as f64 / 100.0
+        );
     }
     for node in &mut nodes {
         let _ = node.kill();

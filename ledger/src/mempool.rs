@@ -43,7 +43,13 @@ pub struct Mempool<T> {
 impl<T: Waiting> Mempool<T> {
     /// An empty set that holds at most `capacity` bytes of transactions.
     pub fn new(capacity: usize) -> Self {
-        Self { entries: BTreeMap::new(), by_id: HashMap::new(), next: 0, bytes: 0, capacity }
+        Self {
+            entries: BTreeMap::new(),
+            by_id: HashMap::new(),
+            next: 0,
+            bytes: 0,
+            capacity,
+        }
     }
 
     /// Adds a transaction at the end.
@@ -93,8 +99,12 @@ impl<T: Waiting> Mempool<T> {
 
     /// Removes and returns what can't be executed any more at this block time.
     pub fn expire(&mut self, time: u64) -> Vec<TransactionId> {
-        let expired: Vec<TransactionId> =
-            self.entries.values().filter(|entry| entry.valid_until() < time).map(Waiting::id).collect();
+        let expired: Vec<TransactionId> = self
+            .entries
+            .values()
+            .filter(|entry| entry.valid_until() < time)
+            .map(Waiting::id)
+            .collect();
         self.remove(&expired);
         expired
     }

@@ -103,10 +103,15 @@ pub enum ProcessError {
 pub async fn run(folder: &Path) -> Result<(), ProcessError> {
     let path = folder.join("node.json");
     let bytes = std::fs::read(&path).map_err(|source| file("read", &path, source))?;
-    let config: NodeConfig =
-        serde_json::from_slice(&bytes).map_err(|source| ProcessError::Config { path: path.clone(), source })?;
+    let config: NodeConfig = serde_json::from_slice(&bytes).map_err(|source| ProcessError::Config {
+        path: path.clone(),
+        source,
+    })?;
     if config.version > LAYOUT_VERSION {
-        return Err(ProcessError::Newer { path, found: config.version });
+        return Err(ProcessError::Newer {
+            path,
+            found: config.version,
+        });
     }
     let _lock = claim(&folder.join("pid"))?;
     let (stop, stopped) = watch::channel(false);
@@ -124,7 +129,11 @@ pub async fn run(folder: &Path) -> Result<(), ProcessError> {
 }
 
 fn file(what: &'static str, path: &Path, source: std::io::Error) -> ProcessError {
-    ProcessError::File { what, path: path.to_path_buf(), source }
+    ProcessError::File {
+        what,
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 /// Locks the process file and writes our id into it. The lock is what counts; the id is for people.
@@ -172,12 +181,21 @@ async fn run_replica(
         let (folder, config) = (folder.clone(), config.clone());
         tokio::task::spawn_blocking(move || replica::open(&folder, &config))
             .await
-            .map_err(|panic| ProcessError::Engine { name: name.clone(), reason: panic.to_string() })?
-            .map_err(|source| ProcessError::Open { name: name.clone(), source })?
+            .map_err(|panic| ProcessError::Engine {
+                name: name.clone(),
+                reason: panic.to_string(),
+            })?
+            .map_err(|source| ProcessError::Open {
+                name: name.clone(),
+                source,
+            })?
     };
     let replica = Arc::clone(&opened.replica);
     let server = Server::bind(Arc::clone(&replica) as Arc<dyn Replica>, &config)
-        .map_err(|source| ProcessError::Serve { name: name.clone(), source })?
+        .map_err(|source| ProcessError::Serve {
+            name: name.clone(),
+            source,
+        })?
         .with_metrics(engine_metrics);
     let mut stop_server = stopped.clone();
     let serving = server.run(async move {
@@ -201,7 +219,7 @@ fn engine_metrics() -> String {
     text
 }
 
-/// Opens the signing guard. A validator that may have voted before, but has no data any more, gets a floor beyond
+/// Opens the signing guard. A validator that may have voted before, but has no guard any more, gets a floor beyond
 /// everything it can have voted for; until the network is past it the replica follows without voting.
 async fn guard(
     folder: &Path,
@@ -209,14 +227,25 @@ async fn guard(
     replica: &Arc<LocalReplica>,
     fresh: bool,
 ) -> Result<Arc<FileGuard>, ProcessError> {
-    let failed = |source| ProcessError::Guard { name: config.name.clone(), source };
+    let failed = |source| ProcessError::Guard {
+        name: config.name.clone(),
+        source,
+    };
     let joined = folder.join(JOINED);
-    let guard = Arc::new(FileGuard::open(&folder.join("data").join("guard"), replica.network()).map_err(failed)?);
-    if fresh && joined.exists() && guard.last_height() == 0 && guard.floor() == 0 {
-        let floor = highest_peer(config, replica).await + UNSEEN;
-        tracing::warn!(floor, "this validator's data is gone; it follows without voting until the network is past the floor");
-        guard.raise_floor(floor).map_err(failed)?;
-    }
+    let path = folder.join("data").join("guard");
+    let guard = if path.exists() {
+        FileGuard::open(&path, replica.network())
+    } else if fresh && !joined.exists() {
+        FileGuard::create(&path, replica.network(), 0)
+    } else {
+        let floor = highest_peer(config, replica).await.max(replica.tip().height) + UNSEEN;
+        tracing::warn!(
+            floor,
+            "this validator's data is gone: following without voting until the network is past the floor"
+        );
+        FileGuard::create(&path, replica.network(), floor)
+    };
+    let guard = Arc::new(guard.map_err(failed)?);
     if !joined.exists() {
         let create = File::create(&joined).and_then(|file| file.sync_all());
         let sync = create.and_then(|()| File::open(folder)?.sync_all());
@@ -236,8 +265,12 @@ async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u6
     };
     let client = NetworkClient::new(config.peers.iter().map(endpoint).collect());
     loop {
-        let heights: Vec<u64> =
-            client.status().await.into_iter().filter_map(|(_, status)| Some(status.ok()?.height)).collect();
+        let heights: Vec<u64> = client
+            .status()
+            .await
+            .into_iter()
+            .filter_map(|(_, status)| Some(status.ok()?.height))
+            .collect();
         if heights.len() >= needed {
             return heights.into_iter().max().unwrap_or(0);
         }
@@ -253,7 +286,10 @@ async fn order(
     config: &ReplicaConfig,
     stopped: &watch::Receiver<bool>,
 ) -> Result<(), ProcessError> {
-    let failed = |reason: String| ProcessError::Engine { name: config.name.clone(), reason };
+    let failed = |reason: String| ProcessError::Engine {
+        name: config.name.clone(),
+        reason,
+    };
     let replica = Arc::clone(&opened.replica);
     let engine_config = EngineConfig {
         network: replica.network(),
@@ -291,12 +327,16 @@ async fn order(
     };
     match exit {
         EngineExit::Stopped => Ok(()),
-        EngineExit::BecomeValidator => {
-            Err(failed("caught up after losing its data; starts again as a voting validator".into()))
-        }
-        EngineExit::Refused(slot) => Err(failed(format!("the signing guard refused {slot:?}; starts again as a follower"))),
+        EngineExit::BecomeValidator => Err(failed(
+            "caught up after losing its data; starts again as a voting validator".into(),
+        )),
+        EngineExit::Refused(slot) => Err(failed(format!(
+            "the signing guard refused {slot:?}; starts again as a follower"
+        ))),
         EngineExit::Failed(fatal) => Err(failed(chain(&fatal))),
-        EngineExit::Halted => Err(failed("its write-ahead log can't be written or read; look at the disk".into())),
+        EngineExit::Halted => Err(failed(
+            "its write-ahead log can't be written or read; look at the disk".into(),
+        )),
     }
 }
 

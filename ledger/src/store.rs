@@ -80,24 +80,44 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by name; nothing is repaired silently but a torn tail of the log.
     pub fn open(folder: &Path) -> Result<(Self, Recovered), StoreError> {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| StoreError::Io { what: "can't create", path: folder.to_path_buf(), source })?;
+        std::fs::create_dir_all(folder).map_err(|source| StoreError::Io {
+            what: "can't create",
+            path: folder.to_path_buf(),
+            source,
+        })?;
         let index = Index::open(&folder.join("index"))?;
         let view = index.read();
         let height = view.height()?.unwrap_or(0);
         let final_height = view.final_height()?;
-        let mut scan = Scan { height, final_height, open: Open::default(), recovered: Recovered::default() };
-        let log = BlockLog::open(&folder.join("blocks"), |position, kind, payload| scan.visit(position, kind, payload))?;
+        let mut scan = Scan {
+            height,
+            final_height,
+            open: Open::default(),
+            recovered: Recovered::default(),
+        };
+        let log = BlockLog::open(&folder.join("blocks"), |position, kind, payload| {
+            scan.visit(position, kind, payload)
+        })?;
         if height > 0 {
             check_tip(&log, &view, height)?;
         }
         for (wanted, found) in (height + 1..).zip(scan.recovered.decided.keys()) {
             if wanted != *found {
-                return Err(StoreError::Inconsistent(format!("the block log lacks the certificate of height {wanted}")));
+                return Err(StoreError::Inconsistent(format!(
+                    "the block log lacks the certificate of height {wanted}"
+                )));
             }
         }
         let hashes = HashFile::open(&folder.join("hashes"))?;
-        Ok((Self { log, hashes, index, open: Mutex::new(scan.open) }, scan.recovered))
+        Ok((
+            Self {
+                log,
+                hashes,
+                index,
+                open: Mutex::new(scan.open),
+            },
+            scan.recovered,
+        ))
     }
 
     /// The index, for reads.
@@ -127,7 +147,11 @@ impl Store {
         }
         let note;
         if let Some(round) = proposed {
-            note = encode(&Proposed { height: header.height, round, hash })?;
+            note = encode(&Proposed {
+                height: header.height,
+                round,
+                hash,
+            })?;
             records.push((PROPOSED, &note));
         }
         if records.is_empty() {
@@ -163,7 +187,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it can't be read back as it was written.
     pub fn decided_block(&self, view: &View, height: u64) -> Result<Option<(Vec<u8>, Certificate)>, StoreError> {
-        let Some(located) = view.located(height)? else { return Ok(None) };
+        let Some(located) = view.located(height)? else {
+            return Ok(None);
+        };
         let block = self.log.read(located.block())?;
         let certificate = decode("certificate", &self.log.read(located.certificate())?)?;
         Ok(Some((block, certificate)))
@@ -182,7 +208,10 @@ impl Store {
             records.push((COSIGNED, &signed));
         }
         let positions = self.log.append(&records)?;
-        positions.first().copied().ok_or_else(|| StoreError::Inconsistent("nothing was appended".into()))
+        positions
+            .first()
+            .copied()
+            .ok_or_else(|| StoreError::Inconsistent("nothing was appended".into()))
     }
 
     /// Keeps our cosignature alone, synced: for a block that was decided but not yet cosigned when we died.
@@ -229,13 +258,19 @@ impl Store {
 
 /// The index can't be ahead of the log: its tip must be readable there.
 fn check_tip(log: &BlockLog, view: &View, height: u64) -> Result<(), StoreError> {
-    let missing = || StoreError::Inconsistent(format!("the block log ends before height {height}, which the index has"));
+    let missing = || {
+        StoreError::Inconsistent(format!(
+            "the block log ends before height {height}, which the index has"
+        ))
+    };
     let located = view.located(height)?.ok_or_else(missing)?;
     log.read(located.certificate()).map_err(|_| missing())?;
     let bytes = log.read(located.block()).map_err(|_| missing())?;
     let header: Header = read_header(&bytes)?;
     if header.hash() != located.hash || header.height != height {
-        return Err(StoreError::Inconsistent(format!("the block of height {height} is not the one that was decided")));
+        return Err(StoreError::Inconsistent(format!(
+            "the block of height {height} is not the one that was decided"
+        )));
     }
     Ok(())
 }
@@ -260,7 +295,9 @@ impl Scan {
             CERTIFICATE => {
                 let certificate: Certificate = decode("certificate", payload)?;
                 if certificate.height > self.height {
-                    self.recovered.decided.insert(certificate.height, (certificate, position));
+                    self.recovered
+                        .decided
+                        .insert(certificate.height, (certificate, position));
                 }
             }
             COSIGNED => {
@@ -273,10 +310,16 @@ impl Scan {
             PROPOSED => {
                 let proposed: Proposed = decode("proposal note", payload)?;
                 if proposed.height > self.height {
-                    self.open.proposed.insert((proposed.height, proposed.round), proposed.hash);
+                    self.open
+                        .proposed
+                        .insert((proposed.height, proposed.round), proposed.hash);
                 }
             }
-            _ => return Err(StoreError::Inconsistent(format!("the block log holds a record of unknown kind {kind}"))),
+            _ => {
+                return Err(StoreError::Inconsistent(format!(
+                    "the block log holds a record of unknown kind {kind}"
+                )));
+            }
         }
         Ok(())
     }
@@ -284,7 +327,10 @@ impl Scan {
 
 /// Decodes only the header of a stored block.
 fn read_header(mut bytes: &[u8]) -> Result<Header, StoreError> {
-    Header::deserialize(&mut bytes).map_err(|source| StoreError::Decode { what: "block header", source })
+    Header::deserialize(&mut bytes).map_err(|source| StoreError::Decode {
+        what: "block header",
+        source,
+    })
 }
 
 /// Decodes a stored block.

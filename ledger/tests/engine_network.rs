@@ -75,6 +75,24 @@ async fn orders_falls_silent_wakes_and_survives_restarts() {
     until("the restarted node at the tip", || net.nodes[3].toy.tip() >= net.tip()).await;
     net.commit(b"with all again").await;
 
+    // Two down: nothing is decided until one is back.
+    net.stop(1).await;
+    net.stop(3).await;
+    let halted = net.tip();
+    net.submit(b"during the halt");
+    net.start(1, 0).await;
+    net.nodes[1].toy.submit(b"during the halt");
+    until("progress after the halt", || {
+        net.nodes[0].toy.transactions().contains(&b"during the halt".to_vec())
+    })
+    .await;
+    assert!(net.tip() > halted);
+    net.start(3, 0).await;
+    until("all at the tip", || {
+        net.nodes.iter().all(|node| node.toy.tip() >= halted + 1)
+    })
+    .await;
+
     // All down at once.
     for index in 0..4 {
         net.stop(index).await;

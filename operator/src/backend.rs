@@ -210,6 +210,9 @@ pub enum BackendError {
 impl BackendError {
     /// Whether trying again can help without a change by a person.
     pub fn retry(&self) -> bool {
-        matches!(self, Self::File { .. } | Self::Ports { .. } | Self::Random(_) | Self::OtherGenesis { .. })
+        matches!(
+            self,
+            Self::File { .. } | Self::Ports { .. } | Self::Random(_) | Self::OtherGenesis { .. }
+        )
     }
 }

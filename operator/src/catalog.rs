@@ -24,6 +24,10 @@ impl Catalog {
     /// What there is, as `name revision` in a readable list.
     pub fn names(&self) -> String {
         let all: Vec<String> = self.0.iter().map(|t| format!("`{}` {}", t.name, t.revision)).collect();
-        if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+        if all.is_empty() {
+            "none".to_owned()
+        } else {
+            all.join(", ")
+        }
     }
 }

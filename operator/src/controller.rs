@@ -55,7 +55,11 @@ impl Controller {
         let (report, outcomes) = watch::channel(BTreeMap::new());
         let mut task = JoinSet::new();
         task.spawn(run(reconciler, wanted, report));
-        Self { desired, outcomes, _task: task }
+        Self {
+            desired,
+            outcomes,
+            _task: task,
+        }
     }
 
     /// Replaces what is wanted. Networks that are no longer wanted are left as they are until they are removed.
@@ -82,9 +86,16 @@ async fn run<B: Backend>(
         wakeups.borrow_and_update();
         let mut outcomes = BTreeMap::new();
         for one in &desired {
-            let outcome = reconciler.reconcile(&one.resource, &one.members).await.map_err(Arc::new);
+            let outcome = reconciler
+                .reconcile(&one.resource, &one.members)
+                .await
+                .map_err(Arc::new);
             if let Err(error) = &outcome {
-                tracing::warn!(network = one.key(), error = error.as_ref() as &dyn std::error::Error, "network can't be kept");
+                tracing::warn!(
+                    network = one.key(),
+                    error = error.as_ref() as &dyn std::error::Error,
+                    "network can't be kept"
+                );
             }
             outcomes.insert(one.key(), outcome);
         }

@@ -103,7 +103,10 @@ impl fmt::Display for What {
             Self::Ready { height, after } => write!(f, "ready at height {height} after {} ms", after.as_millis()),
             Self::NotReady => f.write_str("not ready"),
             Self::QuorumLost { ready, quorum, of } => {
-                write!(f, "quorum lost: {ready} of {of} validators are ready, {quorum} are needed; writes wait")
+                write!(
+                    f,
+                    "quorum lost: {ready} of {of} validators are ready, {quorum} are needed; writes wait"
+                )
             }
             Self::QuorumReady { ready, quorum, of } => {
                 write!(f, "quorum of {quorum}: {ready} of {of} validators are ready")

@@ -129,7 +129,11 @@ pub fn plan(wanted: &ValidatedNetwork, facts: &Facts) -> Result<Plan, PlanError>
         limits: wanted.limits.clone(),
     };
     let revision = hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(&network)?));
-    Ok(Plan { network, revision, deferred })
+    Ok(Plan {
+        network,
+        revision,
+        deferred,
+    })
 }
 
 fn new_genesis(wanted: &ValidatedNetwork, facts: &Facts) -> Genesis {
@@ -152,10 +156,14 @@ fn majority(members: &[Member]) -> u32 {
 
 fn nodes(network: &NetworkRef, genesis: &Genesis, facts: &Facts) -> Result<Vec<NodePlan>, PlanError> {
     let seat = |keys: &ValidatorKeys| {
-        facts.seats.iter().find(|seat| seat.keys == *keys).ok_or_else(|| PlanError::OtherKeys {
-            network: network.clone(),
-            validator: keys.name.clone(),
-        })
+        facts
+            .seats
+            .iter()
+            .find(|seat| seat.keys == *keys)
+            .ok_or_else(|| PlanError::OtherKeys {
+                network: network.clone(),
+                validator: keys.name.clone(),
+            })
     };
     let seats: Vec<&Seat> = genesis.validators.iter().map(seat).collect::<Result<_, _>>()?;
     let peer = |seat: &&Seat| PeerConfig {
@@ -168,7 +176,11 @@ fn nodes(network: &NetworkRef, genesis: &Genesis, facts: &Facts) -> Result<Vec<N
         api: own.api,
         consensus: own.consensus,
         api_url: own.api_url.clone(),
-        peers: seats.iter().filter(|other| other.keys.name != own.keys.name).map(peer).collect(),
+        peers: seats
+            .iter()
+            .filter(|other| other.keys.name != own.keys.name)
+            .map(peer)
+            .collect(),
     };
     Ok(seats.iter().map(node).collect())
 }
@@ -184,13 +196,22 @@ fn differences(wanted: &ValidatedNetwork, sealed: &Genesis) -> Vec<Violation> {
     };
     let (count, have) = (wanted.validators.get() as usize, sealed.validators.len());
     if count != have {
-        add("spec.validators.count", format!("{count} is wanted and {have} are sealed in the genesis"));
+        add(
+            "spec.validators.count",
+            format!("{count} is wanted and {have} are sealed in the genesis"),
+        );
     }
     if wanted.templates != sealed.templates {
-        add("spec.templates", "other templates or revisions are sealed in the genesis".to_owned());
+        add(
+            "spec.templates",
+            "other templates or revisions are sealed in the genesis".to_owned(),
+        );
     }
     if wanted.members != sealed.members {
-        add("spec.members", "other members or keys are sealed in the genesis".to_owned());
+        add(
+            "spec.members",
+            "other members or keys are sealed in the genesis".to_owned(),
+        );
     }
     found
 }

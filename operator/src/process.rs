@@ -60,13 +60,24 @@ impl PidFile {
     /// As [`Self::claim`].
     pub(crate) fn claim_file(folder: &Path, name: &str) -> Result<Self, PidFileError> {
         let path = folder.join(name);
-        let io = |source| PidFileError::Io { path: path.clone(), source };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let io = |source| PidFileError::Io {
+            path: path.clone(),
+            source,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(PidFileError::InUse { folder: folder.to_owned(), pid: read_pid(&mut file) });
+                return Err(PidFileError::InUse {
+                    folder: folder.to_owned(),
+                    pid: read_pid(&mut file),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
@@ -82,7 +93,10 @@ impl PidFile {
     /// When the file can't be used.
     pub fn holder(folder: &Path) -> Result<Option<Option<u32>>, PidFileError> {
         let path = folder.join(PID_FILE);
-        let io = |source| PidFileError::Io { path: path.clone(), source };
+        let io = |source| PidFileError::Io {
+            path: path.clone(),
+            source,
+        };
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -121,8 +135,14 @@ pub fn exit_with_parent(parent: u32) {
         std::thread::sleep(GRACE);
         std::process::exit(1);
     };
-    if let Err(error) = std::thread::Builder::new().name("supervisor-watch".to_owned()).spawn(watch) {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the supervisor can't be watched");
+    if let Err(error) = std::thread::Builder::new()
+        .name("supervisor-watch".to_owned())
+        .spawn(watch)
+    {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the supervisor can't be watched"
+        );
     }
 }
 
@@ -163,6 +183,9 @@ mod tests {
         std::fs::write(folder.path().join(PID_FILE), "99999999\n").unwrap();
         assert_eq!(PidFile::holder(folder.path()).unwrap(), None);
         PidFile::claim(folder.path()).unwrap();
-        assert_eq!(std::fs::read_to_string(folder.path().join(PID_FILE)).unwrap().trim(), std::process::id().to_string());
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join(PID_FILE)).unwrap().trim(),
+            std::process::id().to_string()
+        );
     }
 }

@@ -51,7 +51,16 @@ mod tests {
 
     #[test]
     fn known_sizes() {
-        let table = [(1, 1, 0), (3, 3, 0), (4, 3, 1), (5, 4, 1), (6, 5, 1), (7, 5, 2), (10, 7, 3), (31, 21, 10)];
+        let table = [
+            (1, 1, 0),
+            (3, 3, 0),
+            (4, 3, 1),
+            (5, 4, 1),
+            (6, 5, 1),
+            (7, 5, 2),
+            (10, 7, 3),
+            (31, 21, 10),
+        ];
         for (n, quorum, faults) in table {
             let count = ValidatorCount::new(n).unwrap();
             assert_eq!((count.quorum(), count.faults()), (quorum, faults), "{n}");

@@ -58,7 +58,11 @@ struct Known {
 impl<B: Backend> Reconciler<B> {
     /// Over a backend, with these templates at hand.
     pub fn new(backend: Arc<B>, catalog: Catalog) -> Self {
-        Self { backend, catalog, known: Mutex::default() }
+        Self {
+            backend,
+            catalog,
+            known: Mutex::default(),
+        }
     }
 
     /// The backend.
@@ -81,7 +85,14 @@ impl<B: Backend> Reconciler<B> {
         let seen = self.backend.apply(&plan).await?;
         let before = self.known(&wanted.network).map(|k| k.status);
         let status = status(wanted.generation, &plan, &seen, before.as_ref(), Timestamp::now());
-        self.remember(wanted.network, Known { generation: wanted.generation, plan, status: status.clone() });
+        self.remember(
+            wanted.network,
+            Known {
+                generation: wanted.generation,
+                plan,
+                status: status.clone(),
+            },
+        );
         Ok(status)
     }
 
@@ -90,9 +101,19 @@ impl<B: Backend> Reconciler<B> {
     /// # Errors
     /// When the backend can't look.
     pub async fn look(&self, network: &NetworkRef) -> Result<Option<LedgerNetworkStatus>, BackendError> {
-        let Some(mut known) = self.known(network) else { return Ok(None) };
-        let Some(seen) = self.backend.observe(network).await? else { return Ok(None) };
-        known.status = status(known.generation, &known.plan, &seen, Some(&known.status), Timestamp::now());
+        let Some(mut known) = self.known(network) else {
+            return Ok(None);
+        };
+        let Some(seen) = self.backend.observe(network).await? else {
+            return Ok(None);
+        };
+        known.status = status(
+            known.generation,
+            &known.plan,
+            &seen,
+            Some(&known.status),
+            Timestamp::now(),
+        );
         let answer = known.status.clone();
         self.remember(network.clone(), known);
         Ok(Some(answer))
@@ -105,16 +126,26 @@ impl<B: Backend> Reconciler<B> {
     pub async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
         let removal = self.backend.remove(network).await?;
         if removal == Removal::Done {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(network);
+            self.known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(network);
         }
         Ok(removal)
     }
 
     fn known(&self, network: &NetworkRef) -> Option<Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(network).cloned()
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(network)
+            .cloned()
     }
 
     fn remember(&self, network: NetworkRef, known: Known) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(network, known);
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(network, known);
     }
 }

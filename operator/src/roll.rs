@@ -19,8 +19,10 @@ pub enum Step {
 
 /// Decides the next step towards `revision`.
 pub fn next(nodes: &[NodeObservation], revision: &str, validators: ValidatorCount) -> Step {
-    let stale: Vec<&NodeObservation> =
-        nodes.iter().filter(|n| n.revision.as_deref().is_some_and(|r| r != revision)).collect();
+    let stale: Vec<&NodeObservation> = nodes
+        .iter()
+        .filter(|n| n.revision.as_deref().is_some_and(|r| r != revision))
+        .collect();
     if stale.is_empty() {
         return Step::Done;
     }
@@ -30,7 +32,11 @@ pub fn next(nodes: &[NodeObservation], revision: &str, validators: ValidatorCoun
     }
     let fresh = |n: &&NodeObservation| n.revision.as_deref() == Some(revision) || n.state == NodeState::BackingOff;
     if let Some(node) = nodes.iter().filter(fresh).find(|n| !n.ready()) {
-        return Step::Hold(format!("{} is catching up; {} more are to be restarted", node.name, stale.len()));
+        return Step::Hold(format!(
+            "{} is catching up; {} more are to be restarted",
+            node.name,
+            stale.len()
+        ));
     }
     let voting = nodes.iter().filter(|n| n.votes()).count();
     let quorum = validators.quorum() as usize;
@@ -53,7 +59,11 @@ mod tests {
     fn node(index: usize, revision: Option<&str>, voting: bool, ready: bool) -> NodeObservation {
         NodeObservation {
             name: format!("validator-{index}"),
-            state: if revision.is_some() { NodeState::Running } else { NodeState::BackingOff },
+            state: if revision.is_some() {
+                NodeState::Running
+            } else {
+                NodeState::BackingOff
+            },
             revision: revision.map(str::to_owned),
             restarts: 0,
             last_exit: None,
@@ -65,7 +75,11 @@ mod tests {
     fn goes_one_by_one_and_waits_for_each() {
         let four = ValidatorCount::new(4).unwrap();
         let all = |revisions: [&str; 4]| -> Vec<_> {
-            revisions.iter().enumerate().map(|(i, r)| node(i, Some(r), true, true)).collect()
+            revisions
+                .iter()
+                .enumerate()
+                .map(|(i, r)| node(i, Some(r), true, true))
+                .collect()
         };
         assert_eq!(next(&all(["a"; 4]), "a", four), Step::Done);
         assert_eq!(next(&all(["a"; 4]), "b", four), Step::Restart("validator-0".into()));
@@ -81,7 +95,9 @@ mod tests {
         let mut nodes: Vec<_> = (0..4).map(|i| node(i, Some("a"), true, true)).collect();
         nodes[3] = node(3, None, false, false);
         nodes[3].state = NodeState::Stopped;
-        assert!(matches!(next(&nodes, "b", four), Step::Hold(why) if why.contains("3 of 4") && why.contains("3 are needed")));
+        assert!(
+            matches!(next(&nodes, "b", four), Step::Hold(why) if why.contains("3 of 4") && why.contains("3 are needed"))
+        );
         nodes[3] = node(3, Some("a"), false, false);
         assert_eq!(next(&nodes, "b", four), Step::Restart("validator-3".into()));
     }

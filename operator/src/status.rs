@@ -43,7 +43,12 @@ fn height(node: &NodeObservation) -> u64 {
 }
 
 fn versions(seen: &Observation) -> Option<String> {
-    let mut all: Vec<&str> = seen.nodes.iter().filter_map(|n| n.answer.as_ref()).map(|a| a.version.as_str()).collect();
+    let mut all: Vec<&str> = seen
+        .nodes
+        .iter()
+        .filter_map(|n| n.answer.as_ref())
+        .map(|a| a.version.as_str())
+        .collect();
     all.sort_unstable();
     all.dedup();
     (!all.is_empty()).then(|| all.join(", "))
@@ -76,7 +81,10 @@ fn has_quorum(v: &ValidatorsStatus) -> bool {
 }
 
 fn ready(v: &ValidatorsStatus, seen: &Observation) -> Condition {
-    let numbers = format!("{} of {} validators are ready, {} are needed", v.ready, v.desired, v.quorum);
+    let numbers = format!(
+        "{} of {} validators are ready, {} are needed",
+        v.ready, v.desired, v.quorum
+    );
     let starting = seen.nodes.iter().any(|n| n.state == NodeState::Starting);
     match (has_quorum(v), starting) {
         (true, _) => condition(kind::READY, true, reason::QUORUM_READY, numbers),
@@ -88,13 +96,25 @@ fn ready(v: &ValidatorsStatus, seen: &Observation) -> Condition {
 fn sealed(seen: &Observation) -> Condition {
     match &seen.id {
         Some(id) => condition(kind::GENESIS_SEALED, true, reason::SEALED, format!("network id {id}")),
-        None => condition(kind::GENESIS_SEALED, false, reason::NOT_SEALED, "the genesis isn't written yet"),
+        None => condition(
+            kind::GENESIS_SEALED,
+            false,
+            reason::NOT_SEALED,
+            "the genesis isn't written yet",
+        ),
     }
 }
 
 fn quorum(v: &ValidatorsStatus) -> Condition {
-    let numbers = format!("quorum {} of {}, {} ready, {} to spare", v.quorum, v.desired, v.ready, v.spare);
-    let why = if has_quorum(v) { reason::QUORUM_READY } else { reason::QUORUM_LOST };
+    let numbers = format!(
+        "quorum {} of {}, {} ready, {} to spare",
+        v.quorum, v.desired, v.ready, v.spare
+    );
+    let why = if has_quorum(v) {
+        reason::QUORUM_READY
+    } else {
+        reason::QUORUM_LOST
+    };
     condition(kind::QUORUM_AVAILABLE, has_quorum(v), why, numbers)
 }
 
@@ -103,7 +123,12 @@ fn degraded(v: &ValidatorsStatus, seen: &Observation) -> Condition {
         return condition(kind::DEGRADED, false, reason::AS_WANTED, "all validators are ready");
     }
     let down: Vec<String> = seen.nodes.iter().filter(|n| !n.ready()).map(describe).collect();
-    condition(kind::DEGRADED, true, reason::VALIDATORS_DOWN, format!("not ready: {}", down.join(", ")))
+    condition(
+        kind::DEGRADED,
+        true,
+        reason::VALIDATORS_DOWN,
+        format!("not ready: {}", down.join(", ")),
+    )
 }
 
 fn describe(node: &NodeObservation) -> String {
@@ -115,12 +140,20 @@ fn describe(node: &NodeObservation) -> String {
 
 fn progressing(plan: &Plan, seen: &Observation) -> Condition {
     match roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
-        Step::Restart(name) => {
-            condition(kind::PROGRESSING, true, reason::ROLLING, format!("{name} is restarted with new settings"))
-        }
+        Step::Restart(name) => condition(
+            kind::PROGRESSING,
+            true,
+            reason::ROLLING,
+            format!("{name} is restarted with new settings"),
+        ),
         Step::Hold(why) => condition(kind::PROGRESSING, true, reason::QUORUM_GATE, why),
         Step::Done => match seen.nodes.iter().find(|n| n.state == NodeState::Starting) {
-            Some(node) => condition(kind::PROGRESSING, true, reason::STARTING, format!("{} is starting", node.name)),
+            Some(node) => condition(
+                kind::PROGRESSING,
+                true,
+                reason::STARTING,
+                format!("{} is starting", node.name),
+            ),
             None => condition(kind::PROGRESSING, false, reason::AS_WANTED, "nothing is under way"),
         },
     }
@@ -128,7 +161,12 @@ fn progressing(plan: &Plan, seen: &Observation) -> Condition {
 
 fn spec_applied(plan: &Plan) -> Condition {
     if plan.deferred.is_empty() {
-        return condition(kind::SPEC_APPLIED, true, reason::AS_WANTED, "everything in spec is in force");
+        return condition(
+            kind::SPEC_APPLIED,
+            true,
+            reason::AS_WANTED,
+            "everything in spec is in force",
+        );
     }
     let all: Vec<String> = plan.deferred.iter().map(ToString::to_string).collect();
     condition(kind::SPEC_APPLIED, false, reason::NEEDS_GOVERNANCE, all.join(" · "))

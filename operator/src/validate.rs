@@ -61,7 +61,11 @@ pub struct ValidationError {
 }
 
 fn join(violations: &[Violation]) -> String {
-    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" · ")
+    violations
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// Findings while they are collected.
@@ -70,7 +74,11 @@ struct Findings(Vec<Violation>);
 
 impl Findings {
     fn add(&mut self, field: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), why: why.into(), fix: fix.into() });
+        self.0.push(Violation {
+            field: field.into(),
+            why: why.into(),
+            fix: fix.into(),
+        });
     }
 }
 
@@ -106,12 +114,23 @@ fn names(resource: &LedgerNetwork, findings: &mut Findings) -> Option<NetworkRef
     let tenant = TenantName::new(resource.metadata.namespace.clone().unwrap_or_default());
     let name = NetworkName::new(resource.metadata.name.clone().unwrap_or_default());
     if let Err(error) = &tenant {
-        findings.add("metadata.namespace", error.to_string(), "give the name of the tenant, e.g. `demo`");
+        findings.add(
+            "metadata.namespace",
+            error.to_string(),
+            "give the name of the tenant, e.g. `demo`",
+        );
     }
     if let Err(error) = &name {
-        findings.add("metadata.name", error.to_string(), "give the network a name, e.g. `notary`");
+        findings.add(
+            "metadata.name",
+            error.to_string(),
+            "give the network a name, e.g. `notary`",
+        );
     }
-    Some(NetworkRef { tenant: tenant.ok()?, name: name.ok()? })
+    Some(NetworkRef {
+        tenant: tenant.ok()?,
+        name: name.ok()?,
+    })
 }
 
 fn count(count: u32, findings: &mut Findings) -> Option<ValidatorCount> {
@@ -128,14 +147,22 @@ fn count(count: u32, findings: &mut Findings) -> Option<ValidatorCount> {
 
 fn templates(wanted: &[TemplateRef], catalog: &Catalog, findings: &mut Findings) -> Vec<GenesisTemplate> {
     if wanted.is_empty() {
-        findings.add("spec.templates", "it is empty, so nothing could be recorded", "name one, e.g. `notarization`");
+        findings.add(
+            "spec.templates",
+            "it is empty, so nothing could be recorded",
+            "name one, e.g. `notarization`",
+        );
     }
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for (index, template) in wanted.iter().enumerate() {
         let field = format!("spec.templates[{index}]");
         if !seen.insert(&template.name) {
-            findings.add(field, format!("`{}` stands there twice", template.name), "keep one of them");
+            findings.add(
+                field,
+                format!("`{}` stands there twice", template.name),
+                "keep one of them",
+            );
         } else if let Some(template) = catalog.find(&template.name, template.revision) {
             found.push(template.clone());
         } else {
@@ -152,7 +179,11 @@ fn all_members(given: &[Member], spec: &[MemberSpec], findings: &mut Findings) -
     for (index, member) in spec.iter().enumerate() {
         let field = format!("spec.members[{index}]");
         if member.name.is_empty() || member.name.len() > 64 {
-            findings.add(format!("{field}.name"), "it doesn't have 1 to 64 bytes", "give the member a short name");
+            findings.add(
+                format!("{field}.name"),
+                "it doesn't have 1 to 64 bytes",
+                "give the member a short name",
+            );
         }
         if let Err(why) = member_key(&member.key) {
             findings.add(
@@ -170,11 +201,18 @@ fn all_members(given: &[Member], spec: &[MemberSpec], findings: &mut Findings) -
                 format!("its name or key is also that of member `{}`", known.name),
                 "give every member a name and a key of its own",
             ),
-            None => all.push(Member { name: member.name.clone(), key: member.key.clone() }),
+            None => all.push(Member {
+                name: member.name.clone(),
+                key: member.key.clone(),
+            }),
         }
     }
     if all.is_empty() {
-        findings.add("spec.members", "it is empty, so nobody could sign", "name a member with its public key");
+        findings.add(
+            "spec.members",
+            "it is empty, so nobody could sign",
+            "name a member with its public key",
+        );
     }
     all
 }

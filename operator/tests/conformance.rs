@@ -83,7 +83,10 @@ async fn ready_is_the_nodes_own_answer<H: Harness>(harness: H) {
     assert!(seen.nodes[1].revision.is_some(), "its process runs all the same");
     assert!(seen.nodes[0].ready());
     harness.hold("validator-1", false);
-    until("all are ready", || async { Some(observe(&harness).await).filter(all_ready) }).await;
+    until("all are ready", || async {
+        Some(observe(&harness).await).filter(all_ready)
+    })
+    .await;
     harness.stop().await;
 }
 
@@ -94,8 +97,20 @@ async fn a_killed_node_comes_back<H: Harness>(harness: H) {
         Some(observe(&harness).await).filter(|s| all_ready(s) && s.nodes[2].restarts == 1)
     })
     .await;
-    assert!(seen.nodes[2].last_exit.as_deref().is_some_and(|e| e.contains("signal 9")), "{seen:?}");
-    assert!(seen.nodes.iter().filter(|n| n.name != "validator-2").all(|n| n.restarts == 0), "{seen:?}");
+    assert!(
+        seen.nodes[2]
+            .last_exit
+            .as_deref()
+            .is_some_and(|e| e.contains("signal 9")),
+        "{seen:?}"
+    );
+    assert!(
+        seen.nodes
+            .iter()
+            .filter(|n| n.name != "validator-2")
+            .all(|n| n.restarts == 0),
+        "{seen:?}"
+    );
     harness.stop().await;
 }
 
@@ -105,7 +120,13 @@ async fn a_supervisor_that_comes_back_finds_everything<H: Harness>(harness: H) {
     let harness = harness.restart().await;
     let at_rest = observe(&harness).await;
     assert_eq!(at_rest.id, before.id);
-    assert!(at_rest.nodes.iter().all(|n| n.state == NodeState::Stopped && !n.votes()), "{at_rest:?}");
+    assert!(
+        at_rest
+            .nodes
+            .iter()
+            .all(|n| n.state == NodeState::Stopped && !n.votes()),
+        "{at_rest:?}"
+    );
     assert_eq!(harness.facts().await, facts, "same ports, same keys, same genesis");
     assert_eq!(harness.plan().await, plan);
     ready(&harness).await;
@@ -127,7 +148,10 @@ async fn settings_roll_one_by_one<H: Harness>(mut harness: H) {
     })
     .await;
     let seen = observe(&harness).await;
-    assert!(seen.nodes.iter().all(|n| n.restarts == 0), "our own restarts don't count: {seen:?}");
+    assert!(
+        seen.nodes.iter().all(|n| n.restarts == 0),
+        "our own restarts don't count: {seen:?}"
+    );
     harness.assert_settings(&seen, 2000);
     harness.stop().await;
 }
@@ -136,7 +160,10 @@ async fn a_roll_holds_without_a_quorum_to_spare<H: Harness>(mut harness: H) {
     ready(&harness).await;
     let old = harness.plan().await.revision;
     harness.hold("validator-3", true);
-    until("validator-3 doesn't vote", || async { Some(observe(&harness).await).filter(|s| !s.nodes[3].votes()) }).await;
+    until("validator-3 doesn't vote", || async {
+        Some(observe(&harness).await).filter(|s| !s.nodes[3].votes())
+    })
+    .await;
     harness.block_actions(2000);
     let plan = harness.plan().await;
     // The one that doesn't vote is restarted, and still doesn't: the others must stay as they are.
@@ -147,7 +174,10 @@ async fn a_roll_holds_without_a_quorum_to_spare<H: Harness>(mut harness: H) {
     .await;
     for _ in 0..20 {
         let seen = harness.backend().apply(&plan).await.unwrap();
-        assert!(seen.nodes[..3].iter().all(|n| n.revision.as_ref() == Some(&old)), "{seen:?}");
+        assert!(
+            seen.nodes[..3].iter().all(|n| n.revision.as_ref() == Some(&old)),
+            "{seen:?}"
+        );
     }
     harness.hold("validator-3", false);
     ready(&harness).await;
@@ -155,7 +185,11 @@ async fn a_roll_holds_without_a_quorum_to_spare<H: Harness>(mut harness: H) {
 }
 
 async fn removal_ends_and_is_idempotent<H: Harness>(harness: H) {
-    assert_eq!(harness.backend().remove(&network()).await.unwrap(), Removal::Done, "nothing to remove");
+    assert_eq!(
+        harness.backend().remove(&network()).await.unwrap(),
+        Removal::Done,
+        "nothing to remove"
+    );
     ready(&harness).await;
     let id = harness.plan().await.network.id;
     until("the network is removed", || async {
@@ -165,7 +199,11 @@ async fn removal_ends_and_is_idempotent<H: Harness>(harness: H) {
     assert_eq!(harness.backend().remove(&network()).await.unwrap(), Removal::Done);
     assert_eq!(harness.backend().observe(&network()).await.unwrap(), None);
     assert!(harness.backend().list().await.unwrap().is_empty());
-    assert_ne!(harness.plan().await.network.id, id, "a network of the same name is another network");
+    assert_ne!(
+        harness.plan().await.network.id,
+        id,
+        "a network of the same name is another network"
+    );
     harness.stop().await;
 }
 

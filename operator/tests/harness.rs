@@ -27,16 +27,26 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
 }
 
 pub fn network() -> NetworkRef {
-    NetworkRef { tenant: TenantName::new("demo").unwrap(), name: NetworkName::new("notary").unwrap() }
+    NetworkRef {
+        tenant: TenantName::new("demo").unwrap(),
+        name: NetworkName::new("notary").unwrap(),
+    }
 }
 
 pub fn members() -> Vec<Member> {
-    vec![Member { name: "demo".into(), key: "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into() }]
+    vec![Member {
+        name: "demo".into(),
+        key: "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into(),
+    }]
 }
 
 pub fn catalog() -> Catalog {
     let source = "notarization template".to_owned();
-    Catalog::new(vec![GenesisTemplate { name: "notarization".into(), revision: 1, source }])
+    Catalog::new(vec![GenesisTemplate {
+        name: "notarization".into(),
+        revision: 1,
+        source,
+    }])
 }
 
 pub fn resource() -> LedgerNetwork {
@@ -99,7 +109,10 @@ pub struct MemoryHarness {
 
 impl MemoryHarness {
     pub async fn new() -> Self {
-        Self { backend: MemoryBackend::default(), wish: Wish(resource()) }
+        Self {
+            backend: MemoryBackend::default(),
+            wish: Wish(resource()),
+        }
     }
 }
 
@@ -122,7 +135,10 @@ impl Harness for MemoryHarness {
         self.backend.hold(&network(), validator, held);
     }
     async fn restart(self) -> Self {
-        Self { backend: self.backend.reopen(), wish: self.wish }
+        Self {
+            backend: self.backend.reopen(),
+            wish: self.wish,
+        }
     }
     async fn stop(self) {}
     fn assert_settings(&self, _seen: &Observation, _block_actions: u64) {}
@@ -150,15 +166,28 @@ impl LocalHarness {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let backend = open(folder.path());
-        Self { folder, backend, wish: Wish(resource()) }
+        Self {
+            folder,
+            backend,
+            wish: Wish(resource()),
+        }
     }
 
     pub fn node_folder(&self, validator: &str) -> PathBuf {
-        self.folder.path().canonicalize().unwrap().join("networks/demo/notary").join(validator)
+        self.folder
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join("networks/demo/notary")
+            .join(validator)
     }
 
     pub fn pid(&self, validator: &str) -> u32 {
-        std::fs::read_to_string(self.node_folder(validator).join("pid")).unwrap().trim().parse().unwrap()
+        std::fs::read_to_string(self.node_folder(validator).join("pid"))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
     }
 }
 
@@ -184,7 +213,11 @@ impl Harness for LocalHarness {
     }
     fn hold(&self, validator: &str, held: bool) {
         let file = self.node_folder(validator).join("hold");
-        if held { std::fs::write(file, "").unwrap() } else { std::fs::remove_file(file).unwrap() }
+        if held {
+            std::fs::write(file, "").unwrap()
+        } else {
+            std::fs::remove_file(file).unwrap()
+        }
     }
     async fn restart(self) -> Self {
         let Self { folder, backend, wish } = self;
@@ -198,6 +231,11 @@ impl Harness for LocalHarness {
     }
     fn assert_settings(&self, seen: &Observation, block_actions: u64) {
         // The stand-in reports this limit as its height.
-        assert!(seen.nodes.iter().all(|n| n.answer.as_ref().is_some_and(|a| a.height == block_actions)), "{seen:?}");
+        assert!(
+            seen.nodes
+                .iter()
+                .all(|n| n.answer.as_ref().is_some_and(|a| a.height == block_actions)),
+            "{seen:?}"
+        );
     }
 }

@@ -32,7 +32,12 @@ async fn the_layout_is_as_written_down_and_secrets_are_private() {
     for shared in ["genesis.json", "trust-root.json", "revision"] {
         assert!(root.join(net).join(shared).exists(), "{shared}");
     }
-    let secret = ["allocation.json", "keys/validator-0.json", "validator-0/node.json", "validator-0/validator-0/keys.json"];
+    let secret = [
+        "allocation.json",
+        "keys/validator-0.json",
+        "validator-0/node.json",
+        "validator-0/validator-0/keys.json",
+    ];
     for path in secret {
         assert_eq!(mode(&format!("{net}/{path}")), 0o600, "{path}");
     }
@@ -40,11 +45,20 @@ async fn the_layout_is_as_written_down_and_secrets_are_private() {
     let log = std::fs::read_to_string(root.join("logs/demo-notary-validator-0.log")).unwrap();
     assert!(log.contains("listening on 127.0.0.1:"), "{log}");
     let events = std::fs::read_to_string(root.join("logs/muniment.log")).unwrap();
-    assert!(events.contains("demo/notary validator-0: started as process"), "{events}");
+    assert!(
+        events.contains("demo/notary validator-0: started as process"),
+        "{events}"
+    );
     let entries = local.backend.networks().await;
     assert_eq!(entries[0].nodes.len(), 4);
-    assert_eq!(std::fs::read(root.join(net).join("trust-root.json")).unwrap(), entries[0].trust_root);
-    assert!(!format!("{entries:?}").contains(&entries[0].nodes[0].token), "the token stays out of logs");
+    assert_eq!(
+        std::fs::read(root.join(net).join("trust-root.json")).unwrap(),
+        entries[0].trust_root
+    );
+    assert!(
+        !format!("{entries:?}").contains(&entries[0].nodes[0].token),
+        "the token stays out of logs"
+    );
     local.stop().await;
 }
 
@@ -63,6 +77,30 @@ async fn a_wiped_folder_is_made_anew_with_the_same_keys() {
     })
     .await;
     assert_eq!(std::fs::read(folder.join("validator-1/keys.json")).unwrap(), keys);
+    assert!(
+        folder.join("validator-1/joined").exists(),
+        "the node must know that its keys may have signed what it forgot"
+    );
+    local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_keeps_its_folder_is_not_told_that_it_forgot() {
+    let local = LocalHarness::new().await;
+    ready(&local).await;
+    local.kill("validator-1");
+    until("validator-1 is back", || async {
+        let seen = local.backend.observe(&network()).await.unwrap().unwrap();
+        (seen.nodes[1].restarts == 1 && seen.nodes[1].ready()).then_some(())
+    })
+    .await;
+    // Were every node of a new network marked, none would ever vote.
+    let local = local.restart().await;
+    ready(&local).await;
+    for index in 0..4 {
+        let name = format!("validator-{index}");
+        assert!(!local.node_folder(&name).join(&name).join("joined").exists(), "{name}");
+    }
     local.stop().await;
 }
 
@@ -74,7 +112,10 @@ async fn events_tell_the_story_of_a_death() {
     local.kill("validator-0");
     let mut lines = Vec::new();
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await.unwrap().unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(event.network, network());
         lines.push(event.to_string());
         if event.validator.as_deref() == Some("validator-0") && matches!(event.what, What::Ready { .. }) {
@@ -82,7 +123,12 @@ async fn events_tell_the_story_of_a_death() {
         }
     }
     let story = lines.join("\n");
-    for part in ["validator-0: ended (killed by signal 9)", "restarting in", "started as process", "ready at height"] {
+    for part in [
+        "validator-0: ended (killed by signal 9)",
+        "restarting in",
+        "started as process",
+        "ready at height",
+    ] {
         assert!(story.contains(part), "{part} is missing in:\n{story}");
     }
     local.stop().await;
@@ -96,7 +142,10 @@ async fn quorum_lost_and_regained_is_told() {
     local.hold("validator-0", true);
     local.hold("validator-1", true);
     let lost = loop {
-        let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await.unwrap().unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
+            .await
+            .unwrap()
+            .unwrap();
         if matches!(event.what, What::QuorumLost { .. }) {
             break event.to_string();
         }
@@ -104,7 +153,10 @@ async fn quorum_lost_and_regained_is_told() {
     assert!(lost.contains("2 of 4 validators are ready, 3 are needed"), "{lost}");
     local.hold("validator-0", false);
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await.unwrap().unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
+            .await
+            .unwrap()
+            .unwrap();
         if matches!(event.what, What::QuorumReady { ready: 3, .. }) {
             break;
         }
@@ -126,7 +178,10 @@ async fn a_node_that_cant_run_backs_off_with_its_last_words() {
         (status.nodes[0].restarts >= 2).then_some(status)
     })
     .await;
-    assert_eq!(status.nodes[0].last_exit.as_deref(), Some("exit code 7: the disk is on fire"));
+    assert_eq!(
+        status.nodes[0].last_exit.as_deref(),
+        Some("exit code 7: the disk is on fire")
+    );
     assert!(!is_true(&status.conditions, kind::READY));
     local.stop().await;
 }
@@ -134,7 +189,10 @@ async fn a_node_that_cant_run_backs_off_with_its_last_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_isnt_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let config = LocalConfig { program: "/nowhere/muniment".into(), ..fake_config() };
+    let config = LocalConfig {
+        program: "/nowhere/muniment".into(),
+        ..fake_config()
+    };
     let local = Local::start(DataDir::open(folder.path()).unwrap(), config, catalog()).unwrap();
     until("the failure is told", || async {
         let status = local.reconcile(&resource(), &members()).await.unwrap();
@@ -169,7 +227,10 @@ async fn a_deaf_node_is_killed() {
     local.reconcile(&resource(), &members()).await.unwrap();
     let log = folder.path().join("logs/demo-notary-validator-0.log");
     until("the node runs", || async {
-        std::fs::read_to_string(&log).unwrap_or_default().contains("deaf").then_some(())
+        std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .contains("deaf")
+            .then_some(())
     })
     .await;
     let started = Instant::now();
@@ -207,7 +268,10 @@ async fn an_orphan_of_a_killed_supervisor_is_stopped_first() {
     let kept = Local::over(backend, catalog());
     kept.reconcile(&resource(), &members()).await.unwrap();
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await.unwrap().unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
+            .await
+            .unwrap()
+            .unwrap();
         if event.what == (What::OrphanStopped { pid }) {
             break;
         }
@@ -226,38 +290,43 @@ async fn nodes_dont_outlive_their_supervisor() {
     let local = LocalHarness::new().await;
     ready(&local).await;
     let folder = local.node_folder("validator-0");
-    local.stop().await;
-    // A supervisor that starts a node and is killed: `sh` holds the node's standard input, as we do.
-    let node = env!("CARGO_BIN_EXE_muniment-fake-node");
-    let script = format!("sleep 1000 | {node} node --config {} --parent $$ & echo; wait", folder.display());
-    let mut shell = tokio::process::Command::new("/bin/sh")
-        .args(["-c", &script])
-        .stdout(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    // The shell is the parent by number; its death alone doesn't close the pipe, so end the whole group.
-    until("the node runs", || async { PidFile::holder(&folder).unwrap().flatten() }).await;
-    let group = rustix::process::Pid::from_raw(i32::try_from(shell.id().unwrap()).unwrap()).unwrap();
-    let node = PidFile::holder(&folder).unwrap().flatten().unwrap();
-    assert_ne!(node, shell.id().unwrap());
-    let sleeper = children_named("sleep", group);
-    sleeper.into_iter().for_each(kill);
-    kill(shell.id().unwrap());
-    shell.wait().await.unwrap();
-    until("the node is gone", || async { PidFile::holder(&folder).unwrap().is_none().then_some(()) }).await;
-}
-
-/// Processes of a group by the name of their program.
-fn children_named(name: &str, group: rustix::process::Pid) -> Vec<u32> {
-    let all = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    all.filter(|pid| {
-        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let own = rustix::process::Pid::from_raw(i32::try_from(*pid).unwrap());
-        comm.trim() == name && rustix::process::getpgid(own).is_ok_and(|g| g == group)
+    local.backend.stop().await;
+    let start = |parent: u32| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_muniment-fake-node"))
+            .args(["node", "--config"])
+            .arg(&folder)
+            .args(["--parent", &parent.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    };
+    let mut node = start(std::process::id());
+    let lifeline = node.stdin.take().unwrap();
+    until("the node runs", || async {
+        PidFile::holder(&folder).unwrap().flatten()
     })
-    .collect()
+    .await;
+    assert!(
+        node.try_wait().unwrap().is_none(),
+        "it runs while its supervisor holds the other end"
+    );
+    // What the kernel does when the supervisor dies, by whatever death.
+    drop(lifeline);
+    tokio::time::timeout(Duration::from_secs(30), node.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(PidFile::holder(&folder).unwrap(), None);
+    // The supervisor died before the node could look: its parent is another one by then.
+    let mut late = start(1);
+    let _lifeline = late.stdin.take().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), late.wait())
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,7 +358,12 @@ async fn networks_side_by_side_share_no_port() {
 async fn the_controller_keeps_a_network_and_rolls_a_change() {
     let folder = tempfile::tempdir().unwrap();
     let local = Local::start(DataDir::open(folder.path()).unwrap(), fake_config(), catalog()).unwrap();
-    let wish = |resource| vec![Desired { resource, members: members() }];
+    let wish = |resource| {
+        vec![Desired {
+            resource,
+            members: members(),
+        }]
+    };
     let controller = local.keep(wish(resource()));
     let mut outcomes = controller.outcomes();
     let settled = |o: &std::collections::BTreeMap<String, muniment_operator::controller::Outcome>| {
@@ -297,20 +371,39 @@ async fn the_controller_keeps_a_network_and_rolls_a_change() {
         status.is_some_and(|s| s.validators.ready == 4 && !is_true(&s.conditions, kind::PROGRESSING))
     };
     let limit = Duration::from_secs(60);
-    let first = tokio::time::timeout(limit, outcomes.wait_for(settled)).await.unwrap().unwrap().clone();
+    let first = tokio::time::timeout(limit, outcomes.wait_for(settled))
+        .await
+        .unwrap()
+        .unwrap()
+        .clone();
     let first = first["demo/notary"].as_ref().unwrap().revision.clone();
     let mut changed = resource();
     changed.spec.limits.block_actions = Some(2000);
     controller.want(wish(changed.clone()));
     let rolled = |o: &std::collections::BTreeMap<String, muniment_operator::controller::Outcome>| {
-        settled(o) && o["demo/notary"].as_ref().is_ok_and(|s| s.revision != first && s.nodes.iter().all(|n| n.height == 2000))
+        settled(o)
+            && o["demo/notary"]
+                .as_ref()
+                .is_ok_and(|s| s.revision != first && s.nodes.iter().all(|n| n.height == 2000))
     };
-    tokio::time::timeout(limit, outcomes.wait_for(rolled)).await.unwrap().unwrap();
+    tokio::time::timeout(limit, outcomes.wait_for(rolled))
+        .await
+        .unwrap()
+        .unwrap();
     // Something that can't be: told, and what runs goes on.
     changed.spec.validators.count = 2;
     controller.want(wish(changed));
-    let refused = tokio::time::timeout(limit, outcomes.wait_for(|o| o["demo/notary"].is_err())).await.unwrap().unwrap();
-    assert!(refused["demo/notary"].as_ref().unwrap_err().to_string().contains("use 4, 7 or 10"));
+    let refused = tokio::time::timeout(limit, outcomes.wait_for(|o| o["demo/notary"].is_err()))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        refused["demo/notary"]
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("use 4, 7 or 10")
+    );
     drop(refused);
     let seen = local.look(&network()).await.unwrap().unwrap();
     assert_eq!(seen.validators.ready, 4);
@@ -323,7 +416,9 @@ async fn lost_keys_stop_the_start_and_say_so() {
     let local = LocalHarness::new().await;
     ready(&local).await;
     let folder = local.folder.path().join("networks/demo/notary/keys");
-    let LocalHarness { folder: data, backend, .. } = local;
+    let LocalHarness {
+        folder: data, backend, ..
+    } = local;
     backend.stop().await;
     drop(backend);
     std::fs::remove_file(folder.join("validator-3.json")).unwrap();

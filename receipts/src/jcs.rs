@@ -95,6 +95,14 @@ impl<const BUILD: bool> Walk<'_, BUILD> {
     fn write<E: Error, T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), E> {
         serde_json::to_writer(&mut *self.out, value).map_err(E::custom)
     }
+
+    /// Writes a string that stood in the input without escapes. JSON lets no raw quote, backslash or control character
+    /// stand there, so nothing in it needs an escape.
+    fn write_plain(&mut self, text: &str) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+    }
 }
 
 impl<'de, const BUILD: bool> DeserializeSeed<'de> for Walk<'_, BUILD> {
@@ -147,6 +155,11 @@ impl<'de, const BUILD: bool> Visitor<'de> for Walk<'_, BUILD> {
         Ok(if BUILD { Value::from(value) } else { Value::Null })
     }
 
+    fn visit_borrowed_str<E: Error>(mut self, value: &'de str) -> Result<Value, E> {
+        self.write_plain(value);
+        Ok(if BUILD { Value::from(value) } else { Value::Null })
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         self.out.push(b'[');
@@ -183,7 +196,10 @@ impl<'de, const BUILD: bool> Visitor<'de> for Walk<'_, BUILD> {
                 }
                 self.out.push(b',');
             }
-            self.write(&*key)?;
+            match &key {
+                Cow::Borrowed(key) => self.write_plain(key),
+                Cow::Owned(key) => self.write(key)?,
+            }
             self.out.push(b':');
             let value = map.next_value_seed(Walk::<BUILD> { out: self.out })?;
             if BUILD {

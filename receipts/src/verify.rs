@@ -4,6 +4,8 @@
 //! verdict stands for itself; "inconclusive" means that something to judge by is missing, and is never a pass.
 
 mod checks;
+mod memo;
+mod statement;
 
 use std::borrow::Cow;
 
@@ -167,6 +169,7 @@ pub fn verify(input: &Verification<'_>) -> Report {
 pub struct Verifier {
     trust: Option<Result<TrustRoot, TrustError>>,
     network: Option<[u8; 32]>,
+    memo: memo::Memo,
 }
 
 impl Verifier {
@@ -175,6 +178,7 @@ impl Verifier {
         Self {
             trust: trust_root.map(TrustRoot::parse),
             network,
+            memo: memo::Memo::default(),
         }
     }
 
@@ -183,11 +187,12 @@ impl Verifier {
         Self {
             trust: Some(Ok(trust)),
             network,
+            memo: memo::Memo::default(),
         }
     }
 
     /// Verifies one receipt.
     pub fn verify(&self, receipt: &[u8], document: Option<[u8; 32]>, evaluation_time: u64) -> Report {
-        checks::run(self.trust.as_ref(), self.network, receipt, document, evaluation_time)
+        checks::run(self, receipt, document, evaluation_time)
     }
 }

@@ -1,6 +1,242 @@
-//! stub
+//! `muniment dev`: a whole network on one machine, through the same parts as anywhere else.
+//!
+//! Composes the operator's local backend (validators as supervised child processes) with the management API in this
+//! process. Owns the order of starting and stopping, and what is shown.
+
+mod access;
+mod directory;
+mod resource;
+mod screen;
+mod start;
+mod welcome;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use muniment_api::{Api, ApiConfig, ServeError};
+use muniment_operator::{DataDir, Desired, Local, LocalConfig};
+use muniment_receipts::genesis::Member;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::context::{Choice, Context};
+use crate::error::{Failure, Result, chain};
+use crate::output::Output;
+use directory::Directory;
+use resource::Wanted;
+use screen::Screen;
+
+/// Requests under way get this long before the validators are stopped too.
+const LAST_REQUESTS: Duration = Duration::from_millis(1_000);
+/// Validators get this long; SIGKILL comes before. Together with the requests less than 5 s.
+const LAST_BLOCKS: Duration = Duration::from_millis(3_700);
+
+/// Starts a network of four validators and the management API on this machine.
 #[derive(clap::Args)]
-pub struct Args {}
-pub fn run(_args: Args, _output: crate::output::Output) -> crate::error::Result<bool> {
-    Ok(true)
+pub struct Args {
+    /// Folder for everything that is kept.
+    #[arg(long, value_name = "DIR", default_value = "./muniment-data")]
+    data: PathBuf,
+    /// Address of the management API.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8400")]
+    listen: SocketAddr,
+    /// A `LedgerNetwork` as YAML, in place of the network `demo/notary` with four validators.
+    #[arg(long, value_name = "FILE")]
+    network_file: Option<PathBuf>,
+}
+
+/// Runs the command until Ctrl-C or SIGTERM.
+pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
+    let begin = Instant::now();
+    let wanted = Wanted::read(args.network_file.as_deref())?;
+    let screen = Screen::new(output);
+    screen.line(&format!(
+        "muniment {} · data in {}",
+        env!("CARGO_PKG_VERSION"),
+        args.data.display()
+    ))?;
+    let data = DataDir::open(&args.data).map_err(|error| sentence("data_folder", &error))?;
+    screen::log_to(&data.path().join("logs"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                "runtime",
+                format!("the runtime can't start: {error}"),
+                "check the process limits",
+            )
+        })?;
+    let dev = Dev {
+        listen: args.listen,
+        wanted,
+        screen,
+        choice,
+        begin,
+    };
+    let result = runtime.block_on(dev.run(data));
+    // Nothing is waited for that is still blocked somewhere: all that counts is on disk.
+    runtime.shutdown_background();
+    result.map(|()| true)
+}
+
+/// One run.
+struct Dev<'a> {
+    listen: SocketAddr,
+    wanted: Wanted,
+    screen: Screen,
+    choice: &'a Choice,
+    begin: Instant,
+}
+
+impl Dev<'_> {
+    async fn run(self, data: DataDir) -> Result<()> {
+        let stop = stop_signal()?;
+        let root =
+            std::path::absolute(data.path()).map_err(|error| crate::error::io("can't find", data.path(), &error))?;
+        let directory = Arc::new(Directory::default());
+        let database = format!("sqlite://{}?mode=rwc", root.join("muniment.db").display());
+        let api = Api::start(
+            ApiConfig::new(self.listen, database, root.join("keys")),
+            directory.clone(),
+        )
+        .await
+        .map_err(|error| sentence("api", &error))?;
+        // Bound before anything is started, so that a taken port leaves nothing running behind.
+        let listener = api.listen().map_err(|error| taken(self.listen, &error))?;
+        let address = listener.local_addr().unwrap_or(self.listen);
+        let (context, signer) = access::open(&api, &self.wanted, &root, address).await?;
+
+        let config = LocalConfig::current_program().map_err(|error| {
+            Failure::new(
+                "program",
+                format!("this program's own path is unknown: {error}"),
+                "start it by its full path",
+            )
+        })?;
+        let local = Local::start(data, config, resource::catalog()).map_err(|error| sentence("supervisor", &error))?;
+        let local = Arc::new(local);
+        directory.attach(local.clone());
+        let member = Member {
+            name: self.wanted.tenant.clone(),
+            key: signer,
+        };
+        let desired = Desired {
+            resource: self.wanted.resource.clone(),
+            members: vec![member],
+        };
+        let events = local.events();
+        let controller = local.keep(vec![desired]);
+
+        let attended = async {
+            let key = self.wanted.key();
+            let up = tokio::select! {
+                up = start::quorum(&controller, &key) => up?,
+                () = raised(stop.clone()) => return Ok(()),
+            };
+            let (end, ends) = watch::channel(false);
+            let served = api.serve(listener, raised(ends));
+            tokio::pin!(served);
+            let shown = async {
+                self.ready(&up, &context, &root).await?;
+                self.screen.follow(events).await
+            };
+            tokio::select! {
+                result = &mut served => return result.map_err(|error| sentence("api", &error)),
+                result = shown => result?,
+                () = raised(stop.clone()) => {}
+            }
+            self.screen.line("stopping")?;
+            end.send_replace(true);
+            // Whoever waits for finality may still get it while the validators run.
+            let _ = timeout(LAST_REQUESTS, &mut served).await;
+            Ok(())
+        };
+        let result = attended.await;
+        drop(controller);
+        let stopped = timeout(LAST_BLOCKS, local.stop()).await;
+        if stopped.is_err() {
+            self.screen
+                .line("some validators did not stop in time; they end with this process")?;
+        } else if result.is_ok() {
+            self.screen.line("stopped")?;
+        }
+        result
+    }
+
+    /// Says what is there, makes the first receipt, and says what to do next.
+    async fn ready(&self, up: &start::Up, context: &Context, root: &Path) -> Result<()> {
+        let start::Up {
+            validators,
+            quorum,
+            height,
+        } = up;
+        let key = self.wanted.key();
+        self.screen.line(&format!(
+            "network {key}: {validators} validators, height {height}, quorum {quorum} of {validators}"
+        ))?;
+        let (client, trust) = access::publish(self.choice, context).await?;
+        self.screen.line(&welcome::run(&client, trust, root).await?)?;
+        let seconds = self.begin.elapsed().as_secs_f64();
+        let server = &context.server;
+        self.screen
+            .line(&format!("ready in {seconds:.1} s · API {server} · docs {server}/docs"))?;
+        self.screen
+            .line("next:  muniment notarize FILE     muniment verify FILE     muniment network status")
+    }
+}
+
+/// Raised at the first SIGINT or SIGTERM. A second one ends the process at once; validators notice and end too.
+fn stop_signal() -> Result<watch::Receiver<bool>> {
+    let failed = |error| Failure::new("signals", format!("signals can't be received: {error}"), "");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let (raise, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if raise.send_replace(true) {
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(stop)
+}
+
+async fn raised(mut flag: watch::Receiver<bool>) {
+    // An error means that nobody can raise it any more.
+    if flag.wait_for(|raised| *raised).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn taken(listen: SocketAddr, error: &ServeError) -> Failure {
+    match error {
+        ServeError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::new(
+            "address_taken",
+            format!("{listen} is taken by another program"),
+            "stop that program, or choose another address with --listen 127.0.0.1:8500",
+        ),
+        other => Failure::new("listen", chain(other), "choose another address with --listen"),
+    }
+}
+
+/// An error of a library as a sentence and a next step: our libraries put the step behind a semicolon.
+fn sentence(code: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let text = error.to_string();
+    let (what, next) = text
+        .split_once("; ")
+        .unwrap_or((&text, "see the logs in the data folder"));
+    let why = error
+        .source()
+        .map(|source| format!(": {}", chain(source)))
+        .unwrap_or_default();
+    Failure::new(code, format!("{what}{why}"), next)
 }

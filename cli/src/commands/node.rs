@@ -1,7 +1,9 @@
 //! `muniment node`: the validator process. Started by the operator's backends, not by hand.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
 
 use crate::error::{Failure, Result, chain};
 
@@ -11,39 +13,41 @@ pub struct Args {
     /// Folder with `node.json`.
     #[arg(long, value_name = "FOLDER")]
     config: PathBuf,
-    /// End when this process, which must be the parent, is gone.
+    /// End when this process, which must be the parent and hold our standard input, is gone.
     #[arg(long, value_name = "PID")]
     parent: Option<u32>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<bool> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
     if let Some(parent) = args.parent {
-        follow(parent);
+        muniment_operator::exit_with_parent(parent);
     }
-    host(&args.config).map_err(|error| {
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                "runtime",
+                format!("the runtime can't start: {error}"),
+                "check the process limits",
+            )
+        })?
+        .block_on(muniment_ledger::process::run(&args.config));
+    ended.map_err(|error| {
         Failure::new(
             "node",
             format!("the node in {} ended: {}", args.config.display(), chain(&error)),
-            "see the messages above it in its log",
+            "see its log",
         )
     })?;
     Ok(true)
-}
-
-/// Ends this process when the parent is gone, however it went: a killed supervisor must not leave validators behind
-/// that hold ports and locks. The validator loses nothing, as by any other kill.
-fn follow(parent: u32) {
-    std::thread::spawn(move || {
-        while std::os::unix::process::parent_id() == parent {
-            std::thread::sleep(Duration::from_millis(250));
-        }
-        tracing::warn!(parent, "the supervisor is gone, this validator ends too");
-        std::process::exit(3);
-    });
-}
-
-// Stands in for `muniment_ledger::node::run` until that is there.
-fn host(_folder: &std::path::Path) -> std::io::Result<()> {
-    Err(std::io::Error::other("this build has no node yet"))
 }

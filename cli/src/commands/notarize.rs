@@ -8,6 +8,7 @@ mod progress;
 mod write;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -159,6 +160,19 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     progress.finish();
     finish(output, &summary)?;
     Ok(summary.failed == 0)
+}
+
+/// Notarizes one file, salted. `None` when it has a valid receipt already.
+pub async fn one(client: &Client, root: Arc<trust::Root>, source: files::Source) -> Result<Option<Receipted>> {
+    let Some(hashed) = plan::prepare(source, &root, false).work? else {
+        return Ok(None);
+    };
+    let writer = Writer {
+        client: client.clone(),
+        root,
+    };
+    let answer = writer.deposit(&[&hashed]).await.pop();
+    answer.transpose()
 }
 
 /// Sends what has to be sent of a chunk; the answers stand in the order of the files.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use muniment_receipts::merkle::{self, Frontier};
 
@@ -39,11 +39,18 @@ pub struct ReplicaApplication {
     pub(super) notary: Notary,
     pub(super) frontier: Frontier,
     pub(super) parent: Hash,
+    /// Actions in the last block.
+    last_actions: u32,
     /// Upper levels of the state tree.
     tree: tree::Cache,
     /// Blocks of the next height that were checked here, by hash.
     checked: HashMap<Hash, Checked>,
 }
+
+/// Pause per action of the last block, and its bound: a quiet network answers at once, a busy one (2,000 actions a
+/// second and more) makes ten blocks a second.
+const PACE_PER_ACTION: Duration = Duration::from_micros(500);
+const MAX_PACE: Duration = Duration::from_millis(100);
 
 /// Most bytes of an encoded block under these limits. One transaction of the largest size always fits.
 pub fn max_block(limits: &Limits) -> usize {
@@ -51,23 +58,38 @@ pub fn max_block(limits: &Limits) -> usize {
 }
 
 fn fatal<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Fatal {
-    move |source| Fatal { what, source: source.into() }
+    move |source| Fatal {
+        what,
+        source: source.into(),
+    }
 }
 
 /// RFC 6962 root over the borsh bytes of the transactions.
 pub fn transactions_root(transactions: &[Transaction]) -> Result<Hash, std::io::Error> {
     let leaf = |transaction| borsh::to_vec(transaction).map(|bytes| merkle::leaf_hash(&bytes));
-    Ok(merkle::root(&transactions.iter().map(leaf).collect::<Result<Vec<_>, _>>()?))
+    Ok(merkle::root(
+        &transactions.iter().map(leaf).collect::<Result<Vec<_>, _>>()?,
+    ))
 }
 
 fn now() -> u64 {
     // A clock before 1970 proposes time 0 and is overruled by the parent's time.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }
 
 impl ReplicaApplication {
     pub(super) fn new(replica: Arc<LocalReplica>, notary: Notary, frontier: Frontier, parent: Hash) -> Self {
-        Self { replica, notary, frontier, parent, tree: tree::Cache::default(), checked: HashMap::new() }
+        Self {
+            replica,
+            notary,
+            frontier,
+            parent,
+            last_actions: 0,
+            tree: tree::Cache::default(),
+            checked: HashMap::new(),
+        }
     }
 
     /// The header that a block of the next height must have, but for time and transactions.
@@ -111,7 +133,9 @@ impl ReplicaApplication {
         if bytes.len() > max_block(&self.replica.limits) {
             return Ok(None);
         }
-        let Ok(block) = borsh::from_slice::<Block>(bytes) else { return Ok(None) };
+        let Ok(block) = borsh::from_slice::<Block>(bytes) else {
+            return Ok(None);
+        };
         let hash = block.header.hash();
         if self.checked.contains_key(&hash) {
             return Ok(Some((hash, Verdict::Valid)));
@@ -122,10 +146,16 @@ impl ReplicaApplication {
             return Ok(Some((hash, Verdict::Invalid)));
         }
         let Some(transactions) = self.prepare(block.transactions)? else {
-            tracing::warn!(height = header.height, "refusing a proposed block with a bad transaction");
+            tracing::warn!(
+                height = header.height,
+                "refusing a proposed block with a bad transaction"
+            );
             return Ok(Some((hash, Verdict::Invalid)));
         };
-        self.replica.store.put_block(&header, bytes, None).map_err(fatal("block can't be stored"))?;
+        self.replica
+            .store
+            .put_block(&header, bytes, None)
+            .map_err(fatal("block can't be stored"))?;
         self.checked.insert(hash, Checked { header, transactions });
         Ok(Some((hash, Verdict::Valid)))
     }
@@ -136,7 +166,8 @@ impl ReplicaApplication {
         let mut wanted = self.expected(&tip);
         wanted.time = header.time;
         wanted.transactions = block.transactions.len() as u32;
-        wanted.transactions_root = transactions_root(&block.transactions).map_err(|_| "transactions can't be encoded")?;
+        wanted.transactions_root =
+            transactions_root(&block.transactions).map_err(|_| "transactions can't be encoded")?;
         if *header != wanted {
             return Err("its header does not follow from our tip");
         }
@@ -144,7 +175,8 @@ impl ReplicaApplication {
             return Err("its time is not after the parent's");
         }
         let now = now();
-        if timely && (header.time > now + MAX_AHEAD || header.time + MAX_BEHIND < now) {
+        // A block that a peer claims to repropose may be old, but never from the future.
+        if header.time > now + MAX_AHEAD || timely && header.time + MAX_BEHIND < now {
             return Err("its time is too far from our clock");
         }
         let actions: usize = block.transactions.iter().map(Transaction::actions).sum();
@@ -162,12 +194,22 @@ impl ReplicaApplication {
         let mut prepared = Vec::with_capacity(transactions.len());
         for transaction in transactions {
             let id = transaction.id();
-            let decided = view.transaction(&id.0).map_err(fatal("decided transactions can't be read"))?;
+            let decided = view
+                .transaction(&id.0)
+                .map_err(fatal("decided transactions can't be read"))?;
             if !ids.insert(id) || decided.is_some() {
                 return Ok(None);
             }
-            let known = self.replica.pool().get(&id).filter(|p| *p.transaction() == transaction).cloned();
-            match known.map_or_else(|| execute::admission(transaction, &self.replica.facts.params).map(Arc::new), Ok) {
+            let known = self
+                .replica
+                .pool()
+                .get(&id)
+                .filter(|p| *p.transaction() == transaction)
+                .cloned();
+            match known.map_or_else(
+                || execute::admission(transaction, &self.replica.facts.params).map(Arc::new),
+                Ok,
+            ) {
                 Ok(one) => prepared.push(one),
                 Err(_) => return Ok(None),
             }
@@ -180,7 +222,11 @@ impl ReplicaApplication {
         if let Some(checked) = self.checked.remove(hash) {
             return Ok(Some(checked));
         }
-        let stored = self.replica.store.open_block(hash).map_err(fatal("decided block can't be read"))?;
+        let stored = self
+            .replica
+            .store
+            .open_block(hash)
+            .map_err(fatal("decided block can't be read"))?;
         let Some(bytes) = stored else { return Ok(None) };
         let block = decode_block(&bytes).map_err(fatal("decided block can't be read"))?;
         let header = block.header.clone();
@@ -201,11 +247,20 @@ impl ReplicaApplication {
         decided: Option<(crate::store::Position, Option<OwnCheckpoint>)>,
     ) -> Result<bool, Fatal> {
         let hash = certificate.block;
-        let Some(Checked { header, transactions }) = self.decided_checked(&hash)? else { return Ok(false) };
+        let Some(Checked { header, transactions }) = self.decided_checked(&hash)? else {
+            return Ok(false);
+        };
         let replica = Arc::clone(&self.replica);
         let view = replica.store.view();
-        let folded = fold::fold(&replica.facts, &view, &self.tree, &self.frontier, &header, &transactions)
-            .map_err(fatal("decided block can't be executed"))?;
+        let folded = fold::fold(
+            &replica.facts,
+            &view,
+            &self.tree,
+            &self.frontier,
+            &header,
+            &transactions,
+        )
+        .map_err(fatal("decided block can't be executed"))?;
         let block = replica.store.locate(&hash).ok_or_else(|| Fatal {
             what: "decided block is not in the block log",
             source: hex::encode(hash).into(),
@@ -217,7 +272,8 @@ impl ReplicaApplication {
             hash,
         };
         let ids: Vec<TransactionId> = transactions.iter().map(|p| p.id()).collect();
-        self.publish(&header, located, folded, &ids, own).map_err(fatal("executed block can't be stored"))?;
+        self.publish(&header, located, folded, &ids, own)
+            .map_err(fatal("executed block can't be stored"))?;
         Ok(true)
     }
 
@@ -232,18 +288,27 @@ impl ReplicaApplication {
         let (size, root) = (folded.result.log_size, folded.result.log_root);
         match decided {
             Some((position, Some(own))) => {
-                self.notary.accept(&own, size, root).map_err(fatal("our own cosignature contradicts the log"))?;
+                self.notary
+                    .accept(&own, size, root)
+                    .map_err(fatal("our own cosignature contradicts the log"))?;
                 Ok((position, own))
             }
             Some((position, None)) => {
-                let own = self.notary.sign(certificate.height, size, root).map_err(fatal("checkpoint can't be cosigned"))?;
+                let own = self
+                    .notary
+                    .sign(certificate.height, size, root)
+                    .map_err(fatal("checkpoint can't be cosigned"))?;
                 store.put_cosigned(&own).map_err(fatal("cosignature can't be stored"))?;
                 Ok((position, own))
             }
             None => {
-                let own = self.notary.sign(certificate.height, size, root).map_err(fatal("checkpoint can't be cosigned"))?;
-                let position =
-                    store.put_decision(certificate, Some(&own)).map_err(fatal("decision can't be stored"))?;
+                let own = self
+                    .notary
+                    .sign(certificate.height, size, root)
+                    .map_err(fatal("checkpoint can't be cosigned"))?;
+                let position = store
+                    .put_decision(certificate, Some(&own))
+                    .map_err(fatal("decision can't be stored"))?;
                 Ok((position, own))
             }
         }
@@ -274,6 +339,7 @@ impl ReplicaApplication {
         self.frontier = folded.frontier;
         self.parent = hash;
         self.checked.clear();
+        self.last_actions = folded.result.outcomes.iter().map(|actions| actions.len() as u32).sum();
         replica.pool().remove(ids);
         let result = &folded.result;
         replica.set_tip(Tip {
@@ -306,21 +372,43 @@ impl Application for ReplicaApplication {
 
     fn propose(&mut self, height: u64, round: u32) -> Result<(Hash, Vec<u8>), Fatal> {
         if let Some(hash) = self.replica.store.proposed(height, round)
-            && let Some(bytes) = self.replica.store.open_block(&hash).map_err(fatal("proposed block can't be read"))?
+            && let Some(bytes) = self
+                .replica
+                .store
+                .open_block(&hash)
+                .map_err(fatal("proposed block can't be read"))?
         {
             return Ok((hash, bytes));
         }
         let (header, chosen) = self.build()?;
         let transactions = chosen.iter().map(|p| p.transaction().clone()).collect();
-        let block = Block { header: header.clone(), transactions };
+        let block = Block {
+            header: header.clone(),
+            transactions,
+        };
         let bytes = borsh::to_vec(&block).map_err(fatal("block can't be encoded"))?;
-        let hash =
-            self.replica.store.put_block(&header, &bytes, Some(round)).map_err(fatal("block can't be stored"))?;
-        self.checked.insert(hash, Checked { header, transactions: chosen });
+        let hash = self
+            .replica
+            .store
+            .put_block(&header, &bytes, Some(round))
+            .map_err(fatal("block can't be stored"))?;
+        self.checked.insert(
+            hash,
+            Checked {
+                header,
+                transactions: chosen,
+            },
+        );
         Ok((hash, bytes))
     }
 
-    fn check(&mut self, height: u64, _round: u32, reproposed: bool, block: &[u8]) -> Result<Option<(Hash, Verdict)>, Fatal> {
+    fn check(
+        &mut self,
+        height: u64,
+        _round: u32,
+        reproposed: bool,
+        block: &[u8],
+    ) -> Result<Option<(Hash, Verdict)>, Fatal> {
         if height != self.tip() + 1 {
             return Ok(None);
         }
@@ -332,7 +420,10 @@ impl Application for ReplicaApplication {
     }
 
     fn block(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Fatal> {
-        self.replica.store.open_block(hash).map_err(fatal("block can't be read"))
+        self.replica
+            .store
+            .open_block(hash)
+            .map_err(fatal("block can't be read"))
     }
 
     fn decide(&mut self, certificate: Certificate) -> Result<bool, Fatal> {
@@ -347,7 +438,11 @@ impl Application for ReplicaApplication {
         let mut bytes = 0;
         let mut decided: Vec<(Vec<u8>, Certificate)> = Vec::new();
         for height in from..=to.min(self.tip()) {
-            let Some(one) = self.replica.store.decided_block(&view, height).map_err(fatal("decided block can't be read"))?
+            let Some(one) = self
+                .replica
+                .store
+                .decided_block(&view, height)
+                .map_err(fatal("decided block can't be read"))?
             else {
                 break;
             };
@@ -362,5 +457,9 @@ impl Application for ReplicaApplication {
 
     fn has_work(&self) -> bool {
         !self.replica.pool().is_empty()
+    }
+
+    fn pace(&self) -> Duration {
+        MAX_PACE.min(PACE_PER_ACTION * self.last_actions)
     }
 }

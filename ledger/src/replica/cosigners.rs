@@ -51,7 +51,6 @@ pub struct Cosigners {
     heights: BTreeMap<u64, Height>,
     final_height: u64,
     tip: u64,
-    refused: u64,
 }
 
 /// What a step changed.
@@ -66,17 +65,19 @@ pub struct Progress {
 impl Cosigners {
     /// Starts above `final_height`.
     pub fn new(origin: String, set: CosignerSet, final_height: u64) -> Self {
-        Self { origin, set, heights: BTreeMap::new(), final_height, tip: final_height, refused: 0 }
+        Self {
+            origin,
+            set,
+            heights: BTreeMap::new(),
+            final_height,
+            tip: final_height,
+        }
     }
 
     /// Highest final height.
-    pub fn final_height(&self) -> u64 {
+    #[cfg(test)]
+    fn final_height(&self) -> u64 {
         self.final_height
-    }
-
-    /// Signatures refused so far.
-    pub fn refused(&self) -> u64 {
-        self.refused
     }
 
     /// We executed a height; `own` (trusted) and stored ones are handed in with it.
@@ -108,7 +109,6 @@ impl Cosigners {
                 continue;
             }
             let Some(keys) = self.set.keys.get(usize::from(cosigned.validator)) else {
-                self.refused += 1;
                 continue;
             };
             let entry = self.heights.entry(cosigned.height).or_default();
@@ -123,7 +123,11 @@ impl Cosigners {
                 entry.good.insert(cosigned.validator, cosigned.clone());
                 accepted.push(cosigned);
             } else {
-                self.refused += 1;
+                tracing::warn!(
+                    cosigned.height,
+                    cosigned.validator,
+                    "dropping a cosignature that does not hold"
+                );
             }
         }
         let final_height = self.advance();
@@ -145,10 +149,19 @@ impl Cosigners {
 
 /// Checks both signatures of one validator over a checkpoint, strictly.
 pub fn holds(origin: &str, size: u64, root: Hash, keys: &CosignerKeys, cosigned: &Cosigned) -> bool {
-    let checkpoint = Checkpoint { origin: origin.to_owned(), size, root };
+    let checkpoint = Checkpoint {
+        origin: origin.to_owned(),
+        size,
+        root,
+    };
     let message = cosignature::message(cosigned.time, &checkpoint);
-    keys.notary.verify_strict(&message, &Signature::from_bytes(&cosigned.signature)).is_ok()
-        && keys.cose.verify_strict(&cose::tbs(size, &root), &Signature::from_bytes(&cosigned.cose)).is_ok()
+    keys.notary
+        .verify_strict(&message, &Signature::from_bytes(&cosigned.signature))
+        .is_ok()
+        && keys
+            .cose
+            .verify_strict(&cose::tbs(size, &root), &Signature::from_bytes(&cosigned.cose))
+            .is_ok()
 }
 
 #[cfg(test)]
@@ -164,9 +177,15 @@ mod tests {
 
     fn set(count: u8) -> CosignerSet {
         let keys = (0..count)
-            .map(|i| CosignerKeys { notary: key(i).verifying_key(), cose: key(100 + i).verifying_key() })
+            .map(|i| CosignerKeys {
+                notary: key(i).verifying_key(),
+                cose: key(100 + i).verifying_key(),
+            })
             .collect();
-        CosignerSet { keys, quorum: usize::from(count) * 2 / 3 + 1 }
+        CosignerSet {
+            keys,
+            quorum: usize::from(count) * 2 / 3 + 1,
+        }
     }
 
     fn root(height: u64) -> Hash {
@@ -176,7 +195,11 @@ mod tests {
     fn sign(height: u64, validator: u8, wrong: bool) -> Cosigned {
         let size = height * 2;
         let signed = if wrong { [255; 32] } else { root(height) };
-        let checkpoint = Checkpoint { origin: "o".into(), size, root: signed };
+        let checkpoint = Checkpoint {
+            origin: "o".into(),
+            size,
+            root: signed,
+        };
         Cosigned {
             height,
             validator: u16::from(validator),

@@ -53,11 +53,21 @@ pub fn fold(
     header: &Header,
     transactions: &[Arc<Prepared>],
 ) -> Result<Folded, FoldError> {
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| FoldError { height: header.height, source };
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| FoldError {
+        height: header.height,
+        source,
+    };
     let executed =
         execute::execute(&StateView(view), header, transactions, &facts.params).map_err(|e| failed(e.into()))?;
-    let (state_root, nodes) =
-        tree::commit(&TreeView { view, cache: Some(cache) }, header.height, &executed.changes).map_err(|e| failed(e.into()))?;
+    let (state_root, nodes) = tree::commit(
+        &TreeView {
+            view,
+            cache: Some(cache),
+        },
+        header.height,
+        &executed.changes,
+    )
+    .map_err(|e| failed(e.into()))?;
     let marker = leaf::marker(&Marker {
         block: header.hash(),
         height: header.height,

@@ -21,8 +21,8 @@ use crate::state::{record_key, tree};
 use crate::store::{Store, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, StateProof, TransactionStatus,
-    id_hex,
+    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, StateProof,
+    TransactionStatus, id_hex,
 };
 
 /// Most heights answered by [`Replica::cosignatures`].
@@ -97,17 +97,29 @@ impl LocalReplica {
         *self.tip.write().unwrap_or_else(PoisonError::into_inner) = tip;
     }
 
-    fn admit_one(&self, transaction: Transaction, view: &View) -> Result<(Admission, Option<Arc<Prepared>>), StoreError> {
+    fn admit_one(
+        &self,
+        transaction: Transaction,
+        view: &View,
+    ) -> Result<(Admission, Option<Arc<Prepared>>), StoreError> {
         let transaction_id = transaction.id();
         let id = id_hex(&transaction_id);
         if self.pool().get(&transaction_id).is_some() {
             return Ok((Admission::Known { id, height: None }, None));
         }
         if let Some(height) = view.transaction(&transaction_id.0)? {
-            return Ok((Admission::Known { id, height: Some(height) }, None));
+            return Ok((
+                Admission::Known {
+                    id,
+                    height: Some(height),
+                },
+                None,
+            ));
         }
-        let refused = |refusal: execute::Refusal| {
-            Admission::Refused { id: id.clone(), code: refusal.code.to_owned(), message: refusal.message }
+        let refused = |refusal: execute::Refusal| Admission::Refused {
+            id: id.clone(),
+            code: refusal.code.to_owned(),
+            message: refusal.message,
         };
         let prepared = match execute::admission(transaction, &self.facts.params) {
             Ok(prepared) => Arc::new(prepared),
@@ -124,10 +136,15 @@ impl LocalReplica {
     }
 
     fn checkpoint_at(&self, view: &View, height: u64) -> Result<Option<String>, StoreError> {
-        let Some(result) = view.result(height)? else { return Ok(None) };
+        let Some(result) = view.result(height)? else {
+            return Ok(None);
+        };
         let cosigned = view.cosignatures(height, height)?;
-        let checkpoint =
-            Checkpoint { origin: self.facts.origin.clone(), size: result.log_size, root: result.log_root };
+        let checkpoint = Checkpoint {
+            origin: self.facts.origin.clone(),
+            size: result.log_size,
+            root: result.log_root,
+        };
         Ok(Some(self.facts.note(&checkpoint, &cosigned)))
     }
 
@@ -149,7 +166,11 @@ impl LocalReplica {
 
 fn full(id: String) -> Admission {
     let message = "the mempool is full; try again in a moment".to_owned();
-    Admission::Refused { id, code: MEMPOOL_FULL.to_owned(), message }
+    Admission::Refused {
+        id,
+        code: MEMPOOL_FULL.to_owned(),
+        message,
+    }
 }
 
 impl From<StoreError> for ReadError {
@@ -179,7 +200,10 @@ impl Replica for LocalReplica {
                     fresh.extend(prepared.map(|prepared| prepared.transaction().clone()));
                 }
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a transaction can't be judged");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a transaction can't be judged"
+                    );
                     admissions.push(full(id));
                 }
             }
@@ -228,15 +252,25 @@ impl Replica for LocalReplica {
             return Ok(TransactionStatus::Final { height });
         }
         let waits = self.pool().get(id).is_some();
-        Ok(if waits { TransactionStatus::Pending } else { TransactionStatus::Unknown })
+        Ok(if waits {
+            TransactionStatus::Pending
+        } else {
+            TransactionStatus::Unknown
+        })
     }
 
     fn record(&self, id: &Hash) -> Result<Option<RecordView>, ReadError> {
         let view = self.store.view();
-        let Some(bytes) = view.state(&record_key(id))? else { return Ok(None) };
+        let Some(bytes) = view.state(&record_key(id))? else {
+            return Ok(None);
+        };
         let record = serde_json::from_slice(&bytes).map_err(|error| ReadError(error.into()))?;
         let leaf = view.history(id)?.last().map_or(0, |(_, row)| row.leaf);
-        Ok(Some(RecordView { height: view.height()?.unwrap_or(0), record, leaf }))
+        Ok(Some(RecordView {
+            height: view.height()?.unwrap_or(0),
+            record,
+            leaf,
+        }))
     }
 
     fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<RecordPage, ReadError> {
@@ -257,8 +291,16 @@ impl Replica for LocalReplica {
         }
         let more = records.len() > limit;
         records.truncate(limit);
-        let next = records.last().filter(|_| more).and_then(|record| record["id"].as_str()).map(str::to_owned);
-        Ok(RecordPage { height: view.height()?.unwrap_or(0), records, next })
+        let next = records
+            .last()
+            .filter(|_| more)
+            .and_then(|record| record["id"].as_str())
+            .map(str::to_owned);
+        Ok(RecordPage {
+            height: view.height()?.unwrap_or(0),
+            records,
+            next,
+        })
     }
 
     fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError> {
@@ -277,7 +319,15 @@ impl Replica for LocalReplica {
         let view = self.store.view();
         let height = view.height()?.unwrap_or(0);
         let key = record_key(id);
-        let proven = tree::prove(&TreeView { view: &view, cache: None }, height, &key).map_err(|error| ReadError(error.into()))?;
+        let proven = tree::prove(
+            &TreeView {
+                view: &view,
+                cache: None,
+            },
+            height,
+            &key,
+        )
+        .map_err(|error| ReadError(error.into()))?;
         Ok(StateProof {
             height,
             state_root: hex::encode(proven.root),
@@ -289,8 +339,12 @@ impl Replica for LocalReplica {
 
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError> {
         let view = self.store.view();
-        let Some(height) = view.height_of_leaf(index)? else { return Ok(None) };
-        let Some(result) = view.result(height)? else { return Ok(None) };
+        let Some(height) = view.height_of_leaf(index)? else {
+            return Ok(None);
+        };
+        let Some(result) = view.result(height)? else {
+            return Ok(None);
+        };
         if height > *self.finals.borrow() || index >= result.log_size {
             return Ok(None);
         }
@@ -310,7 +364,10 @@ impl Replica for LocalReplica {
             marker: encoding::base64(&result.marker),
             marker_path: hex_path(self.path(size - 1, size)?),
             checkpoint,
-            cose: cosigned.iter().map(|one| (one.validator, hex::encode(one.cose))).collect(),
+            cose: cosigned
+                .iter()
+                .map(|one| (one.validator, hex::encode(one.cose)))
+                .collect(),
         }))
     }
 
@@ -321,7 +378,10 @@ impl Replica for LocalReplica {
 
     fn subtree(&self, level: u8, index: u64) -> Result<Option<Hash>, ReadError> {
         let size = self.tip().log_size;
-        let complete = index.checked_add(1).and_then(|end| end.checked_shl(u32::from(level))).is_some_and(|end| end <= size);
+        let complete = index
+            .checked_add(1)
+            .and_then(|end| end.checked_shl(u32::from(level)))
+            .is_some_and(|end| end <= size);
         if !complete {
             return Ok(None);
         }
@@ -333,7 +393,9 @@ impl Replica for LocalReplica {
         let mut leaves = Vec::new();
         let mut next = from;
         while leaves.len() < count {
-            let Some(height) = view.height_of_leaf(next)? else { break };
+            let Some(height) = view.height_of_leaf(next)? else {
+                break;
+            };
             let Some(result) = view.result(height)? else { break };
             if next >= result.log_size {
                 break;

@@ -71,7 +71,12 @@ impl NetworkFacts {
         let validators = genesis.validators.clone();
         let keys = validators
             .iter()
-            .map(|v| Ok(CosignerKeys { notary: key(v, "notary", &v.notary)?, cose: key(v, "cose", &v.cose)? }))
+            .map(|v| {
+                Ok(CosignerKeys {
+                    notary: key(v, "notary", &v.notary)?,
+                    cose: key(v, "cose", &v.cose)?,
+                })
+            })
             .collect::<Result<Vec<_>, GenesisError>>()?;
         let engine = validators
             .iter()
@@ -101,7 +106,12 @@ impl NetworkFacts {
             let index = usize::from(one.validator);
             if let (Some(validator), Some(keys)) = (self.validators.get(index), self.cosigners.keys.get(index)) {
                 let name = cosignature::key_name(&self.origin, &validator.name);
-                note.push_str(&cosignature::line(&name, &keys.notary.to_bytes(), one.time, &one.signature));
+                note.push_str(&cosignature::line(
+                    &name,
+                    &keys.notary.to_bytes(),
+                    one.time,
+                    &one.signature,
+                ));
             }
         }
         note
@@ -109,10 +119,16 @@ impl NetworkFacts {
 }
 
 fn key(validator: &ValidatorKeys, which: &'static str, text: &str) -> Result<VerifyingKey, GenesisError> {
-    let error = || GenesisError::Key { validator: validator.name.clone(), which };
+    let error = || GenesisError::Key {
+        validator: validator.name.clone(),
+        which,
+    };
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes).map_err(|_| error())?;
-    VerifyingKey::from_bytes(&bytes).ok().filter(|key| !key.is_weak()).ok_or_else(error)
+    VerifyingKey::from_bytes(&bytes)
+        .ok()
+        .filter(|key| !key.is_weak())
+        .ok_or_else(error)
 }
 
 fn engine_validator(key: &VerifyingKey) -> Validator {
@@ -120,5 +136,9 @@ fn engine_validator(key: &VerifyingKey) -> Validator {
     let digest: [u8; 32] = sha2::Sha256::digest(key.as_bytes()).into();
     let mut address = [0; 20];
     address.copy_from_slice(&digest[..20]);
-    Validator { address, key: key.to_bytes(), power: 1 }
+    Validator {
+        address,
+        key: key.to_bytes(),
+        power: 1,
+    }
 }

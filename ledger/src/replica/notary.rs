@@ -38,8 +38,20 @@ pub struct Notary {
 
 impl Notary {
     /// A notary for validator number `validator`; `last` is the last size and root it signed.
-    pub fn new(origin: String, validator: u16, notary: SigningKey, cose: SigningKey, last: Option<(u64, Hash)>) -> Self {
-        Self { origin, validator, notary, cose, last }
+    pub fn new(
+        origin: String,
+        validator: u16,
+        notary: SigningKey,
+        cose: SigningKey,
+        last: Option<(u64, Hash)>,
+    ) -> Self {
+        Self {
+            origin,
+            validator,
+            notary,
+            cose,
+            last,
+        }
     }
 
     /// Signs the checkpoint of a height that we executed ourselves.
@@ -48,11 +60,23 @@ impl Notary {
     /// [`Contradiction`] when the log is smaller than the last one signed, or of the same size with another root.
     pub fn sign(&mut self, height: u64, size: u64, root: Hash) -> Result<OwnCheckpoint, Contradiction> {
         self.extend(height, size, root)?;
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
+        let time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let checkpoint = Checkpoint {
+            origin: self.origin.clone(),
+            size,
+            root,
+        };
         let signature = self.notary.sign(&cosignature::message(time, &checkpoint)).to_bytes();
         let cose = self.cose.sign(&cose::tbs(size, &root)).to_bytes();
-        let cosigned = Cosigned { height, validator: self.validator, time, signature, cose };
+        let cosigned = Cosigned {
+            height,
+            validator: self.validator,
+            time,
+            signature,
+            cose,
+        };
         Ok(OwnCheckpoint { size, root, cosigned })
     }
 
@@ -62,7 +86,11 @@ impl Notary {
     /// [`Contradiction`].
     pub fn accept(&mut self, own: &OwnCheckpoint, size: u64, root: Hash) -> Result<(), Contradiction> {
         if (own.size, own.root) != (size, root) {
-            return Err(Contradiction { height: own.cosigned.height, size, signed: own.size });
+            return Err(Contradiction {
+                height: own.cosigned.height,
+                size,
+                signed: own.size,
+            });
         }
         self.last = self.last.max(Some((size, root)));
         Ok(())

@@ -42,7 +42,9 @@ pub enum OpenError {
     #[error("{0} is not a valid keys file")]
     Keys(PathBuf),
     /// The keys aren't those of this validator.
-    #[error("key `{which}` in keys.json is not the one that the genesis names for `{validator}`; put the right keys back")]
+    #[error(
+        "key `{which}` in keys.json is not the one that the genesis names for `{validator}`; put the right keys back"
+    )]
     WrongKey {
         /// Validator.
         validator: String,
@@ -115,12 +117,23 @@ pub fn open(folder: &Path, config: &ReplicaConfig) -> Result<Opened, OpenError> 
     restore_cosignatures(&replica, &recovered)?;
     let mut application = ReplicaApplication::new(Arc::clone(&replica), notary, frontier, parent);
     replay(&mut application, recovered)?;
-    let keys = EngineKeys { consensus: consensus.to_bytes(), transport };
-    Ok(Opened { replica, application, keys, fresh })
+    let keys = EngineKeys {
+        consensus: consensus.to_bytes(),
+        transport,
+    };
+    Ok(Opened {
+        replica,
+        application,
+        keys,
+        fresh,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
-    std::fs::read(path).map_err(|source| OpenError::Read { path: path.to_path_buf(), source })
+    std::fs::read(path).map_err(|source| OpenError::Read {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn signing_key(
@@ -134,7 +147,10 @@ fn signing_key(
     hex::decode_to_slice(seed, &mut bytes).map_err(|_| OpenError::Keys(path.to_path_buf()))?;
     let key = SigningKey::from_bytes(&bytes);
     if hex::encode(key.verifying_key().as_bytes()) != public {
-        return Err(OpenError::WrongKey { validator: validator.to_owned(), which });
+        return Err(OpenError::WrongKey {
+            validator: validator.to_owned(),
+            which,
+        });
     }
     Ok(key)
 }
@@ -142,8 +158,15 @@ fn signing_key(
 fn commit_genesis(store: &Store, facts: &NetworkFacts) -> Result<(), OpenError> {
     let changes = genesis_state(&facts.genesis).map_err(|error| OpenError::GenesisState(error.into()))?;
     let view = store.view();
-    let (_, nodes) =
-        tree::commit(&TreeView { view: &view, cache: None }, 0, &changes).map_err(|error| OpenError::GenesisState(error.into()))?;
+    let (_, nodes) = tree::commit(
+        &TreeView {
+            view: &view,
+            cache: None,
+        },
+        0,
+        &changes,
+    )
+    .map_err(|error| OpenError::GenesisState(error.into()))?;
     let commit = Commit {
         height: 0,
         located: None,
@@ -162,10 +185,21 @@ fn restore(store: &Store, facts: &NetworkFacts) -> Result<(Tip, Frontier, Hash),
     let view = store.view();
     let height = view.height()?.unwrap_or(0);
     let inconsistent = |what: &str| StoreError::Inconsistent(format!("{what} at height {height}"));
-    let root = tree::root(&TreeView { view: &view, cache: None }, height).map_err(|_| inconsistent("the state tree can't be read"))?;
+    let root = tree::root(
+        &TreeView {
+            view: &view,
+            cache: None,
+        },
+        height,
+    )
+    .map_err(|_| inconsistent("the state tree can't be read"))?;
     if height == 0 {
         let frontier = Frontier::new();
-        let tip = Tip { state_root: root, log_root: frontier.root(), ..Tip::default() };
+        let tip = Tip {
+            state_root: root,
+            log_root: frontier.root(),
+            ..Tip::default()
+        };
         return Ok((tip, frontier, facts.network));
     }
     let result = view.result(height)?.ok_or_else(|| inconsistent("there is no result"))?;
@@ -216,7 +250,12 @@ fn restore_cosignatures(replica: &LocalReplica, recovered: &Recovered) -> Result
     let height = view.height()?.unwrap_or(0);
     for height in view.final_height()? + 1..=height {
         let Some(result) = view.result(height)? else { break };
-        let mut known: Vec<_> = recovered.cosigned.get(&height).map(|own| own.cosigned.clone()).into_iter().collect();
+        let mut known: Vec<_> = recovered
+            .cosigned
+            .get(&height)
+            .map(|own| own.cosigned.clone())
+            .into_iter()
+            .collect();
         known.extend(view.cosignatures(height, height)?);
         replica.cosign(|cosigners| cosigners.executed(height, result.log_size, result.log_root, known))?;
     }
@@ -226,7 +265,9 @@ fn restore_cosignatures(replica: &LocalReplica, recovered: &Recovered) -> Result
 fn replay(application: &mut ReplicaApplication, mut recovered: Recovered) -> Result<(), OpenError> {
     for (height, (certificate, position)) in recovered.decided {
         let own = recovered.cosigned.remove(&height);
-        let known = application.finalize(&certificate, Some((position, own))).map_err(OpenError::Replay)?;
+        let known = application
+            .finalize(&certificate, Some((position, own)))
+            .map_err(OpenError::Replay)?;
         if !known {
             let missing = format!("the block log lacks the decided block of height {height}");
             return Err(StoreError::Inconsistent(missing).into());

@@ -48,8 +48,15 @@ impl HashFile {
             .read(true)
             .write(true)
             .open(path)
-            .map_err(|source| StoreError::Io { what: "can't open", path: path.to_path_buf(), source })?;
-        Ok(Self { file, path: path.to_path_buf() })
+            .map_err(|source| StoreError::Io {
+                what: "can't open",
+                path: path.to_path_buf(),
+                source,
+            })?;
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+        })
     }
 
     /// Appends leaf hashes to a log of `size` leaves, with the parents they complete. Not synced.
@@ -77,7 +84,9 @@ impl HashFile {
             }
         }
         let bytes = new.concat();
-        self.file.write_all_at(&bytes, start * 32).map_err(|source| self.io("can't write", source))
+        self.file
+            .write_all_at(&bytes, start * 32)
+            .map_err(|source| self.io("can't write", source))
     }
 
     /// Hash of the complete subtree `index` at `level`.
@@ -98,12 +107,18 @@ impl HashFile {
 
     fn read(&self, position: u64) -> Result<Hash, StoreError> {
         let mut hash = [0; 32];
-        self.file.read_exact_at(&mut hash, position * 32).map_err(|source| self.io("can't read", source))?;
+        self.file
+            .read_exact_at(&mut hash, position * 32)
+            .map_err(|source| self.io("can't read", source))?;
         Ok(hash)
     }
 
     fn io(&self, what: &'static str, source: std::io::Error) -> StoreError {
-        StoreError::Io { what, path: self.path.clone(), source }
+        StoreError::Io {
+            what,
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
@@ -126,7 +141,11 @@ mod tests {
             for index in 0..(300 >> level) {
                 let range = (index << level)..((index + 1) << level);
                 let wanted = merkle::root(&leaves[range.start as usize..range.end as usize]);
-                assert_eq!(file.subtree(level, index).unwrap(), wanted, "level {level} index {index}");
+                assert_eq!(
+                    file.subtree(level, index).unwrap(),
+                    wanted,
+                    "level {level} index {index}"
+                );
             }
         }
     }

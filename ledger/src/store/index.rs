@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot, OwnedWriteBatch as WriteBatch};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch as WriteBatch, PersistMode, Readable, Snapshot,
+};
 
 use super::error::StoreError;
 use super::log::Position;
@@ -40,12 +42,18 @@ pub struct Located {
 impl Located {
     /// Position of the block record.
     pub fn block(&self) -> Position {
-        Position { offset: self.block.0, length: self.block.1 }
+        Position {
+            offset: self.block.0,
+            length: self.block.1,
+        }
     }
 
     /// Position of the certificate record.
     pub fn certificate(&self) -> Position {
-        Position { offset: self.certificate.0, length: self.certificate.1 }
+        Position {
+            offset: self.certificate.0,
+            length: self.certificate.1,
+        }
     }
 }
 
@@ -148,7 +156,9 @@ impl Index {
             .open()
             .map_err(named)?;
         let table = |name: &str| {
-            database.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE)).map_err(named)
+            database
+                .keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE))
+                .map_err(named)
         };
         let tables = Arc::new(Tables {
             meta: table("meta")?,
@@ -161,14 +171,27 @@ impl Index {
             transactions: table("transactions")?,
             cosignatures: table("cosignatures")?,
         });
-        match tables.meta.get("format").map_err(named)?.and_then(|value| value.first().copied()) {
+        match tables
+            .meta
+            .get("format")
+            .map_err(named)?
+            .and_then(|value| value.first().copied())
+        {
             None => tables.meta.insert("format", [FORMAT]).map_err(named)?,
             Some(found) if found > FORMAT => {
-                return Err(StoreError::Newer { path: path.to_path_buf(), found, supported: FORMAT });
+                return Err(StoreError::Newer {
+                    path: path.to_path_buf(),
+                    found,
+                    supported: FORMAT,
+                });
             }
             Some(_) => {}
         }
-        let index = Self { database, tables, synced: Mutex::new((Instant::now(), 0)) };
+        let index = Self {
+            database,
+            tables,
+            synced: Mutex::new((Instant::now(), 0)),
+        };
         let height = index.read().height()?.unwrap_or(0);
         *index.last_sync() = (Instant::now(), height);
         Ok(index)
@@ -176,7 +199,10 @@ impl Index {
 
     /// A consistent view of the last commit.
     pub fn read(&self) -> View {
-        View { snapshot: self.database.snapshot(), tables: Arc::clone(&self.tables) }
+        View {
+            snapshot: self.database.snapshot(),
+            tables: Arc::clone(&self.tables),
+        }
     }
 
     /// Whether the next commit should be a synced one; the caller syncs the files it depends on first.
@@ -216,7 +242,11 @@ impl Index {
         for id in &commit.transactions {
             batch.insert(&tables.transactions, id.as_slice(), commit.height.to_be_bytes());
         }
-        let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
+        let mode = if sync {
+            PersistMode::SyncData
+        } else {
+            PersistMode::Buffer
+        };
         batch.durability(Some(mode)).commit()?;
         if sync {
             *self.last_sync() = (Instant::now(), commit.height);
@@ -245,7 +275,11 @@ impl Index {
     pub fn put_cosignatures(&self, cosigned: &[Cosigned], final_height: Option<u64>) -> Result<(), StoreError> {
         let mut batch = self.database.batch();
         for one in cosigned {
-            batch.insert(&self.tables.cosignatures, cosignature_key(one.height, one.validator), encode(one)?);
+            batch.insert(
+                &self.tables.cosignatures,
+                cosignature_key(one.height, one.validator),
+                encode(one)?,
+            );
         }
         if let Some(height) = final_height {
             batch.insert(&self.tables.meta, "final", height.to_be_bytes());
@@ -258,7 +292,11 @@ impl Index {
 fn named(path: &Path, error: fjall::Error) -> StoreError {
     match error {
         fjall::Error::Locked => StoreError::InUse(path.to_path_buf()),
-        fjall::Error::Io(source) => StoreError::Io { what: "can't open", path: path.to_path_buf(), source },
+        fjall::Error::Io(source) => StoreError::Io {
+            what: "can't open",
+            path: path.to_path_buf(),
+            source,
+        },
         other => StoreError::Index(other),
     }
 }
@@ -286,7 +324,10 @@ fn cosignature_key(height: u64, validator: u16) -> [u8; 10] {
 }
 
 fn number(what: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
-    let bytes: [u8; 8] = bytes.try_into().map_err(|_| StoreError::Decode { what, source: std::io::Error::other("not 8 bytes") })?;
+    let bytes: [u8; 8] = bytes.try_into().map_err(|_| StoreError::Decode {
+        what,
+        source: std::io::Error::other("not 8 bytes"),
+    })?;
     Ok(u64::from_be_bytes(bytes))
 }
 
@@ -302,12 +343,17 @@ impl View {
     /// # Errors
     /// [`StoreError`] as for all reads below: the database failed, or a row can't be decoded.
     pub fn height(&self) -> Result<Option<u64>, StoreError> {
-        self.snapshot.get(&self.tables.meta, "height")?.map(|value| number("height", &value)).transpose()
+        self.snapshot
+            .get(&self.tables.meta, "height")?
+            .map(|value| number("height", &value))
+            .transpose()
     }
 
     /// Highest height that has a quorum of cosignatures, with all below it.
     pub fn final_height(&self) -> Result<u64, StoreError> {
-        self.snapshot.get(&self.tables.meta, "final")?.map_or(Ok(0), |value| number("final height", &value))
+        self.snapshot
+            .get(&self.tables.meta, "final")?
+            .map_or(Ok(0), |value| number("final height", &value))
     }
 
     /// Where the block of a height lies.
@@ -324,7 +370,10 @@ impl View {
 
     /// Height of the block that holds a leaf.
     pub fn height_of_leaf(&self, leaf: u64) -> Result<Option<u64>, StoreError> {
-        let below = self.snapshot.range(&self.tables.first_leaves, ..=leaf.to_be_bytes()).next_back();
+        let below = self
+            .snapshot
+            .range(&self.tables.first_leaves, ..=leaf.to_be_bytes())
+            .next_back();
         below.map(|entry| number("first leaf", &entry.value()?)).transpose()
     }
 
@@ -362,7 +411,10 @@ impl View {
         let mut rows = Vec::new();
         for entry in self.snapshot.prefix(&self.tables.history, record) {
             let (key, value) = entry.into_inner()?;
-            let version = key.get(32..36).and_then(|v| v.try_into().ok()).map_or(0, u32::from_be_bytes);
+            let version = key
+                .get(32..36)
+                .and_then(|v| v.try_into().ok())
+                .map_or(0, u32::from_be_bytes);
             rows.push((version, decode("history", &value)?));
         }
         Ok(rows)

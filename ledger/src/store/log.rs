@@ -51,7 +51,13 @@ impl BlockLog {
         path: &Path,
         mut visit: impl FnMut(Position, u8, &[u8]) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
-        let io = |what| move |source| StoreError::Io { what, path: path.to_path_buf(), source };
+        let io = |what| {
+            move |source| StoreError::Io {
+                what,
+                path: path.to_path_buf(),
+                source,
+            }
+        };
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -62,11 +68,20 @@ impl BlockLog {
         let length = file.metadata().map_err(io("can't inspect"))?.len();
         if length < PREFIX {
             file.set_len(0).map_err(io("can't reset"))?;
-            file.write_all_at(&[MAGIC.as_slice(), &[VERSION]].concat(), 0).map_err(io("can't write"))?;
+            file.write_all_at(&[MAGIC.as_slice(), &[VERSION]].concat(), 0)
+                .map_err(io("can't write"))?;
             file.sync_all().map_err(io("can't sync"))?;
-            return Ok(Self { file, path: path.to_path_buf(), end: Mutex::new(PREFIX) });
+            return Ok(Self {
+                file,
+                path: path.to_path_buf(),
+                end: Mutex::new(PREFIX),
+            });
         }
-        let log = Self { file, path: path.to_path_buf(), end: Mutex::new(PREFIX) };
+        let log = Self {
+            file,
+            path: path.to_path_buf(),
+            end: Mutex::new(PREFIX),
+        };
         log.check_prefix()?;
         let end = log.scan(length, &mut visit)?;
         if end < length {
@@ -85,7 +100,11 @@ impl BlockLog {
             return Err(self.corrupt(0, "not a block log"));
         }
         if prefix[7] > VERSION {
-            return Err(StoreError::Newer { path: self.path.clone(), found: prefix[7], supported: VERSION });
+            return Err(StoreError::Newer {
+                path: self.path.clone(),
+                found: prefix[7],
+                supported: VERSION,
+            });
         }
         Ok(())
     }
@@ -95,7 +114,13 @@ impl BlockLog {
         length: u64,
         visit: &mut impl FnMut(Position, u8, &[u8]) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
-        let mut reader = BufReader::with_capacity(1 << 20, ReadAt { file: &self.file, offset: PREFIX });
+        let mut reader = BufReader::with_capacity(
+            1 << 20,
+            ReadAt {
+                file: &self.file,
+                offset: PREFIX,
+            },
+        );
         let mut offset = PREFIX;
         let mut payload = Vec::new();
         while offset < length {
@@ -103,7 +128,9 @@ impl BlockLog {
             if length - offset < FRAME as u64 {
                 return Ok(offset);
             }
-            reader.read_exact(&mut frame).map_err(|source| self.io("can't read", source))?;
+            reader
+                .read_exact(&mut frame)
+                .map_err(|source| self.io("can't read", source))?;
             let (size, crc, kind) = split(&frame);
             if size > MAX_PAYLOAD {
                 return Err(self.corrupt(offset, "impossible record length"));
@@ -113,14 +140,23 @@ impl BlockLog {
                 return Ok(offset);
             }
             payload.resize(size, 0);
-            reader.read_exact(&mut payload).map_err(|source| self.io("can't read", source))?;
+            reader
+                .read_exact(&mut payload)
+                .map_err(|source| self.io("can't read", source))?;
             if checksum(kind, &payload) != crc {
                 if next == length {
                     return Ok(offset);
                 }
                 return Err(self.corrupt(offset, "checksum does not match"));
             }
-            visit(Position { offset, length: size as u32 }, kind, &payload)?;
+            visit(
+                Position {
+                    offset,
+                    length: size as u32,
+                },
+                kind,
+                &payload,
+            )?;
             offset = next;
         }
         Ok(offset)
@@ -135,13 +171,20 @@ impl BlockLog {
         let mut positions = Vec::with_capacity(records.len());
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         for (kind, payload) in records {
-            positions.push(Position { offset: *end + bytes.len() as u64, length: payload.len() as u32 });
-            bytes.write_all(&(payload.len() as u32).to_le_bytes()).map_err(|e| self.io("can't write", e))?;
+            positions.push(Position {
+                offset: *end + bytes.len() as u64,
+                length: payload.len() as u32,
+            });
+            bytes
+                .write_all(&(payload.len() as u32).to_le_bytes())
+                .map_err(|e| self.io("can't write", e))?;
             bytes.extend_from_slice(&checksum(*kind, payload).to_le_bytes());
             bytes.push(*kind);
             bytes.extend_from_slice(payload);
         }
-        self.file.write_all_at(&bytes, *end).map_err(|source| self.io("can't write", source))?;
+        self.file
+            .write_all_at(&bytes, *end)
+            .map_err(|source| self.io("can't write", source))?;
         self.file.sync_data().map_err(|source| self.io("can't sync", source))?;
         *end += bytes.len() as u64;
         Ok(positions)
@@ -165,21 +208,35 @@ impl BlockLog {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), StoreError> {
-        self.file.read_exact_at(bytes, offset).map_err(|source| self.io("can't read", source))
+        self.file
+            .read_exact_at(bytes, offset)
+            .map_err(|source| self.io("can't read", source))
     }
 
     fn io(&self, what: &'static str, source: std::io::Error) -> StoreError {
-        StoreError::Io { what, path: self.path.clone(), source }
+        StoreError::Io {
+            what,
+            path: self.path.clone(),
+            source,
+        }
     }
 
     fn corrupt(&self, offset: u64, what: &'static str) -> StoreError {
-        StoreError::Corrupt { path: self.path.clone(), offset, what }
+        StoreError::Corrupt {
+            path: self.path.clone(),
+            offset,
+            what,
+        }
     }
 }
 
 fn split(frame: &[u8; FRAME]) -> (usize, u32, u8) {
     let [a, b, c, d, e, f, g, h, kind] = *frame;
-    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]), kind)
+    (
+        u32::from_le_bytes([a, b, c, d]) as usize,
+        u32::from_le_bytes([e, f, g, h]),
+        kind,
+    )
 }
 
 fn checksum(kind: u8, payload: &[u8]) -> u32 {

@@ -8,6 +8,7 @@
 //! <data>/networks/<tenant>/<network>/
 //!     allocation.json                            ports, token, time of creation; mode 0600
 //!     keys/<validator>.json                      private keys, the durable truth; mode 0600
+//!     keys/<validator>.used                      a process has had them: see `supervisor::write`
 //!     genesis.json  trust-root.json  revision
 //!     <validator>/node.json  pid                 the node's folder: made anew at each start
 //!     <validator>/<validator>/genesis.json  keys.json
@@ -108,7 +109,11 @@ pub struct NodeEntry {
 impl std::fmt::Debug for NodeEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The token stays out of logs.
-        write!(f, "NodeEntry({} at {}, {} restarts)", self.name, self.url, self.restarts)
+        write!(
+            f,
+            "NodeEntry({} at {}, {} restarts)",
+            self.name, self.url, self.restarts
+        )
     }
 }
 
@@ -128,7 +133,9 @@ impl Local {
 
     /// Over a started backend.
     pub fn over(backend: LocalBackend, catalog: Catalog) -> Self {
-        Self { reconciler: Arc::new(Reconciler::new(Arc::new(backend), catalog)) }
+        Self {
+            reconciler: Arc::new(Reconciler::new(Arc::new(backend), catalog)),
+        }
     }
 
     /// The backend.

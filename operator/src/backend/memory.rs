@@ -45,8 +45,14 @@ struct Node {
 
 impl Default for MemoryBackend {
     fn default() -> Self {
-        let state = State { networks: BTreeMap::new(), next_port: 20_000 };
-        Self { state: Arc::new(Mutex::new(state)), wake: watch::Sender::new(0) }
+        let state = State {
+            networks: BTreeMap::new(),
+            next_port: 20_000,
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            wake: watch::Sender::new(0),
+        }
     }
 }
 
@@ -56,7 +62,10 @@ impl MemoryBackend {
         for network in self.lock().networks.values_mut() {
             network.nodes.clear();
         }
-        Self { state: Arc::clone(&self.state), wake: watch::Sender::new(0) }
+        Self {
+            state: Arc::clone(&self.state),
+            wake: watch::Sender::new(0),
+        }
     }
 
     /// A node's process dies; the supervisor starts it again.
@@ -74,7 +83,11 @@ impl MemoryBackend {
 
     fn change(&self, network: &NetworkRef, validator: &str, change: impl FnOnce(&mut Node)) {
         let mut state = self.lock();
-        let mut nodes = state.networks.get_mut(network).into_iter().flat_map(|n| n.nodes.iter_mut());
+        let mut nodes = state
+            .networks
+            .get_mut(network)
+            .into_iter()
+            .flat_map(|n| n.nodes.iter_mut());
         if let Some(node) = nodes.find(|n| n.name == validator) {
             change(node);
         }
@@ -124,17 +137,29 @@ fn seat(network: &NetworkRef, index: u16, port: u16) -> Seat {
 }
 
 fn observe(network: &NetworkRef, known: &Network) -> Observation {
-    let id = known.facts.sealed.as_ref().and_then(|g| g.network_id().ok()).map(hex::encode);
+    let id = known
+        .facts
+        .sealed
+        .as_ref()
+        .and_then(|g| g.network_id().ok())
+        .map(hex::encode);
     let all = known.nodes.len();
     let voting = known.nodes.iter().filter(|n| !n.held).count();
     let quorum = voting >= crate::quorum::ValidatorCount::of(all).quorum() as usize;
     let node = |n: &Node| NodeObservation {
         name: n.name.clone(),
-        state: if n.held { NodeState::Starting } else { NodeState::Running },
+        state: if n.held {
+            NodeState::Starting
+        } else {
+            NodeState::Running
+        },
         revision: n.revision.clone(),
         restarts: n.restarts,
         last_exit: n.last_exit.clone(),
-        answer: id.as_deref().map(|id| NodeStatus { height: n.height, ..answer(id, &n.name, all, !n.held, !n.held && quorum) }),
+        answer: id.as_deref().map(|id| NodeStatus {
+            height: n.height,
+            ..answer(id, &n.name, all, !n.held, !n.held && quorum)
+        }),
     };
     let absent = |keys: &ValidatorKeys| NodeObservation {
         name: keys.name.clone(),
@@ -150,7 +175,11 @@ fn observe(network: &NetworkRef, known: &Network) -> Observation {
     } else {
         known.nodes.iter().map(node).collect()
     };
-    Observation { network: network.clone(), id, nodes }
+    Observation {
+        network: network.clone(),
+        id,
+        nodes,
+    }
 }
 
 #[async_trait]
@@ -158,9 +187,14 @@ impl Backend for MemoryBackend {
     async fn allocate(&self, wanted: &ValidatedNetwork) -> Result<Facts, BackendError> {
         let mut state = self.lock();
         let State { networks, next_port } = &mut *state;
-        let network = networks
-            .entry(wanted.network.clone())
-            .or_insert_with(|| Network { facts: Facts { created_at: 1, seats: Vec::new(), sealed: None }, nodes: Vec::new() });
+        let network = networks.entry(wanted.network.clone()).or_insert_with(|| Network {
+            facts: Facts {
+                created_at: 1,
+                seats: Vec::new(),
+                sealed: None,
+            },
+            nodes: Vec::new(),
+        });
         if network.facts.sealed.is_none() {
             while network.facts.seats.len() < wanted.validators.get() as usize {
                 let index = u16::try_from(network.facts.seats.len()).unwrap_or(u16::MAX);
@@ -174,12 +208,18 @@ impl Backend for MemoryBackend {
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let name = &plan.network.network;
         let mut state = self.lock();
-        let network =
-            state.networks.get_mut(name).ok_or_else(|| BackendError::NotAllocated { network: name.clone() })?;
+        let network = state
+            .networks
+            .get_mut(name)
+            .ok_or_else(|| BackendError::NotAllocated { network: name.clone() })?;
         let sealed = network.facts.sealed.get_or_insert_with(|| plan.network.genesis.clone());
         if *sealed != plan.network.genesis {
             let sealed = sealed.network_id().map(hex::encode).unwrap_or_default();
-            return Err(BackendError::OtherGenesis { network: name.clone(), sealed, planned: plan.network.id.clone() });
+            return Err(BackendError::OtherGenesis {
+                network: name.clone(),
+                sealed,
+                planned: plan.network.id.clone(),
+            });
         }
         let there: BTreeSet<String> = network.nodes.iter().map(|n| n.name.clone()).collect();
         for node in plan.network.nodes.iter().filter(|n| !there.contains(&n.name)) {
@@ -208,7 +248,9 @@ impl Backend for MemoryBackend {
 
     async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
         let mut state = self.lock();
-        let Some(known) = state.networks.get_mut(network) else { return Ok(Removal::Done) };
+        let Some(known) = state.networks.get_mut(network) else {
+            return Ok(Removal::Done);
+        };
         if known.nodes.is_empty() {
             state.networks.remove(network);
             return Ok(Removal::Done);

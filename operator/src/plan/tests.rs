@@ -5,11 +5,21 @@ use super::*;
 
 fn wanted(count: u32) -> ValidatedNetwork {
     ValidatedNetwork {
-        network: NetworkRef { tenant: TenantName::new("demo").unwrap(), name: NetworkName::new("notary").unwrap() },
+        network: NetworkRef {
+            tenant: TenantName::new("demo").unwrap(),
+            name: NetworkName::new("notary").unwrap(),
+        },
         generation: None,
         validators: ValidatorCount::new(count).unwrap(),
-        templates: vec![GenesisTemplate { name: "notarization".into(), revision: 1, source: "source".into() }],
-        members: vec![Member { name: "demo".into(), key: "ed25519:x".into() }],
+        templates: vec![GenesisTemplate {
+            name: "notarization".into(),
+            revision: 1,
+            source: "source".into(),
+        }],
+        members: vec![Member {
+            name: "demo".into(),
+            key: "ed25519:x".into(),
+        }],
         limits: Limits::default(),
     }
 }
@@ -27,7 +37,11 @@ fn facts(count: u16) -> Facts {
         api_url: format!("http://127.0.0.1:{}", 8411 + 2 * index),
         consensus_host: format!("127.0.0.1:{}", 8412 + 2 * index),
     };
-    Facts { created_at: 7, seats: (0..count).map(seat).collect(), sealed: None }
+    Facts {
+        created_at: 7,
+        seats: (0..count).map(seat).collect(),
+        sealed: None,
+    }
 }
 
 #[test]

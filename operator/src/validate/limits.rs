@@ -36,7 +36,13 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
     let default = Limits::default();
     let millis = (10, 60_000);
     let chosen = Limits {
-        block_bytes: size(pick(findings, "blockBytes", block_bytes, (65_536, 67_108_864), default.block_bytes as u64)),
+        block_bytes: size(pick(
+            findings,
+            "blockBytes",
+            block_bytes,
+            (65_536, 67_108_864),
+            default.block_bytes as u64,
+        )),
         block_actions: size(pick(
             findings,
             "blockActions",
@@ -58,13 +64,28 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
             millis,
             default.propose_timeout,
         ),
-        vote_timeout: pick(findings, "voteTimeoutMillis", vote_timeout_millis, millis, default.vote_timeout),
-        heartbeat: pick(findings, "heartbeatMillis", heartbeat_millis, (1_000, 86_400_000), default.heartbeat),
+        vote_timeout: pick(
+            findings,
+            "voteTimeoutMillis",
+            vote_timeout_millis,
+            millis,
+            default.vote_timeout,
+        ),
+        heartbeat: pick(
+            findings,
+            "heartbeatMillis",
+            heartbeat_millis,
+            (1_000, 86_400_000),
+            default.heartbeat,
+        ),
     };
     if chosen.mempool_bytes < chosen.block_bytes {
         findings.add(
             "spec.limits.mempoolBytes",
-            format!("{} is less than blockBytes ({}), so a block could never be filled", chosen.mempool_bytes, chosen.block_bytes),
+            format!(
+                "{} is less than blockBytes ({}), so a block could never be filled",
+                chosen.mempool_bytes, chosen.block_bytes
+            ),
             "raise it to at least blockBytes",
         );
     }

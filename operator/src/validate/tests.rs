@@ -8,16 +8,24 @@ fn key(seed: char) -> String {
 }
 
 fn tenant_key() -> Vec<Member> {
-    vec![Member { name: "demo".into(), key: key('T') }]
+    vec![Member {
+        name: "demo".into(),
+        key: key('T'),
+    }]
 }
 
 fn catalog() -> Catalog {
-    let template = |revision, source: &str| GenesisTemplate { name: "notarization".into(), revision, source: source.into() };
+    let template = |revision, source: &str| GenesisTemplate {
+        name: "notarization".into(),
+        revision,
+        source: source.into(),
+    };
     Catalog::new(vec![template(1, "one"), template(2, "two")])
 }
 
 fn check(metadata: Value, spec: Value) -> Result<ValidatedNetwork, ValidationError> {
-    let value = json!({ "apiVersion": "muniment.dev/v1alpha1", "kind": "LedgerNetwork", "metadata": metadata, "spec": spec });
+    let value =
+        json!({ "apiVersion": "muniment.dev/v1alpha1", "kind": "LedgerNetwork", "metadata": metadata, "spec": spec });
     validate(&serde_json::from_value(value).unwrap(), &tenant_key(), &catalog())
 }
 
@@ -47,7 +55,9 @@ fn the_short_form_gets_every_default() {
 fn a_revision_can_be_chosen_but_must_exist() {
     let chosen = spec(json!({ "templates": [{ "name": "notarization", "revision": 1 }] })).unwrap();
     assert_eq!(chosen.templates[0].source, "one");
-    let finding = only(spec(json!({ "templates": [{ "name": "notarization", "revision": 3 }] })));
+    let finding = only(spec(
+        json!({ "templates": [{ "name": "notarization", "revision": 3 }] }),
+    ));
     assert_eq!(finding.field, "spec.templates[0]");
     assert!(finding.fix.contains("`notarization` 1, `notarization` 2"), "{finding}");
 }
@@ -55,19 +65,67 @@ fn a_revision_can_be_chosen_but_must_exist() {
 #[test]
 fn names_the_field_the_reason_and_the_fix() {
     let cases = [
-        (json!({ "validators": { "count": 3 } }), "spec.validators.count", "use 4, 7 or 10"),
-        (json!({ "validators": { "count": 32 } }), "spec.validators.count", "use 4, 7 or 10"),
+        (
+            json!({ "validators": { "count": 3 } }),
+            "spec.validators.count",
+            "use 4, 7 or 10",
+        ),
+        (
+            json!({ "validators": { "count": 32 } }),
+            "spec.validators.count",
+            "use 4, 7 or 10",
+        ),
         (json!({ "templates": [] }), "spec.templates", "name one"),
-        (json!({ "templates": [{ "name": "x" }] }), "spec.templates[0]", "use one of"),
-        (json!({ "templates": [{ "name": "notarization" }, { "name": "notarization" }] }), "spec.templates[1]", "keep one"),
-        (json!({ "members": [{ "name": "a", "key": "rsa:AAAA" }] }), "spec.members[0].key", "write the public key"),
-        (json!({ "members": [{ "name": "a", "key": "AAAA" }] }), "spec.members[0].key", "write the public key"),
-        (json!({ "members": [{ "name": "", "key": key('A') }] }), "spec.members[0].name", "short name"),
-        (json!({ "members": [{ "name": "demo", "key": key('A') }] }), "spec.members[0]", "of its own"),
-        (json!({ "members": [{ "name": "a", "key": key('T') }] }), "spec.members[0]", "of its own"),
-        (json!({ "limits": { "blockBytes": 1 } }), "spec.limits.blockBytes", "range"),
-        (json!({ "limits": { "heartbeatMillis": 1 } }), "spec.limits.heartbeatMillis", "range"),
-        (json!({ "limits": { "mempoolBytes": 1048576 } }), "spec.limits.mempoolBytes", "at least blockBytes"),
+        (
+            json!({ "templates": [{ "name": "x" }] }),
+            "spec.templates[0]",
+            "use one of",
+        ),
+        (
+            json!({ "templates": [{ "name": "notarization" }, { "name": "notarization" }] }),
+            "spec.templates[1]",
+            "keep one",
+        ),
+        (
+            json!({ "members": [{ "name": "a", "key": "rsa:AAAA" }] }),
+            "spec.members[0].key",
+            "write the public key",
+        ),
+        (
+            json!({ "members": [{ "name": "a", "key": "AAAA" }] }),
+            "spec.members[0].key",
+            "write the public key",
+        ),
+        (
+            json!({ "members": [{ "name": "", "key": key('A') }] }),
+            "spec.members[0].name",
+            "short name",
+        ),
+        (
+            json!({ "members": [{ "name": "demo", "key": key('A') }] }),
+            "spec.members[0]",
+            "of its own",
+        ),
+        (
+            json!({ "members": [{ "name": "a", "key": key('T') }] }),
+            "spec.members[0]",
+            "of its own",
+        ),
+        (
+            json!({ "limits": { "blockBytes": 1 } }),
+            "spec.limits.blockBytes",
+            "range",
+        ),
+        (
+            json!({ "limits": { "heartbeatMillis": 1 } }),
+            "spec.limits.heartbeatMillis",
+            "range",
+        ),
+        (
+            json!({ "limits": { "mempoolBytes": 1048576 } }),
+            "spec.limits.mempoolBytes",
+            "at least blockBytes",
+        ),
     ];
     for (extra, field, fix) in cases {
         let finding = only(spec(extra.clone()));
@@ -78,9 +136,21 @@ fn names_the_field_the_reason_and_the_fix() {
 
 #[test]
 fn bad_names_are_found_with_everything_else() {
-    let error = check(json!({ "name": "Notary" }), json!({ "templates": [], "validators": { "count": 1 } })).unwrap_err();
+    let error = check(
+        json!({ "name": "Notary" }),
+        json!({ "templates": [], "validators": { "count": 1 } }),
+    )
+    .unwrap_err();
     let fields: Vec<&str> = error.violations.iter().map(|v| v.field.as_str()).collect();
-    assert_eq!(fields, ["metadata.namespace", "metadata.name", "spec.validators.count", "spec.templates"]);
+    assert_eq!(
+        fields,
+        [
+            "metadata.namespace",
+            "metadata.name",
+            "spec.validators.count",
+            "spec.templates"
+        ]
+    );
 }
 
 #[test]

@@ -21,7 +21,12 @@ struct Fake {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let value = |name: &str| arguments.iter().position(|a| a == name).map(|i| arguments[i + 1].clone());
+    let value = |name: &str| {
+        arguments
+            .iter()
+            .position(|a| a == name)
+            .map(|i| arguments[i + 1].clone())
+    };
     let folder = PathBuf::from(value("--config").expect("--config"));
     if let Some(parent) = value("--parent") {
         exit_with_parent(parent.parse().unwrap());
@@ -54,8 +59,17 @@ fn read(folder: PathBuf) -> Fake {
     let own = folder.join(&replica.name);
     let genesis: Genesis = serde_json::from_slice(&std::fs::read(own.join("genesis.json")).unwrap()).unwrap();
     assert!(own.join("keys.json").exists());
-    let network = genesis.network_id().unwrap().iter().map(|b| format!("{b:02x}")).collect();
-    Fake { folder, replica, network }
+    let network = genesis
+        .network_id()
+        .unwrap()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    Fake {
+        folder,
+        replica,
+        network,
+    }
 }
 
 fn held(folder: &Path) -> bool {
@@ -91,7 +105,9 @@ fn serve(fake: &Fake, mut stream: TcpStream) {
                 return;
             }
         }
-        let allowed = head.to_ascii_lowercase().contains(&format!("authorization: bearer {}", fake.replica.token));
+        let allowed = head
+            .to_ascii_lowercase()
+            .contains(&format!("authorization: bearer {}", fake.replica.token));
         let (code, body) = if !allowed {
             ("401 Unauthorized", String::new())
         } else if head.starts_with("GET /v1/status ") {

@@ -2,13 +2,10 @@
 
 use std::error::Error;
 
-use serde_json::Value;
-
-use super::{Check, Cosigned, Outcome, Report, StatementSummary, Verdict};
+use super::memo::Memo;
+use super::{Check, Cosigned, Outcome, Report, Verdict, Verifier, statement};
 use crate::checkpoint::{self, Checkpoint};
-use crate::encoding::from_hex_exact;
-use crate::key::KeyError;
-use crate::leaf::{Action, Leaf, Marker};
+use crate::leaf::{Leaf, Marker};
 use crate::merkle;
 use crate::note::Note;
 use crate::receipt::Receipt;
@@ -18,22 +15,22 @@ use crate::trust::{Judgement, TrustError, TrustRoot};
 const CLOCK_TOLERANCE_MS: u64 = 10 * 60 * 1000;
 
 /// A verdict without its check.
-type Finding = (Outcome, &'static str, String);
+pub(super) type Finding = (Outcome, &'static str, String);
 
-fn pass(code: &'static str, detail: impl Into<String>) -> Finding {
+pub(super) fn pass(code: &'static str, detail: impl Into<String>) -> Finding {
     (Outcome::Pass, code, detail.into())
 }
 
-fn fail(code: &'static str, detail: impl Into<String>) -> Finding {
+pub(super) fn fail(code: &'static str, detail: impl Into<String>) -> Finding {
     (Outcome::Fail, code, detail.into())
 }
 
-fn open(code: &'static str, detail: impl Into<String>) -> Finding {
+pub(super) fn open(code: &'static str, detail: impl Into<String>) -> Finding {
     (Outcome::Inconclusive, code, detail.into())
 }
 
 /// An error with its sources in one line.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -44,13 +41,7 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-pub(super) fn run(
-    trust: Option<&Result<TrustRoot, TrustError>>,
-    pinned: Option<[u8; 32]>,
-    receipt: &[u8],
-    document: Option<[u8; 32]>,
-    evaluation_time: u64,
-) -> Report {
+pub(super) fn run(verifier: &Verifier, receipt: &[u8], document: Option<[u8; 32]>, evaluation_time: u64) -> Report {
     let mut report = Report {
         verdicts: Vec::with_capacity(8),
         overall: Outcome::Pass,
@@ -64,7 +55,7 @@ pub(super) fn run(
         evaluation_time,
     };
     match Receipt::parse(receipt) {
-        Ok(receipt) => all(&mut report, trust, pinned, &receipt, document),
+        Ok(receipt) => all(&mut report, verifier, &receipt, document),
         Err(error) => unreadable(&mut report, &error),
     }
     let status = open(
@@ -113,13 +104,8 @@ struct Parts<'a> {
     marker: Option<Marker>,
 }
 
-fn all(
-    report: &mut Report,
-    trust: Option<&Result<TrustRoot, TrustError>>,
-    pinned: Option<[u8; 32]>,
-    receipt: &Receipt,
-    document: Option<[u8; 32]>,
-) {
+fn all(report: &mut Report, verifier: &Verifier, receipt: &Receipt, document: Option<[u8; 32]>) {
+    let trust = verifier.trust.as_ref();
     let note = Note::parse(&receipt.proof.checkpoint).ok();
     let checkpoint = note.as_ref().and_then(|note| Checkpoint::parse(note.text).ok());
     let marker = match Leaf::parse(&receipt.marker) {
@@ -138,8 +124,8 @@ fn all(
     report.block_time = parts.marker.as_ref().map(|marker| marker.time);
     report.leaf = Some(receipt.proof.index);
 
-    let (action, statement) = statement(&parts, root);
-    let judgement = judge(&parts, root);
+    let stated = statement::check(receipt, parts.marker.as_ref(), root, &verifier.memo);
+    let judgement = judge(&parts, root, &verifier.memo);
     put(
         report,
         Check::Receipt,
@@ -148,23 +134,30 @@ fn all(
     put(
         report,
         Check::Document,
-        check_document(receipt, action.as_ref(), document),
+        statement::check_document(receipt, stated.as_ref().ok(), document),
     );
-    put(report, Check::Statement, statement);
+    let (stated, verdict) = match stated {
+        Ok(stated) => {
+            let verdict = pass("signed", format!("signed by {}", stated.action.common.signer));
+            (Some(stated), verdict)
+        }
+        Err(verdict) => (None, verdict),
+    };
+    put(report, Check::Statement, verdict);
     put(
         report,
         Check::Inclusion,
         check_inclusion(&parts).unwrap_or_else(|finding| finding),
     );
     put(report, Check::Quorum, check_quorum(trust, judgement.as_ref()));
-    put(report, Check::TrustRoot, check_trust(trust, pinned, &parts));
+    put(report, Check::TrustRoot, check_trust(trust, verifier.network, &parts));
     put(
         report,
         Check::Time,
         check_time(&parts, judgement.as_ref(), report.evaluation_time),
     );
 
-    report.statement = action.map(|action| summary(action, receipt, root));
+    report.statement = stated.map(|stated| stated.summary(receipt, root));
     if let Some(judgement) = judgement {
         report.quorum = Some(format!("{} of {}", judgement.signed.len(), judgement.validators));
         report.cosigned = judgement
@@ -175,90 +168,6 @@ fn all(
                 time: signed.time,
             })
             .collect();
-    }
-}
-
-/// Reads the statement and checks its signature; the action is given only when all of it holds.
-fn statement(parts: &Parts<'_>, root: Option<&TrustRoot>) -> (Option<Action>, Finding) {
-    let leaf = match Leaf::parse(&parts.receipt.leaf) {
-        Ok(leaf) => leaf,
-        Err(error) => return (None, fail("malformed_leaf", chain(&error))),
-    };
-    let action = match leaf.action() {
-        Ok(action) => action,
-        Err(error) => return (None, fail("malformed_statement", chain(&error))),
-    };
-    let signer = action.common.signer;
-    let signed = leaf.signed().ok_or(KeyError::Signature).and_then(|(bytes, signature)| {
-        // A member's key is unpacked already.
-        match root.and_then(|root| root.member(&signer)) {
-            Some(key) => key.verify(bytes, signature),
-            None => signer.verify(bytes, signature),
-        }
-    });
-    if let Err(error) = signed {
-        return (None, fail("bad_signature", chain(&error)));
-    }
-    if action.common.network != parts.receipt.network {
-        return (
-            None,
-            fail("other_network", "the statement was signed for another network"),
-        );
-    }
-    let outcome = leaf.outcome().map(|outcome| outcome.record);
-    if outcome != Some(parts.receipt.record) || action.record.is_some_and(|record| record != parts.receipt.record) {
-        return (
-            None,
-            fail(
-                "other_record",
-                "statement, leaf and receipt do not name the same record",
-            ),
-        );
-    }
-    if parts
-        .marker
-        .as_ref()
-        .is_some_and(|marker| marker.time > action.common.valid_until)
-    {
-        return (None, fail("expired", "the statement was no longer valid at block time"));
-    }
-    (Some(action), pass("signed", format!("signed by {signer}")))
-}
-
-fn check_document(receipt: &Receipt, action: Option<&Action>, document: Option<[u8; 32]>) -> Finding {
-    let Some(document) = document else {
-        return open("no_document", "no document was given to compare with");
-    };
-    let Some(action) = action else {
-        return fail(
-            "no_statement",
-            "the statement does not hold, so it says nothing about the document",
-        );
-    };
-    let Some(Value::Array(digests)) = action.input.get("digests") else {
-        return open("no_digests", "the statement holds no digests");
-    };
-    let Some(disclosure) = &receipt.disclosure else {
-        return open(
-            "no_disclosure",
-            "the receipt does not say how the digest follows from the document (no salt)",
-        );
-    };
-    if action.input.get("mode").and_then(Value::as_str) != Some(disclosure.mode()) {
-        return fail(
-            "mode_mismatch",
-            "statement and receipt name different modes, salted or plain",
-        );
-    }
-    let wanted = disclosure.commitment(&document);
-    let holds = |digest: &Value| {
-        let value = digest.get("value").and_then(Value::as_str).and_then(from_hex_exact);
-        digest.get("alg").and_then(Value::as_str) == Some("sha-256") && value == Some(wanted)
-    };
-    if digests.iter().any(holds) {
-        pass("match", "the document is the one whose digest was signed")
-    } else {
-        fail("mismatch", "the document is not the one whose digest was signed")
     }
 }
 
@@ -303,9 +212,9 @@ fn check_inclusion(parts: &Parts<'_>) -> Result<Finding, Finding> {
     Ok(pass("included", detail))
 }
 
-fn judge(parts: &Parts<'_>, root: Option<&TrustRoot>) -> Option<Judgement> {
+fn judge(parts: &Parts<'_>, root: Option<&TrustRoot>, memo: &Memo) -> Option<Judgement> {
     let set = root?.validators_at(parts.receipt.height);
-    Some(set.judge(parts.note.as_ref()?))
+    Some(memo.judge(set, &parts.receipt.proof.checkpoint, parts.note.as_ref()?))
 }
 
 fn check_quorum(trust: Option<&Result<TrustRoot, TrustError>>, judgement: Option<&Judgement>) -> Finding {
@@ -395,24 +304,4 @@ fn check_time(parts: &Parts<'_>, judgement: Option<&Judgement>, evaluation_time:
         "consistent",
         "block time, cosignature times and evaluation time fit together",
     )
-}
-
-fn summary(action: Action, receipt: &Receipt, root: Option<&TrustRoot>) -> StatementSummary {
-    let signer = action.common.signer.to_string();
-    let member = root.and_then(|root| root.genesis().members.iter().find(|member| member.key == signer));
-    let version = Leaf::parse(&receipt.leaf)
-        .ok()
-        .and_then(|leaf| leaf.outcome())
-        .map_or(0, |outcome| outcome.version);
-    StatementSummary {
-        template: action.common.template,
-        revision: action.common.revision,
-        action: action.common.action,
-        signer_name: member.map(|member| member.name.clone()),
-        signer,
-        record: hex::encode(receipt.record),
-        version,
-        digests: action.input.get("digests").cloned(),
-        input: action.input,
-    }
 }

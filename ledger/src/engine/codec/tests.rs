@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_messages_do_no_harm(vote in vote(), polka in polka(), part in part(), at in any::<usize>(), bit in 0..8) {
+    fn damaged_messages_do_no_harm(vote in vote(), polka in polka(), part in part(), at in any::<usize>(), bit in 0_u8..8) {
         let stream = StreamMessage::new(StreamId::new(vec![0; 8].into()), 0, StreamContent::Data(part));
         for bytes in [
             codec().encode(&SignedConsensusMsg::Vote(vote)).unwrap(),

@@ -335,7 +335,7 @@ impl Action {
         });
         Record {
             value,
-            signer: self.signer.clone(),
+            signer: self.signer,
             history: Vec::new(),
         }
     }
@@ -363,7 +363,7 @@ fn actions(transaction: &Transaction) -> Vec<Option<Action>> {
                     name: header.action.clone(),
                     template: header.template.clone(),
                     revision: header.revision,
-                    signer: header.signer.clone(),
+                    signer: header.signer,
                     valid_until: header.valid_until,
                     input: item.input,
                     record: item.record,

@@ -62,7 +62,10 @@ impl Allocation {
 
     fn write(&self, folder: &Path) -> Result<(), BackendError> {
         let path = folder.join(FILE);
-        let damaged = |e: serde_json::Error| BackendError::Damaged { path: path.clone(), problem: e.to_string() };
+        let damaged = |e: serde_json::Error| BackendError::Damaged {
+            path: path.clone(),
+            problem: e.to_string(),
+        };
         let bytes = serde_json::to_vec_pretty(self).map_err(damaged)?;
         files::write(&path, &bytes, Access::Private)
     }
@@ -79,7 +82,12 @@ pub(super) fn allocate(
     let found = Allocation::read(folder)?;
     let mut allocation = match found {
         Some(found) => found,
-        None => Allocation { version: VERSION, created_at: now(), token: token()?, seats: Vec::new() },
+        None => Allocation {
+            version: VERSION,
+            created_at: now(),
+            token: token()?,
+            seats: Vec::new(),
+        },
     };
     if sealed.is_none() && allocation.seats.len() < wanted {
         let missing = wanted - allocation.seats.len();
@@ -88,7 +96,11 @@ pub(super) fn allocate(
         let mut free = free_ports(ports, missing * 2, &taken)?.into_iter();
         while let (Some(api), Some(consensus)) = (free.next(), free.next()) {
             let name = format!("validator-{}", allocation.seats.len());
-            allocation.seats.push(Place { name, api: address(api), consensus: address(consensus) });
+            allocation.seats.push(Place {
+                name,
+                api: address(api),
+                consensus: address(consensus),
+            });
         }
         files::folder(folder, Access::Shared)?;
         allocation.write(folder)?;
@@ -109,7 +121,11 @@ pub(super) fn facts(
             (None, None) => make_keys(folder, &place.name)?,
             (None, Some(_)) => {
                 let (validator, path) = (place.name.clone(), keys_path(folder, &place.name));
-                return Err(BackendError::KeysLost { network: network.clone(), validator, path });
+                return Err(BackendError::KeysLost {
+                    network: network.clone(),
+                    validator,
+                    path,
+                });
             }
         };
         Ok(Seat {
@@ -121,7 +137,11 @@ pub(super) fn facts(
         })
     };
     let seats = allocation.seats.iter().map(seat).collect::<Result<_, BackendError>>()?;
-    Ok(Facts { created_at: allocation.created_at, seats, sealed })
+    Ok(Facts {
+        created_at: allocation.created_at,
+        seats,
+        sealed,
+    })
 }
 
 /// Makes sure that the private keys of every validator of a genesis are at hand, before it is sealed or used.
@@ -135,7 +155,10 @@ pub(super) fn check_keys(network: &NetworkRef, folder: &Path, genesis: &Genesis)
         };
         let keys = read_keys(folder, &validator.name)?.ok_or_else(lost)?;
         if public(folder, &validator.name, &keys)? != *validator {
-            return Err(BackendError::Damaged { path, problem: "its keys aren't those of the genesis".to_owned() });
+            return Err(BackendError::Damaged {
+                path,
+                problem: "its keys aren't those of the genesis".to_owned(),
+            });
         }
     }
     Ok(())
@@ -151,11 +174,23 @@ fn read_keys(folder: &Path, validator: &str) -> Result<Option<ReplicaKeys>, Back
 }
 
 fn make_keys(folder: &Path, validator: &str) -> Result<ReplicaKeys, BackendError> {
-    let keys = ReplicaKeys { consensus: seed()?, notary: seed()?, cose: seed()?, transport: seed()? };
+    let keys = ReplicaKeys {
+        consensus: seed()?,
+        notary: seed()?,
+        cose: seed()?,
+        transport: seed()?,
+    };
     let path = keys_path(folder, validator);
-    let damaged = |e: serde_json::Error| BackendError::Damaged { path: path.clone(), problem: e.to_string() };
+    let damaged = |e: serde_json::Error| BackendError::Damaged {
+        path: path.clone(),
+        problem: e.to_string(),
+    };
     files::folder(&folder.join("keys"), Access::Private)?;
-    files::write(&path, &serde_json::to_vec_pretty(&keys).map_err(damaged)?, Access::Private)?;
+    files::write(
+        &path,
+        &serde_json::to_vec_pretty(&keys).map_err(damaged)?,
+        Access::Private,
+    )?;
     Ok(keys)
 }
 
@@ -210,7 +245,9 @@ fn free_ports(ports: Ports, wanted: usize, taken: &BTreeSet<u16>) -> Result<Vec<
         if taken.contains(&candidate) {
             continue;
         }
-        let Ok(listener) = TcpListener::bind(address(candidate)) else { continue };
+        let Ok(listener) = TcpListener::bind(address(candidate)) else {
+            continue;
+        };
         let port = listener.local_addr().map(|a| a.port()).unwrap_or(candidate);
         if !taken.contains(&port) {
             found.push(port);
@@ -231,7 +268,10 @@ mod tests {
     use muniment_crds::{NetworkName, TenantName};
 
     fn network() -> NetworkRef {
-        NetworkRef { tenant: TenantName::new("demo").unwrap(), name: NetworkName::new("notary").unwrap() }
+        NetworkRef {
+            tenant: TenantName::new("demo").unwrap(),
+            name: NetworkName::new("notary").unwrap(),
+        }
     }
 
     #[test]
@@ -239,13 +279,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let look = || {
             let allocation = allocate(dir.path(), 4, None, Ports::Any, &BTreeSet::new()).unwrap();
-            (allocation.token.clone(), facts(&network(), dir.path(), &allocation, None).unwrap())
+            (
+                allocation.token.clone(),
+                facts(&network(), dir.path(), &allocation, None).unwrap(),
+            )
         };
         let first = look();
         assert_eq!(first, look());
         assert_eq!(first.0.len(), 64);
-        let mut keys: Vec<&String> =
-            first.1.seats.iter().flat_map(|s| [&s.keys.consensus, &s.keys.notary, &s.keys.cose]).collect();
+        let mut keys: Vec<&String> = first
+            .1
+            .seats
+            .iter()
+            .flat_map(|s| [&s.keys.consensus, &s.keys.notary, &s.keys.cose])
+            .collect();
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), 12, "no key has two duties");
@@ -260,7 +307,13 @@ mod tests {
         assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 8);
         assert!(!ports.contains(&(first + 1)));
         let none = free_ports(Ports::From(u16::MAX), 8, &BTreeSet::new()).unwrap_err();
-        assert!(matches!(none, BackendError::Ports { wanted: 8, first: u16::MAX }));
+        assert!(matches!(
+            none,
+            BackendError::Ports {
+                wanted: 8,
+                first: u16::MAX
+            }
+        ));
     }
 
     #[test]

@@ -75,7 +75,13 @@ impl Child {
         let pid = process.id().unwrap_or_default();
         // Taken out because waiting for a process closes its standard input.
         let lifeline = process.stdin.take();
-        Ok(Self { process, pid, _lifeline: lifeline, said, output })
+        Ok(Self {
+            process,
+            pid,
+            _lifeline: lifeline,
+            said,
+            output,
+        })
     }
 
     /// Waits until it has ended; says how and what it last wrote to stderr.
@@ -100,7 +106,11 @@ impl Child {
         if timeout(GRACE, self.process.wait()).await.is_err()
             && let Err(error) = self.process.kill().await
         {
-            tracing::warn!(pid = self.pid, error = &error as &dyn std::error::Error, "process can't be killed");
+            tracing::warn!(
+                pid = self.pid,
+                error = &error as &dyn std::error::Error,
+                "process can't be killed"
+            );
         }
     }
 }
@@ -132,7 +142,10 @@ async fn pump(input: impl AsyncRead + Unpin, log: Arc<Mutex<LogFile>>, said: Opt
         let written = log.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
         if let Err(error) = written {
             // The pipe is emptied all the same: a full one would stop the node.
-            tracing::warn!(error = &error as &dyn std::error::Error, "log of a node can't be written");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "log of a node can't be written"
+            );
         }
     }
 }
@@ -146,5 +159,6 @@ fn remember(said: &Mutex<Option<String>>, line: &[u8]) {
 
 /// Where the log of a node is.
 pub(super) fn log_path(data: &Path, network: &crate::network::NetworkRef, validator: &str) -> PathBuf {
-    data.join("logs").join(format!("{}-{}-{validator}.log", network.tenant, network.name))
+    data.join("logs")
+        .join(format!("{}-{}-{validator}.log", network.tenant, network.name))
 }

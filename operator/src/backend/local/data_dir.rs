@@ -83,20 +83,35 @@ impl DataDir {
     /// # Errors
     /// When it is in use, can't be written, is of a newer format, or holds something else.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let unwritable = |source| DataDirError::Unwritable { path: path.to_owned(), source };
+        let unwritable = |source| DataDirError::Unwritable {
+            path: path.to_owned(),
+            source,
+        };
         fs::create_dir_all(path).map_err(unwritable)?;
         let root = fs::canonicalize(path).map_err(unwritable)?;
         // Before anything is written: a folder of others stays as it is.
         let known = check(&root)?;
         let lock = PidFile::claim_file(&root, LOCK_FILE).map_err(|error| match error {
-            PidFileError::InUse { pid, .. } => DataDirError::InUse { path: root.clone(), pid },
-            PidFileError::Io { source, .. } => DataDirError::Unwritable { path: root.clone(), source },
+            PidFileError::InUse { pid, .. } => DataDirError::InUse {
+                path: root.clone(),
+                pid,
+            },
+            PidFileError::Io { source, .. } => DataDirError::Unwritable {
+                path: root.clone(),
+                source,
+            },
         })?;
         if !known {
             let text = format!("{{\"version\":{FORMAT}}}\n");
             files::write(&root.join(FORMAT_FILE), text.as_bytes(), Access::Shared).map_err(|error| match error {
-                BackendError::File { source, .. } => DataDirError::Unwritable { path: root.clone(), source },
-                other => DataDirError::Unwritable { path: root.clone(), source: std::io::Error::other(other) },
+                BackendError::File { source, .. } => DataDirError::Unwritable {
+                    path: root.clone(),
+                    source,
+                },
+                other => DataDirError::Unwritable {
+                    path: root.clone(),
+                    source: std::io::Error::other(other),
+                },
             })?;
         }
         Ok(Self { root, _lock: lock })
@@ -110,7 +125,10 @@ impl DataDir {
 
 /// Whether the folder has a format that we know; `false` for an empty one.
 fn check(root: &Path) -> Result<bool, DataDirError> {
-    let unwritable = |source| DataDirError::Unwritable { path: root.to_owned(), source };
+    let unwritable = |source| DataDirError::Unwritable {
+        path: root.to_owned(),
+        source,
+    };
     let path = root.join(FORMAT_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -126,10 +144,15 @@ fn check(root: &Path) -> Result<bool, DataDirError> {
         }
         Err(error) => return Err(unwritable(error)),
     };
-    let format: Format =
-        serde_json::from_str(&text).map_err(|source| DataDirError::Damaged { path: path.clone(), source })?;
+    let format: Format = serde_json::from_str(&text).map_err(|source| DataDirError::Damaged {
+        path: path.clone(),
+        source,
+    })?;
     if format.version > FORMAT {
-        return Err(DataDirError::Newer { path: root.to_owned(), found: format.version });
+        return Err(DataDirError::Newer {
+            path: root.to_owned(),
+            found: format.version,
+        });
     }
     Ok(true)
 }
@@ -155,7 +178,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _first = DataDir::open(dir.path()).unwrap();
         let error = DataDir::open(dir.path()).unwrap_err();
-        assert!(matches!(error, DataDirError::InUse { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
+        assert!(
+            matches!(error, DataDirError::InUse { pid: Some(pid), .. } if pid == std::process::id()),
+            "{error}"
+        );
         assert!(error.to_string().contains("in use by process"), "{error}");
     }
 
@@ -183,7 +209,10 @@ mod tests {
             let shut = dir.path().join("shut");
             fs::create_dir(&shut).unwrap();
             fs::set_permissions(&shut, fs::Permissions::from_mode(0o555)).unwrap();
-            assert!(matches!(DataDir::open(&shut).unwrap_err(), DataDirError::Unwritable { .. }));
+            assert!(matches!(
+                DataDir::open(&shut).unwrap_err(),
+                DataDirError::Unwritable { .. }
+            ));
         }
     }
 

@@ -99,14 +99,20 @@ impl LocalBackend {
     }
 
     fn folder(&self, network: &NetworkRef) -> PathBuf {
-        self.dir.path().join("networks").join(network.tenant.as_str()).join(network.name.as_str())
+        self.dir
+            .path()
+            .join("networks")
+            .join(network.tenant.as_str())
+            .join(network.name.as_str())
     }
 
     /// Ports of every other network here, running or not.
     async fn taken(&self, except: &NetworkRef) -> Result<BTreeSet<u16>, BackendError> {
         let mut taken = BTreeSet::new();
         for other in self.list().await?.into_iter().filter(|n| n != except) {
-            let seats = Allocation::read(&self.folder(&other))?.map(|a| a.seats).unwrap_or_default();
+            let seats = Allocation::read(&self.folder(&other))?
+                .map(|a| a.seats)
+                .unwrap_or_default();
             taken.extend(seats.iter().flat_map(|s| [s.api.port(), s.consensus.port()]));
         }
         Ok(taken)
@@ -143,15 +149,27 @@ impl LocalBackend {
         };
         let running = Arc::new(Running::start(plan, wanted, common)?);
         let mut watch = JoinSet::new();
-        watch.spawn(probe::watch(Arc::clone(&running), self.events.clone(), self.wake.clone()));
-        networks.insert(network.clone(), Entry { running: Arc::clone(&running), _watch: watch });
+        watch.spawn(probe::watch(
+            Arc::clone(&running),
+            self.events.clone(),
+            self.wake.clone(),
+        ));
+        networks.insert(
+            network.clone(),
+            Entry {
+                running: Arc::clone(&running),
+                _watch: watch,
+            },
+        );
         Ok(running)
     }
 
     /// What is seen of a network that isn't kept.
     fn at_rest(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError> {
         let folder = self.folder(network);
-        let Some(allocation) = Allocation::read(&folder)? else { return Ok(None) };
+        let Some(allocation) = Allocation::read(&folder)? else {
+            return Ok(None);
+        };
         let sealed = seal::sealed(&folder)?;
         let names = match &sealed {
             Some(genesis) => genesis.validators.iter().map(|v| v.name.clone()).collect(),
@@ -166,13 +184,19 @@ impl LocalBackend {
             answer: None,
         };
         let id = sealed.and_then(|g| g.network_id().ok()).map(hex::encode);
-        Ok(Some(Observation { network: network.clone(), id, nodes: names.into_iter().map(node).collect() }))
+        Ok(Some(Observation {
+            network: network.clone(),
+            id,
+            nodes: names.into_iter().map(node).collect(),
+        }))
     }
 
     /// Puts a stopped network's folder away. Nothing is destroyed: a key that is gone is gone for good.
     fn put_away(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
         let folder = self.folder(network);
-        let Some(allocation) = Allocation::read(&folder)? else { return Ok(Removal::Done) };
+        let Some(allocation) = Allocation::read(&folder)? else {
+            return Ok(Removal::Done);
+        };
         let mut held = false;
         for seat in &allocation.seats {
             if let Ok(Some(Some(pid))) = PidFile::holder(&folder.join(&seat.name)) {
@@ -195,8 +219,9 @@ impl LocalBackend {
 async fn prepare(folder: PathBuf, plan: Plan) -> Result<(Allocation, Sealed), BackendError> {
     blocking(move || {
         let network = &plan.network.network;
-        let allocation =
-            Allocation::read(&folder)?.ok_or_else(|| BackendError::NotAllocated { network: network.clone() })?;
+        let allocation = Allocation::read(&folder)?.ok_or_else(|| BackendError::NotAllocated {
+            network: network.clone(),
+        })?;
         allocation::check_keys(network, &folder, &plan.network.genesis)?;
         let sealed = seal::seal(&folder, &plan)?;
         Ok((allocation, sealed))
@@ -230,7 +255,10 @@ fn node_files(
             }],
         };
         let path = folder.join(&node.name).join("node.json");
-        let damaged = |e: serde_json::Error| BackendError::Damaged { path, problem: e.to_string() };
+        let damaged = |e: serde_json::Error| BackendError::Damaged {
+            path,
+            problem: e.to_string(),
+        };
         Ok(NodeFiles {
             revision: plan.revision.clone(),
             config: serde_json::to_vec_pretty(&config).map_err(damaged)?,

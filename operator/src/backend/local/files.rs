@@ -30,15 +30,28 @@ pub(super) fn folder(path: &Path, access: Access) -> Result<(), BackendError> {
         Access::Shared => 0o777,
         Access::Private => 0o700,
     };
-    let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed("created", path))?;
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|p| !p.as_os_str().is_empty() && !p.exists())
+        .collect();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(failed("created", path))?;
     // A flushed file in a folder that isn't itself on the disk is lost with the folder.
     missing.into_iter().filter_map(Path::parent).try_for_each(flush)
 }
 
 fn flush(folder: &Path) -> Result<(), BackendError> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder).and_then(|opened| opened.sync_all()).map_err(failed("flushed", folder))
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    File::open(folder)
+        .and_then(|opened| opened.sync_all())
+        .map_err(failed("flushed", folder))
 }
 
 /// Writes a file if it doesn't hold these bytes already. When this returns, the bytes survive a power cut.
@@ -81,7 +94,10 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, BackendError> {
 /// Reads a JSON file; `None` when there is none.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BackendError> {
     let Some(bytes) = read(path)? else { return Ok(None) };
-    let damaged = |error: serde_json::Error| BackendError::Damaged { path: path.to_owned(), problem: error.to_string() };
+    let damaged = |error: serde_json::Error| BackendError::Damaged {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    };
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 

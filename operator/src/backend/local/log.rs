@@ -31,7 +31,12 @@ impl LogFile {
 
     fn bounded(path: &Path, most: u64) -> Result<Self, BackendError> {
         let (file, size) = append(path).map_err(files::failed("written", path))?;
-        Ok(Self { path: path.to_owned(), file, size, most })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            size,
+            most,
+        })
     }
 
     /// Appends bytes.
@@ -64,7 +69,10 @@ pub(super) struct Events {
 impl Events {
     /// Events into this file.
     pub(super) fn open(path: &Path) -> Result<Self, BackendError> {
-        Ok(Self { listeners: broadcast::Sender::new(1024), file: Arc::new(Mutex::new(LogFile::open(path)?)) })
+        Ok(Self {
+            listeners: broadcast::Sender::new(1024),
+            file: Arc::new(Mutex::new(LogFile::open(path)?)),
+        })
     }
 
     /// Listens from now on.
@@ -75,7 +83,11 @@ impl Events {
     /// Tells everyone.
     pub(super) fn tell(&self, event: Event) {
         let line = format!("{:.3} {event}\n", Timestamp::now());
-        let written = self.file.lock().unwrap_or_else(PoisonError::into_inner).write(line.as_bytes());
+        let written = self
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write(line.as_bytes());
         if let Err(error) = written {
             tracing::warn!(error = &error as &dyn std::error::Error, "event log can't be written");
         }

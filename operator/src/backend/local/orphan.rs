@@ -26,10 +26,15 @@ pub(super) async fn clear(folder: &Path) -> Result<Option<u32>, PidFileError> {
     let mut stopped = None;
     let mut killed = false;
     loop {
-        let Some(holder) = PidFile::holder(folder)? else { return Ok(stopped) };
+        let Some(holder) = PidFile::holder(folder)? else {
+            return Ok(stopped);
+        };
         let waited = started.elapsed();
         if waited > GRACE + KILL {
-            return Err(PidFileError::InUse { folder: folder.to_owned(), pid: holder });
+            return Err(PidFileError::InUse {
+                folder: folder.to_owned(),
+                pid: holder,
+            });
         }
         if let Some(pid) = holder.filter(|pid| *pid != std::process::id()) {
             // By the second look the holder has put its own number over that of the one before it.

@@ -51,7 +51,13 @@ impl Prober {
 
 /// What a change of is worth a wake-up.
 fn essence(node: &NodeObservation) -> (NodeState, bool, bool, u32, Option<String>) {
-    (node.state, node.votes(), node.ready(), node.restarts, node.revision.clone())
+    (
+        node.state,
+        node.votes(),
+        node.ready(),
+        node.restarts,
+        node.revision.clone(),
+    )
 }
 
 /// Watches a network until it is dropped.
@@ -61,7 +67,9 @@ pub(super) async fn watch(running: Arc<Running>, events: Events, wake: watch::Se
     let mut changed_at = Instant::now();
     loop {
         let seen = running.look().await;
-        let same = before.as_ref().is_some_and(|b| b.nodes.iter().map(essence).eq(seen.nodes.iter().map(essence)));
+        let same = before
+            .as_ref()
+            .is_some_and(|b| b.nodes.iter().map(essence).eq(seen.nodes.iter().map(essence)));
         if !same {
             tell_nodes(&running, before.as_ref(), &seen, &events);
             quorum = tell_quorum(&seen, quorum, &events);
@@ -87,14 +95,24 @@ fn tell_nodes(running: &Running, before: Option<&Observation>, seen: &Observatio
         let was = before.is_some_and(|b| b.nodes[index].ready());
         let what = match (was, node.ready(), &node.answer) {
             (false, true, Some(answer)) => {
-                let after = running.since(&node.name).map(|since| since.elapsed()).unwrap_or_default();
-                What::Ready { height: answer.height, after }
+                let after = running
+                    .since(&node.name)
+                    .map(|since| since.elapsed())
+                    .unwrap_or_default();
+                What::Ready {
+                    height: answer.height,
+                    after,
+                }
             }
             // The end of a process is told by its supervisor.
             (true, false, _) if node.revision.is_some() => What::NotReady,
             _ => continue,
         };
-        events.tell(Event { network: seen.network.clone(), validator: Some(node.name.clone()), what });
+        events.tell(Event {
+            network: seen.network.clone(),
+            validator: Some(node.name.clone()),
+            what,
+        });
     }
 }
 
@@ -108,6 +126,10 @@ fn tell_quorum(seen: &Observation, before: bool, events: &Events) -> bool {
         (true, false) => What::QuorumLost { ready, quorum, of },
         _ => return now,
     };
-    events.tell(Event { network: seen.network.clone(), validator: None, what });
+    events.tell(Event {
+        network: seen.network.clone(),
+        validator: None,
+        what,
+    });
     now
 }

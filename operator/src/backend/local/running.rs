@@ -66,7 +66,13 @@ impl Running {
     pub(super) fn start(plan: &Plan, files: Vec<NodeFiles>, common: Common<'_>) -> Result<Self, BackendError> {
         let changed = Arc::new(Notify::new());
         let start = |(node, files)| start_node(plan, node, files, &common, &changed);
-        let nodes = plan.network.nodes.iter().zip(files).map(start).collect::<Result<_, _>>()?;
+        let nodes = plan
+            .network
+            .nodes
+            .iter()
+            .zip(files)
+            .map(start)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             network: plan.network.network.clone(),
             id: plan.network.id.clone(),
@@ -112,7 +118,9 @@ impl Running {
 
     /// Whether no node runs or is to run.
     pub(super) fn stopped(&self) -> bool {
-        self.nodes.iter().all(|n| !n.orders.borrow().run && n.life.borrow().phase == Phase::Stopped)
+        self.nodes
+            .iter()
+            .all(|n| !n.orders.borrow().run && n.life.borrow().phase == Phase::Stopped)
     }
 
     /// Waits until no node runs.
@@ -126,7 +134,11 @@ impl Running {
     /// Asks every node that runs, all at once.
     pub(super) async fn look(&self) -> Observation {
         let nodes = join_all(self.nodes.iter().map(|node| self.look_at(node))).await;
-        Observation { network: self.network.clone(), id: Some(self.id.clone()), nodes }
+        Observation {
+            network: self.network.clone(),
+            id: Some(self.id.clone()),
+            nodes,
+        }
     }
 
     async fn look_at(&self, node: &Node) -> NodeObservation {
@@ -153,7 +165,10 @@ impl Running {
 
     /// When the present process of a node was started.
     pub(super) fn since(&self, name: &str) -> Option<Instant> {
-        self.nodes.iter().find(|n| n.name == name).and_then(|n| n.life.borrow().since)
+        self.nodes
+            .iter()
+            .find(|n| n.name == name)
+            .and_then(|n| n.life.borrow().since)
     }
 
     /// For those who talk to the nodes.
@@ -190,8 +205,15 @@ fn start_node(
     changed: &Arc<Notify>,
 ) -> Result<Node, BackendError> {
     let network = plan.network.network.clone();
-    let orders = watch::Sender::new(Orders { run: true, files: Arc::new(files), refresh: 0 });
-    let (life, seen) = watch::channel(Life { phase: Phase::Alive, ..Life::default() });
+    let orders = watch::Sender::new(Orders {
+        run: true,
+        files: Arc::new(files),
+        refresh: 0,
+    });
+    let (life, seen) = watch::channel(Life {
+        phase: Phase::Alive,
+        ..Life::default()
+    });
     let was_ready = Arc::new(AtomicU64::new(0));
     let supervisor = Supervisor {
         launch: Launch {
@@ -210,5 +232,12 @@ fn start_node(
     };
     let mut task = JoinSet::new();
     task.spawn(supervisor.run());
-    Ok(Node { name: node.name.clone(), url: node.api_url.clone(), orders, life: seen, was_ready, _task: task })
+    Ok(Node {
+        name: node.name.clone(),
+        url: node.api_url.clone(),
+        orders,
+        life: seen,
+        was_ready,
+        _task: task,
+    })
 }

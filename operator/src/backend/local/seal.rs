@@ -22,10 +22,15 @@ pub(super) fn sealed(folder: &Path) -> Result<Option<Genesis>, BackendError> {
 /// Seals the planned genesis, or makes sure that it is the sealed one. The trust root and the revision follow it.
 pub(super) fn seal(folder: &Path, plan: &Plan) -> Result<Sealed, BackendError> {
     let network = &plan.network.network;
-    let failed = |source| BackendError::TrustRoot { network: network.clone(), source };
+    let failed = |source| BackendError::TrustRoot {
+        network: network.clone(),
+        source,
+    };
     let genesis = plan.network.genesis.canonical().map_err(|e| failed(e.into()))?;
     // Before anything is written: a genesis that no verifier accepts must not be sealed.
-    let new = TrustRoot::new(plan.network.genesis.clone()).and_then(|t| t.canonical()).map_err(|e| failed(e.into()))?;
+    let new = TrustRoot::new(plan.network.genesis.clone())
+        .and_then(|t| t.canonical())
+        .map_err(|e| failed(e.into()))?;
     if let Some(found) = files::read(&folder.join(GENESIS))?
         && found != genesis
     {
@@ -33,7 +38,11 @@ pub(super) fn seal(folder: &Path, plan: &Plan) -> Result<Sealed, BackendError> {
     }
     files::write(&folder.join(GENESIS), &genesis, Access::Shared)?;
     let trust_root = trust_root(&folder.join(TRUST_ROOT), new, &plan.network.id)?;
-    files::write(&folder.join(REVISION), format!("{}\n", plan.revision).as_bytes(), Access::Shared)?;
+    files::write(
+        &folder.join(REVISION),
+        format!("{}\n", plan.revision).as_bytes(),
+        Access::Shared,
+    )?;
     Ok(Sealed { genesis, trust_root })
 }
 
@@ -46,7 +55,11 @@ pub(super) struct Sealed {
 }
 
 fn other_genesis(network: &NetworkRef, folder: &Path, plan: &Plan) -> BackendError {
-    let id = sealed(folder).ok().flatten().and_then(|g| g.network_id().ok()).map(hex::encode);
+    let id = sealed(folder)
+        .ok()
+        .flatten()
+        .and_then(|g| g.network_id().ok())
+        .map(hex::encode);
     BackendError::OtherGenesis {
         network: network.clone(),
         sealed: id.unwrap_or_else(|| "something unreadable".to_owned()),
@@ -60,10 +73,16 @@ fn trust_root(path: &Path, new: Vec<u8>, id: &str) -> Result<Vec<u8>, BackendErr
         files::write(path, &new, Access::Shared)?;
         return Ok(new);
     };
-    let damaged = |problem| BackendError::Damaged { path: path.to_owned(), problem };
+    let damaged = |problem| BackendError::Damaged {
+        path: path.to_owned(),
+        problem,
+    };
     let parsed = TrustRoot::parse(&found).map_err(|e| damaged(e.to_string()))?;
     if hex::encode(parsed.network()) != id {
-        return Err(damaged(format!("it is that of network {}", hex::encode(parsed.network()))));
+        return Err(damaged(format!(
+            "it is that of network {}",
+            hex::encode(parsed.network())
+        )));
     }
     Ok(found)
 }

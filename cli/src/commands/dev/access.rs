@@ -1,0 +1,74 @@
+//! How the CLI gets at a running `dev`: the tenant's API key, the context file and the pinned trust root.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use muniment_api::Api;
+
+use super::resource::Wanted;
+use super::sentence;
+use crate::client::Client;
+use crate::context::{self, Choice, Context};
+use crate::error::Result;
+use crate::trust::{self, Root};
+
+/// Makes the tenant's keys or finds them, and keeps the API key in `<data>/context.json`. Answers the context and the
+/// public key that signs the tenant's statements.
+pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) -> Result<(Context, String)> {
+    let path = data.join("context.json");
+    let bootstrap = api
+        .bootstrap_tenant(&wanted.tenant)
+        .await
+        .map_err(|error| sentence("tenant", &error))?;
+    let api_key = match (bootstrap.api_key, kept(&path, wanted)) {
+        (Some(new), _) => new.to_string(),
+        (None, Some(kept)) => kept,
+        // The file is gone and the database holds hashes only. Whoever starts `dev` owns the folder.
+        (None, None) => {
+            let key = api
+                .new_api_key(&wanted.tenant, "dev")
+                .await
+                .map_err(|error| sentence("tenant", &error))?;
+            key.to_string()
+        }
+    };
+    let context = Context {
+        version: 1,
+        server: format!("http://{}", reachable(address)),
+        api_key,
+        tenant: wanted.tenant.clone(),
+        network: wanted.name.clone(),
+        trust_root: Some(wanted.trust_root(data)),
+        data_dir: Some(data.to_owned()),
+    };
+    context::save(&path, &context)?;
+    Ok((context, bootstrap.signer.to_string()))
+}
+
+/// Tells the CLI of this user, wherever it is called: context file and trust root.
+pub async fn publish(choice: &Choice, context: &Context) -> Result<(Client, Arc<Root>)> {
+    context::save(&choice.path()?, context)?;
+    let client = Client::new(context.clone())?;
+    let root = trust::contact(&client).await?;
+    Ok((client, root))
+}
+
+/// API key of an earlier start.
+fn kept(path: &Path, wanted: &Wanted) -> Option<String> {
+    let choice = Choice {
+        context: Some(path.to_owned()),
+        ..Choice::default()
+    };
+    let context = choice.file().ok()??;
+    (context.tenant == wanted.tenant).then_some(context.api_key)
+}
+
+/// An address that a client on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    }
+}
