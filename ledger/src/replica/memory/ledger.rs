@@ -104,7 +104,9 @@ impl Ledger {
     /// Keeps a cosignature that holds.
     pub fn add(&mut self, one: Cosigned) {
         let place = one.height.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-        let Some(block) = place.and_then(|place| self.blocks.get_mut(place)) else { return };
+        let Some(block) = place.and_then(|place| self.blocks.get_mut(place)) else {
+            return;
+        };
         match block
             .cosignatures
             .binary_search_by_key(&one.validator, |known| known.validator)
