@@ -1,6 +1,7 @@
 //! What only the local backend has: processes, folders, logs, events.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/harness.rs"]
 mod harness;
 
 use std::os::unix::fs::PermissionsExt;
@@ -77,6 +78,30 @@ async fn a_wiped_folder_is_made_anew_with_the_same_keys() {
     })
     .await;
     assert_eq!(std::fs::read(folder.join("validator-1/keys.json")).unwrap(), keys);
+    assert!(
+        folder.join("validator-1/joined").exists(),
+        "the node must know that its keys may have signed what it forgot"
+    );
+    local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_keeps_its_folder_is_not_told_that_it_forgot() {
+    let local = LocalHarness::new().await;
+    ready(&local).await;
+    local.kill("validator-1");
+    until("validator-1 is back", || async {
+        let seen = local.backend.observe(&network()).await.unwrap().unwrap();
+        (seen.nodes[1].restarts == 1 && seen.nodes[1].ready()).then_some(())
+    })
+    .await;
+    // Were every node of a new network marked, none would ever vote.
+    let local = local.restart().await;
+    ready(&local).await;
+    for index in 0..4 {
+        let name = format!("validator-{index}");
+        assert!(!local.node_folder(&name).join(&name).join("joined").exists(), "{name}");
+    }
     local.stop().await;
 }
 
@@ -266,49 +291,43 @@ async fn nodes_dont_outlive_their_supervisor() {
     let local = LocalHarness::new().await;
     ready(&local).await;
     let folder = local.node_folder("validator-0");
-    local.stop().await;
-    // A supervisor that starts a node and is killed: `sh` holds the node's standard input, as we do.
-    let node = env!("CARGO_BIN_EXE_muniment-fake-node");
-    let script = format!(
-        "sleep 1000 | {node} node --config {} --parent $$ & echo; wait",
-        folder.display()
-    );
-    let mut shell = tokio::process::Command::new("/bin/sh")
-        .args(["-c", &script])
-        .stdout(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    // The shell is the parent by number; its death alone doesn't close the pipe, so end the whole group.
+    local.backend.stop().await;
+    let start = |parent: u32| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_muniment-fake-node"))
+            .args(["node", "--config"])
+            .arg(&folder)
+            .args(["--parent", &parent.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    };
+    let mut node = start(std::process::id());
+    let lifeline = node.stdin.take().unwrap();
     until("the node runs", || async {
         PidFile::holder(&folder).unwrap().flatten()
     })
     .await;
-    let group = rustix::process::Pid::from_raw(i32::try_from(shell.id().unwrap()).unwrap()).unwrap();
-    let node = PidFile::holder(&folder).unwrap().flatten().unwrap();
-    assert_ne!(node, shell.id().unwrap());
-    let sleeper = children_named("sleep", group);
-    sleeper.into_iter().for_each(kill);
-    kill(shell.id().unwrap());
-    shell.wait().await.unwrap();
-    until("the node is gone", || async {
-        PidFile::holder(&folder).unwrap().is_none().then_some(())
-    })
-    .await;
-}
-
-/// Processes of a group by the name of their program.
-fn children_named(name: &str, group: rustix::process::Pid) -> Vec<u32> {
-    let all = std::fs::read_dir("/proc")
+    assert!(
+        node.try_wait().unwrap().is_none(),
+        "it runs while its supervisor holds the other end"
+    );
+    // What the kernel does when the supervisor dies, by whatever death.
+    drop(lifeline);
+    tokio::time::timeout(Duration::from_secs(30), node.wait())
+        .await
         .unwrap()
-        .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    all.filter(|pid| {
-        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let own = rustix::process::Pid::from_raw(i32::try_from(*pid).unwrap());
-        comm.trim() == name && rustix::process::getpgid(own).is_ok_and(|g| g == group)
-    })
-    .collect()
+        .unwrap();
+    assert_eq!(PidFile::holder(&folder).unwrap(), None);
+    // The supervisor died before the node could look: its parent is another one by then.
+    let mut late = start(1);
+    let _lifeline = late.stdin.take().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), late.wait())
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 //! <data>/networks/<tenant>/<network>/
 //!     allocation.json                            ports, token, time of creation; mode 0600
 //!     keys/<validator>.json                      private keys, the durable truth; mode 0600
+//!     keys/<validator>.used                      a process has had them: see `supervisor::write`
 //!     genesis.json  trust-root.json  revision
 //!     <validator>/node.json  pid                 the node's folder: made anew at each start
 //!     <validator>/<validator>/genesis.json  keys.json

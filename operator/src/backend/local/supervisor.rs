@@ -1,6 +1,6 @@
 //! One task per node: its process runs while it is to run, and comes back when it dies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -213,18 +213,33 @@ impl Supervisor {
     }
 }
 
+/// Marker in a replica's folder by which the node knows that its keys may have signed votes that it no longer
+/// remembers (`ledger::process`): it then follows without voting until the network is past them.
+const JOINED: &str = "joined";
+
 /// A node's folder as it must be; a folder that was wiped is made anew with the same keys.
-fn write(folder: &std::path::Path, name: &str, wanted: &NodeFiles) -> Result<(), BackendError> {
+///
+/// Keys without a memory of what they signed could sign twice for a height. So that these keys were handed to a process
+/// is recorded beside the durable keys, before the first process starts; when they come back into a folder that has lost
+/// them, the marker goes in before them. A node that merely died early keeps its folder and gets no marker: were all of
+/// a new network marked, none would ever vote.
+fn write(folder: &Path, name: &str, wanted: &NodeFiles) -> Result<(), BackendError> {
     let replica = folder.join(name);
+    let handed_out = wanted.keys.with_extension("used");
     files::folder(&replica, Access::Private)?;
     let keys = files::read(&wanted.keys)?.ok_or_else(|| BackendError::File {
         what: "read",
         path: wanted.keys.clone(),
         source: std::io::ErrorKind::NotFound.into(),
     })?;
-    files::write(&replica.join("keys.json"), &keys, Access::Private)?;
+    let own_keys = replica.join("keys.json");
+    if files::read(&handed_out)?.is_some() && files::read(&own_keys)?.is_none() {
+        files::write(&replica.join(JOINED), b"", Access::Shared)?;
+    }
+    files::write(&own_keys, &keys, Access::Private)?;
     files::write(&replica.join("genesis.json"), &wanted.genesis, Access::Shared)?;
-    files::write(&folder.join("node.json"), &wanted.config, Access::Private)
+    files::write(&folder.join("node.json"), &wanted.config, Access::Private)?;
+    files::write(&handed_out, b"", Access::Private)
 }
 
 /// An error with its causes, for one line.
