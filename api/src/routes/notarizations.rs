@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::operations;
 use super::respond::{self, Refused, Shape};
 use crate::body;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, With};
 use crate::deposit;
 use crate::idempotency::{self, Use};
 use crate::keys::random;
@@ -39,10 +39,9 @@ const MATCHES: u64 = 100;
         (status = 409, description = "the same depositor deposited it before; `record` names the record", body = Problem),
         (status = 422, description = "refused", body = Problem), (status = 503, description = "overloaded", body = Problem)))]
 pub async fn create(
-    ctx: Ctx,
+    With(ctx, bytes): With<Bytes>,
     path: Path<(String, String)>,
     request: HttpRequest,
-    bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let held = match idempotency::look(&ctx, &request, &network, &bytes).await? {
@@ -79,10 +78,9 @@ pub async fn create(
         (status = 422, description = "the batch itself is wrong", body = Problem),
         (status = 503, description = "overloaded", body = Problem)))]
 pub async fn batch(
-    ctx: Ctx,
+    With(ctx, bytes): With<Bytes>,
     path: Path<(String, String)>,
     request: HttpRequest,
-    bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let held = match idempotency::look(&ctx, &request, &network, &bytes).await? {
@@ -231,7 +229,7 @@ pub struct Find {
         ("digest" = String, Query, description = "lowercase hex of a sha-256 or sha-512 digest, as it was sent")),
     responses((status = 200, description = "at most 100 records", body = RecordPage),
         (status = 422, description = "malformed digest", body = Problem)))]
-pub async fn find(ctx: Ctx, path: Path<(String, String)>, query: Query<Find>) -> Result<HttpResponse, ApiError> {
+pub async fn find(With(ctx, query): With<Query<Find>>, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let digest = hex::decode(&query.digest)
         .ok()
