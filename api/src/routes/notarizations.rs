@@ -51,18 +51,10 @@ pub async fn create(
     };
     let input = deposit::input(body::json(&bytes)?)?;
     let signed = signer(&ctx, &network).single(input).await?;
-    let ticket = network
-        .accept(signed, true, |id| held.iter().map(|held| held.row(id)).collect())
-        .await?;
-    conclude(
-        &network,
-        ticket,
-        1,
-        Shape::Single,
-        respond::prefer_wait(&request),
-        Refused::default(),
-    )
-    .await
+    let wait = respond::prefer_wait(&request);
+    let more = |id| held.iter().map(|held| held.row(id)).collect();
+    let ticket = network.accept(signed, true, wait.is_zero(), more).await?;
+    conclude(&network, ticket, 1, Shape::Single, wait, Refused::default()).await
 }
 
 /// Notarizes up to 1,000 documents' digests under one signature. Each item is judged by itself: a bad one gets its own
@@ -113,16 +105,9 @@ pub async fn batch(
     }
     let actions = good.len();
     let signed: Signed = signer(&ctx, &network).batch(good).await?;
-    let ticket = network.accept(signed, true, more).await?;
-    conclude(
-        &network,
-        ticket,
-        actions,
-        Shape::Batch,
-        respond::prefer_wait(&request),
-        refused,
-    )
-    .await
+    let wait = respond::prefer_wait(&request);
+    let ticket = network.accept(signed, true, wait.is_zero(), more).await?;
+    conclude(&network, ticket, actions, Shape::Batch, wait, refused).await
 }
 
 fn signer<'a>(ctx: &'a Ctx, network: &Network) -> TenantSigner<'a> {
@@ -185,6 +170,7 @@ pub(super) async fn conclude(
         return Ok(respond::accepted(operation));
     }
     let Some(decided) = ticket.wait(wait).await else {
+        network.store(&operation.transaction).await?;
         return Ok(respond::accepted(operation));
     };
     let items = network.outcomes(&operation.transaction, &decided).await?;

@@ -46,7 +46,7 @@ pub async fn submit(
     if let Err(expired) = sign::check_time(signed.valid_until) {
         return first_answer(&network, &signed, shape, wait, expired).await;
     }
-    let ticket = network.accept(signed, false, |_| Vec::new()).await?;
+    let ticket = network.accept(signed, false, wait.is_zero(), |_| Vec::new()).await?;
     conclude(&network, ticket, actions, shape, wait, Refused::default()).await
 }
 
