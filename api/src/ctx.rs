@@ -94,6 +94,24 @@ impl FromRequest for Ctx {
     }
 }
 
+/// A context, and then something else of the request: nothing of it is read or judged before the caller is known.
+pub struct With<T>(pub Ctx, pub T);
+
+impl<T: FromRequest + 'static> FromRequest for With<T> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let ctx = Ctx::from_request(request, &mut Payload::None);
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let ctx = ctx.await?;
+            let rest = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(Self(ctx, rest))
+        })
+    }
+}
+
 fn secret(request: &HttpRequest) -> Option<String> {
     let headers = request.headers();
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());

@@ -14,7 +14,6 @@ pub mod transactions;
 pub mod verify;
 
 use actix_web::{Route, web};
-use std::collections::BTreeMap;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::problem::ApiError;
@@ -48,6 +47,11 @@ macro_rules! row {
 /// All routes.
 pub fn table() -> Vec<Row> {
     vec![
+        row!(post "/v1/tenants/{tenant}/networks/{network}/notarizations" SMALL, notarizations::create),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/notarizations:batch" LARGE, notarizations::batch),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/transactions" LARGE, transactions::submit),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/notarizations" SMALL, notarizations::find),
+        row!(get "/v1/operations/{operation}" SMALL, operations::get),
         row!(get "/healthz" SMALL, service::healthz),
         row!(get "/readyz" SMALL, service::readyz),
         row!(get "/metrics" SMALL, service::metrics),
@@ -55,17 +59,12 @@ pub fn table() -> Vec<Row> {
         row!(get "/openapi.json" SMALL, service::openapi),
         row!(post "/v1/verify" LARGE, verify::verify),
         row!(get "/v1/whoami" SMALL, service::whoami),
-        row!(get "/v1/operations/{operation}" SMALL, operations::get),
         row!(get "/v1/tenants/{tenant}/api-keys" SMALL, api_keys::list),
         row!(post "/v1/tenants/{tenant}/api-keys" SMALL, api_keys::create),
         row!(delete "/v1/tenants/{tenant}/api-keys/{key}" SMALL, api_keys::revoke),
         row!(get "/v1/tenants/{tenant}/networks" SMALL, networks::list),
         row!(get "/v1/tenants/{tenant}/networks/{network}" SMALL, networks::get),
         row!(get "/v1/tenants/{tenant}/networks/{network}/trust-root" SMALL, networks::trust_root),
-        row!(post "/v1/tenants/{tenant}/networks/{network}/notarizations" SMALL, notarizations::create),
-        row!(get "/v1/tenants/{tenant}/networks/{network}/notarizations" SMALL, notarizations::find),
-        row!(post "/v1/tenants/{tenant}/networks/{network}/notarizations:batch" LARGE, notarizations::batch),
-        row!(post "/v1/tenants/{tenant}/networks/{network}/transactions" LARGE, transactions::submit),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records" SMALL, records::list),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}" SMALL, records::get),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/history" SMALL, records::history),
@@ -76,9 +75,14 @@ pub fn table() -> Vec<Row> {
 
 /// Puts the table into an app, with 405 for other methods of a known path, and the documentation page.
 pub fn configure(config: &mut web::ServiceConfig) {
-    let mut paths: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
+    // Resources are tried one after the other, each by a regular expression: the table's order is kept, and it begins
+    // with the busiest.
+    let mut paths: Vec<(&str, Vec<Row>)> = Vec::new();
     for row in table() {
-        paths.entry(row.path).or_default().push(row);
+        match paths.iter_mut().find(|(path, _)| *path == row.path) {
+            Some((_, rows)) => rows.push(row),
+            None => paths.push((row.path, vec![row])),
+        }
     }
     for (path, rows) in paths {
         let limit = rows.iter().map(|row| row.limit).max().unwrap_or(SMALL);

@@ -87,6 +87,8 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
+                // Pages of the outbox are written again and again; most never need to reach the database file.
+                .pragma("wal_autocheckpoint", "4000")
                 .statement_cache_capacity(64)
         });
     options

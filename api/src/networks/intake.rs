@@ -1,4 +1,4 @@
-//! Accepting a signed transaction: durable first, then pending, then sent.
+//! Taking a signed transaction: on disk before anybody is told that it is accepted, pending, sent.
 
 use muniment_ledger::transaction::TransactionId;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::sign::Signed;
 use crate::store::entity::outbox;
 use crate::store::{StoreError, Write};
 
-/// A durably accepted transaction.
+/// A transaction on its way.
 pub struct Ticket {
     /// Operation to ask for later.
     pub operation: OperationId,
@@ -31,8 +31,9 @@ impl Ticket {
 }
 
 impl Network {
-    /// Accepts a transaction. When this returns, it is on disk and will be sent until it is final or can't be any more.
-    /// `more` is written in the same database transaction.
+    /// Takes a transaction. When this returns after `durable`, it is on disk and will be sent until it is final or
+    /// can't be any more. Without, it is only sent: the caller answers after finality, when it is on the ledger's disks,
+    /// or calls [`Self::store`] before it answers anything else. `more` is written in the same database transaction.
     ///
     /// # Errors
     /// 503 when too much is in flight, 500 when it can't be written; then it isn't accepted.
@@ -40,23 +41,57 @@ impl Network {
         &self,
         signed: Signed,
         ours: bool,
+        durable: bool,
         more: impl FnOnce(OperationId) -> Vec<Write>,
     ) -> Result<Ticket, ApiError> {
         let actions = signed.transaction.actions();
-        self.shared.reserve(actions)?;
-        // A request that is dropped half-way still owns its room until the write has ended either way.
         let entry = Arc::new(self.entry_of(signed, ours));
         let operation = OperationId {
             created_at: entry.created_at,
             transaction: entry.id,
         };
-        let mut writes = vec![Write::Accept(self.row(&entry)?)];
-        writes.extend(more(operation));
+        let mut writes = more(operation);
+        if durable || !writes.is_empty() {
+            writes.push(Write::Accept(self.row(&entry)?));
+        }
+        self.shared.reserve(actions)?;
         let (waiter, decided) = oneshot::channel();
-        self.store_and_send(entry, writes, vec![waiter])
-            .await
-            .map_err(ApiError::internal)?;
+        if !writes.is_empty() {
+            self.store_and_send(entry, writes, vec![waiter])
+                .await
+                .map_err(ApiError::internal)?;
+        } else {
+            self.enter(entry, false, vec![waiter]);
+        }
         Ok(Ticket { operation, decided })
+    }
+
+    /// Makes a pending transaction durable, before the caller is told that it is accepted. Nothing to do when it is
+    /// decided by now: the ledger has it, or its refusal is stored.
+    ///
+    /// # Errors
+    /// 500 when it can't be written.
+    pub async fn store(&self, id: &TransactionId) -> Result<(), ApiError> {
+        let Some(entry) = self.pending.get(id) else {
+            return Ok(());
+        };
+        let writer = &self.shared.store.writer;
+        let row = Write::Accept(self.row(&entry)?);
+        writer.write(vec![row]).await.map_err(ApiError::internal)?;
+        if !self.pending.stored(id, entry.seq) {
+            let done = Write::Done(vec![(entry.seq, entry.seq)]);
+            writer.write(vec![done]).await.map_err(ApiError::internal)?;
+        }
+        Ok(())
+    }
+
+    fn enter(&self, entry: Arc<Entry>, stored: bool, waiters: Vec<oneshot::Sender<Arc<Decided>>>) {
+        let actions = entry.transaction.actions();
+        if self.pending.add(entry.clone(), stored, waiters) {
+            self.send(entry);
+        } else {
+            self.shared.release(actions);
+        }
     }
 
     /// Writes, then makes pending. Runs to its end even if the caller goes away, so that no durable row is left
@@ -76,11 +111,7 @@ impl Network {
                 network.shared.release(actions);
                 return Err(error);
             }
-            if network.pending.add(entry.clone(), waiters) {
-                network.send(entry);
-            } else {
-                network.shared.release(actions);
-            }
+            network.enter(entry, true, waiters);
             Ok(())
         };
         tokio::spawn(job)

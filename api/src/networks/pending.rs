@@ -16,7 +16,7 @@ pub struct Entry {
     pub id: TransactionId,
     /// What is sent.
     pub transaction: Transaction,
-    /// Outbox row.
+    /// Order of acceptance, and number of its outbox row if it gets one.
     pub seq: i64,
     /// Whether we hold the key and may sign again.
     pub ours: bool,
@@ -37,8 +37,8 @@ impl Entry {
 
 struct Slot {
     entry: Arc<Entry>,
-    /// Rows of the same transaction that came again.
-    also: Vec<i64>,
+    /// Outbox rows: none while a caller waits for it, several when it came again.
+    rows: Vec<i64>,
     waiters: Vec<oneshot::Sender<Arc<Decided>>>,
 }
 
@@ -69,23 +69,30 @@ impl Pending {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a transaction; true if it is new. The same one again shares the first one's fate.
-    pub fn add(&self, entry: Arc<Entry>, waiters: Vec<oneshot::Sender<Arc<Decided>>>) -> bool {
+    /// Adds a transaction, `stored` when it has its outbox row; true if it is new. The same one again shares the first
+    /// one's fate.
+    pub fn add(&self, entry: Arc<Entry>, stored: bool, waiters: Vec<oneshot::Sender<Arc<Decided>>>) -> bool {
         let mut inner = self.lock();
+        let rows = if stored { vec![entry.seq] } else { Vec::new() };
         if let Some(slot) = inner.slots.get_mut(&entry.id) {
-            slot.also.push(entry.seq);
+            slot.rows.extend(rows);
             slot.waiters.extend(waiters);
             return false;
         }
         inner.by_deadline.insert((entry.valid_until, entry.id));
-        inner.slots.insert(
-            entry.id,
-            Slot {
-                entry,
-                also: Vec::new(),
-                waiters,
-            },
-        );
+        inner.slots.insert(entry.id, Slot { entry, rows, waiters });
+        true
+    }
+
+    /// Notes that a transaction has got its outbox row; false if it isn't pending any more.
+    pub fn stored(&self, id: &TransactionId, row: i64) -> bool {
+        let mut inner = self.lock();
+        let Some(slot) = inner.slots.get_mut(id) else {
+            return false;
+        };
+        if !slot.rows.contains(&row) {
+            slot.rows.push(row);
+        }
         true
     }
 
@@ -94,11 +101,9 @@ impl Pending {
         let mut inner = self.lock();
         let slot = inner.slots.remove(id)?;
         inner.by_deadline.remove(&(slot.entry.valid_until, *id));
-        let mut seqs = slot.also;
-        seqs.push(slot.entry.seq);
         Some(Removed {
             entry: slot.entry,
-            seqs,
+            seqs: slot.rows,
             waiters: slot.waiters,
         })
     }
@@ -114,13 +119,11 @@ impl Pending {
         for (index, id) in ids.enumerate() {
             let Some(slot) = inner.slots.remove(id) else { continue };
             inner.by_deadline.remove(&(slot.entry.valid_until, *id));
-            let mut seqs = slot.also;
-            seqs.push(slot.entry.seq);
             removed.push((
                 index,
                 Removed {
                     entry: slot.entry,
-                    seqs,
+                    seqs: slot.rows,
                     waiters: slot.waiters,
                 },
             ));

@@ -15,8 +15,11 @@ use crate::deposit;
 use crate::store::Write;
 use crate::store::entity::{digest, followed};
 
-/// How long blocks gather before they are written.
-const GATHER: Duration = Duration::from_millis(100);
+/// How long blocks gather before they are written: digests are random keys, so that many rows written together in key
+/// order touch far fewer pages each.
+const GATHER: Duration = Duration::from_secs(1);
+/// Digest rows that are enough to write at once.
+const ENOUGH: usize = 20_000;
 /// Digest rows of one database transaction, so that accepting never waits long behind a projection.
 const ROWS: usize = 2_000;
 
@@ -30,53 +33,63 @@ pub struct Projected {
     pub done: Vec<i64>,
 }
 
+/// Rows of several blocks.
+#[derive(Default)]
+struct Gathered {
+    height: u64,
+    frontier: Frontier,
+    digests: Vec<digest::Model>,
+    done: Vec<i64>,
+}
+
+impl Gathered {
+    fn take(&mut self, network: i64, projected: Projected) {
+        self.height = projected.block.header.height;
+        self.frontier = projected.frontier;
+        self.digests.extend(digests(network, &projected.block));
+        self.done.extend(projected.done);
+    }
+}
+
 /// Runs until the follower ends.
-pub async fn run(network: Weak<Network>, mut blocks: mpsc::Receiver<Projected>) {
-    let mut group = Vec::new();
-    while blocks.recv_many(&mut group, 64).await > 0 {
-        tokio::time::sleep(GATHER).await;
-        while let Ok(more) = blocks.try_recv() {
-            group.push(more);
+pub async fn run(network: Weak<Network>, number: i64, mut blocks: mpsc::Receiver<Projected>) {
+    while let Some(first) = blocks.recv().await {
+        let mut gathered = Gathered::default();
+        gathered.take(number, first);
+        let end = tokio::time::Instant::now() + GATHER;
+        while gathered.digests.len() < ENOUGH {
+            let Ok(Some(more)) = tokio::time::timeout_at(end, blocks.recv()).await else {
+                break;
+            };
+            gathered.take(number, more);
         }
         let Some(network) = network.upgrade() else { return };
-        project(&network, &mut group).await;
+        project(&network, gathered).await;
     }
 }
 
 /// Writes until it succeeds: the outbox and the heights must not drift apart.
-async fn project(network: &Network, group: &mut Vec<Projected>) {
-    let Some(last) = group.last() else { return };
-    let (size, peaks) = last.frontier.parts();
-    let height = last.block.header.height;
+async fn project(network: &Network, gathered: Gathered) {
+    let (size, peaks) = gathered.frontier.parts();
     let advance = followed::Model {
         id: network.number,
         network: network.entry.id.to_vec(),
-        height: i64::try_from(height).unwrap_or(i64::MAX),
+        height: i64::try_from(gathered.height).unwrap_or(i64::MAX),
         size: i64::try_from(size).unwrap_or(i64::MAX),
         frontier: peaks.concat(),
     };
-    let mut rows: Vec<digest::Model> = group
-        .iter()
-        .flat_map(|one| digests(network.number, &one.block))
-        .collect();
-    // In key order the writes of one statement lie side by side.
-    rows.sort_by(|one, two| one.digest.cmp(&two.digest));
-    let done = ranges(group.drain(..).flat_map(|one| one.done).collect());
+    let mut rows = gathered.digests;
+    rows.sort_unstable_by(|one, two| one.digest.cmp(&two.digest));
+    let done = ranges(gathered.done);
     // Digests may be there before the height that covers them, never after it.
-    while rows.len() > ROWS {
-        let rest = rows.split_off(ROWS);
-        write(network, || vec![Write::Digests(rows.clone())]).await;
-        rows = rest;
+    for rows in rows.chunks(ROWS) {
+        write(network, || vec![Write::Digests(rows.to_vec())]).await;
     }
     write(network, || {
-        vec![
-            Write::Digests(rows.clone()),
-            Write::Done(done.clone()),
-            Write::Advance(advance.clone()),
-        ]
+        vec![Write::Done(done.clone()), Write::Advance(advance.clone())]
     })
     .await;
-    network.projected.store(height, Ordering::Release);
+    network.projected.store(gathered.height, Ordering::Release);
 }
 
 async fn write(network: &Network, writes: impl Fn() -> Vec<Write>) {

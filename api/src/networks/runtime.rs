@@ -100,7 +100,7 @@ impl Network {
         }
         let tasks = [
             tokio::spawn(submitter::run(Arc::downgrade(&network), submissions)),
-            tokio::spawn(projector::run(Arc::downgrade(&network), blocks)),
+            tokio::spawn(projector::run(Arc::downgrade(&network), network.number, blocks)),
             tokio::spawn(follower::run(Arc::downgrade(&network), frontier, projections)),
         ];
         network
@@ -125,7 +125,7 @@ impl Network {
             created_at: row.created_at,
             sent_at: AtomicI64::new(0),
         });
-        if self.pending.add(entry.clone(), Vec::new()) {
+        if self.pending.add(entry.clone(), true, Vec::new()) {
             self.shared.in_flight.fetch_add(actions, Ordering::Relaxed);
             self.send(entry);
         }

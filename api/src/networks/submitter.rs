@@ -14,8 +14,8 @@ use tokio::sync::{Semaphore, mpsc};
 use super::pending::Entry;
 use super::runtime::Network;
 
-/// Groups under way at once.
-const PARALLEL: usize = 3;
+/// Groups under way at once: enough that a validator that hangs doesn't hold up what others would take.
+const PARALLEL: usize = 8;
 /// Most bytes of one group.
 const GROUP_BYTES: usize = 2 * 1024 * 1024;
 /// Most transactions of one group.

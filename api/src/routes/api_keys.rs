@@ -5,7 +5,7 @@ use actix_web::web::{Bytes, Path};
 
 use crate::auth;
 use crate::body;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, With};
 use crate::problem::{ApiError, Code};
 use crate::store::entity::api_key::Model;
 use crate::types::{ApiKey, ApiKeyRequest, Problem};
@@ -36,7 +36,7 @@ pub async fn list(ctx: Ctx) -> Result<HttpResponse, ApiError> {
     request_body = ApiKeyRequest, security(("apiKey" = [])), params(("tenant" = String, Path)),
     responses((status = 201, description = "the key with its secret", body = ApiKey),
         (status = 422, description = "wrong name or time", body = Problem)))]
-pub async fn create(ctx: Ctx, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+pub async fn create(With(ctx, bytes): With<Bytes>) -> Result<HttpResponse, ApiError> {
     let value = body::json(&bytes)?;
     let map = body::object(&value, "", &["name", "expiresAt"])?;
     let name = body::text(map, "name", "")?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::operations;
 use super::respond::{self, Refused, Shape};
 use crate::body;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, With};
 use crate::deposit;
 use crate::idempotency::{self, Use};
 use crate::keys::random;
@@ -39,10 +39,9 @@ const MATCHES: u64 = 100;
         (status = 409, description = "the same depositor deposited it before; `record` names the record", body = Problem),
         (status = 422, description = "refused", body = Problem), (status = 503, description = "overloaded", body = Problem)))]
 pub async fn create(
-    ctx: Ctx,
+    With(ctx, bytes): With<Bytes>,
     path: Path<(String, String)>,
     request: HttpRequest,
-    bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let held = match idempotency::look(&ctx, &request, &network, &bytes).await? {
@@ -52,18 +51,10 @@ pub async fn create(
     };
     let input = deposit::input(body::json(&bytes)?)?;
     let signed = signer(&ctx, &network).single(input).await?;
-    let ticket = network
-        .accept(signed, true, |id| held.iter().map(|held| held.row(id)).collect())
-        .await?;
-    conclude(
-        &network,
-        ticket,
-        1,
-        Shape::Single,
-        respond::prefer_wait(&request),
-        Refused::default(),
-    )
-    .await
+    let wait = respond::prefer_wait(&request);
+    let more = |id| held.iter().map(|held| held.row(id)).collect();
+    let ticket = network.accept(signed, true, wait.is_zero(), more).await?;
+    conclude(&network, ticket, 1, Shape::Single, wait, Refused::default()).await
 }
 
 /// Notarizes up to 1,000 documents' digests under one signature. Each item is judged by itself: a bad one gets its own
@@ -79,10 +70,9 @@ pub async fn create(
         (status = 422, description = "the batch itself is wrong", body = Problem),
         (status = 503, description = "overloaded", body = Problem)))]
 pub async fn batch(
-    ctx: Ctx,
+    With(ctx, bytes): With<Bytes>,
     path: Path<(String, String)>,
     request: HttpRequest,
-    bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let held = match idempotency::look(&ctx, &request, &network, &bytes).await? {
@@ -115,16 +105,9 @@ pub async fn batch(
     }
     let actions = good.len();
     let signed: Signed = signer(&ctx, &network).batch(good).await?;
-    let ticket = network.accept(signed, true, more).await?;
-    conclude(
-        &network,
-        ticket,
-        actions,
-        Shape::Batch,
-        respond::prefer_wait(&request),
-        refused,
-    )
-    .await
+    let wait = respond::prefer_wait(&request);
+    let ticket = network.accept(signed, true, wait.is_zero(), more).await?;
+    conclude(&network, ticket, actions, Shape::Batch, wait, refused).await
 }
 
 fn signer<'a>(ctx: &'a Ctx, network: &Network) -> TenantSigner<'a> {
@@ -187,6 +170,7 @@ pub(super) async fn conclude(
         return Ok(respond::accepted(operation));
     }
     let Some(decided) = ticket.wait(wait).await else {
+        network.store(&operation.transaction).await?;
         return Ok(respond::accepted(operation));
     };
     let items = network.outcomes(&operation.transaction, &decided).await?;
@@ -231,7 +215,7 @@ pub struct Find {
         ("digest" = String, Query, description = "lowercase hex of a sha-256 or sha-512 digest, as it was sent")),
     responses((status = 200, description = "at most 100 records", body = RecordPage),
         (status = 422, description = "malformed digest", body = Problem)))]
-pub async fn find(ctx: Ctx, path: Path<(String, String)>, query: Query<Find>) -> Result<HttpResponse, ApiError> {
+pub async fn find(With(ctx, query): With<Query<Find>>, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let digest = hex::decode(&query.digest)
         .ok()

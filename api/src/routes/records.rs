@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
 use serde::Deserialize;
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, With};
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
 use crate::types::{HistoryEntry, Problem, Record, RecordPage, StateProof};
@@ -36,7 +36,7 @@ pub struct List {
         ("limit" = Option<usize>, Query, description = "1 to 200, default 50")),
     responses((status = 200, description = "a page", body = RecordPage),
         (status = 400, description = "malformed query", body = Problem)))]
-pub async fn list(ctx: Ctx, path: Path<(String, String)>, query: Query<List>) -> Result<HttpResponse, ApiError> {
+pub async fn list(With(ctx, query): With<Query<List>>, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
@@ -149,9 +149,8 @@ pub struct Which {
     responses((status = 200, description = "the receipt file", content_type = "application/json", body = Object),
         (status = 404, description = "no such record or version", body = Problem)))]
 pub async fn receipt(
-    ctx: Ctx,
+    With(ctx, query): With<Query<Which>>,
     path: Path<(String, String, String)>,
-    query: Query<Which>,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::notarizations::{answer, conclude};
 use super::respond::{self, Refused, Shape};
 use crate::body;
-use crate::ctx::Ctx;
+use crate::ctx::With;
 use crate::networks::Network;
 use crate::networks::intake::Ticket;
 use crate::networks::lookup::unavailable;
@@ -30,10 +30,9 @@ use crate::types::{Notarization, NotarizationBatch, Operation, Problem, SignedTr
         (status = 409, description = "refused as a duplicate", body = Problem),
         (status = 422, description = "refused", body = Problem), (status = 503, description = "overloaded", body = Problem)))]
 pub async fn submit(
-    ctx: Ctx,
+    With(ctx, bytes): With<Bytes>,
     path: Path<(String, String)>,
     request: HttpRequest,
-    bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let signed = sign::ready(&body::json(&bytes)?, &network.entry.id)?;
@@ -47,7 +46,7 @@ pub async fn submit(
     if let Err(expired) = sign::check_time(signed.valid_until) {
         return first_answer(&network, &signed, shape, wait, expired).await;
     }
-    let ticket = network.accept(signed, false, |_| Vec::new()).await?;
+    let ticket = network.accept(signed, false, wait.is_zero(), |_| Vec::new()).await?;
     conclude(&network, ticket, actions, shape, wait, Refused::default()).await
 }
 

@@ -119,7 +119,9 @@ async fn commit(connection: &DatabaseConnection, writes: &[&Write]) -> Result<()
         }
     }
     for rows in accepted.chunks(ROWS) {
+        // A row that is there already is the same one.
         outbox::Entity::insert_many(rows.iter().map(|row| (*row).clone().into_active_model()))
+            .on_conflict(OnConflict::column(outbox::Column::Seq).do_nothing().to_owned())
             .exec_without_returning(&transaction)
             .await?;
     }
