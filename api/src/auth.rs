@@ -84,10 +84,13 @@ pub fn well_formed(secret: &str) -> bool {
     separator == "_" && digits == check_digits(body)
 }
 
+/// Principals by the SHA-256 of their key, and when each was looked up.
+type Seen = HashMap<[u8; 32], (Arc<Principal>, Instant)>;
+
 /// Finds out who calls; remembers it for a few seconds, so that the hot path doesn't ask the database.
 pub struct Authenticator {
     store: Store,
-    seen: RwLock<HashMap<[u8; 32], (Arc<Principal>, Instant)>>,
+    seen: RwLock<Seen>,
 }
 
 impl Authenticator {

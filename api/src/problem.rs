@@ -63,7 +63,10 @@ codes! {
 
 /// One refusal. `Display` says what is wrong for the caller; the source is logged, never sent.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     code: Cow<'static, str>,
     status: StatusCode,
     title: Cow<'static, str>,
@@ -77,7 +80,7 @@ pub struct ApiError {
 impl ApiError {
     /// A refusal with a detail that says what happened, where, and how to fix it.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             code: Cow::Borrowed(code.name),
             status: StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             title: Cow::Borrowed(code.title),
@@ -86,7 +89,7 @@ impl ApiError {
             record: None,
             headers: Vec::new(),
             source: None,
-        }
+        }))
     }
 
     /// A refusal by the ledger or a template: `code` as it came (`UNKNOWN_FIELD`), shown in lower case.
@@ -96,8 +99,8 @@ impl ApiError {
             return Self::new(*known, detail);
         }
         let mut error = Self::new(Code::INVALID_FIELD, detail);
-        error.title = Cow::Borrowed("Refused by the ledger");
-        error.code = Cow::Owned(name);
+        error.0.title = Cow::Borrowed("Refused by the ledger");
+        error.0.code = Cow::Owned(name);
         error
     }
 
@@ -122,7 +125,7 @@ impl ApiError {
             Code::INTERNAL,
             "the server failed; try again, and quote the request id if it stays",
         );
-        error.source = Some(source.into());
+        error.0.source = Some(source.into());
         error
     }
 
@@ -142,7 +145,7 @@ impl ApiError {
             "no validator of the network answers; GET the network to see its nodes, then try again",
         )
         .header(RETRY_AFTER, HeaderValue::from(2_u16));
-        error.source = Some(source.into());
+        error.0.source = Some(source.into());
         error
     }
 
@@ -158,55 +161,55 @@ impl ApiError {
     /// Adds the JSON pointer of the place at fault.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
-        self.pointer = Some(pointer.into());
+        self.0.pointer = Some(pointer.into());
         self
     }
 
     /// Adds the record the refusal is about.
     #[must_use]
     pub fn about(mut self, record: Option<String>) -> Self {
-        self.record = record;
+        self.0.record = record;
         self
     }
 
     fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     /// Stable code.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// What is wrong and how to fix it.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// JSON pointer, if one place is at fault.
     pub fn pointer(&self) -> Option<&str> {
-        self.pointer.as_deref()
+        self.0.pointer.as_deref()
     }
 
     /// The problem document for a request.
     pub fn problem(&self, request_id: &str) -> Problem {
         Problem {
-            kind: format!("https://muniment.dev/errors/{}", self.code),
-            title: self.title.to_string(),
-            status: self.status.as_u16(),
-            code: self.code.to_string(),
-            detail: self.detail.clone(),
-            pointer: self.pointer.clone(),
-            record: self.record.clone(),
+            kind: format!("https://muniment.dev/errors/{}", self.0.code),
+            title: self.0.title.to_string(),
+            status: self.0.status.as_u16(),
+            code: self.0.code.to_string(),
+            detail: self.0.detail.clone(),
+            pointer: self.0.pointer.clone(),
+            record: self.0.record.clone(),
             request_id: request_id.to_owned(),
         }
     }
 
     /// The HTTP answer for a request.
     pub fn response(&self, request_id: &str) -> HttpResponse {
-        let mut builder = HttpResponse::build(self.status);
-        for header in &self.headers {
+        let mut builder = HttpResponse::build(self.0.status);
+        for header in &self.0.headers {
             builder.insert_header(header.clone());
         }
         let body = serde_json::to_string(&self.problem(request_id)).unwrap_or_default();
@@ -216,23 +219,26 @@ impl ApiError {
 
 impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        write!(f, "{}: {}", self.0.code, self.0.detail)
     }
 }
 
 impl StdError for ApiError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse {
         // Replaced by `frame`, which knows the request id.
-        HttpResponse::new(self.status)
+        HttpResponse::new(self.0.status)
     }
 }

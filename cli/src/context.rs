@@ -105,7 +105,7 @@ impl Choice {
     pub fn load(&self) -> Result<Context> {
         let mut context = match self.file()? {
             Some(context) => context,
-            None => self.from_flags()?,
+            None => self.by_flags()?,
         };
         if let Some(server) = &self.server {
             // The file's trust root and key belong to the file's server.
@@ -147,7 +147,7 @@ impl Choice {
         }
     }
 
-    fn from_flags(&self) -> Result<Context> {
+    fn by_flags(&self) -> Result<Context> {
         let (Some(server), Some(api_key)) = (&self.server, &self.api_key) else {
             return Err(Failure::usage(
                 "no_context",

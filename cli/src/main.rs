@@ -21,6 +21,10 @@ use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
 
+// Fewer cycles per request than the platform's allocator, and the only sensible one with musl.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Provable records on ledger networks: notarize files, and check them offline.
 #[derive(Parser)]
 #[command(name = "muniment", version, max_term_width = 100, propagate_version = true)]

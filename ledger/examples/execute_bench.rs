@@ -1,4 +1,4 @@
-//! Actions per second of one core with the in-memory store, by phase: `cargo run --release -p muniment-ledger --example
+//! Actions per second of one core with the in-memory store, by phase: `cargo run --release --workspace --example
 //! execute_bench [blocks]`. Single and batched notarizations with what a depositor usually sends.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, dead_code)]

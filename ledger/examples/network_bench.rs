@@ -262,7 +262,17 @@ async fn bench(batch: bool, rate: f64, time: Duration) {
         });
     }
     drop(sent_in);
-    let (actions, mut latencies, blocks, end) = following.await.unwrap();
+    report(&client, following.await.unwrap(), begin, &nodes).await;
+    for node in &mut nodes {
+        let _ = node.kill();
+        let _ = node.wait();
+    }
+}
+
+type Followed = (usize, Vec<Duration>, usize, Instant);
+
+async fn report(client: &NetworkClient, followed: Followed, begin: Instant, nodes: &[std::process::Child]) {
+    let (actions, mut latencies, blocks, end) = followed;
     latencies.sort();
     let at = |share: f64| {
         latencies
@@ -285,7 +295,7 @@ async fn bench(batch: bool, rate: f64, time: Duration) {
             status.as_ref().map(|s| (s.height, &s.state_root[..12], s.log_size))
         );
     }
-    for node in &mut nodes {
+    for node in nodes {
         let status = std::fs::read_to_string(format!("/proc/{}/status", node.id())).unwrap_or_default();
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.id())).unwrap_or_default();
         let ticks: Vec<u64> = stat
@@ -305,16 +315,12 @@ async fn bench(batch: bool, rate: f64, time: Duration) {
             ticks.iter().sum::<u64>() as f64 / 100.0
         );
     }
-    for node in &mut nodes {
-        let _ = node.kill();
-        let _ = node.wait();
-    }
 }
 
 async fn follow(
     client: NetworkClient,
     mut sent: tokio::sync::mpsc::UnboundedReceiver<(TransactionId, Instant)>,
-) -> (usize, Vec<Duration>, usize, Instant) {
+) -> Followed {
     let mut stream = client.follow(1);
     let mut waiting: HashMap<TransactionId, Instant> = HashMap::new();
     let (mut actions, mut latencies, mut blocks, mut last) = (0, Vec::new(), 0, Instant::now());

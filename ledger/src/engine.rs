@@ -102,6 +102,11 @@ pub trait Application: Send + 'static {
     fn decided(&self, from: u64, to: u64, max_bytes: usize) -> Result<Vec<(Vec<u8>, Certificate)>, Fatal>;
     /// True when the next height should start now (transactions wait), false when the network may stay idle.
     fn has_work(&self) -> bool;
+    /// Least time between the starts of two heights when transactions wait. A block costs the same whatever it holds,
+    /// so a busy network is faster with fewer, larger blocks. Must stay well below the propose timeout.
+    fn pace(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }
 
 /// Keeps the consensus key from signing two different things for one [`SignSlot`], across restarts and lost data.

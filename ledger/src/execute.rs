@@ -204,7 +204,7 @@ impl Run<'_> {
             header: self.header,
             block: self.block,
             tx: json!({
-                "nonce": muniment_receipts::encoding::base64url(&common.nonce),
+                "nonce": muniment_receipts::encoding::base64url(common.nonce),
                 "signer": prepared.signer,
                 "validUntil": common.valid_until,
             }),

@@ -89,7 +89,7 @@ async fn orders_falls_silent_wakes_and_survives_restarts() {
     assert!(net.tip() > halted);
     net.start(3, 0).await;
     until("all at the tip", || {
-        net.nodes.iter().all(|node| node.toy.tip() >= halted + 1)
+        net.nodes.iter().all(|node| node.toy.tip() > halted)
     })
     .await;
 

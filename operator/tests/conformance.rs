@@ -1,6 +1,7 @@
 //! What every backend promises, held over each of them: the memory twin, and child processes of a stand-in node.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/harness.rs"]
 mod harness;
 
 use harness::{Harness, LocalHarness, MemoryHarness, network, until};

@@ -1,6 +1,7 @@
 //! What only the local backend has: processes, folders, logs, events.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/harness.rs"]
 mod harness;
 
 use std::os::unix::fs::PermissionsExt;

@@ -16,7 +16,8 @@ pub struct Api {
     pub tenant: String,
     /// Network.
     pub network: String,
-    http: reqwest::Client,
+    /// Connections, shared by clones.
+    pub http: reqwest::Client,
 }
 
 /// An answer.

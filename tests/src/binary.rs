@@ -23,7 +23,7 @@ pub fn path() -> &'static Path {
         }
         assert!(
             path.exists(),
-            "{} is missing; run `cargo build --release -p muniment`",
+            "{} is missing; run `cargo build --release --workspace`",
             path.display()
         );
         path
@@ -33,7 +33,7 @@ pub fn path() -> &'static Path {
 fn build(folder: &Path) {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["build", "-p", "muniment", "--target-dir"])
+        .args(["build", "--workspace", "--target-dir"])
         .arg(folder.parent().unwrap());
     if folder.ends_with("release") {
         command.arg("--release");

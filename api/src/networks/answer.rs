@@ -40,13 +40,13 @@ impl Network {
     /// When an earlier block has to be read and no validator answers.
     pub async fn outcomes(&self, id: &TransactionId, decided: &Decided) -> Result<Vec<ItemOutcome>, ApiError> {
         match decided {
-            Decided::Final { block, transaction } => Ok(self.from_block(id, block, *transaction)),
+            Decided::Final { block, transaction } => Ok(self.in_block(id, block, *transaction)),
             Decided::Earlier { height } => self.look_up(id, *height).await,
             Decided::Refused { code, message } => Ok(vec![refused(code, message)]),
         }
     }
 
-    fn from_block(&self, id: &TransactionId, block: &ResolvedBlock, transaction: usize) -> Vec<ItemOutcome> {
+    fn in_block(&self, id: &TransactionId, block: &ResolvedBlock, transaction: usize) -> Vec<ItemOutcome> {
         let transaction_id = id.to_string();
         let time = crate::time::rfc3339(i64::try_from(block.time).unwrap_or(i64::MAX));
         let marker_path = block.growth.path(block.growth.size() - 1);

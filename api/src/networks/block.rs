@@ -4,20 +4,29 @@
 //! refused, whatever the validators signed.
 
 use muniment_ledger::transaction::Transaction;
-use muniment_ledger::wire::{FinalBlock, Outcome};
+use muniment_ledger::wire::{Cosigned, FinalBlock, Outcome};
 use muniment_receipts::checkpoint::Checkpoint;
 use muniment_receipts::leaf;
 use muniment_receipts::merkle::{Extension, Frontier, Hash, leaf_hash};
-use muniment_receipts::trust::{Cosignature, TrustRoot};
+use muniment_receipts::trust::{Cosignature, TrustRoot, ValidatorSet};
 
-/// A block from the follower's stream is not what it says.
+/// A block from the follower's stream can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("block {height} can't be used: {why}")]
-pub struct BlockError {
-    /// Height.
-    pub height: u64,
-    /// What is wrong.
-    pub why: &'static str,
+pub enum BlockError {
+    /// No quorum stands behind it: whoever sent it is wrong, another validator may do.
+    #[error("block {height} has no quorum of cosignatures that hold")]
+    Unproven {
+        /// Height.
+        height: u64,
+    },
+    /// A quorum stands behind it, and it doesn't continue what we know.
+    #[error("block {height} doesn't continue the log: {why}")]
+    Differs {
+        /// Height.
+        height: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
 }
 
 /// A final block, ready to make receipts from.
@@ -53,7 +62,13 @@ pub fn resolve(
     keep: bool,
 ) -> Result<ResolvedBlock, BlockError> {
     let height = block.header.height;
-    let fail = |why| BlockError { height, why };
+    let fail = |why| BlockError::Differs { height, why };
+    let set = trust.validators_at(height);
+    let checkpoint = Checkpoint::new(trust.network(), block.log_size, block.log_root);
+    let cosignatures = proven(block, set, &checkpoint);
+    let note = set
+        .note(&checkpoint, &cosignatures)
+        .ok_or(BlockError::Unproven { height })?;
     if block.first_leaf != frontier.size() {
         return Err(fail("its first leaf doesn't follow the last one"));
     }
@@ -64,20 +79,6 @@ pub fn resolve(
     if growth.size() != block.log_size || growth.root() != block.log_root {
         return Err(fail("its leaves don't give its log root"));
     }
-    let set = trust.validators_at(height);
-    let checkpoint = Checkpoint::new(trust.network(), block.log_size, block.log_root);
-    let cosignatures: Vec<Cosignature> = block
-        .cosignatures
-        .iter()
-        .map(|one| Cosignature {
-            validator: one.validator,
-            time: one.time,
-            signature: one.signature,
-        })
-        .collect();
-    let note = set
-        .note(&checkpoint, &cosignatures)
-        .ok_or_else(|| fail("it has no quorum of cosignatures"))?;
     let mut indices: Vec<usize> = cosignatures.iter().map(|one| usize::from(one.validator)).collect();
     indices.sort_unstable();
     indices.dedup();
@@ -96,6 +97,22 @@ pub fn resolve(
         signed_by: names.map(|validator| validator.name.clone()).collect(),
         growth,
     })
+}
+
+/// The cosignatures that hold.
+fn proven(block: &FinalBlock, set: &ValidatorSet, checkpoint: &Checkpoint) -> Vec<Cosignature> {
+    let holds = |one: &&Cosigned| {
+        let cosigner = set.cosigner(usize::from(one.validator));
+        cosigner.is_some_and(|cosigner| cosigner.verify(one.time, checkpoint, &one.signature).is_ok())
+    };
+    let holding = block.cosignatures.iter().filter(holds);
+    holding
+        .map(|one| Cosignature {
+            validator: one.validator,
+            time: one.time,
+            signature: one.signature,
+        })
+        .collect()
 }
 
 /// Leaf bytes of the accepted actions in order; their indices must be consecutive.

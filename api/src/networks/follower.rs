@@ -1,5 +1,6 @@
 //! Follows a network's final blocks: resolves who waits, finds what can't land any more, feeds the projector.
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::StreamExt;
 use muniment_ledger::client::ClientError;
 use muniment_ledger::transaction::TransactionId;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::answer::Decided;
-use super::block;
+use super::block::{self, BlockError};
 use super::pending::{Entry, Removed};
 use super::projector::Projected;
 use super::runtime::Network;
@@ -22,43 +23,62 @@ use crate::store::entity::operation;
 /// By our clock, how long after its end a statement is taken as unable to land when no newer block tells: more than
 /// the validators let a block's time lie off their clocks.
 const CLOCK_MARGIN_MS: i64 = 30_000;
+/// Longest pause before a stream is opened again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Blocks with more actions than this are hashed away from the async workers.
 const HEAVY: u32 = 64;
 
 /// Runs until the network is dropped.
 pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mpsc::Sender<Projected>) {
-    let mut pause = Duration::from_millis(200);
+    let mut pauses = pauses();
+    // A block that can't be used is tried again more and more slowly, until one beyond it can.
+    let mut stuck_at = 0;
     loop {
         let Some(strong) = network.upgrade() else { return };
         let mut stream = strong.client.follow(strong.height() + 1);
         drop(strong);
         while let Some(item) = stream.next().await {
             let Some(strong) = network.upgrade() else { return };
+            let name = strong.entry.name.as_str();
             match item {
-                Ok(block) => match follow(&strong, block, &mut frontier, &projections).await {
-                    Ok(()) => pause = Duration::from_millis(200),
-                    Err(error) => {
-                        tracing::error!(
-                            network = strong.entry.name,
-                            error = &error as &dyn std::error::Error,
-                            "a block doesn't continue what is stored; rebuilding from height 1"
-                        );
-                        strong.height.store(0, Ordering::Release);
-                        frontier = Frontier::new();
-                        break;
+                Ok(block) => {
+                    let height = block.header.height;
+                    match follow(&strong, block, &mut frontier, &projections).await {
+                        Ok(()) if height > stuck_at => pauses = self::pauses(),
+                        Ok(()) => {}
+                        Err(error) => {
+                            tracing::error!(
+                                network = name,
+                                error = &error as &dyn std::error::Error,
+                                "block refused"
+                            );
+                            stuck_at = height;
+                            if matches!(error, BlockError::Differs { .. }) {
+                                tracing::warn!(network = name, "following again from height 1");
+                                strong.height.store(0, Ordering::Release);
+                                frontier = Frontier::new();
+                            }
+                            break;
+                        }
                     }
-                },
+                }
                 Err(error @ ClientError::Unavailable { .. }) => {
-                    tracing::warn!(network = strong.entry.name, %error, "no validator to follow");
+                    tracing::warn!(network = name, %error, "no validator to follow");
                 }
-                Err(error) => {
-                    tracing::error!(network = strong.entry.name, %error, "a validator's stream is wrong");
-                }
+                Err(error) => tracing::error!(network = name, %error, "a validator's stream is wrong"),
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(30));
+        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build()
 }
 
 async fn follow(
@@ -66,7 +86,7 @@ async fn follow(
     block: FinalBlock,
     frontier: &mut Frontier,
     projections: &mpsc::Sender<Projected>,
-) -> Result<(), block::BlockError> {
+) -> Result<(), BlockError> {
     let ids: Vec<TransactionId> = block.transactions.iter().map(|transaction| transaction.id()).collect();
     let keep = network.pending.any_waited_for(ids.iter());
     let light = block.header.transactions <= HEAVY && block.log_size - block.first_leaf <= u64::from(HEAVY);

@@ -176,10 +176,10 @@ impl Network {
             .await
             .map_err(unavailable)?
             .ok_or_else(ApiError::not_found)?;
-        self.from_proof(&proof).map_err(ApiError::internal)
+        self.proven(&proof).map_err(ApiError::internal)
     }
 
-    fn from_proof(&self, proof: &LeafProof) -> Result<Notarization, BadProof> {
+    fn proven(&self, proof: &LeafProof) -> Result<Notarization, BadProof> {
         let leaf = STANDARD.decode(&proof.leaf).map_err(|_| BadProof("leaf"))?;
         let marker = STANDARD.decode(&proof.marker).map_err(|_| BadProof("marker"))?;
         let (path, marker_path) = (hashes(&proof.path)?, hashes(&proof.marker_path)?);

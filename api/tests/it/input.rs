@@ -4,7 +4,11 @@ use super::support::{NETWORK, World, answer, deposit};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+/// Name, body, status, code, pointer, and a word of the detail.
+type Case<'a> = (&'a str, String, u16, &'a str, Option<&'a str>, &'a str);
+
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one table, a line per kind of bad input")]
 async fn bad_bodies_are_explained() {
     let world = World::start().await;
     let single = format!("{NETWORK}/notarizations");
@@ -13,7 +17,7 @@ async fn bad_bodies_are_explained() {
         |alg: &str, value: &str| json!({"digests": [{"alg": alg, "value": value}], "mode": "plain"}).to_string();
     let good = "ab".repeat(32);
     let many = json!({"items": (0..1001).map(deposit).collect::<Vec<_>>()}).to_string();
-    let table: Vec<(&str, String, u16, &str, Option<&str>, &str)> = vec![
+    let table: Vec<Case> = vec![
         (
             &single,
             digest("sha-256", "abc"),

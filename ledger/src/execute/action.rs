@@ -33,6 +33,8 @@ pub struct Done {
     pub writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
+/// A state key with its new value, or none when it is removed.
+type Write = (Vec<u8>, Option<Vec<u8>>);
 type Judged<T> = Result<Result<T, Reject>, ExecuteError>;
 
 /// Leaves the function with a rejection: the inner `?` that a nested result lacks.
@@ -233,13 +235,7 @@ impl Act<'_> {
     }
 
     /// Releases and claims unique keys.
-    fn unique(
-        &self,
-        overlay: &Overlay<'_>,
-        before: Option<&Record>,
-        after: &Record,
-        id: Hash,
-    ) -> Judged<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+    fn unique(&self, overlay: &Overlay<'_>, before: Option<&Record>, after: &Record, id: Hash) -> Judged<Vec<Write>> {
         let mut writes = Vec::with_capacity(1);
         for unique in &self.in_force.template.unique {
             let old = before.map(|record| claim(record, unique)).transpose()?.flatten();

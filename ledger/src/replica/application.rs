@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use muniment_receipts::merkle::{self, Frontier};
 
@@ -39,11 +39,18 @@ pub struct ReplicaApplication {
     pub(super) notary: Notary,
     pub(super) frontier: Frontier,
     pub(super) parent: Hash,
+    /// Actions in the last block.
+    last_actions: u32,
     /// Upper levels of the state tree.
     tree: tree::Cache,
     /// Blocks of the next height that were checked here, by hash.
     checked: HashMap<Hash, Checked>,
 }
+
+/// Pause per action of the last block, and its bound: a quiet network answers at once, a busy one (2,000 actions a
+/// second and more) makes ten blocks a second.
+const PACE_PER_ACTION: Duration = Duration::from_micros(500);
+const MAX_PACE: Duration = Duration::from_millis(100);
 
 /// Most bytes of an encoded block under these limits. One transaction of the largest size always fits.
 pub fn max_block(limits: &Limits) -> usize {
@@ -79,6 +86,7 @@ impl ReplicaApplication {
             notary,
             frontier,
             parent,
+            last_actions: 0,
             tree: tree::Cache::default(),
             checked: HashMap::new(),
         }
@@ -331,6 +339,7 @@ impl ReplicaApplication {
         self.frontier = folded.frontier;
         self.parent = hash;
         self.checked.clear();
+        self.last_actions = folded.result.outcomes.iter().map(|actions| actions.len() as u32).sum();
         replica.pool().remove(ids);
         let result = &folded.result;
         replica.set_tip(Tip {
@@ -448,5 +457,9 @@ impl Application for ReplicaApplication {
 
     fn has_work(&self) -> bool {
         !self.replica.pool().is_empty()
+    }
+
+    fn pace(&self) -> Duration {
+        MAX_PACE.min(PACE_PER_ACTION * self.last_actions)
     }
 }

@@ -51,7 +51,6 @@ pub struct Cosigners {
     heights: BTreeMap<u64, Height>,
     final_height: u64,
     tip: u64,
-    refused: u64,
 }
 
 /// What a step changed.
@@ -72,18 +71,13 @@ impl Cosigners {
             heights: BTreeMap::new(),
             final_height,
             tip: final_height,
-            refused: 0,
         }
     }
 
     /// Highest final height.
-    pub fn final_height(&self) -> u64 {
+    #[cfg(test)]
+    fn final_height(&self) -> u64 {
         self.final_height
-    }
-
-    /// Signatures refused so far.
-    pub fn refused(&self) -> u64 {
-        self.refused
     }
 
     /// We executed a height; `own` (trusted) and stored ones are handed in with it.
@@ -115,7 +109,6 @@ impl Cosigners {
                 continue;
             }
             let Some(keys) = self.set.keys.get(usize::from(cosigned.validator)) else {
-                self.refused += 1;
                 continue;
             };
             let entry = self.heights.entry(cosigned.height).or_default();
@@ -130,7 +123,11 @@ impl Cosigners {
                 entry.good.insert(cosigned.validator, cosigned.clone());
                 accepted.push(cosigned);
             } else {
-                self.refused += 1;
+                tracing::warn!(
+                    cosigned.height,
+                    cosigned.validator,
+                    "dropping a cosignature that does not hold"
+                );
             }
         }
         let final_height = self.advance();

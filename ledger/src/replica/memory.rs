@@ -230,7 +230,7 @@ impl Replica for MemoryReplica {
                     message: "try again".to_owned(),
                 };
             }
-            ledger.pending.push(transaction.clone());
+            ledger.push(transaction.clone());
             fresh.push(transaction);
             Admission::Accepted { id }
         };

@@ -221,10 +221,7 @@ fn package(version: u64, update: &TreeUpdateBatch) -> Result<NodeBatch, StateErr
     let mut new = Vec::with_capacity(fresh.len());
     let mut upper = Vec::new();
     for (key, node) in fresh {
-        new.push((
-            node_key(key),
-            borsh::to_vec(node).map_err(|error| StateError(error.into()))?,
-        ));
+        new.push((node_key(key), encode(node)?));
         upper.extend(reader::place(key).map(|place| (place, key.version(), node.clone())));
     }
     let mut stale: Vec<_> = update
@@ -240,6 +237,18 @@ fn package(version: u64, update: &TreeUpdateBatch) -> Result<NodeBatch, StateErr
         }
     }
     Ok(NodeBatch { new, stale, upper })
+}
+
+/// The crate's own borsh form, in a buffer of the right size: `to_vec` would take a kilobyte for each of the many leaves.
+fn encode(node: &Node) -> Result<Vec<u8>, StateError> {
+    let size = match node {
+        Node::Internal(node) => 33 + 49 * node.children_sorted().count(),
+        Node::Leaf(_) => 65,
+        Node::Null => 1,
+    };
+    let mut bytes = Vec::with_capacity(size);
+    borsh::to_writer(&mut bytes, node).map_err(|error| StateError(error.into()))?;
+    Ok(bytes)
 }
 
 /// Version (u64 big-endian), number of nibbles, nibbles packed two a byte.

@@ -16,13 +16,16 @@ pub struct ToyBlock {
     pub transactions: Vec<Vec<u8>>,
 }
 
+/// Told of each decided block.
+pub type OnDecided = Box<dyn FnMut(&ToyBlock) + Send>;
+
 #[derive(Default)]
 pub struct Disk {
     pub blocks: HashMap<Hash, Vec<u8>>,
     pub decided: Vec<Certificate>,
     pub proposed: HashMap<(u64, u32), Hash>,
     pub pool: BTreeSet<Vec<u8>>,
-    pub on_decided: Option<Box<dyn FnMut(&ToyBlock) + Send>>,
+    pub on_decided: Option<OnDecided>,
 }
 
 impl Disk {

@@ -33,7 +33,7 @@ async fn submit_follow_and_prove() {
         [Admission::Accepted { id: id.clone() }]
     );
     let block = blocks.next().await.unwrap().unwrap();
-    assert_eq!(block.transactions, [transaction.clone()]);
+    assert_eq!(block.transactions, std::slice::from_ref(&transaction));
     assert_eq!(block.cosignatures.len(), 1);
     // The same again is the same transaction.
     assert_eq!(

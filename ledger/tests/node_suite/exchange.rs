@@ -61,7 +61,7 @@ async fn what_a_peer_sends_is_not_sent_on() {
     let answer: Submitted = answer.json().await.unwrap();
     assert_eq!(answer.results.len(), 1, "only the refused are listed");
     assert_eq!(answer.results[0].refused(), Some(forged.id().to_string().as_str()));
-    client(&[&node_a]).submit(&[own.clone()]).await.unwrap();
+    client(&[&node_a]).submit(std::slice::from_ref(&own)).await.unwrap();
     assert!(is_there(&a, &relayed) && is_there(&a, &own));
     // The queue to b keeps order, so the first one would be here had it been sent on.
     assert!(is_there(&b, &own) && !is_there(&b, &relayed));

@@ -278,7 +278,7 @@ async fn tiles_make_the_root_of_the_checkpoint() {
     assert_eq!(leaves, from_bundles);
     assert_eq!(merkle::root(&leaves), checkpoint.root);
     let upper = client.tile("tile/1/000.p/3").await.unwrap().unwrap();
-    let expected: Vec<u8> = leaves[..768].chunks(256).flat_map(|tile| merkle::root(tile)).collect();
+    let expected: Vec<u8> = leaves[..768].chunks(256).flat_map(merkle::root).collect();
     assert_eq!(upper, expected);
     for beyond in [
         "tile/0/003",

@@ -69,6 +69,8 @@ pub struct Driver {
     members: Option<(u64, Members)>,
     parts: Parts,
     held: Option<Held>,
+    /// When the running height was let go.
+    started: Instant,
     /// Height and round that the engine runs.
     height: u64,
     round: u32,
@@ -102,6 +104,7 @@ impl Driver {
             members: None,
             parts,
             held: None,
+            started: Instant::now(),
             height: 0,
             round: 0,
             synced: 0,
@@ -408,15 +411,16 @@ impl Driver {
         }
         let until = Instant::now() + self.settings.heartbeat.min(NEVER);
         self.held = Some(Held { reply, until });
-        if self.synced == height || self.app.has_work() || self.parts.has(height + 1) {
-            self.release()?;
+        if self.synced == height || self.parts.has(height + 1) {
+            return self.release();
         }
-        Ok(())
+        self.woken()
     }
 
     /// Lets the next height begin, if one is held.
     fn release(&mut self) -> Done {
         if let Some(held) = self.held.take() {
+            self.started = Instant::now();
             let height = self.next_height();
             send(held.reply, Next::Start(Height(height), self.params(height)?));
         }
@@ -424,10 +428,14 @@ impl Driver {
     }
 
     fn woken(&mut self) -> Done {
-        if self.held.is_some() && self.app.has_work() {
-            self.release()
-        } else {
-            Ok(())
+        let earliest = self.started + self.app.pace();
+        match &mut self.held {
+            Some(held) if self.app.has_work() && Instant::now() < earliest => {
+                held.until = held.until.min(earliest);
+                Ok(())
+            }
+            Some(_) if self.app.has_work() => self.release(),
+            _ => Ok(()),
         }
     }
 

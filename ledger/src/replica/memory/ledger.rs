@@ -1,6 +1,6 @@
 //! Blocks and records of the twin, under one lock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use muniment_receipts::key::SignerKey;
@@ -27,6 +27,7 @@ pub struct Ledger {
     blocks: Vec<FinalBlock>,
     pub log: Log,
     pub pending: Vec<Transaction>,
+    waiting: HashSet<TransactionId>,
     transactions: HashMap<TransactionId, u64>,
     records: BTreeMap<Hash, Record>,
     /// Cosignatures that came before their block.
@@ -62,6 +63,7 @@ impl Ledger {
             blocks: Vec::new(),
             log: Log::default(),
             pending: Vec::new(),
+            waiting: HashSet::new(),
             transactions: HashMap::new(),
             records: BTreeMap::new(),
             early: Vec::new(),
@@ -87,16 +89,22 @@ impl Ledger {
 
     pub fn known(&self, id: &TransactionId) -> Option<Admission> {
         let height = self.transactions.get(id).copied();
-        let waits = || self.pending.iter().any(|waiting| waiting.id() == *id);
-        (height.is_some() || waits()).then(|| Admission::Known {
+        (height.is_some() || self.waiting.contains(id)).then(|| Admission::Known {
             id: id.to_string(),
             height,
         })
     }
 
+    /// Puts an admitted transaction among those that wait.
+    pub fn push(&mut self, transaction: Transaction) {
+        self.waiting.insert(transaction.id());
+        self.pending.push(transaction);
+    }
+
     /// Keeps a cosignature that holds.
     pub fn add(&mut self, one: Cosigned) {
-        let Some(block) = self.blocks.iter_mut().find(|block| block.header.height == one.height) else {
+        let place = one.height.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let Some(block) = place.and_then(|place| self.blocks.get_mut(place)) else {
             return;
         };
         match block
@@ -111,6 +119,7 @@ impl Ledger {
     /// Makes a block of what waits; returns its height.
     pub fn block(&mut self, trust: &TrustRoot) -> u64 {
         let transactions = std::mem::take(&mut self.pending);
+        self.waiting.clear();
         let header = self.header(&transactions);
         let (height, time) = (header.height, header.time);
         let first_leaf = self.log.size();
@@ -335,7 +344,7 @@ impl Action {
         });
         Record {
             value,
-            signer: self.signer.clone(),
+            signer: self.signer,
             history: Vec::new(),
         }
     }
@@ -363,7 +372,7 @@ fn actions(transaction: &Transaction) -> Vec<Option<Action>> {
                     name: header.action.clone(),
                     template: header.template.clone(),
                     revision: header.revision,
-                    signer: header.signer.clone(),
+                    signer: header.signer,
                     valid_until: header.valid_until,
                     input: item.input,
                     record: item.record,
