@@ -314,14 +314,19 @@ fn processes() -> Vec<(u32, Vec<String>)> {
     entries.filter_map(process).collect()
 }
 
-/// A port nobody listens on now.
+/// A port nobody listens on now, with room above it for the validators' ports. Below the range from which the kernel
+/// takes ports for outgoing connections: such a connection could take the port while `dev` is down.
 ///
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    let mut bytes = [0; 2];
+    for _ in 0..1_000 {
+        getrandom::fill(&mut bytes).unwrap();
+        let port = 10_000 + u16::from_le_bytes(bytes) % 500 * 40;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port was found between 10000 and 30000");
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use muniment_api::{Api, ApiConfig, ServeError};
-use muniment_operator::{DataDir, Desired, Local, LocalConfig};
+use muniment_operator::{DataDir, Desired, Local, LocalConfig, Ports};
 use muniment_receipts::genesis::Member;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -112,13 +112,14 @@ impl Dev<'_> {
         let address = listener.local_addr().unwrap_or(self.listen);
         let (context, signer) = access::open(&api, &self.wanted, &root, address).await?;
 
-        let config = LocalConfig::current_program().map_err(|error| {
+        let mut config = LocalConfig::current_program().map_err(|error| {
             Failure::new(
                 "program",
                 format!("this program's own path is unknown: {error}"),
                 "start it by its full path",
             )
         })?;
+        config.ports = ports(self.listen);
         let local = Local::start(data, config, resource::catalog()).map_err(|error| sentence("supervisor", &error))?;
         let local = Arc::new(local);
         directory.attach(local.clone());
@@ -220,6 +221,14 @@ async fn raised(mut flag: watch::Receiver<bool>) {
     // An error means that nobody can raise it any more.
     if flag.wait_for(|raised| *raised).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Nodes' ports are looked for just above the API's, so that several `dev` started at once don't look at the same ones.
+fn ports(listen: SocketAddr) -> Ports {
+    match listen.port() {
+        0 => Ports::Any,
+        port => Ports::From(port.checked_add(11).filter(|first| *first < 60_000).unwrap_or(8411)),
     }
 }
 

@@ -42,12 +42,7 @@ pub fn run(args: &Args) -> Result<bool> {
             )
         })?
         .block_on(muniment_ledger::process::run(&args.config));
-    ended.map_err(|error| {
-        Failure::new(
-            "node",
-            format!("the node in {} ended: {}", args.config.display(), chain(&error)),
-            "see its log",
-        )
-    })?;
+    // One line: the supervisor shows the last one of a node that ended.
+    ended.map_err(|error| Failure::new("node", chain(&error), ""))?;
     Ok(true)
 }
