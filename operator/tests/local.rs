@@ -4,6 +4,7 @@
 #[path = "support/harness.rs"]
 mod harness;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 use harness::{Harness, LocalHarness, catalog, fake_config, kill, members, network, open, resource, until};
 use muniment_crds::condition::{is_true, kind};
 use muniment_operator::{
-    Backend, DataDir, DataDirError, Desired, Local, LocalBackend, LocalConfig, NodeState, PidFile, What,
+    Backend, DataDir, DataDirError, Desired, Event, Local, LocalBackend, LocalConfig, NodeState, PidFile, What,
 };
+use tokio::sync::broadcast::Receiver;
 
 async fn ready(local: &LocalHarness) {
     let plan = local.plan().await;
@@ -21,6 +23,26 @@ async fn ready(local: &LocalHarness) {
         seen.nodes.iter().all(|n| n.ready()).then_some(())
     })
     .await;
+}
+
+/// Waits until the watcher has told of every node and of the quorum: what it never saw it can't tell the end of.
+async fn all_told(events: &mut Receiver<Event>) {
+    let (mut nodes, mut quorum) = (BTreeSet::new(), false);
+    while nodes.len() < 4 || !quorum {
+        let event = next(events).await;
+        match event.what {
+            What::Ready { .. } => nodes.extend(event.validator),
+            What::QuorumReady { .. } => quorum = true,
+            _ => {}
+        }
+    }
+}
+
+async fn next(events: &mut Receiver<Event>) -> Event {
+    tokio::time::timeout(Duration::from_secs(30), events.recv())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,8 +130,9 @@ async fn a_node_that_keeps_its_folder_is_not_told_that_it_forgot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_tell_the_story_of_a_death() {
     let local = LocalHarness::new().await;
-    ready(&local).await;
     let mut events = local.backend.events();
+    ready(&local).await;
+    all_told(&mut events).await;
     local.kill("validator-0");
     let mut lines = Vec::new();
     loop {
@@ -138,30 +161,20 @@ async fn events_tell_the_story_of_a_death() {
 #[tokio::test(flavor = "multi_thread")]
 async fn quorum_lost_and_regained_is_told() {
     let local = LocalHarness::new().await;
-    ready(&local).await;
     let mut events = local.backend.events();
+    ready(&local).await;
+    all_told(&mut events).await;
     local.hold("validator-0", true);
     local.hold("validator-1", true);
     let lost = loop {
-        let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        let event = next(&mut events).await;
         if matches!(event.what, What::QuorumLost { .. }) {
             break event.to_string();
         }
     };
     assert!(lost.contains("2 of 4 validators are ready, 3 are needed"), "{lost}");
     local.hold("validator-0", false);
-    loop {
-        let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
-            .await
-            .unwrap()
-            .unwrap();
-        if matches!(event.what, What::QuorumReady { ready: 3, .. }) {
-            break;
-        }
-    }
+    while !matches!(next(&mut events).await.what, What::QuorumReady { ready: 3, .. }) {}
     local.stop().await;
 }
 

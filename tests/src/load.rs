@@ -119,7 +119,13 @@ async fn write(api: &Api) -> Promise {
 pub async fn check(world: &dyn crate::world::World, promises: &[Promise]) {
     let api = world.api();
     for promise in promises {
-        let found = api.get(&format!("/notarizations?digest={}", promise.digest)).await;
+        // A server that was just started again says up to which height it knows.
+        let receipt: serde_json::Value = serde_json::from_str(&promise.receipt).unwrap();
+        let found = crate::poll::until("the search covers the promise", || async {
+            let found = api.get(&format!("/notarizations?digest={}", promise.digest)).await;
+            (found.body["height"].as_u64() >= receipt["height"].as_u64()).then_some(found)
+        })
+        .await;
         let records = found.body["records"]
             .as_array()
             .or_else(|| found.body.as_array())

@@ -8,6 +8,7 @@ use muniment_receipts::trust::{TrustError, TrustRoot};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -151,6 +152,17 @@ impl Network {
     /// Height up to which outcomes are resolved.
     pub fn height(&self) -> u64 {
         self.height.load(Ordering::Acquire)
+    }
+
+    /// Waits until the projections have what was final when this was called, at most `limit`: who was just given a
+    /// receipt finds the record. Answers the height up to which they are true.
+    pub async fn caught_up(&self, limit: Duration) -> u64 {
+        let wanted = self.height();
+        let end = tokio::time::Instant::now() + limit;
+        while self.projected() < wanted && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.projected()
     }
 
     /// Height up to which the projections in SQL are true.

@@ -24,6 +24,8 @@ use crate::types::{ItemOutcome, Notarization, NotarizationBatch, NotarizationBat
 use crate::types::{Operation, Problem, RecordPage};
 use muniment_ledger::transaction::TransactionId;
 
+/// How long a search waits for blocks that are final already.
+const CATCH_UP: std::time::Duration = std::time::Duration::from_secs(5);
 /// Most records of a search by digest.
 const MATCHES: u64 = 100;
 
@@ -224,7 +226,7 @@ pub async fn find(With(ctx, query): With<Query<Find>>, path: Path<(String, Strin
             let detail = "`digest` must be 64 (sha-256) or 128 (sha-512) lowercase hex characters";
             ApiError::new(Code::MALFORMED_DIGEST, detail)
         })?;
-    let height = network.projected();
+    let height = network.caught_up(CATCH_UP).await;
     let ids = network
         .records_with(&digest, MATCHES)
         .await

@@ -13,6 +13,7 @@ mod welcome;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use muniment_api::{Api, ApiConfig, ServeError};
@@ -129,7 +130,7 @@ impl Dev<'_> {
             resource: self.wanted.resource.clone(),
             members: vec![member],
         };
-        let events = local.events();
+        let (events, starting) = (local.events(), AtomicBool::new(true));
         let controller = local.keep(vec![desired]);
 
         let attended = async {
@@ -143,7 +144,8 @@ impl Dev<'_> {
             tokio::pin!(served);
             let shown = async {
                 self.ready(&up, &context, &root).await?;
-                self.screen.follow(events).await
+                starting.store(false, Ordering::Relaxed);
+                std::future::pending::<Result<()>>().await
             };
             tokio::select! {
                 result = &mut served => return result.map_err(|error| sentence("api", &error)),
@@ -156,7 +158,11 @@ impl Dev<'_> {
             let _ = timeout(LAST_REQUESTS, &mut served).await;
             Ok(())
         };
-        let result = attended.await;
+        let result = tokio::select! {
+            result = attended => result,
+            // Ends early only when the terminal is gone.
+            result = self.screen.follow(events, &starting) => result,
+        };
         drop(controller);
         let stopped = timeout(LAST_BLOCKS, local.stop()).await;
         if stopped.is_err() {

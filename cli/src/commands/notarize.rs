@@ -17,7 +17,7 @@ use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::{files, trust};
-use plan::{Hashed, Job};
+use plan::Job;
 use progress::Progress;
 use write::{Receipted, Writer};
 
@@ -171,33 +171,40 @@ pub async fn one(client: &Client, root: Arc<trust::Root>, source: files::Source)
         client: client.clone(),
         root,
     };
-    let answer = writer.deposit(&[&hashed]).await.pop();
+    let answer = writer.deposit(vec![hashed]).await.pop();
     answer.transpose()
 }
 
 /// Sends what has to be sent of a chunk; the answers stand in the order of the files.
 async fn send(writer: &Writer, chunk: Vec<Job>) -> Vec<(files::Source, Result<Option<Receipted>>)> {
-    let hashed: Vec<&Hashed> = chunk
-        .iter()
-        .filter_map(|job| job.work.as_ref().ok()?.as_ref())
-        .collect();
-    let mut answers = writer.deposit(&hashed).await.into_iter();
-    chunk
-        .into_iter()
-        .map(|job| {
-            let outcome = match job.work {
-                Err(failure) => Err(failure),
-                Ok(None) => Ok(None),
-                Ok(Some(_)) => match answers.next() {
-                    Some(answer) => answer.map(Some),
-                    None => Err(Failure::new(
-                        "protocol",
-                        "the server answered for fewer files than were sent",
-                        "run the same command again",
-                    )),
-                },
-            };
-            (job.source, outcome)
+    let mut hashed = Vec::new();
+    let mut done = Vec::with_capacity(chunk.len());
+    for Job { source, work } in chunk {
+        // `None` stands for the next answer.
+        let known = match work {
+            Ok(Some(work)) => {
+                hashed.push(work);
+                None
+            }
+            Ok(None) => Some(Ok(None)),
+            Err(failure) => Some(Err(failure)),
+        };
+        done.push((source, known));
+    }
+    let mut answers = writer.deposit(hashed).await.into_iter();
+    let lost = || {
+        Err(Failure::new(
+            "protocol",
+            "the server left a file out of its answer",
+            "run the same command again",
+        ))
+    };
+    done.into_iter()
+        .map(|(source, known)| {
+            (
+                source,
+                known.unwrap_or_else(|| answers.next().map_or_else(lost, |answer| answer.map(Some))),
+            )
         })
         .collect()
 }

@@ -72,7 +72,8 @@ pub fn transactions_root(transactions: &[Transaction]) -> Result<Hash, std::io::
     ))
 }
 
-fn now() -> u64 {
+/// This machine's clock in milliseconds since the Unix epoch. Consensus on it is the block's time.
+pub(super) fn now() -> u64 {
     // A clock before 1970 proposes time 0 and is overruled by the parent's time.
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use muniment_receipts::checkpoint::Checkpoint;
+use muniment_receipts::statement::MAX_VALIDITY_MS;
 use muniment_receipts::{encoding, merkle};
 use tokio::sync::{broadcast, watch};
 
@@ -25,6 +26,8 @@ use crate::wire::{
     TransactionStatus, id_hex,
 };
 
+/// How far the next block's time may lie ahead of our clock, in milliseconds.
+const CLOCK_SLACK: u64 = 2_000;
 /// Most heights answered by [`Replica::cosignatures`].
 const COSIGNATURE_RANGE: u64 = 1_000;
 
@@ -125,7 +128,15 @@ impl LocalReplica {
             Ok(prepared) => Arc::new(prepared),
             Err(refusal) => return Ok((refused(refusal), None)),
         };
-        if let Err(refusal) = execute::admissible(&prepared, &StateView(view), self.tip().time + 1) {
+        let now = super::application::now();
+        if prepared.valid_until() > now + MAX_VALIDITY_MS + CLOCK_SLACK {
+            let refusal = execute::Refusal {
+                code: "VALIDITY_TOO_LONG",
+                message: "`validUntil` is more than ten minutes ahead; choose an earlier time".to_owned(),
+            };
+            return Ok((refused(refusal), None));
+        }
+        if let Err(refusal) = execute::admissible(&prepared, &StateView(view), now.max(self.tip().time + 1)) {
             return Ok((refused(refusal), None));
         }
         Ok(match self.pool().offer(Arc::clone(&prepared)) {

@@ -297,7 +297,17 @@ fn named(path: &Path, error: fjall::Error) -> StoreError {
             path: path.to_path_buf(),
             source,
         },
-        other => StoreError::Index(other),
+        other => {
+            tracing::error!(
+                error = &other as &dyn std::error::Error,
+                "the index database can't be opened"
+            );
+            StoreError::Corrupt {
+                path: path.to_path_buf(),
+                offset: 0,
+                what: "the index database is damaged",
+            }
+        }
     }
 }
 

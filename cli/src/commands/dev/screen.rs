@@ -3,8 +3,9 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use muniment_operator::Event;
+use muniment_operator::{Event, What};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tracing_subscriber::layer::SubscriberExt;
@@ -44,16 +45,25 @@ impl Screen {
         self.line(&format!("{}  {text}", time.get(11..19).unwrap_or_default()))
     }
 
-    /// Shows what happens, until nothing can happen any more.
-    pub async fn follow(&self, mut events: Receiver<Event>) -> Result<()> {
+    /// Shows what happens, until nothing can happen any more. While `starting`, only what went wrong.
+    pub async fn follow(&self, mut events: Receiver<Event>, starting: &AtomicBool) -> Result<()> {
         loop {
             match events.recv().await {
+                Ok(event) if starting.load(Ordering::Relaxed) && expected(&event.what) => {}
                 Ok(event) => self.event(&event.to_string())?,
                 Err(RecvError::Lagged(missed)) => self.event(&format!("{missed} events were too fast to be shown"))?,
                 Err(RecvError::Closed) => return Ok(()),
             }
         }
     }
+}
+
+/// What happens at every start.
+fn expected(what: &What) -> bool {
+    matches!(
+        what,
+        What::Started { .. } | What::Ready { .. } | What::QuorumReady { .. }
+    )
 }
 
 /// Writes this process's own log to `<logs>/api.log`; errors are also shown on stderr.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::StreamExt;
 use muniment_api::types::{ItemOutcome, Notarization};
 
 use super::plan::Hashed;
@@ -11,6 +12,9 @@ use crate::error::{Failure, Result};
 use crate::evidence::{self, Disclosure};
 use crate::files::{self, Source};
 use crate::trust;
+
+/// Receipts that are checked and synced to disk at a time.
+const WRITERS: usize = 16;
 
 /// Sends deposits of one run.
 pub struct Writer {
@@ -60,19 +64,19 @@ impl Receipted {
 
 impl Writer {
     /// One answer per deposit, in order.
-    pub async fn deposit(&self, hashed: &[&Hashed]) -> Vec<Result<Receipted>> {
-        let outcomes = match hashed {
+    pub async fn deposit(&self, hashed: Vec<Hashed>) -> Vec<Result<Receipted>> {
+        let outcomes = match hashed.as_slice() {
             [] => return Vec::new(),
             [one] => self.single(one).await.map(|outcome| vec![outcome]),
             many => self.batch(many).await,
         };
         match outcomes {
             Ok(outcomes) if outcomes.len() == hashed.len() => {
-                let mut answers = Vec::with_capacity(hashed.len());
-                for (hashed, outcome) in hashed.iter().zip(outcomes) {
-                    answers.push(self.keep(hashed, outcome).await);
-                }
-                answers
+                let kept = hashed
+                    .into_iter()
+                    .zip(outcomes)
+                    .map(|(hashed, outcome)| self.keep(hashed, outcome));
+                futures::stream::iter(kept).buffered(WRITERS).collect().await
             }
             Ok(outcomes) => hashed
                 .iter()
@@ -103,7 +107,7 @@ impl Writer {
         }
     }
 
-    async fn batch(&self, hashed: &[&Hashed]) -> Result<Vec<ItemOutcome>> {
+    async fn batch(&self, hashed: &[Hashed]) -> Result<Vec<ItemOutcome>> {
         let items: Vec<_> = hashed.iter().map(|hashed| &hashed.request).collect();
         let body = json(&serde_json::json!({ "items": items }))?;
         match self.client.notarize_batch(body, &key()).await? {
@@ -113,18 +117,19 @@ impl Writer {
         }
     }
 
-    async fn keep(&self, hashed: &Hashed, outcome: ItemOutcome) -> Result<Receipted> {
+    async fn keep(&self, hashed: Hashed, outcome: ItemOutcome) -> Result<Receipted> {
         match outcome {
-            ItemOutcome::Accepted(notarization) => {
-                self.store(hashed, notarization.receipt.as_bytes(), Some(&notarization), false)
+            ItemOutcome::Accepted(answer) => {
+                self.store(hashed, answer.receipt.clone().into_bytes(), Some(answer))
+                    .await
             }
             ItemOutcome::Rejected {
                 code,
                 record: Some(record),
                 ..
-            } if code.eq_ignore_ascii_case("duplicate") && matches!(hashed.disclosure, Disclosure::Plain) => {
+            } if code.eq_ignore_ascii_case("duplicate") && hashed.disclosure == Disclosure::Plain => {
                 let receipt = self.client.receipt(&record).await?;
-                self.store(hashed, &receipt, None, true)
+                self.store(hashed, receipt, None).await
             }
             ItemOutcome::Rejected {
                 code,
@@ -150,35 +155,44 @@ impl Writer {
         }
     }
 
-    /// Adds the disclosure, checks everything offline, and only then writes.
-    fn store(
-        &self,
-        hashed: &Hashed,
-        receipt: &[u8],
-        answer: Option<&Notarization>,
-        earlier: bool,
-    ) -> Result<Receipted> {
-        let bytes = evidence::disclose(receipt, &hashed.disclosure)?;
-        let facts = evidence::check(&bytes, &self.root, &hashed.document)?;
-        if let Some(answer) = answer
-            && (answer.height, &answer.id) != (facts.height, &facts.record)
-        {
-            return Err(Failure::new(
-                "wrong_receipt",
-                "the server's answer and its receipt name different records",
-                "do not trust this server; keep its log",
-            ));
-        }
-        files::write(&hashed.source.receipt, &bytes)?;
-        Ok(Receipted {
-            id: facts.record,
-            height: facts.height,
-            time: facts.time,
-            signed_by: facts.signed_by,
-            receipt: hashed.source.receipt.clone(),
-            earlier,
-        })
+    /// Checking and syncing to disk leave this thread: many receipts are under way at a time.
+    async fn store(&self, hashed: Hashed, receipt: Vec<u8>, answer: Option<Notarization>) -> Result<Receipted> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || store(&root, &hashed, &receipt, answer.as_ref()))
+            .await
+            .unwrap_or_else(|error| {
+                Err(Failure::new(
+                    "internal",
+                    format!("a worker ended: {error}"),
+                    "report this",
+                ))
+            })
     }
+}
+
+/// Adds the disclosure, checks everything offline, and only then writes. Without an answer the receipt is of an earlier
+/// record.
+fn store(root: &trust::Root, hashed: &Hashed, receipt: &[u8], answer: Option<&Notarization>) -> Result<Receipted> {
+    let bytes = evidence::disclose(receipt, &hashed.disclosure)?;
+    let facts = evidence::check(&bytes, root, &hashed.document)?;
+    if let Some(answer) = answer
+        && (answer.height, &answer.id) != (facts.height, &facts.record)
+    {
+        return Err(Failure::new(
+            "wrong_receipt",
+            "the server's answer and its receipt name different records",
+            "do not trust this server; keep its log",
+        ));
+    }
+    files::write(&hashed.source.receipt, &bytes)?;
+    Ok(Receipted {
+        id: facts.record,
+        height: facts.height,
+        time: facts.time,
+        signed_by: facts.signed_by,
+        receipt: hashed.source.receipt.clone(),
+        earlier: answer.is_none(),
+    })
 }
 
 fn key() -> String {
