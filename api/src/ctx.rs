@@ -106,7 +106,8 @@ impl<T: FromRequest + 'static> FromRequest for With<T> {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let ctx = ctx.await?;
-            let rest = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            let rest = T::from_request(&request, &mut payload).await;
+            let rest = rest.map_err(Into::<actix_web::Error>::into)?;
             Ok(Self(ctx, rest))
         })
     }

@@ -54,7 +54,7 @@ pub async fn create(
     let input = deposit::input(body::json(&bytes)?)?;
     let signed = signer(&ctx, &network).single(input).await?;
     let wait = respond::prefer_wait(&request);
-    let more = |id| held.iter().map(|held| held.row(id)).collect();
+    let more = |id: OperationId| -> Vec<Write> { held.iter().map(|held| held.row(id)).collect() };
     let ticket = network.accept(signed, true, wait.is_zero(), more).await?;
     conclude(&network, ticket, 1, Shape::Single, wait, Refused::default()).await
 }

@@ -39,6 +39,14 @@ async fn what_was_accepted_survives_the_server() {
     for number in 10..30 {
         operations.push(accept(&world, number).await);
     }
+    // One whose caller waited first: it is on disk before the wait is given up.
+    let waited = world
+        .request(Method::POST, &format!("{NETWORK}/notarizations"))
+        .header("prefer", "wait=1")
+        .json(&deposit(30));
+    let (status, waited) = answer(waited.send().await.unwrap()).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{waited}");
+    operations.push(format!("/v1/operations/{}", waited["id"].as_str().unwrap()));
     // Dropped where it stands: no goodbye to anything.
     drop(world.api.take());
     world.replica.hold(false);
@@ -53,7 +61,7 @@ async fn what_was_accepted_survives_the_server() {
         accepted(&world.finished(operation).await);
     }
     let (_, page) = answer(world.get(&format!("{NETWORK}/records?limit=200")).send().await.unwrap()).await;
-    assert_eq!(page["records"].as_array().unwrap().len(), 21, "each is there once");
+    assert_eq!(page["records"].as_array().unwrap().len(), 22, "each is there once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,11 +97,6 @@ impl World {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut ApiConfig)) -> Self {
-        Self::sized(4, adjust).await
-    }
-
-    /// With this many validators, all of which the one replica signs for.
-    pub async fn sized(validators: usize, adjust: impl FnOnce(&mut ApiConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(&folder);
         adjust(&mut config);
@@ -115,7 +110,7 @@ impl World {
         };
         let party = super::signed::party();
         let members = vec![member("acme", &acme.signer), member("party", &party.1)];
-        let (genesis, keys) = test_network(validators, members);
+        let (genesis, keys) = test_network(4, members);
         let replica = Arc::new(MemoryReplica::new(&genesis, &keys).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let node_address = listener.local_addr().unwrap();
