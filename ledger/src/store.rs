@@ -95,7 +95,9 @@ impl Store {
             open: Open::default(),
             recovered: Recovered::default(),
         };
-        let log = BlockLog::open(&folder.join("blocks"), |position, kind, payload| {
+        let located = view.located(height)?;
+        let least = located.map_or(0, |located| located.block().end().max(located.certificate().end()));
+        let log = BlockLog::open(&folder.join("blocks"), least, |position, kind, payload| {
             scan.visit(position, kind, payload)
         })?;
         if height > 0 {

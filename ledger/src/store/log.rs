@@ -33,6 +33,13 @@ pub struct Position {
     pub length: u32,
 }
 
+impl Position {
+    /// Offset behind the record.
+    pub fn end(self) -> u64 {
+        self.offset + FRAME as u64 + u64::from(self.length)
+    }
+}
+
 /// The open log. One writer; reads may happen at any time.
 #[derive(Debug)]
 pub struct BlockLog {
@@ -44,11 +51,14 @@ pub struct BlockLog {
 
 impl BlockLog {
     /// Opens or creates the log, reads every record through `visit(position, kind, payload)`, and cuts a torn tail.
+    /// `least` is an offset up to which whole records are known to have been written: a log that ends or breaks before
+    /// it is damaged, not torn, and is left as it is.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for any damage that is not a torn tail, [`StoreError::Newer`] for a later format.
     pub fn open(
         path: &Path,
+        least: u64,
         mut visit: impl FnMut(Position, u8, &[u8]) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
         let io = |what| {
@@ -66,7 +76,7 @@ impl BlockLog {
             .open(path)
             .map_err(io("can't open"))?;
         let length = file.metadata().map_err(io("can't inspect"))?.len();
-        if length < PREFIX {
+        if length < PREFIX && least <= PREFIX {
             file.set_len(0).map_err(io("can't reset"))?;
             file.write_all_at(&[MAGIC.as_slice(), &[VERSION]].concat(), 0)
                 .map_err(io("can't write"))?;
@@ -84,6 +94,9 @@ impl BlockLog {
         };
         log.check_prefix()?;
         let end = log.scan(length, &mut visit)?;
+        if end < least {
+            return Err(log.corrupt(end, "a record that the index knows of is damaged or missing"));
+        }
         if end < length {
             tracing::warn!(path = %path.display(), from = end, to = length, "cutting a torn record off the block log");
             log.file.set_len(end).map_err(io("can't cut"))?;
@@ -268,7 +281,7 @@ mod tests {
 
     fn collect(path: &Path) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
         let mut seen = Vec::new();
-        BlockLog::open(path, |_, kind, payload| {
+        BlockLog::open(path, 0, |_, kind, payload| {
             seen.push((kind, payload.to_vec()));
             Ok(())
         })?;
@@ -278,12 +291,25 @@ mod tests {
     fn filled(records: &[(u8, Vec<u8>)]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("blocks");
-        let log = BlockLog::open(&path, |_, _, _| Ok(())).unwrap();
+        let log = BlockLog::open(&path, 0, |_, _, _| Ok(())).unwrap();
         for (kind, payload) in records {
             let positions = log.append(&[(*kind, payload)]).unwrap();
             assert_eq!(&log.read(positions[0]).unwrap(), payload);
         }
         (folder, path)
+    }
+
+    #[test]
+    fn a_damaged_length_is_not_taken_for_a_torn_tail() {
+        let (_folder, path) = filled(&[(1, vec![7; 50]), (2, vec![8; 50]), (3, vec![9; 50])]);
+        let whole = std::fs::read(&path).unwrap();
+        let mut bytes = whole.clone();
+        bytes[PREFIX as usize + 1] ^= 0xff;
+        std::fs::write(&path, &bytes).unwrap();
+        let known = whole.len() as u64;
+        let opened = BlockLog::open(&path, known, |_, _, _| Ok(()));
+        assert!(matches!(opened, Err(StoreError::Corrupt { .. })), "{opened:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is cut off a damaged log");
     }
 
     proptest! {
