@@ -183,11 +183,14 @@ impl Dev<'_> {
             height,
         } = up;
         let key = self.wanted.key();
+        let (client, trust) = access::publish(self.choice, context).await?;
+        let welcome = welcome::run(&client, trust, root).await?;
+        // A network without writes makes no blocks: the first one is the welcome's.
+        let height = welcome.height.unwrap_or(*height);
         self.screen.line(&format!(
             "network {key}: {validators} validators, height {height}, quorum {quorum} of {validators}"
         ))?;
-        let (client, trust) = access::publish(self.choice, context).await?;
-        self.screen.line(&welcome::run(&client, trust, root).await?)?;
+        self.screen.line(&welcome.line)?;
         let seconds = self.begin.elapsed().as_secs_f64();
         let server = &context.server;
         self.screen

@@ -10,8 +10,16 @@ use crate::error::Result;
 use crate::files::{self, Source};
 use crate::trust::Root;
 
-/// Notarizes `<data>/welcome`, or checks the receipt it has. Answers the line to show.
-pub async fn run(client: &Client, root: Arc<Root>, data: &Path) -> Result<String> {
+/// What came of it.
+pub struct Welcome {
+    /// Height of the receipt's block, if it was made now.
+    pub height: Option<u64>,
+    /// The line to show.
+    pub line: String,
+}
+
+/// Notarizes `<data>/welcome`, or checks the receipt it has.
+pub async fn run(client: &Client, root: Arc<Root>, data: &Path) -> Result<Welcome> {
     let document = data.join("welcome");
     if !document.exists() {
         files::write(&document, b"welcome\n")?;
@@ -21,12 +29,13 @@ pub async fn run(client: &Client, root: Arc<Root>, data: &Path) -> Result<String
         document,
     };
     let start = Instant::now();
-    let line = match notarize::one(client, root, source).await? {
-        Some(_) => format!(
-            "first receipt: \"welcome\" notarized in {} ms, verified offline",
-            start.elapsed().as_millis()
-        ),
-        None => "first receipt: \"welcome\" found, verified offline".to_owned(),
+    let made = notarize::one(client, root, source).await?;
+    let line = if made.is_some() {
+        let took = start.elapsed().as_millis();
+        format!("first receipt: \"welcome\" notarized in {took} ms, verified offline")
+    } else {
+        "first receipt: \"welcome\" found, verified offline".to_owned()
     };
-    Ok(line)
+    let height = made.map(|receipted| receipted.height);
+    Ok(Welcome { height, line })
 }
