@@ -16,6 +16,7 @@ use crate::config::{LAYOUT_VERSION, NodeConfig, ReplicaConfig};
 use crate::engine::{self, EngineConfig, EngineExit, FileGuard, GuardError, Role, SignGuard};
 use crate::node::{NodeError, Server};
 use crate::replica::{self, LocalReplica, OpenError, Replica};
+use crate::store::StoreError;
 
 /// File that says this validator may have signed votes: written before the first one, outside of `data/`.
 const JOINED: &str = "joined";
@@ -67,6 +68,15 @@ pub enum ProcessError {
         /// Why.
         #[source]
         source: OpenError,
+    },
+    /// A part of the store that the start did not read is damaged.
+    #[error("replica `{name}` can't go on")]
+    Damaged {
+        /// Replica.
+        name: String,
+        /// What is damaged.
+        #[source]
+        source: StoreError,
     },
     /// The signing guard can't be used.
     #[error("the signing guard of `{name}` can't be used")]
@@ -205,8 +215,10 @@ async fn run_replica(
         let guard = guard(&folder, &config, &replica, opened.fresh).await?;
         order(opened, guard, &folder, &config, &stopped).await
     };
+    let auditing = replica::audit(Arc::clone(&replica));
     tokio::pin!(serving, ordering);
     tokio::select! {
+        source = auditing => Err(ProcessError::Damaged { name, source }),
         served = &mut serving => served.map_err(|source| ProcessError::Serve { name, source }),
         ordered = &mut ordering => ordered,
     }

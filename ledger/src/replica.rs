@@ -4,6 +4,7 @@
 //! and never wait for consensus; waiting is done on [`Replica::watch_final`].
 
 mod application;
+mod audit;
 mod cosigners;
 mod fold;
 mod local;
@@ -11,9 +12,11 @@ pub mod memory;
 mod network;
 mod notary;
 mod open;
+mod rehash;
 mod views;
 
 pub use application::{ReplicaApplication, max_block};
+pub use audit::audit;
 pub use local::{LocalReplica, Wake};
 pub use network::{GenesisError, NetworkFacts};
 pub use open::{OpenError, Opened, open};

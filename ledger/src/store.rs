@@ -3,8 +3,12 @@
 //! Owns what is on disk and in which order it gets there. Does not execute, sign or decide.
 //!
 //! Order of writing: a block is in the log and synced before anybody may vote for it. A certificate and our own
-//! cosignature go into the log together and are synced before the cosignature leaves. The index follows without
-//! syncing; after a crash it is behind, and [`Recovered::decided`] tells what to execute again.
+//! cosignature go into the log together and are synced before the cosignature leaves. Index and hashes follow without
+//! syncing; after a crash they are behind, and [`Recovered::decided`] tells what to execute again.
+//!
+//! Everything that the start needs lies at or behind the certificate of the index's height: blocks are judged only
+//! on the tip, and nothing is indexed before it was decided and cosigned. So the start reads from there on, whatever
+//! the age of the ledger; what lies before is checked when it is read, and once by [`Store::unread`].
 
 mod error;
 mod hashes;
@@ -21,9 +25,9 @@ use crate::block::{Block, Certificate, Hash, Header};
 use crate::wire::Cosigned;
 
 pub use error::StoreError;
-pub use hashes::HashFile;
+pub use hashes::{HashCheck, HashFile};
 pub use index::{BlockResult, Commit, HistoryRow, Index, Located, View};
-pub use log::{BlockLog, Position};
+pub use log::{BlockLog, Known, LogCheck, Position};
 
 const BLOCK: u8 = 1;
 const CERTIFICATE: u8 = 2;
@@ -78,7 +82,7 @@ impl Store {
     /// Opens or creates the store in a folder.
     ///
     /// # Errors
-    /// [`StoreError`] by name; nothing is repaired silently but a torn tail of the log.
+    /// [`StoreError`] by name; nothing is repaired here but a torn tail of the log.
     pub fn open(folder: &Path) -> Result<(Self, Recovered), StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Io {
             what: "can't create",
@@ -95,9 +99,11 @@ impl Store {
             open: Open::default(),
             recovered: Recovered::default(),
         };
-        let located = view.located(height)?;
-        let least = located.map_or(0, |located| located.block().end().max(located.certificate().end()));
-        let log = BlockLog::open(&folder.join("blocks"), least, |position, kind, payload| {
+        let known = view.located(height)?.map_or_else(Known::default, |located| Known {
+            from: located.certificate().group(),
+            synced: located.block().end().max(located.certificate().end()),
+        });
+        let log = BlockLog::open(&folder.join("blocks"), known, |position, kind, payload| {
             scan.visit(position, kind, payload)
         })?;
         if height > 0 {
@@ -125,6 +131,11 @@ impl Store {
     /// The index, for reads.
     pub fn view(&self) -> View {
         self.index.read()
+    }
+
+    /// What the start did not read of the block log.
+    pub fn unread(&self) -> LogCheck {
+        self.log.unread()
     }
 
     /// The file of subtree hashes.
@@ -203,6 +214,7 @@ impl Store {
     /// [`StoreError::Io`].
     pub fn put_decision(&self, certificate: &Certificate, own: Option<&OwnCheckpoint>) -> Result<Position, StoreError> {
         let certificate = encode(certificate)?;
+        // The certificate begins the group, see `Position::group`.
         let mut records: Vec<(u8, &[u8])> = vec![(CERTIFICATE, &certificate)];
         let signed;
         if let Some(own) = own {

@@ -13,13 +13,13 @@ use tokio::sync::{broadcast, watch};
 
 use super::cosigners::{Cosigners, Progress};
 use super::network::NetworkFacts;
-use super::{ReadError, Replica, StateView, Tip, TreeView};
+use super::{ReadError, Replica, StateView, Tip, TreeView, rehash};
 use crate::block::Hash;
 use crate::config::Limits;
 use crate::execute::{self, Prepared};
 use crate::mempool::{Mempool, Offer, Waiting};
 use crate::state::{record_key, tree};
-use crate::store::{Store, StoreError, View, decode_block};
+use crate::store::{BlockResult, Store, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
     Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, StateProof,
@@ -159,19 +159,22 @@ impl LocalReplica {
         Ok(Some(self.facts.note(&checkpoint, &cosigned)))
     }
 
-    fn path(&self, index: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
+    /// Audit path of a leaf in its block's checkpoint, checked before it leaves: the file of hashes has no checksums
+    /// of its own, the root it must lead to is its checksum.
+    fn path(&self, leaf: &[u8], index: u64, result: &BlockResult) -> Result<Vec<String>, ReadError> {
+        let size = result.log_size;
         let mut hash = |level, at| self.store.hashes().subtree(level, at).ok();
-        merkle::inclusion_path(index, size, &mut hash).map_err(|error| ReadError(error.into()))
+        let path = merkle::inclusion_path(index, size, &mut hash).map_err(|error| ReadError(error.into()))?;
+        merkle::verify_inclusion(&merkle::leaf_hash(leaf), index, size, &path, &result.log_root)
+            .map_err(|_| self.store.hashes().corrupt(index))?;
+        Ok(path.iter().map(hex::encode).collect())
     }
 
     fn leaf_bytes(&self, view: &View, height: u64) -> Result<Vec<Vec<u8>>, StoreError> {
-        let (Some((bytes, _)), Some(result)) = (self.store.decided_block(view, height)?, view.result(height)?) else {
+        let Some(result) = view.result(height)? else {
             return Ok(Vec::new());
         };
-        let block = decode_block(&bytes)?;
-        let mut leaves = execute::leaves(&block.transactions, &result.outcomes);
-        leaves.push(result.marker);
-        Ok(leaves)
+        Ok(rehash::leaves(&self.store, view, height, &result)?.unwrap_or_default())
     }
 }
 
@@ -286,27 +289,17 @@ impl Replica for LocalReplica {
 
     fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<RecordPage, ReadError> {
         let view = self.store.view();
-        let start = after.map_or_else(|| b"r".to_vec(), record_key);
-        let mut records: Vec<serde_json::Value> = Vec::new();
-        let mut unreadable = None;
-        view.scan_state(b"r", &start, |_, value| {
-            match serde_json::from_slice::<serde_json::Value>(value) {
-                Ok(record) if template.is_none_or(|name| record["template"] == name) => records.push(record),
-                Ok(_) => {}
-                Err(error) => unreadable = Some(error),
-            }
-            records.len() <= limit && unreadable.is_none()
-        })?;
-        if let Some(error) = unreadable {
-            return Err(ReadError(error.into()));
+        let mut ids = view.records(template, after, limit.saturating_add(1))?;
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        let next = ids.last().filter(|_| more).map(hex::encode);
+        let mut records = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let bytes = view.state(&record_key(id))?.ok_or_else(|| {
+                StoreError::Inconsistent(format!("record {} is listed but not there", hex::encode(id)))
+            })?;
+            records.push(serde_json::from_slice(&bytes).map_err(|error| ReadError(error.into()))?);
         }
-        let more = records.len() > limit;
-        records.truncate(limit);
-        let next = records
-            .last()
-            .filter(|_| more)
-            .and_then(|record| record["id"].as_str())
-            .map(str::to_owned);
         Ok(RecordPage {
             height: view.height()?.unwrap_or(0),
             records,
@@ -364,16 +357,14 @@ impl Replica for LocalReplica {
         let (Some(leaf), Some(checkpoint)) = (leaves.get(at), self.checkpoint_at(&view, height)?) else {
             return Ok(None);
         };
-        let size = result.log_size;
-        let hex_path = |path: Vec<Hash>| path.iter().map(hex::encode).collect();
         let cosigned = view.cosignatures(height, height)?;
         Ok(Some(LeafProof {
             height,
             index,
             leaf: encoding::base64(leaf),
-            path: hex_path(self.path(index, size)?),
+            path: self.path(leaf, index, &result)?,
             marker: encoding::base64(&result.marker),
-            marker_path: hex_path(self.path(size - 1, size)?),
+            marker_path: self.path(&result.marker, result.log_size - 1, &result)?,
             checkpoint,
             cose: cosigned
                 .iter()

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use ed25519_dalek::SigningKey;
-use muniment_receipts::merkle::{Frontier, FrontierError};
+use muniment_receipts::merkle::Frontier;
 use tokio::sync::{broadcast, watch};
 
 use super::application::ReplicaApplication;
@@ -15,7 +15,7 @@ use super::cosigners::Cosigners;
 use super::local::LocalReplica;
 use super::network::{GenesisError, NetworkFacts};
 use super::notary::Notary;
-use super::{Tip, TreeView};
+use super::{Tip, TreeView, rehash};
 use crate::block::Hash;
 use crate::config::{ReplicaConfig, ReplicaKeys};
 use crate::engine::{EngineKeys, Fatal};
@@ -63,9 +63,6 @@ pub enum OpenError {
     /// The store can't be used.
     #[error("the store can't be used")]
     Store(#[from] StoreError),
-    /// The stored hashes don't add up.
-    #[error("the stored log hashes can't be used")]
-    Frontier(#[source] FrontierError),
     /// A decided block can't be executed again.
     #[error("decided blocks can't be executed again")]
     Replay(#[source] Fatal),
@@ -86,7 +83,7 @@ pub struct Opened {
 /// Opens the replica in `<folder>`, which holds `genesis.json`, `keys.json` and `data/`.
 ///
 /// # Errors
-/// [`OpenError`] by name. Nothing is repaired but a torn tail of the block log.
+/// [`OpenError`] by name. Nothing is repaired but a torn tail of the block log, and log hashes, which follow from it.
 pub fn open(folder: &Path, config: &ReplicaConfig) -> Result<Opened, OpenError> {
     let facts = NetworkFacts::new(read(&folder.join("genesis.json"))?)?;
     let keys_path = folder.join("keys.json");
@@ -204,16 +201,7 @@ fn restore(store: &Store, facts: &NetworkFacts) -> Result<(Tip, Frontier, Hash),
     }
     let result = view.result(height)?.ok_or_else(|| inconsistent("there is no result"))?;
     let located = view.located(height)?.ok_or_else(|| inconsistent("there is no block"))?;
-    let mut peaks = Vec::new();
-    let mut start = 0;
-    for level in (0..64u8).rev().filter(|level| result.log_size >> level & 1 == 1) {
-        peaks.push(store.hashes().subtree(level, start >> level)?);
-        start += 1 << level;
-    }
-    let frontier = Frontier::from_parts(result.log_size, peaks).map_err(OpenError::Frontier)?;
-    if frontier.root() != result.log_root {
-        return Err(inconsistent("the stored log hashes don't give the log root").into());
-    }
+    let frontier = rehash::restore(store, &view, height, &result)?;
     if root != result.state_root {
         return Err(inconsistent("the stored state doesn't give the state root").into());
     }

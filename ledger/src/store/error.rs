@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+/// What to do about a store that can't be mended here. A backup of one validator would take back what it signed.
+const REJOIN: &str = "while the other validators run, remove this validator's whole `data` folder, so that it \
+                      rejoins from them; never put back an older copy, which would sign again what it signed before";
+
 /// A store can't be opened, read or written. The process must end: going on could sign what history contradicts.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -17,9 +21,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Bytes on disk aren't what was written.
-    #[error(
-        "store is corrupt: {path} at byte {offset}: {what}; restore this validator's data folder from a backup, or remove it whole so that the validator rejoins from its peers"
-    )]
+    #[error("store is corrupt: {path} at byte {offset}: {what}; {REJOIN}")]
     Corrupt {
         /// File.
         path: PathBuf,
@@ -39,7 +41,7 @@ pub enum StoreError {
         supported: u8,
     },
     /// The files of one store contradict each other.
-    #[error("store is inconsistent: {0}; remove the data folder whole so that the validator rejoins from its peers")]
+    #[error("store is inconsistent: {0}; {REJOIN}")]
     Inconsistent(String),
     /// Another process has the store open.
     #[error("store {0} is in use by another process")]

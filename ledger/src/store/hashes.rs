@@ -2,7 +2,8 @@
 //!
 //! Owns the file only. The order is the one in which subtrees become complete when leaves are appended (each leaf
 //! hash, then the parents it completes), so the file only ever grows and any past size is a prefix of it. It is
-//! derived from the block log: whatever lies beyond the index's height is written again.
+//! derived from the block log: whatever was not synced, or does not lead to the log's root, is written again. It has no
+//! checksums, the root is one.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use crate::block::Hash;
-use muniment_receipts::merkle;
+use muniment_receipts::merkle::{self, Frontier};
 
 /// Number of stored hashes for a log of `size` leaves: each leaf, and each complete parent.
 pub fn stored(size: u64) -> u64 {
@@ -105,6 +106,29 @@ impl HashFile {
         self.file.sync_data().map_err(|source| self.io("can't sync", source))
     }
 
+    /// The error of hashes around a leaf that don't lead to the log's root.
+    pub fn corrupt(&self, leaf: u64) -> StoreError {
+        StoreError::Corrupt {
+            path: self.path.clone(),
+            offset: position(0, leaf) * 32,
+            what: "the hashes do not lead to the log root",
+        }
+    }
+
+    /// Where the log of `size` leaves stands by these hashes, whose root is still to be compared.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], also when they were never written; [`StoreError::Corrupt`].
+    pub fn frontier(&self, size: u64) -> Result<Frontier, StoreError> {
+        let mut peaks = Vec::new();
+        let mut start = 0;
+        for level in (0..64u8).rev().filter(|level| size >> level & 1 == 1) {
+            peaks.push(self.subtree(level, start >> level)?);
+            start += 1 << level;
+        }
+        Frontier::from_parts(size, peaks).map_err(|_| self.corrupt(size))
+    }
+
     fn read(&self, position: u64) -> Result<Hash, StoreError> {
         let mut hash = [0; 32];
         self.file
@@ -119,6 +143,66 @@ impl HashFile {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+/// A check of the first hashes of the file, a piece at a time: every parent must follow from its children.
+#[derive(Debug)]
+pub struct HashCheck {
+    leaf: u64,
+    size: u64,
+    peaks: Vec<Hash>,
+}
+
+impl HashCheck {
+    /// Will check the hashes of the first `size` leaves.
+    pub fn new(size: u64) -> Self {
+        Self {
+            leaf: 0,
+            size,
+            peaks: Vec::new(),
+        }
+    }
+
+    /// Checks the hashes of this many more leaves; false when nothing is left.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] at the first that does not follow, [`StoreError::Io`].
+    pub fn step(&mut self, file: &HashFile, leaves: u64) -> Result<bool, StoreError> {
+        let until = self.size.min(self.leaf.saturating_add(leaves));
+        let start = stored(self.leaf);
+        let mut bytes = vec![0; (stored(until) - start) as usize * 32];
+        file.file
+            .read_exact_at(&mut bytes, start * 32)
+            .map_err(|source| file.io("can't read", source))?;
+        let (hashes, _) = bytes.as_chunks::<32>();
+        let mut hashes = hashes.iter();
+        while self.leaf < until {
+            let mut last = hashes.next().copied();
+            let mut index = self.leaf;
+            while index & 1 == 1 {
+                let parent = self
+                    .peaks
+                    .pop()
+                    .zip(last)
+                    .map(|(left, right)| merkle::node_hash(&left, &right));
+                last = hashes.next().copied();
+                if parent != last {
+                    return Err(file.corrupt(self.leaf));
+                }
+                index >>= 1;
+            }
+            self.peaks.extend(last);
+            self.leaf += 1;
+        }
+        Ok(self.leaf < self.size)
+    }
+
+    /// The log's root by the hashes that were checked.
+    pub fn root(self) -> Option<Hash> {
+        Frontier::from_parts(self.leaf, self.peaks)
+            .ok()
+            .map(|frontier| frontier.root())
     }
 }
 
@@ -147,6 +231,32 @@ mod tests {
                     "level {level} index {index}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn every_damaged_hash_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hashes");
+        let file = HashFile::open(&path).unwrap();
+        let leaves: Vec<Hash> = (0..75u64).map(|n| merkle::leaf_hash(&n.to_le_bytes())).collect();
+        file.append(0, &leaves).unwrap();
+        let root = merkle::root(&leaves);
+        let sound = |step: u64| {
+            let mut check = HashCheck::new(75);
+            while check.step(&file, step)? {}
+            Ok::<_, StoreError>(check.root())
+        };
+        for step in [1, 7, 64, 75, 1000] {
+            assert_eq!(sound(step).unwrap(), Some(root));
+        }
+        assert_eq!(file.frontier(75).unwrap().root(), root);
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..stored(75) as usize {
+            let mut bytes = whole.clone();
+            bytes[at * 32 + 3] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            assert!(sound(10).map_or(true, |found| found != Some(root)), "hash {at}");
         }
     }
 }

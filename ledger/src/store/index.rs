@@ -1,9 +1,10 @@
-//! The index: everything derived from the block log, in one embedded database (fjall, a log-structured
-//! merge tree: random keys cost a fifth of what a copy-on-write B-tree takes, docs/decisions.md).
+//! The index: everything derived from the block log, in one embedded database (fjall; why, is decision 13 in
+//! docs/decisions.md).
 //!
 //! Owns the tables. Every height is committed atomically, mostly without syncing: after a crash the index is at an
 //! older height and the blocks above it are executed again.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use super::log::Position;
 use crate::block::Hash;
 use crate::wire::{Cosigned, Outcome};
 
+/// First byte of the state keys of records.
+const RECORDS: &[u8] = b"r";
 /// Format of the tables.
 const FORMAT: u8 = 1;
 /// Most time and heights between two synced commits.
@@ -122,7 +125,7 @@ pub struct Index {
 
 /// The tables, each a keyspace. Integer keys are big-endian so that they sort as numbers.
 struct Tables {
-    /// `height`, `final`, `format`.
+    /// `height`, `final`, `format`, and `hashed`: the height up to which the file of hashes was synced.
     meta: Keyspace,
     /// Height to [`Located`].
     blocks: Keyspace,
@@ -138,6 +141,8 @@ struct Tables {
     history: Keyspace,
     /// Transaction id to height.
     transactions: Keyspace,
+    /// Template name, 0 and record id to nothing: the records of a template.
+    templates: Keyspace,
     /// Height and validator to [`Cosigned`].
     cosignatures: Keyspace,
 }
@@ -169,6 +174,7 @@ impl Index {
             nodes: table("nodes")?,
             history: table("history")?,
             transactions: table("transactions")?,
+            templates: table("templates")?,
             cosignatures: table("cosignatures")?,
         });
         match tables
@@ -215,7 +221,7 @@ impl Index {
         self.synced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits one height, all or nothing.
+    /// Commits one height, all or nothing. With `sync` it is on disk then, and the caller has synced the hashes.
     ///
     /// # Errors
     /// [`StoreError::Index`]; nothing is changed then.
@@ -224,9 +230,17 @@ impl Index {
         let rows = commit.state.len() + commit.nodes.len() + commit.history.len() + commit.transactions.len() + 8;
         let mut batch = WriteBatch::with_capacity(self.database.clone(), rows);
         self.put_block(&mut batch, commit)?;
+        if sync {
+            batch.insert(&tables.meta, "hashed", commit.height.to_be_bytes());
+        }
         for (key, value) in &commit.state {
             match value {
-                Some(value) => batch.insert(&tables.state, key.as_slice(), value.as_slice()),
+                Some(value) => {
+                    batch.insert(&tables.state, key.as_slice(), value.as_slice());
+                    if let Some(id) = key.strip_prefix(RECORDS) {
+                        batch.insert(&tables.templates, template_row(value, id)?, []);
+                    }
+                }
                 None => batch.remove(&tables.state, key.as_slice()),
             }
         }
@@ -319,6 +333,24 @@ fn decode<T: BorshDeserialize>(what: &'static str, bytes: &[u8]) -> Result<T, St
     borsh::from_slice(bytes).map_err(|source| StoreError::Decode { what, source })
 }
 
+/// Key of a record in the table of templates. Nobody removes records or changes their template.
+fn template_row(record: &[u8], id: &[u8]) -> Result<Vec<u8>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        template: std::borrow::Cow<'a, str>,
+    }
+    let named: Named<'_> = serde_json::from_slice(record).map_err(|source| StoreError::Decode {
+        what: "record",
+        source: source.into(),
+    })?;
+    Ok(template_key(&named.template, id))
+}
+
+fn template_key(template: &str, id: &[u8]) -> Vec<u8> {
+    [template.as_bytes(), &[0], id].concat()
+}
+
 fn history_key(record: &Hash, version: u32) -> [u8; 36] {
     let mut key = [0; 36];
     key[..32].copy_from_slice(record);
@@ -366,6 +398,13 @@ impl View {
             .map_or(Ok(0), |value| number("final height", &value))
     }
 
+    /// Height up to which the file of hashes was synced.
+    pub fn hashed(&self) -> Result<u64, StoreError> {
+        self.snapshot
+            .get(&self.tables.meta, "hashed")?
+            .map_or(Ok(0), |value| number("hashed height", &value))
+    }
+
     /// Where the block of a height lies.
     pub fn located(&self, height: u64) -> Result<Option<Located>, StoreError> {
         let row = self.snapshot.get(&self.tables.blocks, height.to_be_bytes())?;
@@ -392,23 +431,23 @@ impl View {
         Ok(self.snapshot.get(&self.tables.state, key)?.map(|value| value.to_vec()))
     }
 
-    /// State entries with a prefix after a key, ascending, until `visit` says stop.
-    pub fn scan_state(
-        &self,
-        prefix: &[u8],
-        after: &[u8],
-        mut visit: impl FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        for entry in self.snapshot.range(&self.tables.state, after..) {
-            let (key, value) = entry.into_inner()?;
-            if key.as_ref() <= after {
-                continue;
-            }
-            if !key.starts_with(prefix) || !visit(&key, &value) {
-                break;
-            }
+    /// Ids of the records of a template (or all), ascending, after `after`; at most `limit`.
+    pub fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<Vec<Hash>, StoreError> {
+        let (table, prefix) = match template {
+            Some(name) => (&self.tables.templates, template_key(name, &[])),
+            None => (&self.tables.state, RECORDS.to_vec()),
+        };
+        let after = after.map(|id| [prefix.as_slice(), id].concat());
+        let start = after.map_or_else(|| Bound::Included(prefix.clone()), Bound::Excluded);
+        let mut ids = Vec::new();
+        for entry in self.snapshot.range(table, (start, Bound::Unbounded)).take(limit) {
+            let key = entry.key()?;
+            // A name that isn't a template's may be the beginning of a row, but not leave just an id.
+            let id = key.strip_prefix(prefix.as_slice()).and_then(|id| id.try_into().ok());
+            let Some(id) = id else { break };
+            ids.push(id);
         }
-        Ok(())
+        Ok(ids)
     }
 
     /// Node of the authenticated map.

@@ -1,28 +1,34 @@
 //! The block log: an append-only file that is the truth of a replica.
 //!
-//! Owns framing, checksums and the recovery of a torn tail. Knows nothing of what the entries mean beyond their kind.
+//! Owns writing, and the recovery of a torn tail. Knows nothing of what the records mean beyond their kind.
 //!
 //! ```text
-//! file   = "MUNIBLK" version:u8 record*
+//! file   = "MUNIBLK" version:u8 mark[8] crc32:u32le group*      mark: random; crc over what is before it
+//! group  = mark[8] length:u32le crc32:u32le record*             crc over the group's offset, length and records
 //! record = length:u32le crc32:u32le kind:u8 payload[length]     crc over kind and payload
 //! ```
-//! A record that ends beyond the file, or the very last one with a bad checksum, was being written when the process
-//! died: nothing was promised on it, it is cut off. Anything else that does not add up is corruption, by name.
+//! What is appended at once is one group, synced before the next one begins. So only the last group can have been
+//! being written when the machine died, whichever of its pages got to the disk: a group that does not hold, with no
+//! whole one behind it and not known to have been synced, is cut off, for nothing was promised on it. Anything else
+//! that does not add up is corruption, by name.
+
+mod group;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use self::group::{FRAME, GROUP, Mark, Reader};
 use super::error::StoreError;
+
+pub use self::group::LogCheck;
 
 const MAGIC: &[u8; 7] = b"MUNIBLK";
 const VERSION: u8 = 1;
-const PREFIX: u64 = 8;
-const FRAME: usize = 9;
-/// Largest payload; larger lengths in the file are corruption.
-const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
+const PREFIX: usize = 20;
 
 /// Where a record lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,27 +44,41 @@ impl Position {
     pub fn end(self) -> u64 {
         self.offset + FRAME as u64 + u64::from(self.length)
     }
+
+    /// Offset of the group that this record is the first one of.
+    pub fn group(self) -> u64 {
+        self.offset.saturating_sub(GROUP as u64)
+    }
+}
+
+/// What is known of a log before it is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// Offset of the group to read from; 0 for all.
+    pub from: u64,
+    /// Offset up to which everything was synced.
+    pub synced: u64,
 }
 
 /// The open log. One writer; reads may happen at any time.
 #[derive(Debug)]
 pub struct BlockLog {
-    file: File,
-    path: PathBuf,
-    /// Offset of the next record; held while writing.
+    reader: Reader,
+    /// Where reading began when it was opened.
+    from: u64,
+    /// Offset of the next group; held while writing.
     end: Mutex<u64>,
 }
 
 impl BlockLog {
-    /// Opens or creates the log, reads every record through `visit(position, kind, payload)`, and cuts a torn tail.
-    /// `least` is an offset up to which whole records are known to have been written: a log that ends or breaks before
-    /// it is damaged, not torn, and is left as it is.
+    /// Opens or creates the log, reads the records from `known.from` on through `visit(position, kind, payload)`, and
+    /// cuts a torn tail. A log that ends or breaks before `known.synced` is damaged, not torn, and is left as it is.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for any damage that is not a torn tail, [`StoreError::Newer`] for a later format.
     pub fn open(
         path: &Path,
-        least: u64,
+        known: Known,
         mut visit: impl FnMut(Position, u8, &[u8]) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
         let io = |what| {
@@ -76,129 +96,64 @@ impl BlockLog {
             .open(path)
             .map_err(io("can't open"))?;
         let length = file.metadata().map_err(io("can't inspect"))?.len();
-        if length < PREFIX && least <= PREFIX {
-            file.set_len(0).map_err(io("can't reset"))?;
-            file.write_all_at(&[MAGIC.as_slice(), &[VERSION]].concat(), 0)
-                .map_err(io("can't write"))?;
-            file.sync_all().map_err(io("can't sync"))?;
-            return Ok(Self {
-                file,
-                path: path.to_path_buf(),
-                end: Mutex::new(PREFIX),
-            });
-        }
-        let log = Self {
-            file,
+        let mut reader = Reader {
+            file: Arc::new(file),
             path: path.to_path_buf(),
-            end: Mutex::new(PREFIX),
+            mark: Mark::default(),
         };
-        log.check_prefix()?;
-        let end = log.scan(length, &mut visit)?;
-        if end < least {
-            return Err(log.corrupt(end, "a record that the index knows of is damaged or missing"));
-        }
+        // The first group is written after the prefix was synced.
+        let torn = length <= PREFIX as u64 && known.synced == 0;
+        reader.mark = match prefix(&reader, length) {
+            Ok(mark) => mark,
+            Err(StoreError::Corrupt { .. }) if torn => create(&reader)?,
+            Err(error) => return Err(error),
+        };
+        let length = length.max(PREFIX as u64);
+        let from = known.from.max(PREFIX as u64);
+        let end = scan(&reader, from, known.synced, length, &mut visit)?;
         if end < length {
-            tracing::warn!(path = %path.display(), from = end, to = length, "cutting a torn record off the block log");
-            log.file.set_len(end).map_err(io("can't cut"))?;
-            log.file.sync_all().map_err(io("can't sync"))?;
+            tracing::warn!(path = %path.display(), from = end, to = length, "cutting a torn group off the block log");
+            reader.file.set_len(end).map_err(io("can't cut"))?;
+            reader.file.sync_all().map_err(io("can't sync"))?;
         }
-        *log.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
-        Ok(log)
+        Ok(Self {
+            reader,
+            from,
+            end: Mutex::new(end),
+        })
     }
 
-    fn check_prefix(&self) -> Result<(), StoreError> {
-        let mut prefix = [0; PREFIX as usize];
-        self.read_at(&mut prefix, 0)?;
-        if &prefix[..7] != MAGIC {
-            return Err(self.corrupt(0, "not a block log"));
+    /// What was not read when the log was opened.
+    pub fn unread(&self) -> LogCheck {
+        LogCheck {
+            reader: self.reader.clone(),
+            next: PREFIX as u64,
+            end: self.from,
         }
-        if prefix[7] > VERSION {
-            return Err(StoreError::Newer {
-                path: self.path.clone(),
-                found: prefix[7],
-                supported: VERSION,
-            });
-        }
-        Ok(())
     }
 
-    fn scan(
-        &self,
-        length: u64,
-        visit: &mut impl FnMut(Position, u8, &[u8]) -> Result<(), StoreError>,
-    ) -> Result<u64, StoreError> {
-        let mut reader = BufReader::with_capacity(
-            1 << 20,
-            ReadAt {
-                file: &self.file,
-                offset: PREFIX,
-            },
-        );
-        let mut offset = PREFIX;
-        let mut payload = Vec::new();
-        while offset < length {
-            let mut frame = [0; FRAME];
-            if length - offset < FRAME as u64 {
-                return Ok(offset);
-            }
-            reader
-                .read_exact(&mut frame)
-                .map_err(|source| self.io("can't read", source))?;
-            let (size, crc, kind) = split(&frame);
-            if size > MAX_PAYLOAD {
-                return Err(self.corrupt(offset, "impossible record length"));
-            }
-            let next = offset + (FRAME + size) as u64;
-            if next > length {
-                return Ok(offset);
-            }
-            payload.resize(size, 0);
-            reader
-                .read_exact(&mut payload)
-                .map_err(|source| self.io("can't read", source))?;
-            if checksum(kind, &payload) != crc {
-                if next == length {
-                    return Ok(offset);
-                }
-                return Err(self.corrupt(offset, "checksum does not match"));
-            }
-            visit(
-                Position {
-                    offset,
-                    length: size as u32,
-                },
-                kind,
-                &payload,
-            )?;
-            offset = next;
-        }
-        Ok(offset)
-    }
-
-    /// Appends records and syncs them to disk once. All or (after a crash) a prefix of them will be there.
+    /// Appends records as one group and syncs it. After a crash all of them will be there, or none.
     ///
     /// # Errors
     /// [`StoreError::Io`]; the caller must not go on.
     pub fn append(&self, records: &[(u8, &[u8])]) -> Result<Vec<Position>, StoreError> {
-        let mut bytes = Vec::with_capacity(records.iter().map(|(_, payload)| payload.len() + FRAME).sum());
-        let mut positions = Vec::with_capacity(records.len());
+        let io = |what| move |source| self.reader.io(what, source);
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let size: usize = records.iter().map(|(_, payload)| payload.len() + FRAME).sum();
+        let mut bytes = Vec::with_capacity(GROUP + size);
+        bytes.resize(GROUP, 0);
+        let mut positions = Vec::with_capacity(records.len());
         for (kind, payload) in records {
             positions.push(Position {
                 offset: *end + bytes.len() as u64,
                 length: payload.len() as u32,
             });
-            bytes
-                .write_all(&(payload.len() as u32).to_le_bytes())
-                .map_err(|e| self.io("can't write", e))?;
-            bytes.extend_from_slice(&checksum(*kind, payload).to_le_bytes());
-            bytes.push(*kind);
-            bytes.extend_from_slice(payload);
+            group::push(&mut bytes, *kind, payload);
         }
-        self.file
-            .write_all_at(&bytes, *end)
-            .map_err(|source| self.io("can't write", source))?;
-        self.file.sync_data().map_err(|source| self.io("can't sync", source))?;
+        let header = group::header(&self.reader.mark, *end, &bytes[GROUP..]);
+        bytes[..GROUP].copy_from_slice(&header);
+        self.reader.file.write_all_at(&bytes, *end).map_err(io("can't write"))?;
+        self.reader.file.sync_data().map_err(io("can't sync"))?;
         *end += bytes.len() as u64;
         Ok(positions)
     }
@@ -208,141 +163,98 @@ impl BlockLog {
     /// # Errors
     /// [`StoreError::Corrupt`] when the bytes changed since they were written.
     pub fn read(&self, position: Position) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = vec![0; FRAME + position.length as usize];
-        self.read_at(&mut bytes, position.offset)?;
-        let payload = bytes.split_off(FRAME);
-        let mut frame = [0; FRAME];
-        frame.copy_from_slice(&bytes);
-        let (size, crc, kind) = split(&frame);
-        if size != payload.len() || checksum(kind, &payload) != crc {
-            return Err(self.corrupt(position.offset, "checksum does not match"));
-        }
-        Ok(payload)
-    }
-
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), StoreError> {
-        self.file
-            .read_exact_at(bytes, offset)
-            .map_err(|source| self.io("can't read", source))
-    }
-
-    fn io(&self, what: &'static str, source: std::io::Error) -> StoreError {
-        StoreError::Io {
-            what,
-            path: self.path.clone(),
-            source,
-        }
-    }
-
-    fn corrupt(&self, offset: u64, what: &'static str) -> StoreError {
-        StoreError::Corrupt {
-            path: self.path.clone(),
-            offset,
-            what,
-        }
+        self.reader.record(position)
     }
 }
 
-fn split(frame: &[u8; FRAME]) -> (usize, u32, u8) {
-    let [a, b, c, d, e, f, g, h, kind] = *frame;
-    (
-        u32::from_le_bytes([a, b, c, d]) as usize,
-        u32::from_le_bytes([e, f, g, h]),
-        kind,
-    )
+/// The mark of an existing log.
+fn prefix(reader: &Reader, length: u64) -> Result<Mark, StoreError> {
+    let mut bytes = [0; PREFIX];
+    let there = &mut bytes[..PREFIX.min(length as usize)];
+    reader
+        .file
+        .read_exact_at(there, 0)
+        .map_err(|source| reader.io("can't read", source))?;
+    if !bytes.starts_with(MAGIC) {
+        return Err(reader.corrupt(0, "not a block log"));
+    }
+    if bytes[7] > VERSION {
+        return Err(StoreError::Newer {
+            path: reader.path.clone(),
+            found: bytes[7],
+            supported: VERSION,
+        });
+    }
+    let mut mark = Mark::default();
+    mark.copy_from_slice(&bytes[8..16]);
+    if bytes != prefix_bytes(&mark) {
+        return Err(reader.corrupt(0, "the first bytes are damaged"));
+    }
+    Ok(mark)
 }
 
-fn checksum(kind: u8, payload: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[kind]);
-    hasher.update(payload);
-    hasher.finalize()
+fn prefix_bytes(mark: &Mark) -> [u8; PREFIX] {
+    let mut bytes = [0; PREFIX];
+    bytes[..7].copy_from_slice(MAGIC);
+    bytes[7] = VERSION;
+    bytes[8..16].copy_from_slice(mark);
+    let crc = crc32fast::hash(&bytes[..16]);
+    bytes[16..].copy_from_slice(&crc.to_le_bytes());
+    bytes
 }
 
-/// Sequential reading that does not move the shared file cursor.
-struct ReadAt<'a> {
-    file: &'a File,
-    offset: u64,
+/// Begins an empty log; its name is on disk before anything is promised.
+fn create(reader: &Reader) -> Result<Mark, StoreError> {
+    let io = |what| move |source| reader.io(what, source);
+    let mut mark = Mark::default();
+    getrandom::fill(&mut mark).map_err(|error| reader.io("can't begin", std::io::Error::other(error.to_string())))?;
+    reader.file.set_len(0).map_err(io("can't reset"))?;
+    reader
+        .file
+        .write_all_at(&prefix_bytes(&mark), 0)
+        .map_err(io("can't write"))?;
+    reader.file.sync_all().map_err(io("can't sync"))?;
+    if let Some(folder) = reader.path.parent() {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io("can't sync the folder of"))?;
+    }
+    Ok(mark)
 }
 
-impl Read for ReadAt<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
-        self.offset += count as u64;
-        Ok(count)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn collect(path: &Path) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
-        let mut seen = Vec::new();
-        BlockLog::open(path, 0, |_, kind, payload| {
-            seen.push((kind, payload.to_vec()));
-            Ok(())
-        })?;
-        Ok(seen)
-    }
-
-    fn filled(records: &[(u8, Vec<u8>)]) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("blocks");
-        let log = BlockLog::open(&path, 0, |_, _, _| Ok(())).unwrap();
-        for (kind, payload) in records {
-            let positions = log.append(&[(*kind, payload)]).unwrap();
-            assert_eq!(&log.read(positions[0]).unwrap(), payload);
-        }
-        (folder, path)
-    }
-
-    #[test]
-    fn a_damaged_length_is_not_taken_for_a_torn_tail() {
-        let (_folder, path) = filled(&[(1, vec![7; 50]), (2, vec![8; 50]), (3, vec![9; 50])]);
-        let whole = std::fs::read(&path).unwrap();
-        let mut bytes = whole.clone();
-        bytes[PREFIX as usize + 1] ^= 0xff;
-        std::fs::write(&path, &bytes).unwrap();
-        let known = whole.len() as u64;
-        let opened = BlockLog::open(&path, known, |_, _, _| Ok(()));
-        assert!(matches!(opened, Err(StoreError::Corrupt { .. })), "{opened:?}");
-        assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is cut off a damaged log");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn a_cut_anywhere_keeps_the_whole_records_before_it(
-            records in prop::collection::vec((0u8..4, prop::collection::vec(any::<u8>(), 0..60)), 1..8), cut in 0.0f64..1.0,
-        ) {
-            let (_folder, path) = filled(&records);
-            let length = std::fs::metadata(&path).unwrap().len();
-            let keep = (length as f64 * cut) as u64;
-            File::options().write(true).open(&path).unwrap().set_len(keep).unwrap();
-            let mut end = PREFIX;
-            let whole = records.iter().take_while(|(_, p)| { end += (FRAME + p.len()) as u64; end <= keep }).count();
-            prop_assert_eq!(collect(&path).unwrap(), records[..whole].to_vec());
-            prop_assert_eq!(collect(&path).unwrap(), records[..whole].to_vec());
-        }
-
-        #[test]
-        fn a_flipped_bit_is_never_read_as_something_else(
-            records in prop::collection::vec((0u8..4, prop::collection::vec(any::<u8>(), 1..60)), 2..6), at in any::<prop::sample::Index>(), bit in 0u8..8,
-        ) {
-            let (_folder, path) = filled(&records);
-            let mut bytes = std::fs::read(&path).unwrap();
-            let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
-            std::fs::write(&path, &bytes).unwrap();
-            match collect(&path) {
-                Err(StoreError::Corrupt { .. } | StoreError::Newer { .. }) => {}
-                Err(other) => prop_assert!(false, "{other}"),
-                // a length that now points beyond the end looks like a torn tail; the guard and the index notice
-                Ok(seen) => prop_assert!(seen.len() < records.len() && records.starts_with(&seen) || at == 7),
+/// Reads whole groups until the end or a torn one; returns where that is.
+fn scan(
+    reader: &Reader,
+    mut offset: u64,
+    synced: u64,
+    length: u64,
+    visit: &mut impl FnMut(Position, u8, &[u8]) -> Result<(), StoreError>,
+) -> Result<u64, StoreError> {
+    while offset < length {
+        let Some(group) = reader.group(offset, length)? else {
+            if reader.any_group(offset + 1, length)? {
+                return Err(reader.corrupt(offset, "checksum does not match"));
             }
+            break;
+        };
+        let mut at = offset + GROUP as u64;
+        let mut rest = group.as_slice();
+        while !rest.is_empty() {
+            let Some((kind, payload, behind)) = group::split(rest) else {
+                return Err(reader.corrupt(at, "checksum does not match"));
+            };
+            let position = Position {
+                offset: at,
+                length: payload.len() as u32,
+            };
+            visit(position, kind, payload)?;
+            at = position.end();
+            rest = behind;
         }
+        offset = at;
     }
+    if offset < synced || offset > length {
+        return Err(reader.corrupt(offset, "a record that the index knows of is damaged or missing"));
+    }
+    Ok(offset)
 }
