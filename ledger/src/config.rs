@@ -64,7 +64,8 @@ pub struct Limits {
     pub block_bytes: usize,
     /// Most actions in one block.
     pub block_actions: usize,
-    /// Most transaction bytes waiting in the mempool.
+    /// Most bytes of memory that transactions waiting in the mempool take; parsed they are about ten times as large as
+    /// on the wire. One signer may take a quarter: about twenty batches of 1,000 small deposits by default.
     pub mempool_bytes: usize,
     /// Milliseconds a proposer is waited for in the first round.
     pub propose_timeout: u64,
@@ -79,7 +80,7 @@ impl Default for Limits {
         Self {
             block_bytes: 2 * 1024 * 1024,
             block_actions: 10_000,
-            mempool_bytes: 32 * 1024 * 1024,
+            mempool_bytes: 192 * 1024 * 1024,
             propose_timeout: 300,
             vote_timeout: 150,
             heartbeat: 600_000,

@@ -22,6 +22,7 @@
 //! | any other | the code of a template's rule that doesn't hold |
 
 mod action;
+mod held;
 mod overlay;
 mod prepare;
 mod reject;

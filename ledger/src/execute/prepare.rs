@@ -68,6 +68,11 @@ impl Prepared {
         self.id
     }
 
+    /// Key text of its signer.
+    pub fn signer(&self) -> &str {
+        &self.signer
+    }
+
     /// Block time in milliseconds after which it can't be executed.
     pub fn valid_until(&self) -> u64 {
         self.common.valid_until

@@ -87,7 +87,7 @@ impl Metrics {
         );
         gauge(
             "mempool_bytes",
-            "Bytes of the transactions waiting",
+            "Bytes of memory that the transactions waiting take",
             &self.mempool_bytes,
         );
         gauge("peers_connected", "Peers that answer", &self.peers);

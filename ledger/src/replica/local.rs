@@ -40,6 +40,14 @@ impl Waiting for Arc<Prepared> {
         self.transaction().size()
     }
 
+    fn held(&self) -> usize {
+        Prepared::held(self)
+    }
+
+    fn signer(&self) -> &str {
+        Prepared::signer(self)
+    }
+
     fn actions(&self) -> usize {
         self.transaction().actions()
     }
@@ -143,6 +151,8 @@ impl LocalReplica {
             Offer::Added => (Admission::Accepted { id }, Some(prepared)),
             Offer::Known => (Admission::Known { id, height: None }, None),
             Offer::Full => (full(id), None),
+            Offer::Share => (share(id), None),
+            Offer::TooLarge => (too_large(id), None),
         })
     }
 
@@ -179,11 +189,24 @@ impl LocalReplica {
 }
 
 fn full(id: String) -> Admission {
-    let message = "the mempool is full; try again in a moment".to_owned();
+    refused(id, MEMPOOL_FULL, "the mempool is full; try again in a moment")
+}
+
+fn share(id: String) -> Admission {
+    let message = "this signer's waiting transactions take up a quarter of the mempool; try again in a moment";
+    refused(id, MEMPOOL_FULL, message)
+}
+
+fn too_large(id: String) -> Admission {
+    let message = "taken apart, this transaction takes more than a quarter of the mempool; send smaller batches";
+    refused(id, "TOO_LARGE", message)
+}
+
+fn refused(id: String, code: &str, message: &str) -> Admission {
     Admission::Refused {
         id,
-        code: MEMPOOL_FULL.to_owned(),
-        message,
+        code: code.to_owned(),
+        message: message.to_owned(),
     }
 }
 
