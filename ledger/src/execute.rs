@@ -74,8 +74,8 @@ pub struct Execution {
     pub changes: Changes,
     /// A step per accepted action, in leaf order.
     pub history: Vec<HistoryStep>,
-    /// Ids that count as decided from now on, with the block time up to which they must be remembered.
-    pub transactions: Vec<(TransactionId, u64)>,
+    /// Ids that count as decided from now on.
+    pub transactions: Vec<TransactionId>,
 }
 
 /// One step in a record's life.
@@ -185,9 +185,7 @@ impl Run<'_> {
         if !self.decided.insert(prepared.id) || self.overlay.seen(&prepared.id)? {
             return Ok(Err(Reject::replayed()));
         }
-        self.execution
-            .transactions
-            .push((prepared.id, prepared.common.valid_until));
+        self.execution.transactions.push(prepared.id);
         if prepared.common.network != self.params.network {
             return Ok(Err(Reject::wrong_network()));
         }

@@ -51,18 +51,6 @@ pub enum NodeError {
     Serve(#[source] std::io::Error),
 }
 
-/// Serves a replica until `shutdown` is ready: [`Server::bind`] and [`Server::run`] in one.
-///
-/// # Errors
-/// When the address can't be bound or the server fails later.
-pub async fn serve(
-    replica: Arc<dyn Replica>,
-    config: &ReplicaConfig,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), NodeError> {
-    Server::bind(replica, config)?.run(shutdown).await
-}
-
 /// A bound server that doesn't answer yet.
 pub struct Server {
     replica: Arc<dyn Replica>,

@@ -38,7 +38,7 @@ use self::settings::Settings;
 use self::signer::{KeySigner, StrictVerifier};
 use super::codec::{Network, WireCodec};
 use super::context::{Address, Ctx};
-use super::{Application, Fatal, GuardError, SignGuard, SignSlot, signing};
+use super::{Application, Fatal, GuardError, SignGuard, SignSlot};
 use crate::block::Hash;
 
 /// Name of the write-ahead log in its folder.
@@ -413,9 +413,4 @@ pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
     }
-}
-
-/// Consensus address of a seed, for callers that hold only the seed.
-pub fn address_of(seed: &[u8; 32]) -> [u8; 20] {
-    signing::address(&ed25519_dalek::SigningKey::from_bytes(seed).verifying_key().to_bytes())
 }

@@ -162,7 +162,7 @@ impl Ledger {
         self.root = self.tree.commit(self.height, &execution.changes).unwrap();
         self.log_size += execution.leaves.len() as u64 + 1;
         self.time += 1_000;
-        self.decided.extend(execution.transactions.iter().map(|(id, _)| *id));
+        self.decided.extend(&execution.transactions);
     }
 
     pub fn records(&self) -> Changes {
