@@ -119,13 +119,13 @@ pub struct MemberSpec {
 pub struct NetworkLimits {
     /// Most transaction bytes in one block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self >= 65536 && self <= 67108864")
-        .message("spec.limits.blockBytes must be from 65536 (64 KiB) to 67108864 (64 MiB)"))]
+    #[x_kube(validation = Rule::new("self >= 65536 && self <= 16000000")
+        .message("spec.limits.blockBytes must be from 65536 (64 KiB) to 16000000 (16 MB)"))]
     pub block_bytes: Option<u64>,
     /// Most actions in one block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self >= 1000 && self <= 100000")
-        .message("spec.limits.blockActions must be from 1000 (one full batch) to 100000"))]
+    #[x_kube(validation = Rule::new("self >= 1000 && self <= 20000")
+        .message("spec.limits.blockActions must be from 1000 (one full batch) to 20000"))]
     pub block_actions: Option<u64>,
     /// Most transaction bytes waiting at a node.
     #[serde(default, skip_serializing_if = "Option::is_none")]

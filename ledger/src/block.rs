@@ -5,12 +5,23 @@
 //! validators cosign.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use muniment_receipts::merkle;
 use sha2::{Digest, Sha256};
 
 use crate::transaction::Transaction;
 
 /// The only header version so far.
 pub const HEADER_VERSION: u8 = 1;
+
+/// Most bytes of an encoded block, and most actions in one. Part of what makes a block valid, so they are the same for
+/// every validator and every release; a replica's own limits ([`crate::config::Limits`]) only bound what it proposes.
+pub const MAX_BLOCK: usize = 16 * 1024 * 1024;
+/// See [`MAX_BLOCK`].
+pub const MAX_ACTIONS: usize = 20_000;
+/// Latest block time in milliseconds: the largest integer that JSON carries exactly (RFC 8785), some 285,000 years on.
+pub const MAX_TIME: u64 = (1 << 53) - 1;
+/// Room in a block for the header and framing beside the transactions.
+pub const BLOCK_OVERHEAD: usize = 64 * 1024;
 
 /// 32 bytes of SHA-256.
 pub type Hash = [u8; 32];
@@ -52,6 +63,16 @@ impl Header {
         hasher.update(borsh::to_vec(self).unwrap_or_default());
         hasher.finalize().into()
     }
+}
+
+/// RFC 6962 root over the borsh bytes of the transactions.
+///
+/// # Errors
+/// When a transaction can't be encoded, which memory alone can cause.
+pub fn transactions_root(transactions: &[Transaction]) -> Result<Hash, std::io::Error> {
+    let leaf = |transaction| borsh::to_vec(transaction).map(|bytes| merkle::leaf_hash(&bytes));
+    let leaves: Vec<_> = transactions.iter().map(leaf).collect::<Result<_, _>>()?;
+    Ok(merkle::root(&leaves))
 }
 
 /// A header with its transactions.

@@ -6,6 +6,7 @@
 //! <folder>/node.json               NodeConfig
 //! <folder>/<replica>/genesis.json  canonical genesis
 //! <folder>/<replica>/keys.json     ReplicaKeys, mode 0600
+//! <folder>/<replica>/joined        JOINED: may have voted
 //! <folder>/<replica>/data/         store and write-ahead log, owned by the node
 //! ```
 
@@ -14,6 +15,11 @@ use std::net::SocketAddr;
 
 /// Version of the on-disk layout; a folder with a higher one is refused.
 pub const LAYOUT_VERSION: u32 = 1;
+
+/// File in a replica's folder that says its keys may have signed votes. The node makes it before the first vote; whoever
+/// puts keys back into a folder that lost its data makes it too, and the node follows without voting until the network
+/// is past everything it can have voted for.
+pub const JOINED: &str = "joined";
 
 /// `node.json`: one process, one or more replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +32,7 @@ pub struct NodeConfig {
 }
 
 /// One replica: one validator of one network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReplicaConfig {
     /// Validator name as in the genesis; also its folder's name.
@@ -42,6 +48,20 @@ pub struct ReplicaConfig {
     /// Tunables; all have defaults.
     #[serde(default)]
     pub limits: Limits,
+}
+
+impl std::fmt::Debug for ReplicaConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("ReplicaConfig");
+        shown
+            .field("name", &self.name)
+            .field("api", &self.api)
+            .field("consensus", &self.consensus);
+        shown
+            .field("peers", &self.peers)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Another replica of the same network.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -46,6 +47,9 @@ pub enum NodeError {
     /// The HTTP client for the peers can't be made.
     #[error("the HTTP client for the peers can't be made")]
     Client(#[source] reqwest::Error),
+    /// The peers go on and this replica doesn't: the log before says what it knew.
+    #[error("the replica stands still while its peers go on")]
+    Stuck,
     /// The server stopped by itself.
     #[error("the HTTP server failed")]
     Serve(#[source] std::io::Error),
@@ -91,7 +95,17 @@ impl Server {
     ///
     /// # Errors
     /// When the server fails.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), NodeError> {
+    ///
+    /// Boxed: the code of a future is compiled again in every crate that awaits it, and this one is large.
+    pub fn run<'a>(self, shutdown: impl Future<Output = ()> + Send + 'a) -> BoxFuture<'a, Result<(), NodeError>> {
+        self.run_until(Box::pin(shutdown))
+    }
+
+    fn run_until(self, shutdown: BoxFuture<'_, ()>) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(self.serve_until(shutdown))
+    }
+
+    async fn serve_until(self, shutdown: BoxFuture<'_, ()>) -> Result<(), NodeError> {
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared::new(self.replica, self.config, self.more_metrics, stopped)?);
         let mut tasks = JoinSet::new();
@@ -117,6 +131,12 @@ impl Server {
                 // Endless streams and waiting requests see this and end, so that the stop below is quick.
                 stop.send_replace(true);
                 tokio::join!(handle.stop(true), server).1
+            }
+            () = shared.stuck.notified() => {
+                stop.send_replace(true);
+                let _ = tokio::join!(handle.stop(false), server);
+                tasks.shutdown().await;
+                return Err(NodeError::Stuck);
             }
         };
         stop.send_replace(true);

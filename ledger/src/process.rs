@@ -3,23 +3,27 @@
 //! Owns start order, the process lock and shutdown. A supervisor starts it again when it ends with an error.
 
 use std::fs::File;
-use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use muniment_receipts::chain;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::block::MAX_BLOCK;
 use crate::client::{Endpoint, NetworkClient};
-use crate::config::{LAYOUT_VERSION, NodeConfig, ReplicaConfig};
+use crate::config::{JOINED, LAYOUT_VERSION, NodeConfig, PeerConfig, ReplicaConfig};
 use crate::engine::{self, EngineConfig, EngineExit, FileGuard, GuardError, Role, SignGuard};
 use crate::node::{NodeError, Server};
+use crate::pid::{PidFile, PidFileError};
 use crate::replica::{self, LocalReplica, OpenError, Replica};
 use crate::store::StoreError;
 
-/// File that says this validator may have signed votes: written before the first one, outside of `data/`.
-const JOINED: &str = "joined";
+/// How long a peer may take to show a block.
+const PROOF: Duration = Duration::from_secs(3);
 /// How far beyond the peers' tip a validator that lost its data may have signed: it may have voted for the height
 /// after one that the answering peers have not decided yet.
 const UNSEEN: u64 = 2;
@@ -57,9 +61,9 @@ pub enum ProcessError {
         /// Version found.
         found: u32,
     },
-    /// Another process runs this folder.
-    #[error("{0} is in use by another node process")]
-    InUse(PathBuf),
+    /// Another process runs this folder, or it can't be claimed.
+    #[error(transparent)]
+    Claim(#[from] PidFileError),
     /// A replica can't be opened.
     #[error("replica `{name}` can't be opened")]
     Open {
@@ -110,20 +114,17 @@ pub enum ProcessError {
 ///
 /// # Errors
 /// [`ProcessError`]; the process must end.
-pub async fn run(folder: &Path) -> Result<(), ProcessError> {
+///
+/// Boxed: the code of a future is compiled again in every crate that awaits it, and this one is large.
+pub fn run(folder: &Path) -> BoxFuture<'_, Result<(), ProcessError>> {
+    Box::pin(run_folder(folder))
+}
+
+async fn run_folder(folder: &Path) -> Result<(), ProcessError> {
     let path = folder.join("node.json");
     let bytes = std::fs::read(&path).map_err(|source| file("read", &path, source))?;
-    let config: NodeConfig = serde_json::from_slice(&bytes).map_err(|source| ProcessError::Config {
-        path: path.clone(),
-        source,
-    })?;
-    if config.version > LAYOUT_VERSION {
-        return Err(ProcessError::Newer {
-            path,
-            found: config.version,
-        });
-    }
-    let _lock = claim(&folder.join("pid"))?;
+    let config = parse(&path, &bytes)?;
+    let _claim = PidFile::claim(folder)?;
     let (stop, stopped) = watch::channel(false);
     let mut replicas = JoinSet::new();
     for replica in config.replicas {
@@ -138,35 +139,30 @@ pub async fn run(folder: &Path) -> Result<(), ProcessError> {
     ended
 }
 
+/// The version is read first: a newer file may hold fields that this version doesn't know.
+fn parse(path: &Path, bytes: &[u8]) -> Result<NodeConfig, ProcessError> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let malformed = |source| ProcessError::Config {
+        path: path.to_path_buf(),
+        source,
+    };
+    let Versioned { version: found } = serde_json::from_slice(bytes).map_err(malformed)?;
+    if found > LAYOUT_VERSION {
+        let path = path.to_path_buf();
+        return Err(ProcessError::Newer { path, found });
+    }
+    serde_json::from_slice(bytes).map_err(malformed)
+}
+
 fn file(what: &'static str, path: &Path, source: std::io::Error) -> ProcessError {
     ProcessError::File {
         what,
         path: path.to_path_buf(),
         source,
     }
-}
-
-/// Locks the process file and writes our id into it. The lock is what counts; the id is for people.
-fn claim(path: &Path) -> Result<File, ProcessError> {
-    let mut lock = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|source| file("open", path, source))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => return Err(ProcessError::InUse(path.to_path_buf())),
-        Err(std::fs::TryLockError::Error(source)) => return Err(file("lock", path, source)),
-    }
-    let write = |lock: &mut File| {
-        lock.set_len(0)?;
-        lock.rewind()?;
-        writeln!(lock, "{}", std::process::id())
-    };
-    write(&mut lock).map_err(|source| file("write", path, source))?;
-    Ok(lock)
 }
 
 async fn termination() {
@@ -250,7 +246,10 @@ async fn guard(
     } else if fresh && !joined.exists() {
         FileGuard::create(&path, replica.network(), 0)
     } else {
-        let floor = highest_peer(config, replica).await.max(replica.tip().height) + UNSEEN;
+        let floor = highest_peer(config, replica)
+            .await
+            .max(replica.tip().height)
+            .saturating_add(UNSEEN);
         tracing::warn!(
             floor,
             "this validator's data is gone: following without voting until the network is past the floor"
@@ -266,29 +265,47 @@ async fn guard(
     Ok(guard)
 }
 
-/// Highest height among the peers, once enough of them answered that at least one took part in the last decision.
+/// Highest height among the peers, once enough of them proved theirs that at least one took part in the last decision.
+/// A claim without proof would let one liar decide: too low and this validator signs twice, too high and it never
+/// votes again.
 async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u64 {
     let (validators, _) = replica.quorum();
     let needed = validators.saturating_sub(1 + validators.saturating_sub(1) / 3);
-    let endpoint = |peer: &crate::config::PeerConfig| Endpoint {
-        name: peer.name.clone(),
-        url: peer.api.clone(),
-        token: config.token.clone(),
-    };
-    let client = NetworkClient::new(config.peers.iter().map(endpoint).collect());
     loop {
-        let heights: Vec<u64> = client
-            .status()
-            .await
-            .into_iter()
-            .filter_map(|(_, status)| Some(status.ok()?.height))
-            .collect();
+        let claims = futures::future::join_all(config.peers.iter().map(|peer| proven_height(peer, config, replica)));
+        let heights: Vec<u64> = claims.await.into_iter().flatten().collect();
         if heights.len() >= needed {
             return heights.into_iter().max().unwrap_or(0);
         }
-        tracing::info!(answered = heights.len(), needed, "waiting for peers before rejoining");
+        let proven = heights.len();
+        tracing::info!(
+            proven,
+            needed,
+            "waiting for peers that prove their height before rejoining"
+        );
         tokio::time::sleep(ASK_AGAIN).await;
     }
+}
+
+/// A peer's height, if it shows a certificate for it or for the height below: the last block may not be final yet.
+async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &LocalReplica) -> Option<u64> {
+    let client = NetworkClient::new(vec![Endpoint {
+        name: peer.name.clone(),
+        url: peer.api.clone(),
+        token: config.token.clone(),
+    }]);
+    let height = client.status().await.pop()?.1.ok()?.height;
+    if height <= 1 {
+        return Some(height);
+    }
+    let mut blocks = client.follow(height - 1);
+    let block = tokio::time::timeout(PROOF, blocks.next()).await.ok()??.ok()?;
+    let shown = block.header.height == height - 1 && block.certificate.block == block.header.hash();
+    let proven = shown && replica.decided(&block.certificate);
+    if !proven {
+        tracing::warn!(peer = peer.name, height, "a peer can't prove its height");
+    }
+    proven.then_some(height)
 }
 
 async fn order(
@@ -314,7 +331,7 @@ async fn order(
         propose_timeout: Duration::from_millis(config.limits.propose_timeout),
         vote_timeout: Duration::from_millis(config.limits.vote_timeout),
         heartbeat: Duration::from_millis(config.limits.heartbeat),
-        max_block_bytes: replica::max_block(&config.limits),
+        max_block_bytes: MAX_BLOCK,
     };
     let mut handle = engine::start(engine_config, Box::new(opened.application), guard as Arc<dyn SignGuard>)
         .await
@@ -350,15 +367,4 @@ async fn order(
             "its write-ahead log can't be written or read; look at the disk".into(),
         )),
     }
-}
-
-/// An error with all its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

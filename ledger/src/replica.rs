@@ -15,7 +15,7 @@ mod open;
 mod rehash;
 mod views;
 
-pub use application::{ReplicaApplication, max_block};
+pub use application::ReplicaApplication;
 pub use audit::audit;
 pub use local::{LocalReplica, Wake};
 pub use network::{GenesisError, NetworkFacts};
@@ -90,6 +90,9 @@ pub trait Replica: Send + Sync + 'static {
     fn cosignatures(&self, from: u64, to: u64) -> Result<Vec<Cosigned>, ReadError>;
     /// Own new cosignatures, to be sent to the peers.
     fn own_cosignatures(&self) -> broadcast::Receiver<Cosigned>;
+    /// Has the engine make a block although nothing waits, once: a peer that lost its data may vote only above a
+    /// certain height.
+    fn want_block(&self);
     /// Transactions and bytes in the mempool.
     fn mempool(&self) -> (usize, usize);
     /// False while the replica catches up or may not vote yet.

@@ -4,6 +4,8 @@
 
 #[path = "execute/codes.rs"]
 mod codes;
+#[path = "execute/frozen.rs"]
+mod frozen;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]

@@ -12,6 +12,7 @@
 
 mod driver;
 mod parts;
+mod proposals;
 mod settings;
 mod signer;
 
@@ -29,11 +30,13 @@ use arc_malachitebft_app_channel::{
     ConsensusContext, EngineBuilder, EngineHandle as Actors, NetworkContext, NetworkIdentity, RequestContext, Signer,
     SyncContext, WalContext,
 };
+use futures::future::BoxFuture;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::driver::{Driver, Signals};
+use self::proposals::Proposals;
 use self::settings::Settings;
 use self::signer::{KeySigner, StrictVerifier};
 use super::codec::{Network, WireCodec};
@@ -136,7 +139,7 @@ pub enum EngineError {
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// How an engine ended. In all cases but `Halted` starting again is safe.
+/// How an engine ended. Starting again is safe in all cases.
 #[derive(Debug)]
 pub enum EngineExit {
     /// [`EngineHandle::stop`] was called.
@@ -147,8 +150,8 @@ pub enum EngineExit {
     Refused(SignSlot),
     /// The application, the guard or the engine failed.
     Failed(Fatal),
-    /// The engine stopped itself because going on could be unsafe (its log can't be written or read). Someone
-    /// should look at the disk before a restart.
+    /// The engine stopped itself because going on could be unsafe: its log can't be written or read. The guard keeps a
+    /// restart safe, but it will end the same way until the disk is well again.
     Halted,
 }
 
@@ -175,7 +178,6 @@ pub struct EngineHandle {
     waker: Waker,
     stop: watch::Sender<bool>,
     task: JoinHandle<EngineExit>,
-    peer_tip: Arc<AtomicU64>,
     role: Role,
 }
 
@@ -211,15 +213,20 @@ impl EngineHandle {
     pub fn role(&self) -> Role {
         self.role
     }
-
-    /// Height that the peer heard last claims to have; 0 before any. A hint, not a proof.
-    pub fn peer_tip(&self) -> u64 {
-        self.peer_tip.load(Ordering::Relaxed)
-    }
 }
 
 /// Starts an engine on the current tokio runtime and lets it drive `app`.
-pub async fn start(
+///
+/// Boxed: the code of a future is compiled again in every crate that awaits it, and this one is large.
+pub fn start(
+    config: EngineConfig,
+    app: Box<dyn Application>,
+    guard: Arc<dyn SignGuard>,
+) -> BoxFuture<'static, Result<EngineHandle, EngineError>> {
+    Box::pin(start_engine(config, app, guard))
+}
+
+async fn start_engine(
     config: EngineConfig,
     app: Box<dyn Application>,
     guard: Arc<dyn SignGuard>,
@@ -254,8 +261,10 @@ pub async fn start(
         }),
     });
     let identity = identity(&config, role, own, &signer, &codec).await?;
+    let proposals = Proposals::default();
     let verifier = Box::new(StrictVerifier {
         network: config.network,
+        proposals: proposals.clone(),
     });
     let key = signer.key();
     let consensus = match role {
@@ -279,10 +288,18 @@ pub async fn start(
         peers,
         refused,
         stopped,
-        peer_tip: peer_tip.clone(),
+        peer_tip,
     };
     let vote_after = (role != config.role).then(|| guard.floor());
-    let driver = Driver::new(app, settings, key, guard, channels.network.clone(), vote_after);
+    let driver = Driver::new(
+        app,
+        settings,
+        key,
+        guard,
+        proposals,
+        channels.network.clone(),
+        vote_after,
+    );
     let task = tokio::spawn(async move {
         let exit = driver.run(channels, signals).await;
         end(actors, exit).await
@@ -291,7 +308,6 @@ pub async fn start(
         waker,
         stop,
         task,
-        peer_tip,
         role,
     })
 }

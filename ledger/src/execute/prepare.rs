@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
+use muniment_receipts::chain;
 use muniment_receipts::key::{KeyError, PreparedKey, SignerKey};
 use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_STATEMENT, Statement, StatementError, items_root};
 use serde_json::Value;
@@ -190,18 +191,6 @@ fn malformed(error: StatementError) -> Refusal {
         code,
         message: chain(&error),
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 /// Unpacking a key costs a tenth of a check, and few parties sign much.

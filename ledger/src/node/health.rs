@@ -13,6 +13,8 @@ use super::shared::Shared;
 const PROBE: Duration = Duration::from_secs(5);
 /// Transactions wait and no block comes for this long: stalled.
 const STALL: Duration = Duration::from_secs(15);
+/// Behind and not moving for this long: the process ends, to be started again.
+const STUCK: Duration = Duration::from_secs(60);
 /// A probe is seconds old, so being this far below an old height of a peer is being behind.
 const BEHIND: u64 = 2;
 
@@ -22,6 +24,8 @@ pub struct Health(Mutex<Moved>);
 struct Moved {
     height: u64,
     at: Instant,
+    /// Since when it is behind at this height.
+    behind: Option<Instant>,
 }
 
 impl Default for Health {
@@ -29,6 +33,7 @@ impl Default for Health {
         Self(Mutex::new(Moved {
             height: 0,
             at: Instant::now(),
+            behind: None,
         }))
     }
 }
@@ -46,12 +51,24 @@ impl Health {
     fn stalled(&self, height: u64, waiting: usize) -> bool {
         let mut moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if height != moved.height || waiting == 0 {
+            let behind = moved.behind.filter(|_| height == moved.height);
             *moved = Moved {
                 height,
                 at: Instant::now(),
+                behind,
             };
         }
         moved.at.elapsed() > STALL
+    }
+
+    /// Is it behind for so long, without moving, that this process will not catch up any more?
+    fn stuck(&self, height: u64, behind: bool) -> bool {
+        let mut moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !behind || height != moved.height {
+            moved.behind = None;
+            return false;
+        }
+        moved.behind.get_or_insert_with(Instant::now).elapsed() > STUCK
     }
 }
 
@@ -62,13 +79,7 @@ pub fn readiness(shared: &Shared) -> Readiness {
     if !shared.replica.voting() {
         reasons.push("not voting yet");
     }
-    let best = shared
-        .peers
-        .iter()
-        .map(|peer| peer.status())
-        .filter(|peer| peer.connected)
-        .map(|peer| peer.height);
-    if best.max().is_some_and(|best| best > height + BEHIND) {
+    if is_behind(shared, height) {
         reasons.push("behind its peers");
     }
     if shared.health.stalled(height, shared.replica.mempool().0) {
@@ -81,10 +92,41 @@ pub fn readiness(shared: &Shared) -> Readiness {
     }
 }
 
+/// Are more peers ahead than may lie? Heights are claims, so the highest ones alone say nothing.
+fn is_behind(shared: &Shared, height: u64) -> bool {
+    let (validators, _) = shared.replica.quorum();
+    let ahead = shared.peers.iter().map(|peer| peer.status());
+    let ahead = ahead.filter(|peer| peer.connected && peer.height > height.saturating_add(BEHIND));
+    ahead.count() > validators.saturating_sub(1) / 3
+}
+
 /// Peers that answer and this replica make a quorum.
 pub fn quorum_here(shared: &Shared) -> bool {
     let here = shared.peers.iter().filter(|peer| peer.status().connected).count() + 1;
     shared.replica.voting() && here >= shared.replica.quorum().1
+}
+
+/// What is known of a replica that stands still while its peers go on, for whoever looks for the reason.
+fn dump(shared: &Shared, height: u64) {
+    let replica = &shared.replica;
+    let (waiting, bytes) = replica.mempool();
+    let (final_height, voting) = (*replica.watch_final().borrow(), replica.voting());
+    tracing::error!(
+        height,
+        final_height,
+        voting,
+        waiting,
+        bytes,
+        "stuck behind its peers; ending, to be started again"
+    );
+    for peer in shared.peers.iter().map(|peer| peer.status()) {
+        tracing::error!(
+            peer = peer.name,
+            connected = peer.connected,
+            height = peer.height,
+            "peer of a stuck replica"
+        );
+    }
 }
 
 /// Asks the peers every few seconds; this is also how a peer's return is noticed on an idle network.
@@ -98,6 +140,15 @@ pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
                 () = shared.stopping() => return,
             }
             let _ = readiness(&shared);
+            let height = shared.replica.tip().height;
+            if shared.replica.voting() && shared.peers.iter().any(|peer| peer.follows_at(height)) {
+                shared.replica.want_block();
+            }
+            if shared.health.stuck(height, is_behind(&shared, height)) {
+                dump(&shared, height);
+                shared.stuck.notify_one();
+                return;
+            }
             if !shared.pause(PROBE).await {
                 return;
             }

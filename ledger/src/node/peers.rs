@@ -53,6 +53,7 @@ struct Seen {
     answered: Option<Instant>,
     failed: bool,
     height: u64,
+    voting: bool,
 }
 
 impl Peer {
@@ -99,8 +100,16 @@ impl Peer {
     pub async fn probe(&self) -> Result<(), PeerError> {
         let body = self.read(self.send(self.get("/v1/status")).await?).await?;
         let status: NodeStatus = serde_json::from_slice(&body).map_err(|error| PeerError::Answer(error.to_string()))?;
-        self.seen().height = status.height;
+        let mut seen = self.seen();
+        seen.height = status.height;
+        seen.voting = status.voting;
         Ok(())
+    }
+
+    /// Is it at `height` or beyond, and doesn't vote? Then it lost its data and needs blocks to pass its floor.
+    pub fn follows_at(&self, height: u64) -> bool {
+        let seen = self.seen();
+        !seen.failed && seen.answered.is_some() && !seen.voting && seen.height >= height
     }
 
     pub fn status(&self) -> PeerStatus {

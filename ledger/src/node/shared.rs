@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::NodeError;
 use super::health::Health;
@@ -23,6 +23,8 @@ pub struct Shared {
     /// What waits to be relayed, by peer.
     pub queues: Vec<Arc<Queue>>,
     pub health: Health,
+    /// Told when the replica will not move any more in this process.
+    pub stuck: Notify,
     pub metrics: Metrics,
     pub more_metrics: fn() -> String,
     /// True once the node shuts down.
@@ -57,6 +59,7 @@ impl Shared {
             peers,
             queues,
             health: Health::default(),
+            stuck: Notify::new(),
             metrics,
             more_metrics,
             stopped,

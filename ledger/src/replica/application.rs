@@ -6,26 +6,38 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use muniment_receipts::merkle::{self, Frontier};
+use muniment_receipts::merkle::Frontier;
 
 use super::fold::{self, Folded};
 use super::local::LocalReplica;
 use super::notary::Notary;
 use super::{Replica, Tip};
-use crate::block::{Block, Certificate, HEADER_VERSION, Hash, Header};
-use crate::config::Limits;
+use crate::block::{
+    BLOCK_OVERHEAD, Block, Certificate, HEADER_VERSION, Hash, Header, MAX_ACTIONS, MAX_BLOCK, MAX_TIME,
+    transactions_root,
+};
 use crate::engine::{Application, Fatal, Validator, Verdict};
 use crate::execute::{self, Prepared};
-use crate::state::tree;
-use crate::store::{Commit, Located, OwnCheckpoint, StoreError, decode_block};
+use crate::state::{member_key, tree};
+use crate::store::{Commit, Located, OwnCheckpoint, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 
 /// How far a proposal's time may lie ahead of our clock, in milliseconds.
 const MAX_AHEAD: u64 = 2_000;
 /// How far a first proposal's time may lie behind our clock, in milliseconds.
 const MAX_BEHIND: u64 = 30_000;
-/// Room for the header and the framing of a block beyond its transactions.
-const BLOCK_OVERHEAD: usize = 64 * 1024;
+
+/// How a block came here, which decides what our clock has to say about its time. A decided one is history: a clock
+/// that is wrong today must not keep this replica from following.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// Proposed for the first time: made just now.
+    Proposed,
+    /// Proposed again: may be old, but is never from the future.
+    Reproposed,
+    /// Under a certificate that the engine has checked.
+    Decided,
+}
 
 /// A block whose transactions are taken apart and checked.
 struct Checked {
@@ -52,24 +64,11 @@ pub struct ReplicaApplication {
 const PACE_PER_ACTION: Duration = Duration::from_micros(500);
 const MAX_PACE: Duration = Duration::from_millis(100);
 
-/// Most bytes of an encoded block under these limits. One transaction of the largest size always fits.
-pub fn max_block(limits: &Limits) -> usize {
-    limits.block_bytes.max(execute::MAX_TRANSACTION) + BLOCK_OVERHEAD
-}
-
 fn fatal<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Fatal {
     move |source| Fatal {
         what,
         source: source.into(),
     }
-}
-
-/// RFC 6962 root over the borsh bytes of the transactions.
-pub fn transactions_root(transactions: &[Transaction]) -> Result<Hash, std::io::Error> {
-    let leaf = |transaction| borsh::to_vec(transaction).map(|bytes| merkle::leaf_hash(&bytes));
-    Ok(merkle::root(
-        &transactions.iter().map(leaf).collect::<Result<Vec<_>, _>>()?,
-    ))
 }
 
 /// This machine's clock in milliseconds since the Unix epoch. Consensus on it is the block's time.
@@ -78,6 +77,31 @@ pub(super) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Who may sign, in the state of one moment. Each signer is looked up once.
+struct Members {
+    view: View,
+    known: HashMap<String, bool>,
+}
+
+impl Members {
+    fn new(view: View) -> Self {
+        let known = HashMap::new();
+        Self { view, known }
+    }
+
+    fn contain(&mut self, signer: &str) -> Result<bool, Fatal> {
+        if let Some(known) = self.known.get(signer) {
+            return Ok(*known);
+        }
+        let found = self
+            .view
+            .state(&member_key(signer))
+            .map_err(fatal("members can't be read"))?;
+        self.known.insert(signer.to_owned(), found.is_some());
+        Ok(found.is_some())
+    }
 }
 
 impl ReplicaApplication {
@@ -116,11 +140,23 @@ impl ReplicaApplication {
         let tip = self.replica.tip();
         let limits = &self.replica.limits;
         let time = now().max(tip.time + 1);
-        let chosen = {
+        let mut chosen = {
             let mut pool = self.replica.pool();
             pool.expire(time);
-            pool.select(limits.block_bytes, limits.block_actions)
+            let bytes = limits.block_bytes.min(MAX_BLOCK - BLOCK_OVERHEAD);
+            pool.select(bytes, limits.block_actions.min(MAX_ACTIONS))
         };
+        let mut members = Members::new(self.replica.store.view());
+        let mut strangers = Vec::new();
+        for waiting in &chosen {
+            if !members.contain(waiting.signer())? {
+                strangers.push(waiting.id());
+            }
+        }
+        if !strangers.is_empty() {
+            chosen.retain(|waiting| !strangers.contains(&waiting.id()));
+            self.replica.pool().remove(&strangers);
+        }
         let transactions: Vec<Transaction> = chosen.iter().map(|p| p.transaction().clone()).collect();
         let mut header = self.expected(&tip);
         header.time = time;
@@ -130,8 +166,8 @@ impl ReplicaApplication {
     }
 
     /// Judges a block of the next height and, when it is good, keeps it on disk.
-    fn judge(&mut self, bytes: &[u8], timely: bool) -> Result<Option<(Hash, Verdict)>, Fatal> {
-        if bytes.len() > max_block(&self.replica.limits) {
+    fn judge(&mut self, bytes: &[u8], came: Came) -> Result<Option<(Hash, Verdict)>, Fatal> {
+        if bytes.len() > MAX_BLOCK {
             return Ok(None);
         }
         let Ok(block) = borsh::from_slice::<Block>(bytes) else {
@@ -142,7 +178,7 @@ impl ReplicaApplication {
             return Ok(Some((hash, Verdict::Valid)));
         }
         let header = block.header.clone();
-        if let Err(reason) = self.check_header(&block, timely) {
+        if let Err(reason) = self.check_header(&block, came) {
             tracing::warn!(height = header.height, reason, "refusing a proposed block");
             return Ok(Some((hash, Verdict::Invalid)));
         }
@@ -161,7 +197,7 @@ impl ReplicaApplication {
         Ok(Some((hash, Verdict::Valid)))
     }
 
-    fn check_header(&self, block: &Block, timely: bool) -> Result<(), &'static str> {
+    fn check_header(&self, block: &Block, came: Came) -> Result<(), &'static str> {
         let tip = self.replica.tip();
         let header = &block.header;
         let mut wanted = self.expected(&tip);
@@ -175,24 +211,30 @@ impl ReplicaApplication {
         if header.time <= tip.time {
             return Err("its time is not after the parent's");
         }
+        if header.time > MAX_TIME {
+            return Err("its time is beyond what can be written down");
+        }
         let now = now();
-        // A block that a peer claims to repropose may be old, but never from the future.
-        if header.time > now + MAX_AHEAD || timely && header.time + MAX_BEHIND < now {
-            return Err("its time is too far from our clock");
+        if came != Came::Decided && header.time > now.saturating_add(MAX_AHEAD) {
+            return Err("its time lies ahead of our clock");
+        }
+        if came == Came::Proposed && header.time.saturating_add(MAX_BEHIND) < now {
+            return Err("its time lies too far behind our clock");
         }
         let actions: usize = block.transactions.iter().map(Transaction::actions).sum();
-        if block.transactions.len() > 1 && actions > self.replica.limits.block_actions {
+        if actions > MAX_ACTIONS {
             return Err("it holds too many actions");
         }
         Ok(())
     }
 
     /// Takes the transactions apart, reusing what the mempool already checked. `None` when one is malformed, badly
-    /// signed, twice in the block, or decided before.
+    /// signed, of a stranger, twice in the block, or decided before: nobody but members can make the log grow.
     fn prepare(&self, transactions: Vec<Transaction>) -> Result<Option<Vec<Arc<Prepared>>>, Fatal> {
         let view = self.replica.store.view();
+        let mut members = Members::new(self.replica.store.view());
         let mut ids = std::collections::HashSet::with_capacity(transactions.len());
-        let mut prepared = Vec::with_capacity(transactions.len());
+        let mut prepared: Vec<Arc<Prepared>> = Vec::with_capacity(transactions.len());
         for transaction in transactions {
             let id = transaction.id();
             let decided = view
@@ -211,8 +253,8 @@ impl ReplicaApplication {
                 || execute::admission(transaction, &self.replica.facts.params).map(Arc::new),
                 Ok,
             ) {
-                Ok(one) => prepared.push(one),
-                Err(_) => return Ok(None),
+                Ok(one) if members.contain(one.signer())? => prepared.push(one),
+                Ok(_) | Err(_) => return Ok(None),
             }
         }
         Ok(Some(prepared))
@@ -342,6 +384,7 @@ impl ReplicaApplication {
         self.checked.clear();
         self.last_actions = folded.result.outcomes.iter().map(|actions| actions.len() as u32).sum();
         replica.pool().remove(ids);
+        replica.got_block();
         let result = &folded.result;
         replica.set_tip(Tip {
             height: header.height,
@@ -413,11 +456,14 @@ impl Application for ReplicaApplication {
         if height != self.tip() + 1 {
             return Ok(None);
         }
-        self.judge(block, !reproposed)
+        self.judge(block, if reproposed { Came::Reproposed } else { Came::Proposed })
     }
 
     fn import(&mut self, height: u64, block: &[u8]) -> Result<Option<(Hash, Verdict)>, Fatal> {
-        self.check(height, 0, true, block)
+        if height != self.tip() + 1 {
+            return Ok(None);
+        }
+        self.judge(block, Came::Decided)
     }
 
     fn block(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Fatal> {
@@ -457,7 +503,7 @@ impl Application for ReplicaApplication {
     }
 
     fn has_work(&self) -> bool {
-        !self.replica.pool().is_empty()
+        !self.replica.pool().is_empty() || self.replica.wants_block()
     }
 
     fn pace(&self) -> Duration {

@@ -3,7 +3,7 @@
 //! Owns the counting; pure but for signature checks. A height is final when it and every height below it have a
 //! quorum. More than a quorum is not kept: a receipt carries exactly that many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use muniment_receipts::checkpoint::Checkpoint;
@@ -95,17 +95,21 @@ impl Cosigners {
                 accepted.push(cosigned);
             }
         }
-        let mut progress = self.offer(early.into_values().collect());
+        let early = self.ask(early.into_values().collect());
+        let mut progress = self.answer(early.into_iter().filter(Question::holds).collect());
         accepted.append(&mut progress.accepted);
         let final_height = self.advance().or(progress.final_height);
         Progress { accepted, final_height }
     }
 
-    /// Signatures from a peer. Bad ones are dropped and counted.
-    pub fn offer(&mut self, offered: Vec<Cosigned>) -> Progress {
-        let mut accepted = Vec::new();
+    /// What has to be checked of a peer's signatures: each validator's once per height, and none that is known or not
+    /// needed. Those of heights that we haven't executed wait. The checks cost much more than everything here, so the
+    /// caller makes them without holding what the engine waits for.
+    pub fn ask(&mut self, offered: Vec<Cosigned>) -> Vec<Question> {
+        let mut questions = Vec::new();
+        let mut asked = BTreeSet::new();
         for cosigned in offered {
-            if cosigned.height <= self.final_height || cosigned.height > self.tip + AHEAD {
+            if cosigned.height <= self.final_height || cosigned.height > self.tip.saturating_add(AHEAD) {
                 continue;
             }
             let Some(keys) = self.set.keys.get(usize::from(cosigned.validator)) else {
@@ -113,21 +117,36 @@ impl Cosigners {
             };
             let entry = self.heights.entry(cosigned.height).or_default();
             let Some((size, root)) = entry.checkpoint else {
-                entry.early.insert(cosigned.validator, cosigned);
+                // The first stays; a wrong one that displaced a good one is asked for again by the exchange.
+                entry.early.entry(cosigned.validator).or_insert(cosigned);
                 continue;
             };
-            if entry.good.len() >= self.set.quorum || entry.good.contains_key(&cosigned.validator) {
-                continue;
+            let wanted = entry.good.len() < self.set.quorum && !entry.good.contains_key(&cosigned.validator);
+            if wanted && asked.insert((cosigned.height, cosigned.validator)) {
+                questions.push(Question {
+                    checkpoint: Checkpoint {
+                        origin: self.origin.clone(),
+                        size,
+                        root,
+                    },
+                    keys: keys.clone(),
+                    cosigned,
+                });
             }
-            if holds(&self.origin, size, root, keys, &cosigned) {
+        }
+        questions
+    }
+
+    /// Takes signatures that hold.
+    pub fn answer(&mut self, good: Vec<Question>) -> Progress {
+        let mut accepted = Vec::new();
+        for Question { cosigned, .. } in good {
+            let Some(entry) = self.heights.get_mut(&cosigned.height) else {
+                continue;
+            };
+            if entry.good.len() < self.set.quorum && !entry.good.contains_key(&cosigned.validator) {
                 entry.good.insert(cosigned.validator, cosigned.clone());
                 accepted.push(cosigned);
-            } else {
-                tracing::warn!(
-                    cosigned.height,
-                    cosigned.validator,
-                    "dropping a cosignature that does not hold"
-                );
             }
         }
         let final_height = self.advance();
@@ -147,21 +166,33 @@ impl Cosigners {
     }
 }
 
-/// Checks both signatures of one validator over a checkpoint, strictly.
-pub fn holds(origin: &str, size: u64, root: Hash, keys: &CosignerKeys, cosigned: &Cosigned) -> bool {
-    let checkpoint = Checkpoint {
-        origin: origin.to_owned(),
-        size,
-        root,
-    };
-    let message = cosignature::message(cosigned.time, &checkpoint);
-    keys.notary
-        .verify_strict(&message, &Signature::from_bytes(&cosigned.signature))
-        .is_ok()
-        && keys
-            .cose
-            .verify_strict(&cose::tbs(size, &root), &Signature::from_bytes(&cosigned.cose))
-            .is_ok()
+/// Do these signatures hold over this checkpoint?
+#[derive(Clone, Debug)]
+pub struct Question {
+    checkpoint: Checkpoint,
+    keys: CosignerKeys,
+    cosigned: Cosigned,
+}
+
+impl Question {
+    /// Checks both signatures, strictly, and says so in the log when they don't hold.
+    pub fn holds(&self) -> bool {
+        let (Checkpoint { size, root, .. }, cosigned) = (&self.checkpoint, &self.cosigned);
+        let message = cosignature::message(cosigned.time, &self.checkpoint);
+        let notary = Signature::from_bytes(&cosigned.signature);
+        let cose_signature = Signature::from_bytes(&cosigned.cose);
+        let good = self.keys.notary.verify_strict(&message, &notary).is_ok()
+            && self
+                .keys
+                .cose
+                .verify_strict(&cose::tbs(*size, root), &cose_signature)
+                .is_ok();
+        if !good {
+            let (height, validator) = (cosigned.height, cosigned.validator);
+            tracing::warn!(height, validator, "dropping a cosignature that does not hold");
+        }
+        good
+    }
 }
 
 #[cfg(test)]
@@ -219,13 +250,14 @@ mod tests {
             let execute = |c: &mut Cosigners| for height in 1..=executed { c.executed(height, height * 2, root(height), vec![]); };
             if !late { execute(&mut cosigners); }
             for (height, validator, wrong) in &offers {
-                cosigners.offer(vec![sign(*height, *validator, *wrong)]);
+                let questions = cosigners.ask(vec![sign(*height, *validator, *wrong)]);
+                cosigners.answer(questions.into_iter().filter(Question::holds).collect());
             }
             if late { execute(&mut cosigners); }
             let good = |height: u64| (0..4u8).filter(|v| {
                 let mut of = offers.iter().filter(|(h, w, _)| *h == height && w == v);
-                // only one early signature per validator is kept, so a later wrong one may displace a good one
-                if late { of.next_back().is_some_and(|o| !o.2) } else { of.any(|o| !o.2) }
+                // only the first early signature of a validator is kept
+                if late { of.next().is_some_and(|o| !o.2) } else { of.any(|o| !o.2) }
             }).count();
             let wanted = (1..=executed).take_while(|h| good(*h) >= 3).last().unwrap_or(0);
             prop_assert_eq!(cosigners.final_height(), wanted);

@@ -11,11 +11,12 @@ use muniment_receipts::statement::MAX_VALIDITY_MS;
 use muniment_receipts::{encoding, merkle};
 use tokio::sync::{broadcast, watch};
 
-use super::cosigners::{Cosigners, Progress};
+use super::cosigners::{Cosigners, Progress, Question};
 use super::network::NetworkFacts;
 use super::{ReadError, Replica, StateView, Tip, TreeView, rehash};
-use crate::block::Hash;
+use crate::block::{Certificate, Hash};
 use crate::config::Limits;
+use crate::engine::signing::verify_certificate;
 use crate::execute::{self, Prepared};
 use crate::mempool::{Mempool, Offer, Waiting};
 use crate::state::{record_key, tree};
@@ -71,6 +72,8 @@ pub struct LocalReplica {
     pub(super) finals: watch::Sender<u64>,
     pub(super) own: broadcast::Sender<Cosigned>,
     pub(super) voting: AtomicBool,
+    /// A peer that lost its data waits for the next block.
+    pub(super) wanted: AtomicBool,
     pub(super) wake: OnceLock<Wake>,
 }
 
@@ -83,6 +86,26 @@ impl LocalReplica {
     /// Says whether the validator takes part in votes.
     pub fn set_voting(&self, voting: bool) {
         self.voting.store(voting, Ordering::Relaxed);
+    }
+
+    /// Does this certificate prove that the network decided its block?
+    pub fn decided(&self, certificate: &Certificate) -> bool {
+        verify_certificate(certificate, &self.facts.engine, &self.facts.network).is_ok()
+    }
+
+    /// Whether a block is wanted although nothing waits.
+    pub(super) fn wants_block(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn got_block(&self) {
+        self.wanted.store(false, Ordering::Relaxed);
+    }
+
+    fn wake(&self) {
+        if let Some(wake) = self.wake.get() {
+            wake();
+        }
     }
 
     pub(super) fn pool(&self) -> MutexGuard<'_, Mempool<Arc<Prepared>>> {
@@ -147,7 +170,15 @@ impl LocalReplica {
         if let Err(refusal) = execute::admissible(&prepared, &StateView(view), now.max(self.tip().time + 1)) {
             return Ok((refused(refusal), None));
         }
-        Ok(match self.pool().offer(Arc::clone(&prepared)) {
+        // Under the pool's lock and against the newest commit: what was decided since `view` was taken has left the
+        // pool already and must not come back, for nobody would take it out again. What is decided from here on is
+        // taken out after us.
+        let mut pool = self.pool();
+        if let Some(height) = self.store.view().transaction(&transaction_id.0)? {
+            let height = Some(height);
+            return Ok((Admission::Known { id, height }, None));
+        }
+        Ok(match pool.offer(Arc::clone(&prepared)) {
             Offer::Added => (Admission::Accepted { id }, Some(prepared)),
             Offer::Known => (Admission::Known { id, height: None }, None),
             Offer::Full => (full(id), None),
@@ -245,8 +276,8 @@ impl Replica for LocalReplica {
                 }
             }
         }
-        if let (false, Some(wake)) = (fresh.is_empty(), self.wake.get()) {
-            wake();
+        if !fresh.is_empty() {
+            self.wake();
         }
         (admissions, fresh)
     }
@@ -434,7 +465,13 @@ impl Replica for LocalReplica {
     }
 
     fn add_cosignatures(&self, cosigned: Vec<Cosigned>) {
-        if let Err(error) = self.cosign(|cosigners| cosigners.offer(cosigned)) {
+        let questions = self
+            .cosigners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ask(cosigned);
+        let good = questions.into_iter().filter(Question::holds).collect();
+        if let Err(error) = self.cosign(|cosigners| cosigners.answer(good)) {
             tracing::error!(error = &error as &dyn std::error::Error, "cosignatures can't be stored");
         }
     }
@@ -451,6 +488,11 @@ impl Replica for LocalReplica {
     fn mempool(&self) -> (usize, usize) {
         let pool = self.pool();
         (pool.len(), pool.bytes())
+    }
+
+    fn want_block(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+        self.wake();
     }
 
     fn voting(&self) -> bool {

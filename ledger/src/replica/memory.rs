@@ -333,6 +333,10 @@ impl Replica for MemoryReplica {
         self.own.subscribe()
     }
 
+    fn want_block(&self) {
+        // Blocks come from transactions only.
+    }
+
     fn mempool(&self) -> (usize, usize) {
         let ledger = self.ledger();
         (ledger.pending.len(), ledger.pending.iter().map(Transaction::size).sum())

@@ -16,6 +16,8 @@ use super::yaml::At;
 const MAX_SOURCE: usize = 1_024;
 /// Deepest nesting of brackets in a rule.
 const MAX_BRACKETS: usize = 16;
+/// Most words and signs in a rule: the parser and the checker recurse once per operator, so this bounds their stack.
+const MAX_TOKENS: usize = 256;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -139,7 +141,27 @@ fn check_source(source: &str) -> Result<(), String> {
             return Err(format!("brackets may be nested at most {MAX_BRACKETS} deep"));
         }
     }
+    if tokens(source) > MAX_TOKENS {
+        return Err(format!(
+            "a rule may have at most {MAX_TOKENS} words and signs; split it into several rules"
+        ));
+    }
     Ok(())
+}
+
+/// Words (runs of letters, digits and `_`) and single other characters but blanks. Never less than CEL's own tokens
+/// outside quotes; text in quotes counts too, which only makes the bound stricter.
+fn tokens(source: &str) -> usize {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut inside = false;
+    source
+        .chars()
+        .filter(|&c| {
+            let starts = !(c.is_whitespace() || inside && word(c));
+            inside = word(c);
+            starts
+        })
+        .count()
 }
 
 /// Union of what `rules` name, so that each variable is converted at most once per action.

@@ -251,7 +251,16 @@ fn rules_are_deterministic_and_bounded() {
     rule("size(input.text", "not CEL");
     rule(&format!("{}true{}", "(".repeat(20), ")".repeat(20)), "brackets");
     rule(&format!("{} > 0", vec!["1"; 600].join("+")), "at most 1024 bytes");
-    rule(&format!("{} > 0", vec!["1"; 500].join("+")), "");
+    // The parser recurses once per operator: these must be refused before it runs, whatever the operator.
+    rule(
+        &format!("{} > 0", vec!["1"; 500].join("+")),
+        "at most 256 words and signs",
+    );
+    rule(&format!("{}true", "!".repeat(900)), "at most 256 words and signs");
+    rule(
+        &format!("{} > 0", vec!["1"; 200].join(" ? 1 : ")),
+        "at most 256 words and signs",
+    );
     let nested = "input.tags.all(a, input.tags.all(b, input.tags.all(c, input.tags.all(d, a == b && c == d))))";
     rule(nested, "steps");
     for good in [

@@ -6,7 +6,7 @@ use base64::Engine;
 use futures::StreamExt;
 use muniment_ledger::client::{ClientError, Endpoint, NetworkClient};
 use muniment_ledger::replica::Replica;
-use muniment_ledger::wire::{Admission, FinalBlock, Outcome};
+use muniment_ledger::wire::{Admission, FinalBlock, Outcome, TransactionStatus};
 use muniment_receipts::checkpoint::Checkpoint;
 use muniment_receipts::merkle;
 use muniment_receipts::note::Note;
@@ -273,4 +273,96 @@ async fn a_validator_that_accepts_and_says_nothing_is_left() {
     let client = NetworkClient::new(vec![endpoint("silent", silent.local_addr().unwrap()), node.endpoint()]);
     assert_eq!(client.follow(1).next().await.unwrap().unwrap().header.height, 1);
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_rejected_block_is_asked_for_elsewhere() {
+    let replica = replica();
+    for round in 0..3 {
+        replica.admit(vec![single(&replica, round)]);
+    }
+    let (a, b) = (Node::start("a", replica.clone()), Node::start("b", replica.clone()));
+    let client = client(&[&a, &b]);
+    let mut following = client.following(1);
+    assert_eq!(following.next_block().await.unwrap().header.height, 1);
+    assert_eq!(following.source(), Some("a"));
+    assert_eq!(following.next_block().await.unwrap().header.height, 2);
+    following.reject();
+    for height in 2..=3 {
+        assert_eq!(following.next_block().await.unwrap().header.height, height);
+        assert_eq!(following.source(), Some("b"));
+    }
+    // With nobody else left, the one that was rejected will do.
+    following.reject();
+    b.stop().await;
+    let block = loop {
+        if let Ok(block) = following.next_block().await {
+            break block;
+        }
+    };
+    assert_eq!((block.header.height, following.source()), (3, Some("a")));
+    a.stop().await;
+}
+
+#[tokio::test]
+async fn reads_as_of_a_height_pass_over_who_is_behind() {
+    let (behind, replica) = (replica(), replica());
+    replica.admit(vec![single(&replica, 1)]);
+    let block = replica.final_block(1).unwrap().unwrap();
+    let (id, _) = record(&block, 0);
+    let transaction = block.transactions[0].id();
+    let (old, good) = (Node::start("old", behind), Node::start("good", replica.clone()));
+    let both = || client(&[&old, &good]);
+    // The first to be asked has an answer, and it is too old.
+    assert_eq!(both().record(&id).await.unwrap(), None);
+    let wanted = both().at_least(1);
+    assert!(wanted.record(&id).await.unwrap().is_some());
+    assert_eq!(both().at_least(1).history(&id).await.unwrap().len(), 1);
+    assert_eq!(
+        both().at_least(1).records(None, None, 10).await.unwrap().records.len(),
+        1
+    );
+    assert!(both().at_least(1).state_proof(&id).await.unwrap().value.is_some());
+    // What isn't there at that height is absent.
+    assert_eq!(both().at_least(1).record(&[9; 32]).await.unwrap(), None);
+    // Nobody is there yet: no answer is better than an old one.
+    let error = both().at_least(2).record(&id).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unavailable { .. }), "{error}");
+
+    let answers: Vec<_> = both()
+        .at_least(1)
+        .transaction_at_each(&transaction, Duration::ZERO)
+        .collect()
+        .await;
+    let known = answers
+        .iter()
+        .filter(|answer| matches!(answer, Ok(TransactionStatus::Final { height: 1 })));
+    assert_eq!(
+        (known.count(), answers.iter().filter(|answer| answer.is_err()).count()),
+        (1, 1)
+    );
+    old.stop().await;
+    good.stop().await;
+}
+
+#[tokio::test]
+async fn a_proof_that_does_not_hold_is_asked_for_elsewhere() {
+    let replica = replica();
+    replica.admit(vec![single(&replica, 1)]);
+    let (a, b) = (Node::start("a", replica.clone()), Node::start("b", replica.clone()));
+    let client = client(&[&a, &b]);
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let second =
+        |proof: &muniment_ledger::wire::LeafProof| match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Err("not this one"),
+            _ => Ok(proof.index),
+        };
+    assert_eq!(client.proven_leaf(0, second).await.unwrap(), 0);
+    let never = |_: &muniment_ledger::wire::LeafProof| Err::<(), _>("never");
+    assert!(matches!(
+        client.proven_leaf(0, never).await,
+        Err(ClientError::Protocol { .. })
+    ));
+    a.stop().await;
+    b.stop().await;
 }

@@ -40,14 +40,14 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
             findings,
             "blockBytes",
             block_bytes,
-            (65_536, 67_108_864),
+            (65_536, 16_000_000),
             default.block_bytes as u64,
         )),
         block_actions: size(pick(
             findings,
             "blockActions",
             block_actions,
-            (1_000, 100_000),
+            (1_000, 20_000),
             default.block_actions as u64,
         )),
         mempool_bytes: size(pick(

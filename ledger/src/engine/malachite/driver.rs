@@ -25,6 +25,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::parts::{Judged, Parts};
+use super::proposals::Proposals;
 use super::settings::Settings;
 use super::signer::Key;
 use super::{EngineExit, blocking};
@@ -63,6 +64,7 @@ pub struct Driver {
     settings: Settings,
     key: Key,
     guard: Arc<dyn SignGuard>,
+    proposals: Proposals,
     publish: mpsc::Sender<NetworkMsg<Ctx>>,
     /// For a validator that follows for now: the height after which it may vote.
     vote_after: Option<u64>,
@@ -90,6 +92,7 @@ impl Driver {
         settings: Settings,
         key: Key,
         guard: Arc<dyn SignGuard>,
+        proposals: Proposals,
         publish: mpsc::Sender<NetworkMsg<Ctx>>,
         vote_after: Option<u64>,
     ) -> Self {
@@ -99,6 +102,7 @@ impl Driver {
             settings,
             key,
             guard,
+            proposals,
             publish,
             vote_after,
             members: None,
@@ -256,6 +260,7 @@ impl Driver {
             return Ok(Vec::new());
         }
         self.height = height;
+        self.proposals.forget_below(height);
         let mut values = Vec::new();
         for part in self.parts.begin(height) {
             values.extend(self.judge(part)?);
@@ -350,6 +355,13 @@ impl Driver {
             return Ok(judged.value.clone());
         }
         if self.parts.is_full(header.round) || !self.is_genuine(&part, Some((height, header.round)))? {
+            return Ok(None);
+        }
+        if !self
+            .proposals
+            .agree(header.proposer, height, header.round, header.valid_round)
+        {
+            tracing::warn!(height, header.round, proposer = %header.proposer, "a block's part contradicts its proposal");
             return Ok(None);
         }
         let reproposed = header.valid_round.is_some_and(|valid_round| valid_round < header.round);

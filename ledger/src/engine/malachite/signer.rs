@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::proposals::Proposals;
 use crate::block::Hash;
 use crate::engine::context::{Address, Ctx, Proposal, Signature, Vote};
 use crate::engine::signing::{self, Message};
@@ -107,6 +108,7 @@ impl Signer<Ctx> for KeySigner {
 #[derive(Clone)]
 pub struct StrictVerifier {
     pub network: Hash,
+    pub proposals: Proposals,
 }
 
 impl StrictVerifier {
@@ -132,7 +134,15 @@ impl Verifier<Ctx> for StrictVerifier {
         signature: &Signature,
         key: &VerifyingKey,
     ) -> Result<VerificationResult, Error> {
-        Ok(self.verify(&proposal.message(), signature, key))
+        let message = proposal.message();
+        let signed = signing::verify(key, &message.bytes(&self.network), &signature.0);
+        let proposer = Address(message.address);
+        Ok(VerificationResult::from_bool(
+            signed
+                && self
+                    .proposals
+                    .agree(proposer, message.height, message.round, message.valid_round),
+        ))
     }
 
     async fn verify_signed_vote_extension(
