@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use muniment_ledger::transaction::{MAX_BATCH, MAX_STATEMENT, Transaction};
+use muniment_receipts::chain;
 use muniment_receipts::key::SignerKey;
 use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_VALIDITY_MS, Statement, StatementError, items_root};
 use serde_json::{Map, Value};
@@ -291,15 +292,9 @@ fn malformed(error: &StatementError, at: &str) -> ApiError {
 
 /// An error with its causes in one line.
 fn reason(what: &str, error: &dyn StdError) -> String {
-    let mut text = if what.is_empty() {
-        error.to_string()
+    if what.is_empty() {
+        chain(error)
     } else {
-        format!("{what}: {error}")
-    };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+        format!("{what}: {}", chain(error))
     }
-    text
 }

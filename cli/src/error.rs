@@ -6,6 +6,8 @@
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
+pub use muniment_receipts::chain;
+
 /// Result of a command.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -76,22 +78,6 @@ impl Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// An error and its causes, outermost first, as one text.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    text
-}
-
 /// An I/O error on a path.
 pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
     let next = match error.kind() {
@@ -116,14 +102,5 @@ mod tests {
             "no server is known\n  next: start one with `muniment dev`"
         );
         assert_eq!(failure.to_json()["error"]["code"], "no_context");
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] std::io::Error);
-        let error = Outer(std::io::Error::other("inner"));
-        assert_eq!(chain(&error), "outer: inner");
     }
 }

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod execute;
 pub mod mempool;
 pub mod node;
+pub mod pid;
 pub mod process;
 pub mod replica;
 pub mod state;

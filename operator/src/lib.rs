@@ -23,9 +23,10 @@ pub use backend::{Backend, BackendError, NodeObservation, NodeState, Observation
 pub use catalog::Catalog;
 pub use controller::{Controller, Desired};
 pub use event::{Event, What};
+pub use muniment_ledger::pid::{PidFile, PidFileError};
 pub use network::NetworkRef;
 pub use plan::{Facts, NetworkPlan, NodePlan, Plan, PlanError, Seat, plan};
-pub use process::{PidFile, PidFileError, exit_with_parent};
+pub use process::exit_with_parent;
 pub use quorum::ValidatorCount;
 pub use reconcile::{ReconcileError, Reconciler};
 pub use validate::{ValidatedNetwork, ValidationError, Violation, validate};

@@ -1,122 +1,12 @@
-//! What a node process does about its supervisor: claims its folder, and doesn't outlive it.
-//!
-//! Called by `muniment node` at its start, before anything else touches the folder.
+//! What a node process does about its supervisor: it doesn't outlive it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
-use thiserror::Error;
-
-/// File in a node's folder that its process keeps locked.
-pub const PID_FILE: &str = "pid";
 
 /// How long a node whose supervisor is gone may take to stop by itself.
 const GRACE: Duration = Duration::from_secs(3);
-
-/// A folder that can't be claimed.
-#[derive(Debug, Error)]
-pub enum PidFileError {
-    /// Another process has it.
-    #[error("{} is in use by process {}; stop that process first", .folder.display(), .pid.map_or("unknown".to_owned(), |p| p.to_string()))]
-    InUse {
-        /// The folder.
-        folder: PathBuf,
-        /// Who has it, if it said so.
-        pid: Option<u32>,
-    },
-    /// The file can't be used.
-    #[error("{} can't be used; make the folder readable and writable", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// A claimed folder. Released by the operating system when the process ends, however it ends; never unlinked, because
-/// unlinking would let two processes lock two files of one name.
-#[derive(Debug)]
-pub struct PidFile {
-    _file: File,
-}
-
-impl PidFile {
-    /// Claims a folder for this process.
-    ///
-    /// # Errors
-    /// When another process has it, or the file can't be used.
-    pub fn claim(folder: &Path) -> Result<Self, PidFileError> {
-        Self::claim_file(folder, PID_FILE)
-    }
-
-    /// As [`Self::claim`], with a file name of its own.
-    ///
-    /// # Errors
-    /// As [`Self::claim`].
-    pub(crate) fn claim_file(folder: &Path, name: &str) -> Result<Self, PidFileError> {
-        let path = folder.join(name);
-        let io = |source| PidFileError::Io {
-            path: path.clone(),
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(PidFileError::InUse {
-                    folder: folder.to_owned(),
-                    pid: read_pid(&mut file),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(io(source)),
-        }
-        file.set_len(0).map_err(io)?;
-        file.seek(SeekFrom::Start(0)).map_err(io)?;
-        writeln!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { _file: file })
-    }
-
-    /// Who holds a folder now: `None` when nobody does, `Some(None)` when somebody does but hasn't said who.
-    ///
-    /// # Errors
-    /// When the file can't be used.
-    pub fn holder(folder: &Path) -> Result<Option<Option<u32>>, PidFileError> {
-        let path = folder.join(PID_FILE);
-        let io = |source| PidFileError::Io {
-            path: path.clone(),
-            source,
-        };
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io(error)),
-        };
-        // Shared, so that two supervisors that look don't take each other for a node.
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_pid(&mut file))),
-            Err(TryLockError::Error(source)) => Err(io(source)),
-        }
-    }
-}
-
-fn read_pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.seek(SeekFrom::Start(0)).ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
 
 /// Ends this process when its supervisor (process `parent`) is gone, by whatever death.
 ///
@@ -155,37 +45,5 @@ fn parent_is(parent: u32) -> bool {
 pub(crate) fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_has_one_holder_and_the_second_learns_who() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(PidFile::holder(folder.path()).unwrap(), None);
-        let first = PidFile::claim(folder.path()).unwrap();
-        let own = std::process::id();
-        assert_eq!(PidFile::holder(folder.path()).unwrap(), Some(Some(own)));
-        let error = PidFile::claim(folder.path()).unwrap_err().to_string();
-        assert!(error.contains(&format!("in use by process {own}")), "{error}");
-        drop(first);
-        assert_eq!(PidFile::holder(folder.path()).unwrap(), None);
-        PidFile::claim(folder.path()).unwrap();
-    }
-
-    #[test]
-    fn a_stale_file_of_a_dead_process_is_no_claim() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(PID_FILE), "99999999\n").unwrap();
-        assert_eq!(PidFile::holder(folder.path()).unwrap(), None);
-        PidFile::claim(folder.path()).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(folder.path().join(PID_FILE)).unwrap().trim(),
-            std::process::id().to_string()
-        );
     }
 }

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no randomness; builds for `wasm32-unknown-unknown`. Everything here can be rebuilt from
 //! public formats: RFC 8785, RFC 6962, RFC 9942 and the C2SP `tlog-*` family.
 
+mod chain;
 pub mod checkpoint;
 pub mod cose;
 pub mod cosignature;
@@ -20,3 +21,5 @@ pub mod statement;
 pub mod tlog_proof;
 pub mod trust;
 pub mod verify;
+
+pub use chain::chain;

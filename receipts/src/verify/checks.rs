@@ -4,6 +4,7 @@ use std::error::Error;
 
 use super::memo::Memo;
 use super::{Check, Cosigned, Outcome, Report, Verdict, Verifier, statement};
+use crate::chain;
 use crate::checkpoint::{self, Checkpoint};
 use crate::leaf::{Leaf, Marker};
 use crate::merkle;
@@ -27,18 +28,6 @@ pub(super) fn fail(code: &'static str, detail: impl Into<String>) -> Finding {
 
 pub(super) fn open(code: &'static str, detail: impl Into<String>) -> Finding {
     (Outcome::Inconclusive, code, detail.into())
-}
-
-/// An error with its sources in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 pub(super) fn run(verifier: &Verifier, receipt: &[u8], document: Option<[u8; 32]>, evaluation_time: u64) -> Report {

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::StatementSummary;
-use super::checks::{Finding, chain, fail, open, pass};
+use super::checks::{Finding, fail, open, pass};
 use super::memo::Memo;
+use crate::chain;
 use crate::encoding::from_hex_exact;
 use crate::key::KeyError;
 use crate::leaf::{Action, Leaf, Marker, Outcome};

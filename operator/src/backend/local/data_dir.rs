@@ -4,12 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use muniment_ledger::pid::{PidFile, PidFileError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::files::{self, Access};
 use crate::backend::BackendError;
-use crate::process::{PidFile, PidFileError};
 
 /// Version of the folder's format that this software writes.
 const FORMAT: u32 = 1;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use muniment_crds::{NetworkName, TenantName};
 use muniment_ledger::config::{LAYOUT_VERSION, NodeConfig, ReplicaConfig};
+use muniment_ledger::pid::PidFile;
 use rustix::process::Signal;
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -26,7 +27,7 @@ use crate::backend::{Backend, BackendError, NodeObservation, NodeState, Observat
 use crate::event::Event;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
-use crate::process::{PidFile, signal};
+use crate::process::signal;
 use crate::roll::{self, Step};
 use crate::validate::ValidatedNetwork;
 

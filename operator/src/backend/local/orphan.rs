@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use muniment_ledger::pid::{PidFile, PidFileError};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use crate::process::{PidFile, PidFileError, signal};
+use crate::process::signal;
 
 /// How long it may take to stop by itself: it may be on its way already, because its supervisor is gone.
 const GRACE: Duration = Duration::from_secs(5);

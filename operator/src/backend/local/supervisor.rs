@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use muniment_ledger::config::JOINED;
+use muniment_receipts::chain;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
@@ -213,10 +215,6 @@ impl Supervisor {
     }
 }
 
-/// Marker in a replica's folder by which the node knows that its keys may have signed votes that it no longer
-/// remembers (`ledger::process`): it then follows without voting until the network is past them.
-const JOINED: &str = "joined";
-
 /// A node's folder as it must be; a folder that was wiped is made anew with the same keys.
 ///
 /// Keys without a memory of what they signed could sign twice for a height. So that these keys were handed to a process
@@ -240,17 +238,6 @@ fn write(folder: &Path, name: &str, wanted: &NodeFiles) -> Result<(), BackendErr
     files::write(&replica.join("genesis.json"), &wanted.genesis, Access::Shared)?;
     files::write(&folder.join("node.json"), &wanted.config, Access::Private)?;
     files::write(&handed_out, b"", Access::Private)
-}
-
-/// An error with its causes, for one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {
