@@ -44,14 +44,6 @@ pub fn line(name: &str, key: &[u8; 32], time: u64, signature: &[u8; 64]) -> Stri
     Cosigner::line_of(name, crate::note::key_id(name, COSIGNATURE, key), time, signature)
 }
 
-/// Checks a cosignature without a prepared key.
-///
-/// # Errors
-/// When the key is not a point or the signature does not hold.
-pub fn verify(key: &[u8; 32], time: u64, checkpoint: &Checkpoint, signature: &[u8; 64]) -> Result<(), KeyError> {
-    Ed25519Key::from_bytes(key)?.verify(&message(time, checkpoint), signature)
-}
-
 /// A cosigner, ready to check many cosignatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cosigner {

@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{base64_into, from_base64_exact, from_decimal, from_hex_exact, hex_bytes};
 use crate::jcs::{self, JcsError};
-use crate::key::KeyError;
 use crate::merkle::{self, Frontier, Hash};
 use crate::statement::{BatchHeader, Common, Item, Statement, StatementError};
 
@@ -41,9 +40,6 @@ pub enum LeafError {
     /// The item is not among those the header commits to.
     #[error("the item is not part of the signed batch")]
     Item(#[source] merkle::ProofError),
-    /// The signature does not hold.
-    #[error("the signature of the statement does not hold")]
-    Signature(#[source] KeyError),
 }
 
 /// What an action led to.
@@ -238,7 +234,7 @@ impl<'a> Leaf<'a> {
         }
     }
 
-    /// Reads the action and checks that the item belongs to the batch; the signature is left to [`Self::verify`].
+    /// Reads the action and checks that the item belongs to the batch; the signature ([`Self::signed`]) is left to the caller.
     ///
     /// # Errors
     /// When the statement is not valid, or this is a marker.
@@ -304,22 +300,6 @@ impl<'a> Leaf<'a> {
             }
             Self::Marker(_) => Err(LeafError::Form("a block marker holds no action")),
         }
-    }
-
-    /// Reads the action and checks its signature.
-    ///
-    /// # Errors
-    /// As [`Self::action`], or when the signature does not hold.
-    pub fn verify(&self) -> Result<Action, LeafError> {
-        let action = self.action()?;
-        if let Some((signed, signature)) = self.signed() {
-            action
-                .common
-                .signer
-                .verify(signed, signature)
-                .map_err(LeafError::Signature)?;
-        }
-        Ok(action)
     }
 }
 

@@ -1,6 +1,9 @@
 //! The RFC 6962 Merkle tree over SHA-256: roots, proofs, and a tree that grows by its right edge.
 //!
 //! Owns hashing and proofs. Knows nothing of what a leaf means.
+//!
+//! Consistency proofs ([`consistency_path`], [`verify_consistency`]) are for third parties who watch a log through its
+//! tiles: a receipt needs none, its checkpoint is vouched for by the validators, each of whom keeps the whole log.
 
 mod frontier;
 mod proof;

@@ -1,6 +1,7 @@
 //! C2SP signed notes and verifier keys (`vkey`), as far as logs and cosigners use them.
 //!
-//! Owns the syntax. Signatures of type 0x01 (Ed25519 over the text) are checked here; type 0x04 belongs to
+//! Owns the syntax. Signatures of type 0x01 (Ed25519 over the text) are checked by [`Note::verify`], which is here for
+//! third parties who read the notes of other logs: a network's log has no key of its own. Type 0x04 belongs to
 //! [`crate::cosignature`].
 
 use std::fmt;

@@ -1,6 +1,10 @@
 //! C2SP `tlog-policy`: who must have cosigned a checkpoint before it counts.
 //!
 //! Owns the syntax, the judgement over named witnesses, and the one policy text that follows from a validator set.
+//!
+//! Our own verification needs no policy file: it goes by the trust root. Reading and judging policies ([`Policy`]) is
+//! here for third parties who hold a receipt of this crate to a policy of their own, and to prove by other people's
+//! vectors that what [`derive`] writes means what we say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

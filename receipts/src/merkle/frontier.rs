@@ -78,17 +78,6 @@ impl Frontier {
         }
     }
 
-    /// Appends many leaves and gives each one's path to the new root. Subtrees are hashed once and shared.
-    pub fn extend_with_paths(&mut self, leaf_hashes: &[Hash]) -> Vec<Vec<Hash>> {
-        let extension = self.extension(leaf_hashes);
-        let first = self.size;
-        let paths = (first..first + leaf_hashes.len() as u64)
-            .map(|index| extension.path(index))
-            .collect();
-        *self = extension.frontier();
-        paths
-    }
-
     /// The tree after appending, without changing this one: for roots, paths, and the subtrees to store.
     pub fn extension(&self, leaf_hashes: &[Hash]) -> Extension {
         Extension::new(self, leaf_hashes)

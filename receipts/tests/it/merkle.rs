@@ -142,12 +142,14 @@ proptest! {
     fn extending_gives_the_naive_root_and_paths(old in 0_u64..600, new in 0_u64..300) {
         let mut frontier = Frontier::new();
         frontier.extend(&leaves(0, old));
-        let paths = frontier.extend_with_paths(&leaves(old, old + new));
+        let growth = frontier.extension(&leaves(old, old + new));
         let all = leaves(0, old + new);
-        prop_assert_eq!(frontier.root(), naive_root(&all));
-        for (index, path) in (old..).zip(&paths) {
-            prop_assert_eq!(path, &naive_path(index as usize, &all));
+        prop_assert_eq!(growth.root(), naive_root(&all));
+        for index in old..old + new {
+            prop_assert_eq!(growth.path(index), naive_path(index as usize, &all));
         }
+        let frontier = growth.frontier();
+        prop_assert_eq!(frontier.root(), growth.root());
         let mut stepwise = Frontier::new();
         stepwise.extend(&all);
         prop_assert_eq!(&stepwise, &frontier);

@@ -192,7 +192,9 @@ impl World {
         leaves.push(leaf::marker(&marker));
         let first = self.frontier.size();
         let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
-        let paths = self.frontier.extend_with_paths(&hashes);
+        let growth = self.frontier.extension(&hashes);
+        let paths = (first..growth.size()).map(|index| growth.path(index)).collect();
+        self.frontier = growth.frontier();
         self.height += 1;
         let checkpoint = Checkpoint::new(self.trust.network(), self.frontier.size(), self.frontier.root());
         let cosignatures = self.cosign(&checkpoint, marker.time / 1_000);
