@@ -73,9 +73,21 @@ pub struct GenesisTemplate {
 /// Most validators of a network: what every `tlog-policy` reader is asked to take.
 pub const MAX_VALIDATORS: usize = 32;
 
+/// Most members in a genesis; more may join later. Each costs an unpacked key to whoever reads the genesis.
+pub const MAX_MEMBERS: usize = 10_000;
+/// Most templates in a genesis.
+pub const MAX_TEMPLATES: usize = 1_000;
+/// Longest source of a template in bytes.
+pub const MAX_TEMPLATE_SOURCE: usize = 64 * 1024;
+/// Largest genesis in bytes, in whatever spelling it is read.
+pub const MAX_GENESIS: usize = 8 * 1024 * 1024;
+
 /// A genesis or validator set is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisError {
+    /// Larger than [`MAX_GENESIS`].
+    #[error("{0} bytes are too many for a genesis")]
+    TooLong(usize),
     /// Not a genesis document.
     #[error("not a genesis document")]
     Json(#[source] serde_json::Error),
@@ -187,6 +199,9 @@ impl Genesis {
     /// # Errors
     /// When it is not JSON, has unknown fields, or breaks a rule of [`Self::validate`].
     pub fn parse(bytes: &[u8]) -> Result<Self, GenesisError> {
+        if bytes.len() > MAX_GENESIS {
+            return Err(GenesisError::TooLong(bytes.len()));
+        }
         let genesis: Self = serde_json::from_slice(bytes).map_err(GenesisError::Json)?;
         genesis.validate()?;
         Ok(genesis)
@@ -224,6 +239,9 @@ impl Genesis {
     }
 
     fn check_members(&self, validators: &BTreeSet<[u8; 32]>) -> Result<(), GenesisError> {
+        if self.members.len() > MAX_MEMBERS {
+            return Err(wrong("/members", "there must be at most 10000 members"));
+        }
         let mut keys = BTreeSet::new();
         for (index, member) in self.members.iter().enumerate() {
             let field = format!("/members/{index}/key");
@@ -250,8 +268,17 @@ impl Genesis {
     }
 
     fn check_templates(&self) -> Result<(), GenesisError> {
+        if self.templates.len() > MAX_TEMPLATES {
+            return Err(wrong("/templates", "there must be at most 1000 templates"));
+        }
         let mut revisions = BTreeSet::new();
         for (index, template) in self.templates.iter().enumerate() {
+            if template.source.len() > MAX_TEMPLATE_SOURCE {
+                return Err(wrong(
+                    format!("/templates/{index}/source"),
+                    "the source must have at most 65536 bytes",
+                ));
+            }
             if !is_label(&template.name) {
                 return Err(wrong(
                     format!("/templates/{index}/name"),

@@ -29,6 +29,12 @@ use crate::tlog_proof::TlogProof;
 /// `type` of a trust root file.
 pub const TRUST_ROOT_TYPE: &str = "muniment.dev/trust-root/v1";
 
+/// Largest trust root file in bytes. Together with [`MAX_CHANGES`] it bounds what reading an untrusted one costs: each
+/// change asks for a quorum of signature checks. A service that reads trust roots of strangers may well take less.
+pub const MAX_TRUST_ROOT: usize = 16 * 1024 * 1024;
+/// Most changes of the validator set in a trust root.
+pub const MAX_CHANGES: usize = 10_000;
+
 /// A trust root can't be read or does not hold.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
@@ -41,6 +47,12 @@ pub enum TrustError {
     /// The genesis is not valid.
     #[error("the genesis in the trust root is not valid")]
     Genesis(#[source] GenesisError),
+    /// Larger than [`MAX_TRUST_ROOT`].
+    #[error("{0} bytes are too many for a trust root")]
+    TooLong(usize),
+    /// More than [`MAX_CHANGES`].
+    #[error("a trust root may have at most {MAX_CHANGES} changes of validators")]
+    TooManyChanges,
     /// The genesis is not that of the network.
     #[error("the genesis is not the one of network {0}")]
     Network(String),
@@ -131,6 +143,9 @@ impl TrustRoot {
     /// # Errors
     /// When anything in it does not hold.
     pub fn parse(bytes: &[u8]) -> Result<Self, TrustError> {
+        if bytes.len() > MAX_TRUST_ROOT {
+            return Err(TrustError::TooLong(bytes.len()));
+        }
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let mut fields = Fields::new(jcs::parse(bytes).map_err(TrustError::Json)?).map_err(TrustError::Field)?;
         fields.constant("type", TRUST_ROOT_TYPE).map_err(TrustError::Field)?;
@@ -140,6 +155,10 @@ impl TrustRoot {
         let changes = fields.value("changes").map_err(TrustError::Field)?;
         fields.finish().map_err(TrustError::Field)?;
         let json = |source| TrustError::Json(JcsError::Json(source));
+        // Counted before any is read or checked.
+        if changes.as_array().is_some_and(|changes| changes.len() > MAX_CHANGES) {
+            return Err(TrustError::TooManyChanges);
+        }
         let changes: Vec<ValidatorChange> = serde_json::from_value(changes).map_err(json)?;
         let genesis: Genesis = serde_json::from_value(genesis).map_err(json)?;
         if genesis.network_id().map_err(json)? != network {
@@ -185,6 +204,9 @@ impl TrustRoot {
     /// # Errors
     /// When it does not follow from the set before it.
     pub fn add(&mut self, change: ValidatorChange) -> Result<(), TrustError> {
+        if self.changes.len() >= MAX_CHANGES {
+            return Err(TrustError::TooManyChanges);
+        }
         let old = self.newest();
         let height = change.height;
         let fail = |reason| TrustError::Change { height, reason };
@@ -280,8 +302,36 @@ impl TrustRoot {
         self.members.get(key)
     }
 
-    /// Whether a marker fits this network: its network, and the set that its height belongs to.
+    /// Whether a block marker names this network and the validators that this trust root knows for its height.
     pub fn fits(&self, marker: &Marker) -> bool {
-        marker.network == self.network && marker.validators == *self.validators_at(marker.height).hash()
+        self.fit(marker) == Fit::Same
     }
+
+    /// Compares the validators that a block marker names with those this trust root knows for its height.
+    pub fn fit(&self, marker: &Marker) -> Fit {
+        if marker.network != self.network {
+            return Fit::Other;
+        }
+        if marker.validators == *self.validators_at(marker.height).hash() {
+            return Fit::Same;
+        }
+        // The chain says who decides the first height of its newest set. From the next height on there may have been
+        // changes that were not known yet when this trust root was written.
+        if marker.height > self.newest().from_height() {
+            Fit::Unknown
+        } else {
+            Fit::Other
+        }
+    }
+}
+
+/// How a block marker's validators compare with a trust root ([`TrustRoot::fit`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// They are the ones it knows for this height.
+    Same,
+    /// They are not, and it knows for sure; or the marker is of another network.
+    Other,
+    /// It does not know them, and they may have come after it was written: a newer trust root can tell.
+    Unknown,
 }

@@ -121,6 +121,10 @@ pub struct Report {
     pub leaf: Option<u64>,
     /// Cosignatures that hold.
     pub cosigned: Vec<Cosigned>,
+    /// Names on signature lines of keys that the trust root does not know: they count neither for nor against the
+    /// receipt. Nobody vouches for these names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// E.g. `3 of 4`: how many have cosigned of how many validators; [`Check::Quorum`] says whether that is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<String>,
@@ -144,7 +148,8 @@ impl Report {
     }
 }
 
-/// All that one verification depends on.
+/// All that one verification depends on, for a single receipt. Many receipts under one trust root are faster with one
+/// [`Verifier`].
 #[derive(Clone, Copy, Debug)]
 pub struct Verification<'a> {
     /// The receipt file.
@@ -155,7 +160,8 @@ pub struct Verification<'a> {
     pub document: Option<[u8; 32]>,
     /// Milliseconds since the Unix epoch.
     pub evaluation_time: u64,
-    /// Network id that the verifier insists on.
+    /// Network id that the verifier insists on, whatever the trust root says: for callers who know the network but take
+    /// the trust root from where they got the receipt.
     pub network: Option<[u8; 32]>,
 }
 
@@ -164,7 +170,8 @@ pub fn verify(input: &Verification<'_>) -> Report {
     Verifier::new(input.trust_root, input.network).verify(input.receipt, input.document, input.evaluation_time)
 }
 
-/// A trust root, read once, to verify many receipts.
+/// A trust root, read once, to verify many receipts. Make one per trust root and keep it: reading a trust root costs
+/// as much as a receipt. It can be shared between threads; each thread is a little faster with its own.
 #[derive(Debug)]
 pub struct Verifier {
     trust: Option<Result<TrustRoot, TrustError>>,

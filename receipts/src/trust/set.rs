@@ -5,7 +5,7 @@ use crate::cosignature::{Cosigner, key_name};
 use crate::genesis::{GenesisError, ValidatorKeys, validators_hash};
 use crate::key::Ed25519Key;
 use crate::merkle::Hash;
-use crate::note::Note;
+use crate::note::{Note, Signature};
 use crate::policy;
 
 /// Validators that decide from a height on.
@@ -44,8 +44,11 @@ pub struct Signed {
 pub struct Judgement {
     /// Cosignatures that hold, in set order.
     pub signed: Vec<Signed>,
-    /// Names on lines that don't: unknown key, wrong signature, repeated or out of order.
+    /// Names on lines of this set's keys that don't: wrong signature, repeated or out of order.
     pub refused: Vec<String>,
+    /// Names on lines of keys that are not this set's. They count for nothing: a signed note may carry the signatures
+    /// of others (a witness, a log, a validator's key of a later kind), and a verifier must not mind them.
+    pub ignored: Vec<String>,
     /// Signatures needed.
     pub quorum: usize,
     /// Validators of the set.
@@ -53,7 +56,7 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// A quorum has signed and there is no line beside.
+    /// A quorum has signed, and every line of a validator's key holds.
     pub fn holds(&self) -> bool {
         self.signed.len() >= self.quorum && self.refused.is_empty()
     }
@@ -131,14 +134,24 @@ impl ValidatorSet {
     /// The checkpoint as a signed note with the first quorum of the cosignatures by validator index, so that everyone
     /// who has the same ones makes the same note. The signatures are not checked here. `None` without a quorum.
     pub fn note(&self, checkpoint: &Checkpoint, cosignatures: &[Cosignature]) -> Option<String> {
+        self.note_over(&checkpoint.text(), cosignatures)
+    }
+
+    /// A note that carries more than is needed, cut down to what [`Self::note`] makes of it: the first quorum of the
+    /// lines that hold, and nothing else. Receipts are made of such notes, so that no bit of them is spare. `None`
+    /// without a quorum.
+    pub fn exact(&self, note: &Note<'_>) -> Option<String> {
+        self.note_over(note.text, &self.sort(note).held)
+    }
+
+    fn note_over(&self, text: &str, cosignatures: &[Cosignature]) -> Option<String> {
         let mut chosen: Vec<&Cosignature> = cosignatures.iter().collect();
         chosen.sort_by_key(|cosignature| cosignature.validator);
         chosen.dedup_by_key(|cosignature| cosignature.validator);
         if chosen.len() < self.quorum() {
             return None;
         }
-        let mut note = checkpoint.text();
-        note.push('\n');
+        let mut note = format!("{text}\n");
         for cosignature in &chosen[..self.quorum()] {
             let cosigner = self.cosigner(usize::from(cosignature.validator))?;
             note.push_str(&cosigner.line(cosignature.time, &cosignature.signature));
@@ -146,33 +159,59 @@ impl ValidatorSet {
         Some(note)
     }
 
-    /// Checks every signature line of a checkpoint: each must belong to a validator of this set, hold, and stand in
-    /// set order.
+    /// Checks every signature line of a checkpoint that names a key of this set, name and key id: it must hold, and
+    /// stand in set order. Lines of other keys are ignored, as C2SP `signed-note` demands.
     pub fn judge(&self, note: &Note<'_>) -> Judgement {
-        let (mut signed, mut refused) = (Vec::new(), Vec::new());
-        let mut next = 0;
-        for signature in &note.signatures {
-            let owner = self.cosigners.iter().position(|cosigner| cosigner.owns(signature));
-            let checked = owner.filter(|index| *index >= next).and_then(|index| {
-                let time = self.cosigners[index].verify_line(note.text, signature).ok()?;
-                Some((index, time))
-            });
-            match checked {
-                Some((index, time)) => {
-                    next = index + 1;
-                    signed.push(Signed {
-                        name: self.validators[index].name.clone(),
-                        time,
-                    });
-                }
-                None => refused.push(signature.name.to_owned()),
-            }
-        }
+        let Sorted { held, refused, ignored } = self.sort(note);
+        let signed = held.into_iter().map(|cosignature| Signed {
+            name: self.validators[usize::from(cosignature.validator)].name.clone(),
+            time: cosignature.time,
+        });
         Judgement {
-            signed,
+            signed: signed.collect(),
             refused,
+            ignored,
             quorum: self.quorum(),
             validators: self.validators.len(),
         }
     }
+
+    fn sort(&self, note: &Note<'_>) -> Sorted {
+        let mut sorted = Sorted::default();
+        let mut next = 0;
+        for signature in &note.signatures {
+            let Some(index) = self.cosigners.iter().position(|cosigner| cosigner.owns(signature)) else {
+                sorted.ignored.push(signature.name.to_owned());
+                continue;
+            };
+            let held = (index >= next)
+                .then(|| self.held(index, note.text, signature))
+                .flatten();
+            match held {
+                Some(cosignature) => {
+                    next = index + 1;
+                    sorted.held.push(cosignature);
+                }
+                None => sorted.refused.push(signature.name.to_owned()),
+            }
+        }
+        sorted
+    }
+
+    fn held(&self, index: usize, text: &str, signature: &Signature<'_>) -> Option<Cosignature> {
+        Some(Cosignature {
+            validator: index.try_into().ok()?,
+            time: self.cosigners[index].verify_line(text, signature).ok()?,
+            signature: *signature.bytes.last_chunk()?,
+        })
+    }
+}
+
+/// Signature lines by what they are worth.
+#[derive(Default)]
+struct Sorted {
+    /// In set order.
+    held: Vec<Cosignature>,
+    refused: Vec<String>,
+    ignored: Vec<String>,
 }

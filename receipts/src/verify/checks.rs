@@ -10,7 +10,7 @@ use crate::leaf::{Leaf, Marker};
 use crate::merkle;
 use crate::note::Note;
 use crate::receipt::Receipt;
-use crate::trust::{Judgement, TrustError, TrustRoot};
+use crate::trust::{Fit, Judgement, TrustError, TrustRoot};
 
 /// Clocks of validators may differ by this much before we call it strange.
 const CLOCK_TOLERANCE_MS: u64 = 10 * 60 * 1000;
@@ -40,6 +40,7 @@ pub(super) fn run(verifier: &Verifier, receipt: &[u8], document: Option<[u8; 32]
         block_time: None,
         leaf: None,
         cosigned: Vec::new(),
+        ignored: Vec::new(),
         quorum: None,
         evaluation_time,
     };
@@ -91,6 +92,8 @@ struct Parts<'a> {
     note: Option<Note<'a>>,
     checkpoint: Option<Checkpoint>,
     marker: Option<Marker>,
+    /// What the trust root says to the validators that the marker names.
+    fit: Option<Fit>,
 }
 
 fn all(report: &mut Report, verifier: &Verifier, receipt: &Receipt, document: Option<[u8; 32]>) {
@@ -101,13 +104,15 @@ fn all(report: &mut Report, verifier: &Verifier, receipt: &Receipt, document: Op
         Ok(Leaf::Marker(marker)) => Some(marker),
         _ => None,
     };
+    let root = trust.and_then(|trust| trust.as_ref().ok());
+    let fit = root.zip(marker.as_ref()).map(|(root, marker)| root.fit(marker));
     let parts = Parts {
         receipt,
         note,
         checkpoint,
         marker,
+        fit,
     };
-    let root = trust.and_then(|trust| trust.as_ref().ok());
     report.network = Some(hex::encode(receipt.network));
     report.height = parts.marker.as_ref().map(|marker| marker.height);
     report.block_time = parts.marker.as_ref().map(|marker| marker.time);
@@ -138,7 +143,7 @@ fn all(report: &mut Report, verifier: &Verifier, receipt: &Receipt, document: Op
         Check::Inclusion,
         check_inclusion(&parts).unwrap_or_else(|finding| finding),
     );
-    put(report, Check::Quorum, check_quorum(trust, judgement.as_ref()));
+    put(report, Check::Quorum, check_quorum(trust, &parts, judgement.as_ref()));
     put(report, Check::TrustRoot, check_trust(trust, verifier.network, &parts));
     put(
         report,
@@ -149,6 +154,7 @@ fn all(report: &mut Report, verifier: &Verifier, receipt: &Receipt, document: Op
     report.statement = stated.map(|stated| stated.summary(receipt, root));
     if let Some(judgement) = judgement {
         report.quorum = Some(format!("{} of {}", judgement.signed.len(), judgement.validators));
+        report.ignored = judgement.ignored;
         report.cosigned = judgement
             .signed
             .into_iter()
@@ -201,26 +207,47 @@ fn check_inclusion(parts: &Parts<'_>) -> Result<Finding, Finding> {
     Ok(pass("included", detail))
 }
 
+/// What the cosignatures are worth. Nothing is said when the trust root does not know who may sign.
 fn judge(parts: &Parts<'_>, root: Option<&TrustRoot>, memo: &Memo) -> Option<Judgement> {
+    if parts.fit == Some(Fit::Unknown) {
+        return None;
+    }
     let set = root?.validators_at(parts.receipt.height);
     Some(memo.judge(set, &parts.receipt.proof.checkpoint, parts.note.as_ref()?))
 }
 
-fn check_quorum(trust: Option<&Result<TrustRoot, TrustError>>, judgement: Option<&Judgement>) -> Finding {
+fn check_quorum(
+    trust: Option<&Result<TrustRoot, TrustError>>,
+    parts: &Parts<'_>,
+    judgement: Option<&Judgement>,
+) -> Finding {
     match (trust, judgement) {
         (None, _) => open(
             "no_trust_root",
             "without a trust root nobody knows whose signatures count",
         ),
         (Some(Err(_)), _) => open("bad_trust_root", "the trust root does not hold"),
-        (Some(Ok(_)), None) => fail("malformed_checkpoint", "the checkpoint is not a signed note"),
+        (Some(Ok(_)), None) if parts.note.is_none() => {
+            fail("malformed_checkpoint", "the checkpoint is not a signed note")
+        }
+        (Some(Ok(_)), None) => open(
+            "unknown_validators",
+            "the trust root does not know the validators of this block, so it can't say whose signatures count",
+        ),
         (_, Some(judgement)) => {
-            let counts = format!(
+            let mut counts = format!(
                 "{} of {} validators cosigned, {} are needed",
                 judgement.signed.len(),
                 judgement.validators,
                 judgement.quorum
             );
+            if !judgement.ignored.is_empty() {
+                // Whoever had the receipt may have added these: quoted, so that a name can't pose as our words.
+                counts.push_str(&format!(
+                    "; lines of unknown keys were ignored: {:?}",
+                    judgement.ignored
+                ));
+            }
             match judgement.refused.first() {
                 Some(name) => fail(
                     "bad_cosignature",
@@ -246,9 +273,14 @@ fn check_trust(trust: Option<&Result<TrustRoot, TrustError>>, pinned: Option<[u8
         Some(Ok(root)) if *root.network() != parts.receipt.network => {
             fail("other_network", "the trust root is of another network than the receipt")
         }
-        Some(Ok(root)) if !parts.marker.as_ref().is_some_and(|marker| root.fits(marker)) => fail(
+        Some(Ok(_)) if parts.marker.is_none() => fail("malformed_marker", "the block marker is not well formed"),
+        Some(Ok(_)) if parts.fit == Some(Fit::Unknown) => open(
             "unknown_validators",
-            "the block names a validator set that the trust root does not know; get the network's newest trust root",
+            "the block names validators that this trust root does not know; get the network's newest trust root",
+        ),
+        Some(Ok(_)) if parts.fit != Some(Fit::Same) => fail(
+            "other_validators",
+            "the block names other validators than those that the trust root knows for its height",
         ),
         Some(Ok(root)) => {
             let changes = root.validators_at(parts.receipt.height).from_height();

@@ -57,6 +57,43 @@ fn flip_everything(world: &World, receipt: &Receipt) {
     });
 }
 
+/// What is added behind the cosignatures is either a whole line of an unknown key, which says nothing, or an error.
+#[test]
+fn what_is_added_to_the_checkpoint_fails_or_is_ignored() {
+    let (world, receipt) = World::with_receipt();
+    let verifier = verifier(&world);
+    let with = |tail: &str| {
+        let mut changed = receipt.clone();
+        changed.proof.checkpoint.push_str(tail);
+        verifier.verify(&changed.encode(), Some(document()), NOW)
+    };
+    for tail in [
+        "\n",
+        " ",
+        "x",
+        "x\n",
+        "\n\n",
+        "— ",
+        "— w\n",
+        "— w AAAA\n",
+        "— w AAAAAAAA",
+        "— w AAAAAAAA\nx",
+        "— w AAAAAAAA=\n",
+        "— w AAAAAAAB=\n",
+        "— w  AAAAAAAA\n",
+        "- w AAAAAAAA\n",
+        "— w AAAAAAAA \n",
+        "\n— w AAAAAAAA\n",
+        "\u{0}",
+    ] {
+        assert_eq!(with(tail).overall, Outcome::Fail, "{tail:?}");
+    }
+    let report = with("— w AAAAAAAA\n");
+    assert_eq!((report.overall, report.ignored), (Outcome::Pass, vec!["w".to_owned()]));
+    let many = "— w AAAAAAAA\n".repeat(muniment_receipts::note::MAX_SIGNATURES);
+    assert_eq!(with(&many).overall, Outcome::Fail);
+}
+
 #[test]
 fn of_a_single_statement() {
     let (world, receipt) = World::with_receipt();

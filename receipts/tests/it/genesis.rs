@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use muniment_receipts::genesis::{Genesis, GenesisError, MAX_VALIDATORS};
+use muniment_receipts::genesis::{
+    Genesis, GenesisError, MAX_GENESIS, MAX_MEMBERS, MAX_TEMPLATE_SOURCE, MAX_TEMPLATES, MAX_VALIDATORS,
+};
 
 use crate::world::{genesis, signing_key};
 
@@ -27,6 +29,11 @@ fn a_good_one_passes_in_any_spelling() {
         Genesis::parse(&pretty).unwrap().network_id().unwrap(),
         good.network_id().unwrap()
     );
+    let mut long = canonical.clone();
+    long.resize(MAX_GENESIS, b' ');
+    assert_eq!(Genesis::parse(&long).unwrap(), good);
+    long.push(b' ');
+    assert!(matches!(Genesis::parse(&long), Err(GenesisError::TooLong(_))));
     let unknown = String::from_utf8(canonical).unwrap().replacen('{', "{\"a\":1,", 1);
     assert!(matches!(Genesis::parse(unknown.as_bytes()), Err(GenesisError::Json(_))));
 }
@@ -100,6 +107,19 @@ fn each_mistake_is_named() {
             }),
         ),
         ("/members/1/key", refused(|g| g.members.push(g.members[0].clone()))),
+        (
+            // Before any key is unpacked: else this would be about /members/1/key.
+            "/members",
+            refused(|g| g.members = vec![g.members[0].clone(); MAX_MEMBERS + 1]),
+        ),
+        (
+            "/templates",
+            refused(|g| g.templates = vec![g.templates[0].clone(); MAX_TEMPLATES + 1]),
+        ),
+        (
+            "/templates/0/source",
+            refused(|g| g.templates[0].source = " ".repeat(MAX_TEMPLATE_SOURCE + 1)),
+        ),
         ("/templates/0/name", refused(|g| g.templates[0].name = "a b".into())),
         ("/templates/0/revision", refused(|g| g.templates[0].revision = 0)),
         ("/templates/1", refused(|g| g.templates.push(g.templates[0].clone()))),

@@ -1,8 +1,13 @@
 //! Trust roots, and validator set changes on a synthetic chain.
 
+use muniment_receipts::checkpoint::Checkpoint;
 use muniment_receipts::encoding::base64;
+use muniment_receipts::genesis::validators_hash;
+use muniment_receipts::leaf::{self, Marker};
+use muniment_receipts::merkle::{Frontier, leaf_hash};
+use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use muniment_receipts::tlog_proof::TlogProof;
-use muniment_receipts::trust::{TrustError, TrustRoot, ValidatorChange};
+use muniment_receipts::trust::{MAX_CHANGES, MAX_TRUST_ROOT, TrustError, TrustRoot, ValidatorChange};
 use muniment_receipts::verify::{Check, Outcome, Verifier};
 
 use crate::world::{Keys, START, World, document, genesis, keys, public, salted};
@@ -88,12 +93,21 @@ fn receipts_hold_before_and_after_a_change() {
     assert_eq!(report.quorum.as_deref(), Some("4 of 5"));
     assert!(receipt.export(&trust).policy.contains("group validators 4 validator-1"));
 
-    let report = Verifier::with(old_root, None).verify(&receipt.encode(), Some(document()), NOW);
+    let report = Verifier::with(old_root.clone(), None).verify(&receipt.encode(), Some(document()), NOW);
     let verdict = report.verdict(Check::TrustRoot).unwrap();
     assert_eq!(
-        (report.overall, verdict.code.as_ref()),
-        (Outcome::Fail, "unknown_validators")
+        (verdict.result, verdict.code.as_ref()),
+        (Outcome::Inconclusive, "unknown_validators"),
+        "an old trust root can't call a good receipt forged"
     );
+    assert!(verdict.detail.contains("newest trust root"), "{verdict:?}");
+    let verdict = report.verdict(Check::Quorum).unwrap();
+    assert_eq!(
+        (verdict.result, verdict.code.as_ref()),
+        (Outcome::Inconclusive, "unknown_validators")
+    );
+    assert_eq!((report.overall, report.exit_code()), (Outcome::Inconclusive, 3));
+    assert_eq!((report.quorum, report.cosigned), (None, Vec::new()));
 
     let (before, receipt) = {
         let mut before = World::new(4);
@@ -109,6 +123,127 @@ fn receipts_hold_before_and_after_a_change() {
         Outcome::Pass,
         "an old receipt holds under the new trust root"
     );
+}
+
+/// A receipt with a marker by which validators of the attacker's own making decide `height`, cosigned by all of them.
+fn forged(trust: &TrustRoot, height: u64, change: impl FnOnce(&mut Marker)) -> Receipt {
+    let mut own = World::new(4);
+    own.keys = (0..4).map(|index| keys(&format!("made-up-{index}"))).collect();
+    let made_up: Vec<_> = own.keys.iter().map(|keys| public("validator-0", keys)).collect();
+    let deposit = own.deposit(&salted(), &document());
+    let mut marker = Marker {
+        block: [1; 32],
+        height,
+        network: *trust.network(),
+        next_validators: validators_hash(&made_up).unwrap(),
+        state_root: [2; 32],
+        time: START,
+        validators: validators_hash(&made_up).unwrap(),
+    };
+    change(&mut marker);
+    let marker = leaf::marker(&marker);
+    let growth = Frontier::new().extension(&[leaf_hash(&deposit), leaf_hash(&marker)]);
+    let checkpoint = Checkpoint::new(trust.network(), growth.size(), growth.root());
+    let note = trust
+        .validators_at(height)
+        .note(&checkpoint, &own.cosign(&checkpoint, START / 1_000))
+        .unwrap();
+    let mut receipt = Receipt::build(ReceiptParts {
+        network: trust.network(),
+        height,
+        record: &crate::world::outcome(0).record,
+        leaf: &deposit,
+        index: 0,
+        path: &growth.path(0),
+        note: &note,
+        marker: &marker,
+        marker_path: &growth.path(1),
+    });
+    receipt.disclosure = Some(salted());
+    receipt
+}
+
+/// Naming validators that nobody knows gets a forger to "inconclusive" where the trust root's knowledge ends, and
+/// never to a pass. Up to there it fails.
+#[test]
+fn made_up_validators_never_pass() {
+    let (world, change) = changed_world();
+    let old = world.trust.clone();
+    let mut new = old.clone();
+    new.add(change).unwrap();
+    let judge = |trust: &TrustRoot, receipt: &Receipt| {
+        Verifier::with(trust.clone(), None).verify(&receipt.encode(), Some(document()), NOW)
+    };
+    // The genesis says who decides height 1, the change who decides height 3.
+    for (trust, known) in [(&old, 1), (&new, 3)] {
+        for height in 1..6 {
+            let report = judge(trust, &forged(trust, height, |_| ()));
+            let expected = if height <= known {
+                (Outcome::Fail, "other_validators")
+            } else {
+                (Outcome::Inconclusive, "unknown_validators")
+            };
+            let verdict = report.verdict(Check::TrustRoot).unwrap();
+            assert_eq!((verdict.result, verdict.code.as_ref()), expected, "height {height}");
+            assert_eq!(report.overall, expected.0, "height {height}: {report:#?}");
+            // Whoever names the right validators is held to their signatures; and the marker must fit the rest.
+            let right = *trust.validators_at(height).hash();
+            let report = judge(trust, &forged(trust, height, |marker| marker.validators = right));
+            assert_eq!(report.verdict(Check::Quorum).unwrap().result, Outcome::Fail);
+            assert_eq!(report.overall, Outcome::Fail, "height {height}: {report:#?}");
+            let report = judge(trust, &forged(trust, height, |marker| marker.network = [0; 32]));
+            assert_eq!(report.overall, Outcome::Fail, "height {height}: {report:#?}");
+            let report = judge(trust, &forged(trust, height, |marker| marker.height += 1));
+            assert_eq!(report.overall, Outcome::Fail, "height {height}: {report:#?}");
+        }
+    }
+}
+
+/// Under a trust root that is too old, a receipt can't pass, and a changed one fails as ever.
+#[test]
+fn no_changed_bit_hides_behind_an_old_trust_root() {
+    let (mut world, change) = changed_world();
+    let old = world.trust.clone();
+    world.trust.add(change).unwrap();
+    let block = world.block(vec![world.deposit(&salted(), &document())]);
+    let mut receipt = world.receipt(&block, 0);
+    receipt.disclosure = Some(salted());
+    let verifier = Verifier::with(old, None);
+    for bit in 0..receipt.marker.len() * 8 {
+        let mut changed = receipt.clone();
+        changed.marker[bit / 8] ^= 1 << (bit % 8);
+        let report = verifier.verify(&changed.encode(), Some(document()), NOW);
+        assert_eq!(report.overall, Outcome::Fail, "bit {bit} of the marker");
+    }
+    let file = receipt.encode();
+    for bit in 0..file.len() * 8 {
+        let mut changed = file.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let report = verifier.verify(&changed, Some(document()), NOW);
+        assert_ne!(report.overall, Outcome::Pass, "bit {bit} of the file");
+    }
+}
+
+#[test]
+fn an_untrusted_root_costs_no_more_than_its_limits() {
+    let world = World::new(4);
+    let file = world.trust.canonical().unwrap();
+    let mut long = file.clone();
+    long.resize(MAX_TRUST_ROOT + 1, b' ');
+    assert!(matches!(TrustRoot::parse(&long), Err(TrustError::TooLong(_))));
+    long.truncate(MAX_TRUST_ROOT);
+    assert!(matches!(TrustRoot::parse(&long), Err(TrustError::Json(_))));
+    // Counted before they are looked at: these are no changes at all.
+    let changes = |count: usize| {
+        let text = String::from_utf8(file.clone()).unwrap();
+        let changes = vec!["0"; count].join(",");
+        TrustRoot::parse(
+            text.replacen("\"changes\":[]", &format!("\"changes\":[{changes}]"), 1)
+                .as_bytes(),
+        )
+    };
+    assert!(matches!(changes(MAX_CHANGES + 1), Err(TrustError::TooManyChanges)));
+    assert!(matches!(changes(MAX_CHANGES), Err(TrustError::Json(_))));
 }
 
 #[test]
@@ -207,7 +342,7 @@ fn changes_that_do_not_follow_are_refused() {
     // The new set can't vouch for itself: its cosignatures on the same checkpoint do not count.
     let mut own = World::new(4);
     own.keys = world.keys;
-    let checkpoint = muniment_receipts::checkpoint::Checkpoint::parse(&format!("{}\n", lines[..3].join("\n"))).unwrap();
+    let checkpoint = Checkpoint::parse(&format!("{}\n", lines[..3].join("\n"))).unwrap();
     let mut after = own.trust.clone();
     after.add(good.clone()).unwrap();
     let note = after

@@ -1,7 +1,9 @@
 //! Verdicts: each check by itself, with its reason code.
 
 use ed25519_dalek::Signer;
+use muniment_receipts::encoding::{base64, from_base64};
 use muniment_receipts::leaf;
+use muniment_receipts::note::Note;
 use muniment_receipts::receipt::{Disclosure, Receipt};
 use muniment_receipts::statement::Statement;
 use muniment_receipts::verify::{Check, Outcome, Report, Verification, Verifier, verify};
@@ -229,6 +231,16 @@ fn quorums() {
     };
     let [a, b, c, d] = [&lines[0], &lines[1], &lines[2], &lines[3]];
     let stranger = a.replace("validator-0", "validator-9");
+    let witness = format!("— witness.example/w {}\n", base64([9; 76]));
+    // As long as an ML-DSA-44 cosignature, under a validator's name and another key id.
+    let name = a.split(' ').nth(1).unwrap();
+    let later = format!("— {name} {}\n", base64([9; 4 + 8 + 2_420]));
+    let wrong = {
+        // The key id of d with the signature of c.
+        let bytes = |line: &str| from_base64(line.trim_end().rsplit(' ').next().unwrap()).unwrap();
+        let mixed = [&bytes(d)[..4], &bytes(c)[4..]].concat();
+        format!("— {} {}\n", d.split(' ').nth(1).unwrap(), base64(mixed))
+    };
     for (lines, expected) in [
         (vec![a, b, c], "quorum"),
         (vec![b, c, d], "quorum"),
@@ -237,13 +249,32 @@ fn quorums() {
         (vec![a, b, b], "bad_cosignature"),
         (vec![a, b, c, c], "bad_cosignature"),
         (vec![b, a, c], "bad_cosignature"),
-        (vec![a, b, c, &stranger], "bad_cosignature"),
+        (vec![a, b, &wrong], "bad_cosignature"),
+        (vec![a, b, c, &wrong], "bad_cosignature"),
+        // Others may sign too: a witness, a log, a validator's key of a later kind.
+        (vec![a, b, c, &stranger], "quorum"),
+        (vec![&witness, a, &stranger, b, c], "quorum"),
+        (vec![a, b, c, &later, &later], "quorum"),
+        // But they count for nothing.
+        (vec![a, b, &stranger], "too_few"),
+        (vec![a, b, &witness, &later, &stranger], "too_few"),
+        (vec![&stranger], "too_few"),
     ] {
         let report = with(&lines);
         assert_eq!(report.verdict(Check::Quorum).unwrap().code, expected, "{report:#?}");
         assert_eq!(report.overall == Outcome::Pass, expected == "quorum");
     }
     assert_eq!(with(&[a, b]).quorum.as_deref(), Some("2 of 4"));
+    let report = with(&[&witness, a, b, c, &later]);
+    assert_eq!(report.ignored, ["witness.example/w", name]);
+    assert!(
+        report
+            .verdict(Check::Quorum)
+            .unwrap()
+            .detail
+            .contains("witness.example/w")
+    );
+    assert!(with(&[a, b, c]).ignored.is_empty());
     let shuffled: Vec<_> = [3, 1, 2, 1, 0].map(|index| block.cosignatures[index]).to_vec();
     assert_eq!(
         set.note(&block.checkpoint, &shuffled),
@@ -254,6 +285,31 @@ fn quorums() {
         None,
         "one validator four times is no quorum"
     );
+}
+
+/// A receipt from a note that carries more than a quorum is cut down to it: else a changed bit in a spare line would
+/// make it a line of an unknown key, and pass.
+#[test]
+fn exact_notes_have_nothing_to_spare() {
+    let (world, block, _) = with_leaf(|world| world.deposit(&salted(), &document()));
+    let set = world.trust.newest();
+    let quorum = set.note(&block.checkpoint, &block.cosignatures).unwrap();
+    let mut all = block.checkpoint.text() + "\n";
+    all.push_str(&format!("— witness.example/w {}\n", base64([9; 76])));
+    for (index, cosignature) in block.cosignatures.iter().enumerate() {
+        let mut signature = cosignature.signature;
+        // The first one is wrong: the next three make the quorum.
+        signature[0] ^= u8::from(index == 0);
+        all.push_str(&set.cosigner(index).unwrap().line(cosignature.time, &signature));
+    }
+    let exact = set.exact(&Note::parse(&all).unwrap()).unwrap();
+    assert_eq!(
+        Some(&exact),
+        set.note(&block.checkpoint, &block.cosignatures[1..]).as_ref()
+    );
+    assert_eq!(set.exact(&Note::parse(&quorum).unwrap()), Some(quorum.clone()));
+    let few: String = quorum.split_inclusive('\n').take(6).collect();
+    assert_eq!(set.exact(&Note::parse(&few).unwrap()), None);
 }
 
 #[test]
