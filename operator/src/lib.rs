@@ -17,7 +17,9 @@ pub mod roll;
 pub mod status;
 pub mod validate;
 
-pub use backend::local::{DataDir, DataDirError, Local, LocalBackend, LocalConfig, NetworkEntry, NodeEntry, Ports};
+pub use backend::local::{
+    DataDir, DataDirError, Local, LocalBackend, LocalConfig, LogFile, NetworkEntry, NodeEntry, Ports,
+};
 pub use backend::memory::MemoryBackend;
 pub use backend::{Backend, BackendError, NodeObservation, NodeState, Observation, Removal};
 pub use catalog::Catalog;

@@ -38,6 +38,7 @@ use tokio::sync::broadcast;
 
 pub use data_dir::{DataDir, DataDirError};
 pub use driver::LocalBackend;
+pub use log::LogFile;
 
 use super::{BackendError, Removal};
 use crate::catalog::Catalog;

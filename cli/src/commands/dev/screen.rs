@@ -1,18 +1,17 @@
 //! What the person at the terminal sees, and where the rest is logged.
 
-use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use muniment_operator::{Event, What};
+use muniment_operator::{Event, LogFile, What};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::error::{Failure, Result, io};
+use crate::error::{Failure, Result, chain, io};
 use crate::evidence::now;
 use crate::output::{Output, rfc3339};
 
@@ -66,18 +65,16 @@ fn expected(what: &What) -> bool {
     )
 }
 
-/// Writes this process's own log to `<logs>/api.log`; errors are also shown on stderr.
+/// Writes this process's own log to `<logs>/api.log`, bounded as the validators' logs are; errors are also shown on
+/// stderr.
 ///
 /// # Errors
 /// When the log can't be opened.
 pub fn log_to(logs: &Path) -> Result<()> {
     let path = logs.join("api.log");
     std::fs::create_dir_all(logs).map_err(|error| io("can't make the folder", logs, &error))?;
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(|error| io("can't write the log", &path, &error))?;
+    let file =
+        LogFile::open(&path).map_err(|error| Failure::new("io", chain(&error), "check the path and the disk"))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let shown = fmt::layer()
         .with_ansi(false)

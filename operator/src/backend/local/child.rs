@@ -1,6 +1,7 @@
 //! One process: started, listened to, ended.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -139,7 +140,7 @@ async fn pump(input: impl AsyncRead + Unpin, log: Arc<Mutex<LogFile>>, said: Opt
         if line.last() != Some(&b'\n') {
             line.push(b'\n');
         }
-        let written = log.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
+        let written = log.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
         if let Err(error) = written {
             // The pipe is emptied all the same: a full one would stop the node.
             tracing::warn!(

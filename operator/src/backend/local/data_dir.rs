@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use muniment_ledger::pid::{PidFile, PidFileError};
@@ -102,6 +103,8 @@ impl DataDir {
             },
         })?;
         if !known {
+            // It will hold keys, tokens and what the API knows. A folder that was ours before keeps what its owner chose.
+            close(&root).map_err(unwritable)?;
             let text = format!("{{\"version\":{FORMAT}}}\n");
             files::write(&root.join(FORMAT_FILE), text.as_bytes(), Access::Shared).map_err(|error| match error {
                 BackendError::File { source, .. } => DataDirError::Unwritable {
@@ -120,6 +123,14 @@ impl DataDir {
     /// Absolute path of the folder.
     pub fn path(&self) -> &Path {
         &self.root
+    }
+}
+
+/// Shuts everybody else out of a folder. Only its owner can; another's folder that we may write stays as it is.
+fn close(root: &Path) -> std::io::Result<()> {
+    match fs::set_permissions(root, fs::Permissions::from_mode(0o700)) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        done => done,
     }
 }
 
@@ -174,6 +185,23 @@ mod tests {
     }
 
     #[test]
+    fn nobody_else_may_look_into_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let made = dir.path().join("made/data");
+        drop(DataDir::open(&made).unwrap());
+        let empty = dir.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        fs::set_permissions(&empty, fs::Permissions::from_mode(0o755)).unwrap();
+        drop(DataDir::open(&empty).unwrap());
+        assert_eq!((mode(&made), mode(&empty)), (0o700, 0o700));
+        // Opened to a group by its owner: stays so.
+        fs::set_permissions(&empty, fs::Permissions::from_mode(0o750)).unwrap();
+        DataDir::open(&empty).unwrap();
+        assert_eq!(mode(&empty), 0o750);
+    }
+
+    #[test]
     fn in_use_names_the_process() {
         let dir = tempfile::tempdir().unwrap();
         let _first = DataDir::open(dir.path()).unwrap();
@@ -205,7 +233,6 @@ mod tests {
         assert!(matches!(error, DataDirError::Unwritable { .. }), "{error}");
         assert!(error.to_string().contains("choose a folder you may write"), "{error}");
         if !rustix::process::geteuid().is_root() {
-            use std::os::unix::fs::PermissionsExt;
             let shut = dir.path().join("shut");
             fs::create_dir(&shut).unwrap();
             fs::set_permissions(&shut, fs::Permissions::from_mode(0o555)).unwrap();

@@ -16,7 +16,8 @@ use crate::event::Event;
 const MOST: u64 = 8 * 1024 * 1024;
 
 /// A log file; moved to `<name>.1` when it is full.
-pub(super) struct LogFile {
+#[derive(Debug)]
+pub struct LogFile {
     path: PathBuf,
     file: File,
     size: u64,
@@ -25,7 +26,10 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Opens a log file for appending.
-    pub(super) fn open(path: &Path) -> Result<Self, BackendError> {
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn open(path: &Path) -> Result<Self, BackendError> {
         Self::bounded(path, MOST)
     }
 
@@ -38,9 +42,11 @@ impl LogFile {
             most,
         })
     }
+}
 
-    /// Appends bytes.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+impl Write for LogFile {
+    /// Appends all bytes: one call, one line, so that a line isn't parted between two files.
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.size > 0 && self.size + bytes.len() as u64 > self.most {
             let mut old = self.path.as_os_str().to_owned();
             old.push(".1");
@@ -49,6 +55,10 @@ impl LogFile {
         }
         self.file.write_all(bytes)?;
         self.size += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -87,7 +97,7 @@ impl Events {
             .file
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .write(line.as_bytes());
+            .write_all(line.as_bytes());
         if let Err(error) = written {
             tracing::warn!(error = &error as &dyn std::error::Error, "event log can't be written");
         }
@@ -108,7 +118,7 @@ mod tests {
         for _ in 0..3 {
             let mut log = LogFile::bounded(&path, 100).unwrap();
             for n in 0..50 {
-                log.write(format!("line {n}\n").as_bytes()).unwrap();
+                log.write_all(format!("line {n}\n").as_bytes()).unwrap();
             }
         }
         let size = |p: &Path| fs::metadata(p).unwrap().len();
