@@ -5,6 +5,7 @@
 pub mod local;
 pub mod memory;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -171,6 +172,19 @@ pub enum BackendError {
         /// Where the search began.
         first: u16,
     },
+    /// A port of a validator is somebody else's.
+    #[error(
+        "port {} of {validator} in {network} is taken by another program; \
+         stop the program that listens on {address}, then start again", .address.port()
+    )]
+    PortTaken {
+        /// Network.
+        network: NetworkRef,
+        /// Validator name.
+        validator: String,
+        /// The address it was given when the network was made.
+        address: SocketAddr,
+    },
     /// A planned genesis isn't the sealed one.
     #[error("{network} is sealed as {sealed}, but the plan says {planned}; plan again from what is allocated")]
     OtherGenesis {
@@ -212,7 +226,11 @@ impl BackendError {
     pub fn retry(&self) -> bool {
         matches!(
             self,
-            Self::File { .. } | Self::Ports { .. } | Self::Random(_) | Self::OtherGenesis { .. }
+            Self::File { .. }
+                | Self::Ports { .. }
+                | Self::PortTaken { .. }
+                | Self::Random(_)
+                | Self::OtherGenesis { .. }
         )
     }
 }

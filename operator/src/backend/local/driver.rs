@@ -1,6 +1,7 @@
 //! [`Backend`] over child processes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,6 +140,7 @@ impl LocalBackend {
             running.order(wanted);
             return Ok(running);
         }
+        check_ports(&folder, plan)?;
         let common = Common {
             data: self.dir.path(),
             folder,
@@ -228,6 +230,30 @@ async fn prepare(folder: PathBuf, plan: Plan) -> Result<(Allocation, Sealed), Ba
         Ok((allocation, sealed))
     })
     .await
+}
+
+/// Makes sure that nobody else listens where the nodes are to: they would fail one by one, and whoever listens there
+/// would be sent their token. A node of an earlier run that still has its folder is stopped by its supervisor.
+fn check_ports(folder: &Path, plan: &Plan) -> Result<(), BackendError> {
+    for node in &plan.network.nodes {
+        if matches!(PidFile::holder(&folder.join(&node.name)), Ok(Some(_))) {
+            continue;
+        }
+        for address in [node.api, node.consensus] {
+            match TcpListener::bind(address) {
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                    return Err(BackendError::PortTaken {
+                        network: plan.network.network.clone(),
+                        validator: node.name.clone(),
+                        address,
+                    });
+                }
+                // Anything else the node itself can say better.
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(

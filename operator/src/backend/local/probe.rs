@@ -60,6 +60,16 @@ fn essence(node: &NodeObservation) -> (NodeState, bool, bool, u32, Option<String
     )
 }
 
+/// What a change of is worth looking closely for a while. Not the process's state: a validator that dies again and
+/// again would be looked at closely without end.
+fn duty(node: &NodeObservation) -> (bool, bool) {
+    (node.votes(), node.ready())
+}
+
+fn same<T: PartialEq>(before: Option<&Observation>, seen: &Observation, of: fn(&NodeObservation) -> T) -> bool {
+    before.is_some_and(|b| b.nodes.iter().map(of).eq(seen.nodes.iter().map(of)))
+}
+
 /// Watches a network until it is dropped.
 pub(super) async fn watch(running: Arc<Running>, events: Events, wake: watch::Sender<u64>) {
     let mut before: Option<Observation> = None;
@@ -67,13 +77,12 @@ pub(super) async fn watch(running: Arc<Running>, events: Events, wake: watch::Se
     let mut changed_at = Instant::now();
     loop {
         let seen = running.look().await;
-        let same = before
-            .as_ref()
-            .is_some_and(|b| b.nodes.iter().map(essence).eq(seen.nodes.iter().map(essence)));
-        if !same {
+        if !same(before.as_ref(), &seen, duty) {
+            changed_at = Instant::now();
+        }
+        if !same(before.as_ref(), &seen, essence) {
             tell_nodes(&running, before.as_ref(), &seen, &events);
             quorum = tell_quorum(&seen, quorum, &events);
-            changed_at = Instant::now();
             wake.send_modify(|n| *n += 1);
         }
         let well = seen.nodes.iter().all(NodeObservation::ready);
@@ -132,4 +141,60 @@ fn tell_quorum(seen: &Observation, before: bool, events: &Events) -> bool {
         what,
     });
     now
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::network::NetworkRef;
+    use muniment_crds::{NetworkName, TenantName};
+
+    fn seen(state: NodeState, restarts: u32, voting: Option<bool>) -> Observation {
+        let answer = voting.map(|voting| NodeStatus {
+            network: String::new(),
+            name: String::new(),
+            version: String::new(),
+            height: 0,
+            state_root: String::new(),
+            log_size: 0,
+            time: 0,
+            peers: Vec::new(),
+            validators: 1,
+            quorum: 1,
+            mempool: 0,
+            voting,
+            ready: voting,
+        });
+        let node = NodeObservation {
+            name: "validator-0".to_owned(),
+            state,
+            revision: None,
+            restarts,
+            last_exit: None,
+            answer,
+        };
+        Observation {
+            network: NetworkRef {
+                tenant: TenantName::new("demo").unwrap(),
+                name: NetworkName::new("notary").unwrap(),
+            },
+            id: None,
+            nodes: vec![node],
+        }
+    }
+
+    #[test]
+    fn dying_again_and_again_is_told_but_not_looked_at_closely() {
+        let dead = seen(NodeState::BackingOff, 3, None);
+        for next in [
+            seen(NodeState::Starting, 3, None),
+            seen(NodeState::BackingOff, 4, None),
+            seen(NodeState::Running, 3, Some(false)),
+        ] {
+            assert!(same(Some(&dead), &next, duty) && !same(Some(&dead), &next, essence));
+        }
+        assert!(!same(Some(&dead), &seen(NodeState::Running, 3, Some(true)), duty));
+        assert!(!same(None, &dead, duty));
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
+use muniment_ledger::pid::PidFile;
 use muniment_ledger::wire::NodeStatus;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -22,6 +23,7 @@ use crate::plan::{NodePlan, Plan};
 /// A node and its supervisor. Dropping it kills the process.
 struct Node {
     name: String,
+    folder: PathBuf,
     url: String,
     orders: watch::Sender<Orders>,
     life: watch::Receiver<Life>,
@@ -143,9 +145,13 @@ impl Running {
 
     async fn look_at(&self, node: &Node) -> NodeObservation {
         let asked = node.life.borrow().clone();
-        let answer = match asked.revision {
-            Some(_) => self.prober.ask(&node.url, &self.token, &self.id, &node.name).await,
-            None => None,
+        // The token goes to a port only while our own process holds the folder: before and after, another program may
+        // listen there.
+        let answer = match asked.pid {
+            Some(pid) if PidFile::is_claimed_by(&node.folder, pid) => {
+                self.prober.ask(&node.url, &self.token, &self.id, &node.name).await
+            }
+            _ => None,
         };
         let life = node.life.borrow().clone();
         // The answer of a process that has gone in the meantime says nothing of the next one.
@@ -215,11 +221,12 @@ fn start_node(
         ..Life::default()
     });
     let was_ready = Arc::new(AtomicU64::new(0));
+    let folder = common.folder.join(&node.name);
     let supervisor = Supervisor {
         launch: Launch {
             program: common.config.program.clone(),
             arguments: common.config.arguments.clone(),
-            folder: common.folder.join(&node.name),
+            folder: folder.clone(),
         },
         log: Arc::new(Mutex::new(LogFile::open(&log_path(common.data, &network, &node.name))?)),
         network,
@@ -234,6 +241,7 @@ fn start_node(
     task.spawn(supervisor.run());
     Ok(Node {
         name: node.name.clone(),
+        folder,
         url: node.api_url.clone(),
         orders,
         life: seen,

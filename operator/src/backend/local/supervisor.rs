@@ -59,6 +59,8 @@ pub(super) struct Life {
     pub(super) incarnation: u64,
     /// What it runs with.
     pub(super) revision: Option<String>,
+    /// Its process.
+    pub(super) pid: Option<u32>,
     /// When the process was started.
     pub(super) since: Option<Instant>,
     /// Restarts that weren't ours.
@@ -187,6 +189,7 @@ impl Supervisor {
             life.phase = Phase::Alive;
             life.incarnation += 1;
             life.revision = Some(revision.to_owned());
+            life.pid = Some(child.pid);
             life.since = Some(since);
         });
         self.changed.notify_one();
@@ -197,6 +200,7 @@ impl Supervisor {
         self.life.send_modify(|life| {
             life.phase = phase;
             life.revision = None;
+            life.pid = None;
             life.since = None;
             if exit.is_some() {
                 life.restarts = life.restarts.saturating_add(1);
