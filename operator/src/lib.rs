@@ -27,7 +27,7 @@ pub use controller::{Controller, Desired};
 pub use event::{Event, What};
 pub use muniment_ledger::pid::{PidFile, PidFileError};
 pub use network::NetworkRef;
-pub use plan::{Facts, NetworkPlan, NodePlan, Plan, PlanError, Seat, plan};
+pub use plan::{Deferred, Facts, NetworkPlan, NodePlan, Plan, PlanError, Seat, plan};
 pub use process::exit_with_parent;
 pub use quorum::ValidatorCount;
 pub use reconcile::{ReconcileError, Reconciler};

@@ -3,6 +3,7 @@
 //! Owns the genesis and who is told what about whom. A plan is plain data without secrets; its digest names the
 //! revision. A sealed genesis is never planned anew: what the description says differently is reported instead.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use muniment_ledger::config::{Limits, PeerConfig};
@@ -13,7 +14,7 @@ use thiserror::Error;
 
 use crate::network::NetworkRef;
 use crate::quorum::ValidatorCount;
-use crate::validate::{ValidatedNetwork, Violation};
+use crate::validate::ValidatedNetwork;
 
 /// What the backend has allocated for a network: durable, and the same at every call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +84,26 @@ pub struct Plan {
     /// SHA-256 of the canonical JSON of `network`, hex.
     pub revision: String,
     /// Fields that say something else than the sealed genesis; a change of them needs the network's governance.
-    pub deferred: Vec<Violation>,
+    pub deferred: Vec<Deferred>,
+}
+
+/// A field whose value isn't in force, because the genesis says another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deferred {
+    /// Path of the field, e.g. `spec.validators.count`.
+    pub field: String,
+    /// What is in force, if it is short enough to be said.
+    pub at: Option<String>,
+}
+
+impl fmt::Display for Deferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is fixed", self.field)?;
+        if let Some(at) = &self.at {
+            write!(f, " at {at}")?;
+        }
+        f.write_str(" by its genesis")
+    }
 }
 
 /// A plan can't be made.
@@ -99,6 +119,17 @@ pub enum PlanError {
         network: NetworkRef,
         /// Validator name.
         validator: String,
+    },
+    /// Who is to sign for the tenant isn't a member of the network.
+    #[error(
+        "the signing key of `{member}` is not a member of {network}: its genesis was sealed with another key; \
+         put the database with that key (`muniment.db`) back from a backup, or start with another --data for a new network"
+    )]
+    NotAMember {
+        /// Network.
+        network: NetworkRef,
+        /// Name of the member whose key it is.
+        member: String,
     },
     /// Not expressible as canonical JSON.
     #[error("the plan can't be written as canonical JSON")]
@@ -185,35 +216,32 @@ fn nodes(network: &NetworkRef, genesis: &Genesis, facts: &Facts) -> Result<Vec<N
     Ok(seats.iter().map(node).collect())
 }
 
-fn differences(wanted: &ValidatedNetwork, sealed: &Genesis) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let mut add = |field: &str, why: String| {
-        found.push(Violation {
-            field: field.to_owned(),
-            why,
-            fix: "take the change back, or create a new network".to_owned(),
-        });
+/// Makes sure that these keys may sign in a sealed network: without them it can be read, but never be written again.
+///
+/// # Errors
+/// When one of them isn't a member's.
+pub fn check_signers(network: &NetworkRef, signers: &[Member], sealed: &Genesis) -> Result<(), PlanError> {
+    let is_member = |signer: &&Member| sealed.members.iter().any(|member| member.key == signer.key);
+    match signers.iter().find(|signer| !is_member(signer)) {
+        Some(stranger) => Err(PlanError::NotAMember {
+            network: network.clone(),
+            member: stranger.name.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn differences(wanted: &ValidatedNetwork, sealed: &Genesis) -> Vec<Deferred> {
+    let deferred = |field: &str, at| Deferred {
+        field: field.to_owned(),
+        at,
     };
-    let (count, have) = (wanted.validators.get() as usize, sealed.validators.len());
-    if count != have {
-        add(
-            "spec.validators.count",
-            format!("{count} is wanted and {have} are sealed in the genesis"),
-        );
-    }
-    if wanted.templates != sealed.templates {
-        add(
-            "spec.templates",
-            "other templates or revisions are sealed in the genesis".to_owned(),
-        );
-    }
-    if wanted.members != sealed.members {
-        add(
-            "spec.members",
-            "other members or keys are sealed in the genesis".to_owned(),
-        );
-    }
-    found
+    let have = sealed.validators.len();
+    let count =
+        (wanted.validators.get() as usize != have).then(|| deferred("spec.validators.count", Some(have.to_string())));
+    let templates = (wanted.templates != sealed.templates).then(|| deferred("spec.templates", None));
+    let members = (wanted.members != sealed.members).then(|| deferred("spec.members", None));
+    [count, templates, members].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

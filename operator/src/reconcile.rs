@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::backend::{Backend, BackendError, Removal};
 use crate::catalog::Catalog;
 use crate::network::NetworkRef;
-use crate::plan::{Plan, PlanError, plan};
+use crate::plan::{Plan, PlanError, check_signers, plan};
 use crate::status::status;
 use crate::validate::{ValidationError, validate};
 
@@ -70,7 +70,8 @@ impl<B: Backend> Reconciler<B> {
         &self.backend
     }
 
-    /// Takes one network through all steps. `members` join those of the resource in a new genesis.
+    /// Takes one network through all steps. `members` are those that we sign for: they join those of the resource in a
+    /// new genesis, and must be in a sealed one.
     ///
     /// # Errors
     /// Of the step that failed.
@@ -81,6 +82,9 @@ impl<B: Backend> Reconciler<B> {
     ) -> Result<LedgerNetworkStatus, ReconcileError> {
         let wanted = validate(resource, members, &self.catalog)?;
         let facts = self.backend.allocate(&wanted).await?;
+        if let Some(sealed) = &facts.sealed {
+            check_signers(&wanted.network, members, sealed)?;
+        }
         let plan = plan(&wanted, &facts)?;
         let seen = self.backend.apply(&plan).await?;
         let before = self.known(&wanted.network).map(|k| k.status);

@@ -228,6 +228,7 @@ async fn a_sealed_genesis_stays<H: Harness>(mut harness: H) {
     let plan = harness.plan().await;
     assert_eq!(plan.network.id, id);
     assert_eq!(plan.deferred[0].field, "spec.validators.count");
+    assert_eq!(plan.deferred[0].at.as_deref(), Some("4"));
     let mut forged = plan.clone();
     forged.network.genesis.created_at += 1;
     forged.revision = "forged".to_owned();

@@ -444,6 +444,84 @@ async fn lost_keys_stop_the_start_and_say_so() {
     local.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_port_that_somebody_else_took_is_named_before_any_node_is_started() {
+    let local = LocalHarness::new().await;
+    ready(&local).await;
+    let seats = local.backend.allocate(&local.validated()).await.unwrap().seats;
+    let LocalHarness { folder, backend, .. } = local;
+    backend.stop().await;
+    drop(backend);
+    let local = Local::over(open(folder.path()), catalog());
+    for address in [seats[1].api, seats[1].consensus] {
+        let _taken = std::net::TcpListener::bind(address).unwrap();
+        let error = local.reconcile(&resource(), &members()).await.unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.contains("validator-1") && told.contains(&address.to_string()),
+            "{told}"
+        );
+        assert!(error.retry(), "it may be a process that is just ending");
+        let seen = local.backend().observe(&network()).await.unwrap().unwrap();
+        assert!(seen.nodes.iter().all(|n| n.state == NodeState::Stopped));
+    }
+    local.reconcile(&resource(), &members()).await.unwrap();
+    local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_in_the_sealed_genesis_cannot_sign_and_nothing_is_started() {
+    let local = LocalHarness::new().await;
+    ready(&local).await;
+    let LocalHarness { folder, backend, .. } = local;
+    backend.stop().await;
+    drop(backend);
+    let local = Local::over(open(folder.path()), catalog());
+    let mut stranger = members();
+    stranger[0].key = "ed25519:PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw".into();
+    let error = local.reconcile(&resource(), &stranger).await.unwrap_err();
+    assert!(
+        !error.retry() && error.to_string().contains("not a member of demo/notary"),
+        "{error}"
+    );
+    let seen = local.backend().observe(&network()).await.unwrap().unwrap();
+    assert!(seen.nodes.iter().all(|n| n.state == NodeState::Stopped));
+    local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_our_own_process_is_sent_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    // A process that runs but never claims its folder, so that it can't be the one that listens on its port.
+    let config = LocalConfig {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".into(), "echo here; exec sleep 60".into()],
+        ..fake_config()
+    };
+    let local = Local::start(DataDir::open(folder.path()).unwrap(), config, catalog()).unwrap();
+    local.reconcile(&resource(), &members()).await.unwrap();
+    let networks = local.networks().await;
+    let address = networks[0].nodes[0].url.strip_prefix("http://").unwrap().to_owned();
+    let thief = std::net::TcpListener::bind(address).unwrap();
+    thief.set_nonblocking(true).unwrap();
+    let log = folder.path().join("logs/demo-notary-validator-0.log");
+    until("the process runs", || async {
+        std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .contains("here")
+            .then_some(())
+    })
+    .await;
+    let seen = local.backend().observe(&network()).await.unwrap().unwrap();
+    assert_eq!(
+        (seen.nodes[0].state, &seen.nodes[0].answer),
+        (NodeState::Starting, &None)
+    );
+    let nobody = thief.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    local.stop().await;
+}
+
 fn _is_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
     check::<Local>();

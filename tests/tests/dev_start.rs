@@ -93,3 +93,119 @@ async fn ctrl_c_stops_all_processes() {
         assert_eq!(world.process(&name), None, "{name} is still there");
     }
 }
+
+/// Moves a database with whatever SQLite keeps beside it.
+fn move_database(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        if entry.file_name().to_str().unwrap().starts_with("muniment.db") {
+            std::fs::rename(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_key_that_signs_in_a_sealed_network_it_does_not_start() {
+    let mut world = LocalWorld::fresh().await;
+    world.stop().await;
+    let (data, kept, keys) = (world.data(), world.path("kept"), world.data().join("keys"));
+    let start = |world: &LocalWorld| world.cli(["dev", "--data", data.to_str().unwrap(), "--listen", &world.listen()]);
+    move_database(&data, &kept);
+    refused(
+        &start(&world),
+        &["muniment.db is missing", "demo/notary", "backup", "--data"],
+    );
+    assert!(
+        !data.join("muniment.db").exists(),
+        "no database is made that hides the loss"
+    );
+
+    // Another folder's database has another key.
+    let other = world.path("other");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut foreign = binary::command(&world.path("other-config"))
+        .args(["dev", "--data", other.to_str().unwrap(), "--listen", &listen])
+        .stdout(std::fs::File::create(world.path("other-screen")).unwrap())
+        .spawn()
+        .unwrap();
+    muniment_tests::poll::until("the other dev is ready", || {
+        let screen = std::fs::read_to_string(world.path("other-screen")).unwrap_or_default();
+        std::future::ready(screen.contains("ready in ").then_some(()))
+    })
+    .await;
+    muniment_tests::local::signal(foreign.id(), rustix::process::Signal::TERM);
+    foreign.wait().unwrap();
+    std::fs::rename(&keys, kept.join("keys")).unwrap();
+    std::fs::rename(other.join("keys"), &keys).unwrap();
+    move_database(&other, &data);
+    refused(&start(&world), &["not a member of demo/notary", "backup", "--data"]);
+
+    std::fs::remove_dir_all(&keys).unwrap();
+    move_database(&data, &world.path("foreign"));
+    std::fs::rename(kept.join("keys"), &keys).unwrap();
+    move_database(&kept, &data);
+    world.start().await;
+    assert_eq!(world.api().deposit(&muniment_tests::api::digest()).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_genesis_has_fixed_is_said_when_the_file_says_otherwise() {
+    let mut world = LocalWorld::fresh().await;
+    assert!(!world.screen().contains("is fixed"), "{}", world.screen());
+    world.stop().await;
+    let file = world.path("network.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("count: 4"));
+    std::fs::write(&file, text.replace("count: 4", "count: 7")).unwrap();
+    world.start().await;
+    let line = "network demo/notary: spec.validators.count is fixed at 4 by its genesis; \
+                start with another --data for a new network";
+    assert!(world.screen().lines().any(|shown| shown == line), "{}", world.screen());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validators_port_that_another_program_took_is_named() {
+    let mut world = LocalWorld::fresh().await;
+    world.stop().await;
+    let config = world.data().join("networks/demo/notary/validator-2/node.json");
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(config).unwrap()).unwrap();
+    for address in ["api", "consensus"] {
+        let address = config["replicas"][0][address].as_str().unwrap();
+        let taken = std::net::TcpListener::bind(address).unwrap();
+        let done = world.cli([
+            "dev",
+            "--data",
+            world.data().to_str().unwrap(),
+            "--listen",
+            &world.listen(),
+        ]);
+        let port = taken.local_addr().unwrap().port().to_string();
+        refused(
+            &done,
+            &[&port, "validator-2", "taken by another program", "stop the program"],
+        );
+    }
+    world.start().await;
+}
+
+#[test]
+fn a_name_that_cannot_be_used_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("network.yaml"), folder.path().join("data"));
+    let network = "apiVersion: muniment.dev/v1alpha1\nkind: LedgerNetwork\n\
+                   metadata: { name: notary, namespace: ../demo }\n\
+                   spec: { validators: { count: 4 }, templates: [{ name: notarization }] }\n";
+    std::fs::write(&file, network).unwrap();
+    let done = binary::run(
+        folder.path(),
+        [
+            "dev",
+            "--data",
+            data.to_str().unwrap(),
+            "--network-file",
+            file.to_str().unwrap(),
+        ],
+    );
+    refused(&done, &["metadata.namespace", "../demo"]);
+    assert!(!data.exists());
+}

@@ -99,8 +99,13 @@ impl Dev<'_> {
         let stop = stop_signal()?;
         let root =
             std::path::absolute(data.path()).map_err(|error| crate::error::io("can't find", data.path(), &error))?;
+        let database = root.join("muniment.db");
+        // Opening it would make a new one with a new signing key, which the sealed network doesn't know.
+        if self.wanted.is_sealed(&root) && !database.exists() {
+            return Err(lost(&database, &self.wanted.key()));
+        }
         let directory = Arc::new(Directory::default());
-        let database = format!("sqlite://{}?mode=rwc", root.join("muniment.db").display());
+        let database = format!("sqlite://{}?mode=rwc", database.display());
         let api = Api::start(
             ApiConfig::new(self.listen, database, root.join("keys")),
             directory.clone(),
@@ -124,7 +129,7 @@ impl Dev<'_> {
         let local = Arc::new(local);
         directory.attach(local.clone());
         let member = Member {
-            name: self.wanted.tenant.clone(),
+            name: self.wanted.network.tenant.to_string(),
             key: signer,
         };
         let desired = Desired {
@@ -141,7 +146,7 @@ impl Dev<'_> {
                 () = raised(stop.clone()) => return Ok(()),
             };
             let (end, ends) = watch::channel(false);
-            let served = api.serve(listener, raised(ends));
+            let served = api.serve(listener, Box::pin(raised(ends)));
             tokio::pin!(served);
             let shown = async {
                 self.ready(&up, &context, &root).await?;
@@ -181,6 +186,7 @@ impl Dev<'_> {
             validators,
             quorum,
             height,
+            deferred,
         } = up;
         let key = self.wanted.key();
         let (client, trust) = access::publish(self.choice, context).await?;
@@ -190,6 +196,11 @@ impl Dev<'_> {
         self.screen.line(&format!(
             "network {key}: {validators} validators, height {height}, quorum {quorum} of {validators}"
         ))?;
+        for field in deferred {
+            self.screen.line(&format!(
+                "network {key}: {field}; start with another --data for a new network"
+            ))?;
+        }
         self.screen.line(&welcome.line)?;
         let seconds = self.begin.elapsed().as_secs_f64();
         let server = &context.server;
@@ -244,6 +255,17 @@ fn taken(listen: SocketAddr, error: &ServeError) -> Failure {
         ),
         other => Failure::new("listen", chain(other), "choose another address with --listen"),
     }
+}
+
+fn lost(database: &Path, network: &str) -> Failure {
+    Failure::new(
+        "signing_key_lost",
+        format!(
+            "{} is missing, and with it the key that signs in network {network}; no other key may write there",
+            database.display()
+        ),
+        "put it back from a backup, or start with another --data for a new network",
+    )
 }
 
 /// An error of a library as a sentence and a next step: our libraries put the step behind a semicolon.

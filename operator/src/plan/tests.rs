@@ -83,8 +83,28 @@ fn a_sealed_genesis_stays_and_differences_are_named() {
     other.members[0].key = "ed25519:y".into();
     let again = plan(&other, &facts).unwrap();
     assert_eq!((&again.network, &again.revision), (&first.network, &first.revision));
-    let fields: Vec<&str> = again.deferred.iter().map(|d| d.field.as_str()).collect();
-    assert_eq!(fields, ["spec.validators.count", "spec.templates", "spec.members"]);
+    let told: Vec<String> = again.deferred.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "spec.validators.count is fixed at 4 by its genesis",
+            "spec.templates is fixed by its genesis",
+            "spec.members is fixed by its genesis"
+        ]
+    );
+}
+
+#[test]
+fn who_signs_must_be_a_member_of_the_sealed_genesis() {
+    let wanted = wanted(4);
+    let sealed = plan(&wanted, &facts(4)).unwrap().network.genesis;
+    check_signers(&wanted.network, &wanted.members, &sealed).unwrap();
+    let mut stranger = wanted.members.clone();
+    stranger[0].key = "ed25519:new".into();
+    let error = check_signers(&wanted.network, &stranger, &sealed)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("`demo`") && error.contains("muniment.db"), "{error}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::trust::{self, Root};
 pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) -> Result<(Context, String)> {
     let path = data.join("context.json");
     let bootstrap = api
-        .bootstrap_tenant(&wanted.tenant)
+        .bootstrap_tenant(wanted.network.tenant.as_str())
         .await
         .map_err(|error| sentence("tenant", &error))?;
     let api_key = match (bootstrap.api_key, kept(&path, wanted)) {
@@ -27,7 +27,7 @@ pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) 
         // The file is gone and the database holds hashes only. Whoever starts `dev` owns the folder.
         (None, None) => {
             let key = api
-                .new_api_key(&wanted.tenant, "dev")
+                .new_api_key(wanted.network.tenant.as_str(), "dev")
                 .await
                 .map_err(|error| sentence("tenant", &error))?;
             key.to_string()
@@ -37,8 +37,8 @@ pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) 
         version: 1,
         server: format!("http://{}", reachable(address)),
         api_key,
-        tenant: wanted.tenant.clone(),
-        network: wanted.name.clone(),
+        tenant: wanted.network.tenant.to_string(),
+        network: wanted.network.name.to_string(),
         trust_root: Some(wanted.trust_root(data)),
         data_dir: Some(data.to_owned()),
     };
@@ -61,7 +61,7 @@ fn kept(path: &Path, wanted: &Wanted) -> Option<String> {
         ..Choice::default()
     };
     let context = choice.file().ok()??;
-    (context.tenant == wanted.tenant).then_some(context.api_key)
+    (context.tenant == wanted.network.tenant.as_str()).then_some(context.api_key)
 }
 
 /// An address that a client on this machine can use.

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use muniment_crds::LedgerNetwork;
+use muniment_crds::{LedgerNetwork, NameError, NetworkName, TenantName};
 use muniment_ledger::templates::NOTARIZATION;
-use muniment_operator::Catalog;
+use muniment_operator::{Catalog, NetworkRef};
 use muniment_receipts::genesis::GenesisTemplate;
 
 use crate::error::{Failure, Result, chain, io};
@@ -12,13 +12,13 @@ use crate::error::{Failure, Result, chain, io};
 const EMBEDDED: &str = include_str!("network.yaml");
 
 /// A network and who it is for.
+#[derive(Debug)]
 pub struct Wanted {
     /// The resource.
     pub resource: LedgerNetwork,
-    /// Tenant, its namespace.
-    pub tenant: String,
-    /// Its name.
-    pub name: String,
+    /// Its tenant and name. Checked here, because keys are made and files looked for by these names before the operator
+    /// checks the rest.
+    pub network: NetworkRef,
 }
 
 impl Wanted {
@@ -43,20 +43,36 @@ impl Wanted {
         })?;
         let part = |value: &Option<String>| value.clone().unwrap_or_default();
         let (tenant, name) = (part(&resource.metadata.namespace), part(&resource.metadata.name));
-        Ok(Self { resource, tenant, name })
+        let unusable = |field: &str, error: NameError| {
+            let message = format!("{field} in {from}: {} name {:?} can't be used", error.kind, error.name);
+            Failure::usage("bad_network", message, error.problem.to_string())
+        };
+        let network = NetworkRef {
+            tenant: TenantName::new(&tenant).map_err(|error| unusable("metadata.namespace", error))?,
+            name: NetworkName::new(&name).map_err(|error| unusable("metadata.name", error))?,
+        };
+        Ok(Self { resource, network })
     }
 
     /// `tenant/network`.
     pub fn key(&self) -> String {
-        format!("{}/{}", self.tenant, self.name)
+        self.network.to_string()
     }
 
     /// Where its trust root lies in a data folder.
     pub fn trust_root(&self, data: &Path) -> PathBuf {
+        self.folder(data).join("trust-root.json")
+    }
+
+    /// Whether its genesis was sealed in a data folder: from then on its members are fixed.
+    pub fn is_sealed(&self, data: &Path) -> bool {
+        self.folder(data).join("genesis.json").exists()
+    }
+
+    fn folder(&self, data: &Path) -> PathBuf {
         data.join("networks")
-            .join(&self.tenant)
-            .join(&self.name)
-            .join("trust-root.json")
+            .join(self.network.tenant.as_str())
+            .join(self.network.name.as_str())
     }
 }
 
@@ -88,8 +104,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_cant_be_used_is_refused_before_anything_is_made_for_it() {
+        for (from, to, field) in [
+            ("namespace: demo", "namespace: ../demo", "metadata.namespace"),
+            ("name: notary", "name: Notary", "metadata.name"),
+            ("  namespace: demo\n", "", "metadata.namespace"),
+        ] {
+            assert!(EMBEDDED.contains(from));
+            let error = Wanted::parse(&EMBEDDED.replacen(from, to, 1), "x.yaml").unwrap_err();
+            assert_eq!(error.code, "bad_network");
+            assert!(error.message.starts_with(&format!("{field} in x.yaml")), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_no_network_is_named() {
-        let error = Wanted::parse("kind: [", "x.yaml").err().unwrap();
+        let error = Wanted::parse("kind: [", "x.yaml").unwrap_err();
         assert!(error.message.starts_with("x.yaml is not a LedgerNetwork"), "{error}");
     }
 }

@@ -1,8 +1,10 @@
 //! Waiting until a network can take writes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use muniment_operator::Controller;
+use muniment_crds::LedgerNetworkStatus;
+use muniment_crds::condition::kind;
+use muniment_operator::{BackendError, Controller, PlanError, ReconcileError};
 use tokio::time::timeout;
 
 use super::sentence;
@@ -10,6 +12,8 @@ use crate::error::{Failure, Result};
 
 /// How long a start may take before it is called failed: a slow machine with a long log to check needs some.
 const LIMIT: Duration = Duration::from_secs(120);
+/// How long a failure that may pass is waited out: a port or a file of a process that is just ending.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A network that can take writes.
 pub struct Up {
@@ -19,6 +23,8 @@ pub struct Up {
     pub quorum: u32,
     /// Height.
     pub height: u64,
+    /// What the description says and the sealed genesis doesn't, one phrase each.
+    pub deferred: Vec<String>,
 }
 
 /// Waits until a quorum of validators say that they are ready.
@@ -28,6 +34,7 @@ pub struct Up {
 pub async fn quorum(controller: &Controller, key: &str) -> Result<Up> {
     let mut outcomes = controller.outcomes();
     let wait = async {
+        let mut failing = None;
         loop {
             match outcomes.borrow_and_update().get(key) {
                 Some(Ok(status)) if status.validators.ready >= status.validators.quorum.max(1) => {
@@ -36,10 +43,16 @@ pub async fn quorum(controller: &Controller, key: &str) -> Result<Up> {
                         validators: validators.desired,
                         quorum: validators.quorum,
                         height: status.height,
+                        deferred: deferred(status),
                     });
                 }
-                Some(Err(error)) if !error.retry() => return Err(sentence("network", error.as_ref())),
-                _ => {}
+                Some(Err(error)) => {
+                    let since = failing.get_or_insert_with(Instant::now);
+                    if !error.retry() || since.elapsed() > PATIENCE {
+                        return Err(sentence(code(error), error.as_ref()));
+                    }
+                }
+                _ => failing = None,
             }
             if outcomes.changed().await.is_err() {
                 return Err(Failure::new(
@@ -57,4 +70,23 @@ pub async fn quorum(controller: &Controller, key: &str) -> Result<Up> {
             "see why in the data folder's logs, one file per validator",
         ))
     })
+}
+
+fn code(error: &ReconcileError) -> &'static str {
+    match error {
+        ReconcileError::Plan(PlanError::NotAMember { .. }) => "signing_key_lost",
+        ReconcileError::Backend(BackendError::PortTaken { .. }) => "address_taken",
+        _ => "network",
+    }
+}
+
+fn deferred(status: &LedgerNetworkStatus) -> Vec<String> {
+    let applied = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind::SPEC_APPLIED);
+    let message = applied
+        .filter(|condition| condition.status == "False")
+        .map(|condition| &condition.message);
+    message.map_or_else(Vec::new, |text| text.split(" · ").map(str::to_owned).collect())
 }
