@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use muniment_api::problem::Code;
 use muniment_api::types::{Network, Notarization, NotarizationBatch, Operation, Problem};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -218,7 +219,7 @@ impl Client {
             StatusCode::SERVICE_UNAVAILABLE,
             StatusCode::GATEWAY_TIMEOUT,
         ];
-        if again.contains(&status) {
+        if again.contains(&status) || is_in_flight(status, &bytes) {
             return Err(Attempt::Again(asked, refusal(status, &bytes)));
         }
         Ok((status, bytes))
@@ -251,6 +252,14 @@ impl Client {
     }
 }
 
+/// Whether the server still works on the same request: the connection broke, and it has not noticed. It answers when it
+/// is done.
+fn is_in_flight(status: StatusCode, bytes: &[u8]) -> bool {
+    status == StatusCode::CONFLICT
+        && serde_json::from_slice::<Problem>(bytes)
+            .is_ok_and(|problem| problem.code == Code::IDEMPOTENCY_IN_FLIGHT.name)
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| {
         Failure::new(
@@ -281,4 +290,77 @@ pub fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
         _ => format!("look for request {} in the server's log", problem.request_id),
     };
     Failure::new(&problem.code, format!("{} ({status})", problem.detail), next)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    /// Reads one request; answers its idempotency key.
+    fn request(input: &mut BufReader<TcpStream>) -> String {
+        let (mut key, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            input.read_line(&mut line).unwrap();
+            let line = line.trim_end().to_ascii_lowercase();
+            match line.split_once(": ") {
+                Some(("idempotency-key", value)) => key = value.to_owned(),
+                Some(("content-length", value)) => length = value.parse().unwrap(),
+                _ if line.is_empty() => break,
+                _ => {}
+            }
+        }
+        input.read_exact(&mut vec![0; length]).unwrap();
+        key
+    }
+
+    #[test]
+    fn a_request_whose_connection_broke_is_sent_again_until_the_server_has_finished_the_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let in_flight =
+            r#"{"type":"t","title":"t","status":409,"code":"idempotency_in_flight","detail":"d","requestId":"r"}"#;
+        let pending = r#"{"id":"op","phase":"pending","createdAt":"2026-01-01T00:00:00Z","items":[]}"#;
+        let answers = std::thread::spawn(move || {
+            let mut keys = Vec::new();
+            // The first one hears nothing.
+            for answer in [
+                None,
+                Some(("409 Conflict", in_flight)),
+                Some(("409 Conflict", in_flight)),
+                Some(("202 Accepted", pending)),
+            ] {
+                let (stream, _) = listener.accept().unwrap();
+                let mut input = BufReader::new(stream);
+                keys.push(request(&mut input));
+                if let Some((status, body)) = answer {
+                    let length = body.len();
+                    let answer =
+                        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+                    input.get_mut().write_all(answer.as_bytes()).unwrap();
+                }
+            }
+            keys
+        });
+        let client = Client::new(Context {
+            version: 1,
+            server,
+            api_key: "mnk_x".to_owned(),
+            tenant: "demo".to_owned(),
+            network: "notary".to_owned(),
+            trust_root: None,
+            data_dir: None,
+        })
+        .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let written = runtime.block_on(client.notarize(b"{}".to_vec(), "key-1")).unwrap();
+        assert!(matches!(written, Written::Pending(operation) if operation.id == "op"));
+        assert_eq!(answers.join().unwrap(), ["key-1"; 4]);
+    }
 }

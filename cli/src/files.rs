@@ -1,5 +1,6 @@
 //! Finding the files to notarize, and writing files so that a kill leaves the old one or the new one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -67,9 +68,52 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
             ));
         }
     }
-    let mut seen = std::collections::BTreeSet::new();
-    found.retain(|source| seen.insert(source.receipt.clone()));
-    Ok(found)
+    distinct(found)
+}
+
+/// Each document once, however it was named; two documents that would get the same receipt are refused.
+fn distinct(found: Vec<Source>) -> Result<Vec<Source>> {
+    let mut documents = BTreeSet::new();
+    let mut receipts: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(found.len());
+    for source in found {
+        if !documents.insert(resolved(&source.document)?) {
+            continue;
+        }
+        if let Some(other) = receipts.insert(source.receipt.clone(), source.document.clone()) {
+            return Err(Failure::usage(
+                "same_receipt",
+                format!(
+                    "{} and {} would both get the receipt {}",
+                    other.display(),
+                    source.document.display(),
+                    source.receipt.display()
+                ),
+                "notarize them in two runs with different folders for --out, or name a folder above both with -r",
+            ));
+        }
+        kept.push(source);
+    }
+    Ok(kept)
+}
+
+/// One path for one file, by whatever way it was named. Its last part stays: a link to a file is a document of its own,
+/// with a receipt beside the link.
+///
+/// # Errors
+/// When its folder can't be resolved.
+pub fn resolved(path: &Path) -> Result<PathBuf> {
+    let folder = parent(path);
+    let name = path.file_name().unwrap_or_default();
+    let folder = std::fs::canonicalize(folder).map_err(|error| io("can't find", folder, &error))?;
+    Ok(folder.join(name))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn folder(root: &Path, out: Option<&Path>, found: &mut Vec<Source>) -> Result<()> {
@@ -107,35 +151,69 @@ const TEMPORARY: &str = ".muniment-";
 /// # Errors
 /// When the folder can't be made or written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_as(path, bytes, 0o644)
+    write_as(path, bytes, 0o644, Over::Replace).map_err(|error| io("can't write", path, &error))
 }
 
-/// As [`write`], readable by the owner only.
+/// As [`write`], readable by the owner only, and on disk with its name when this returns.
 ///
 /// # Errors
 /// As [`write`].
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_as(path, bytes, 0o600)
+    write_as(path, bytes, 0o600, Over::Replace)
+        .and_then(|()| sync_folder(parent(path)))
+        .map_err(|error| io("can't write", path, &error))
 }
 
-fn write_as(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+/// As [`write`], but never over another file: answers `false` when there is one.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+    match write_as(path, bytes, 0o644, Over::Keep) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(io("can't write", path, &error)),
+    }
+}
+
+/// Makes sure that files written in these files' folders keep their names through a power cut.
+///
+/// # Errors
+/// When a folder can't be synced.
+pub fn sync_folders<'a>(files: impl Iterator<Item = &'a Path>) -> Result<()> {
+    let folders: BTreeSet<&Path> = files.map(parent).collect();
+    for folder in folders {
+        sync_folder(folder).map_err(|error| io("can't sync", folder, &error))?;
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// What to do about a file that is there already.
+enum Over {
+    Replace,
+    Keep,
+}
+
+fn write_as(path: &Path, bytes: &[u8], mode: u32, over: Over) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let attempt = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .permissions(std::fs::Permissions::from_mode(mode))
-            .tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    attempt().map_err(|error| io("can't write", path, &error))
+    let folder = parent(path);
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .permissions(std::fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    match over {
+        Over::Replace => file.persist(path),
+        Over::Keep => file.persist_noclobber(path),
+    }
+    .map_err(|error| error.error)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -160,6 +238,66 @@ mod tests {
         assert_eq!(found[0].receipt, root.join("a.txt.receipt"));
         let out = collect(&[root.to_owned()], true, Some(Path::new("/out"))).unwrap();
         assert_eq!(out[2].receipt, Path::new("/out/sub/a.txt.receipt"));
+    }
+
+    #[test]
+    fn a_document_is_taken_once_however_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir(root.join("sub")).unwrap();
+        std::fs::write(root.join("a"), "a").unwrap();
+        std::fs::write(root.join("sub/b"), "b").unwrap();
+        std::os::unix::fs::symlink(root.join("sub"), root.join("link")).unwrap();
+        let named = ["a", "./a", "sub/../a", "sub/b", "link/b"].map(|name| root.join(name));
+        for out in [None, Some(Path::new("/out"))] {
+            let found = collect(&named, false, out).unwrap();
+            let documents: Vec<_> = found.into_iter().map(|source| source.document).collect();
+            assert_eq!(documents, [root.join("a"), root.join("sub/b")]);
+        }
+    }
+
+    #[test]
+    fn two_documents_with_one_receipt_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["one", "two"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+            std::fs::write(root.join(name).join("contract.pdf"), name).unwrap();
+        }
+        let named = ["one/contract.pdf", "two/contract.pdf"].map(|name| root.join(name));
+        assert_eq!(collect(&named, false, None).unwrap().len(), 2);
+        let failure = collect(&named, false, Some(Path::new("/out"))).unwrap_err();
+        assert_eq!(
+            (failure.code.as_str(), failure.class),
+            ("same_receipt", crate::error::Class::Usage)
+        );
+        for path in named
+            .iter()
+            .map(PathBuf::as_path)
+            .chain([Path::new("/out/contract.pdf.receipt")])
+        {
+            assert!(failure.message.contains(path.to_str().unwrap()), "{failure}");
+        }
+        let folders = ["one", "two"].map(|name| root.join(name));
+        let failure = collect(&folders, true, Some(Path::new("/out"))).unwrap_err();
+        assert_eq!(failure.code, "same_receipt");
+        // Below a folder above both they stay apart.
+        assert_eq!(
+            collect(&[root.to_owned()], true, Some(Path::new("/out")))
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_kept_by_write_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.receipt");
+        assert!(write_new(&path, b"one").unwrap());
+        assert!(!write_new(&path, b"two").unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `muniment notarize`: digests onto the ledger, a receipt beside each file.
 //!
-//! Goes on where it stopped: a file whose receipt already proves its present content is left alone, and receipts
-//! are written as soon as their batch is final.
+//! Goes on where it stopped: a file whose receipt already proves its present content is left alone, receipts are
+//! written as soon as their batch is final, and what was sent without an answer is found again by its salt.
 
+mod journal;
 mod plan;
 mod progress;
 mod write;
@@ -17,6 +18,7 @@ use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::{files, trust};
+use journal::Journal;
 use plan::Job;
 use progress::Progress;
 use write::{Receipted, Writer};
@@ -91,26 +93,27 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     let client = Client::new(choice.load()?)?;
     // First contact: answers fast when no server is there, and pins the trust root.
     let root = trust::contact(&client).await?;
+    let journal = Arc::new(Journal::open(&root.network())?);
     let progress = Progress::new(sources.len(), output);
-    let writer = Writer { client, root };
+    let writer = Writer { client, root, journal };
     let mut summary = Summary::default();
 
-    let root = &writer.root;
+    let (root, journal) = (&writer.root, &writer.journal);
     let plain = args.plain;
     let jobs = futures::stream::iter(sources)
         .map(|source| async move {
-            let root = root.clone();
-            tokio::task::spawn_blocking(move || plan::prepare(source, &root, plain))
+            let (root, journal) = (root.clone(), journal.clone());
+            tokio::task::spawn_blocking(move || plan::prepare(source, &root, plain, &journal))
                 .await
                 .map_err(|error| Failure::new("internal", format!("a worker ended: {error}"), "report this"))
         })
         .buffered(2);
-    let writer = &writer;
+    let sender = &writer;
     let mut batches = jobs
         .try_chunks(usize::from(args.batch_size))
         .map(|chunk| async move {
             let chunk = chunk.map_err(|error| error.1)?;
-            Ok::<_, Failure>(send(writer, chunk).await)
+            Ok::<_, Failure>(send(sender, chunk).await)
         })
         .buffered(IN_FLIGHT);
     while let Some(batch) = batches.next().await {
@@ -157,6 +160,8 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
             progress.step();
         }
     }
+    drop(batches);
+    writer.close()?;
     progress.finish();
     finish(output, &summary)?;
     Ok(summary.failed == 0)
@@ -164,14 +169,18 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
 
 /// Notarizes one file, salted. `None` when it has a valid receipt already.
 pub async fn one(client: &Client, root: Arc<trust::Root>, source: files::Source) -> Result<Option<Receipted>> {
-    let Some(hashed) = plan::prepare(source, &root, false).work? else {
-        return Ok(None);
-    };
+    let journal = Arc::new(Journal::open(&root.network())?);
+    let work = plan::prepare(source, &root, false, &journal).work?;
     let writer = Writer {
         client: client.clone(),
         root,
+        journal,
     };
-    let answer = writer.deposit(vec![hashed]).await.pop();
+    let answer = match work {
+        Some(hashed) => writer.deposit(vec![hashed]).await.pop(),
+        None => None,
+    };
+    writer.close()?;
     answer.transpose()
 }
 

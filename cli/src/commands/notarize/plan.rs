@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use muniment_api::types::{Digest, NotarizationRequest};
 
+use super::journal::Journal;
 use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Disclosure};
 use crate::files::Source;
@@ -30,58 +31,68 @@ pub struct Hashed {
 }
 
 /// Hashes a file and looks at its receipt, if it has one.
-pub fn prepare(source: Source, root: &Arc<trust::Root>, plain: bool) -> Job {
-    let work = work(&source, root, plain);
+pub fn prepare(source: Source, root: &Arc<trust::Root>, plain: bool, journal: &Journal) -> Job {
+    let work = work(&source, root, plain, journal);
     Job { source, work }
 }
 
-fn work(source: &Source, root: &trust::Root, plain: bool) -> Result<Option<Hashed>> {
+fn work(source: &Source, root: &trust::Root, plain: bool, journal: &Journal) -> Result<Option<Hashed>> {
     let (document, size) =
         digest::file(&source.document).map_err(|error| io("can't read", &source.document, &error))?;
     match std::fs::read(&source.receipt) {
         Ok(bytes) if evidence::proves(&bytes, root, &document) => return Ok(None),
         // An older receipt is evidence too: it is never overwritten.
-        Ok(_) => {
-            return Err(Failure::new(
-                "other_receipt",
-                format!(
-                    "{} is there already and is not a receipt of this network for the file as it is now",
-                    source.receipt.display()
-                ),
-                "move it away, or write the new receipts to another folder with --out",
-            ));
-        }
+        Ok(_) => return Err(other_receipt(source)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(io("can't read", &source.receipt, &error)),
     }
     let disclosure = if plain {
         Disclosure::Plain
     } else {
-        let salt = digest::salt().map_err(|error| {
-            Failure::new(
-                "randomness",
-                format!("the operating system gives no randomness: {error}"),
-                "check /dev/urandom",
-            )
-        })?;
+        let salt = match journal.salt(source, &document)? {
+            Some(salt) => salt,
+            None => digest::salt().map_err(|error| {
+                Failure::new(
+                    "randomness",
+                    format!("the operating system gives no randomness: {error}"),
+                    "check /dev/urandom",
+                )
+            })?,
+        };
         Disclosure::Salted { salt }
     };
-    let (mode, value) = (disclosure.mode(), disclosure.commitment(&document));
+    Ok(Some(deposit(source.clone(), document, size, disclosure)))
+}
+
+/// The deposit of a hashed document.
+pub fn deposit(source: Source, document: [u8; 32], size: u64, disclosure: Disclosure) -> Hashed {
     let request = NotarizationRequest {
         digests: vec![Digest {
             alg: "sha-256".to_owned(),
-            value: hex::encode(value),
+            value: hex::encode(disclosure.commitment(&document)),
         }],
-        mode: mode.to_owned(),
+        mode: disclosure.mode().to_owned(),
         // A length tells something about a document; only plain deposits carry it.
-        size: plain.then_some(size),
+        size: (disclosure == Disclosure::Plain).then_some(size),
         media_type: None,
         subject: None,
     };
-    Ok(Some(Hashed {
-        source: source.clone(),
+    Hashed {
+        source,
         document,
         disclosure,
         request,
-    }))
+    }
+}
+
+/// A file is where the receipt should go.
+pub fn other_receipt(source: &Source) -> Failure {
+    Failure::new(
+        "other_receipt",
+        format!(
+            "{} is there already and is not a receipt of this network for the file as it is now",
+            source.receipt.display()
+        ),
+        "move it away, or write the new receipts to another folder with --out",
+    )
 }

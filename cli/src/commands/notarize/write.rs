@@ -6,9 +6,10 @@ use std::sync::Arc;
 use futures::StreamExt;
 use muniment_api::types::{ItemOutcome, Notarization};
 
-use super::plan::Hashed;
+use super::journal::Journal;
+use super::plan::{Hashed, other_receipt};
 use crate::client::{Client, Written};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Disclosure};
 use crate::files::{self, Source};
 use crate::trust;
@@ -22,6 +23,8 @@ pub struct Writer {
     pub client: Client,
     /// What receipts are checked against.
     pub root: Arc<trust::Root>,
+    /// Where salts are kept until their receipts are.
+    pub journal: Arc<Journal>,
 }
 
 /// A receipt on disk.
@@ -65,25 +68,51 @@ impl Receipted {
 impl Writer {
     /// One answer per deposit, in order.
     pub async fn deposit(&self, hashed: Vec<Hashed>) -> Vec<Result<Receipted>> {
-        let outcomes = match hashed.as_slice() {
-            [] => return Vec::new(),
-            [one] => self.single(one).await.map(|outcome| vec![outcome]),
-            many => self.batch(many).await,
-        };
-        match outcomes {
-            Ok(outcomes) if outcomes.len() == hashed.len() => {
-                let kept = hashed
-                    .into_iter()
-                    .zip(outcomes)
-                    .map(|(hashed, outcome)| self.keep(hashed, outcome));
-                futures::stream::iter(kept).buffered(WRITERS).collect().await
-            }
-            Ok(outcomes) => hashed
-                .iter()
-                .map(|_| Err(miscounted(outcomes.len(), hashed.len())))
-                .collect(),
-            Err(failure) => hashed.iter().map(|_| Err(copy(&failure))).collect(),
+        let count = hashed.len();
+        match self.journaled(hashed).await {
+            Ok(kept) => kept,
+            Err(failure) => (0..count).map(|_| Err(copy(&failure))).collect(),
         }
+    }
+
+    /// Salts on disk, request, receipts on disk, salts away: a kill at any place leaves enough to go on.
+    async fn journaled(&self, hashed: Vec<Hashed>) -> Result<Vec<Result<Receipted>>> {
+        if hashed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let journal = self.journal.clone();
+        let (page, hashed) = blocking(move || Ok((journal.write(&hashed)?, hashed))).await?;
+        let outcomes = match hashed.as_slice() {
+            [one] => vec![self.single(one).await?],
+            many => self.batch(many).await?,
+        };
+        if outcomes.len() != hashed.len() {
+            return Err(miscounted(outcomes.len(), hashed.len()));
+        }
+        let kept = hashed
+            .into_iter()
+            .zip(outcomes)
+            .map(|(hashed, outcome)| self.keep(hashed, outcome));
+        let kept: Vec<(bool, Result<Receipted>)> = futures::stream::iter(kept).buffered(WRITERS).collect().await;
+        let all_settled = kept.iter().all(|(settled, _)| *settled);
+        let kept: Vec<Result<Receipted>> = kept.into_iter().map(|(_, result)| result).collect();
+        if all_settled {
+            let receipts: Vec<PathBuf> = kept.iter().flatten().map(|done| done.receipt.clone()).collect();
+            blocking(move || {
+                files::sync_folders(receipts.iter().map(PathBuf::as_path))?;
+                page.finish()
+            })
+            .await?;
+        }
+        Ok(kept)
+    }
+
+    /// Ends the run: what earlier runs left in the journal and this one finished is removed.
+    ///
+    /// # Errors
+    /// When it can't be.
+    pub fn close(self) -> Result<()> {
+        Arc::into_inner(self.journal).map_or(Ok(()), Journal::tidy)
     }
 
     async fn single(&self, hashed: &Hashed) -> Result<ItemOutcome> {
@@ -117,57 +146,58 @@ impl Writer {
         }
     }
 
-    async fn keep(&self, hashed: Hashed, outcome: ItemOutcome) -> Result<Receipted> {
-        match outcome {
+    /// Makes a receipt file of an outcome. Also answers whether the deposit is settled, so that its salt isn't needed any
+    /// more: not when there is a record and its receipt could not be had or written.
+    async fn keep(&self, hashed: Hashed, outcome: ItemOutcome) -> (bool, Result<Receipted>) {
+        let stored = match outcome {
             ItemOutcome::Accepted(answer) => {
                 self.store(hashed, answer.receipt.clone().into_bytes(), Some(answer))
                     .await
             }
+            // Under a salt of ours it is what an interrupted run deposited.
             ItemOutcome::Rejected {
                 code,
                 record: Some(record),
                 ..
-            } if code.eq_ignore_ascii_case("duplicate") && hashed.disclosure == Disclosure::Plain => {
-                let receipt = self.client.receipt(&record).await?;
-                self.store(hashed, receipt, None).await
-            }
+            } if code.eq_ignore_ascii_case("duplicate") => match self.client.receipt(&record).await {
+                Ok(receipt) => self.store(hashed, receipt, None).await,
+                Err(failure) => Err(failure),
+            },
             ItemOutcome::Rejected {
-                code,
-                detail,
-                pointer,
-                record,
-            } => {
-                let place = if pointer.is_empty() {
-                    String::new()
-                } else {
-                    format!(" (at {pointer})")
-                };
-                let next = match record {
-                    Some(record) => format!("see the earlier record with `muniment records get {record}`"),
-                    None => "correct what the message names".to_owned(),
-                };
-                Err(Failure::new(
-                    &code,
-                    format!("the network refused it: {detail}{place}"),
-                    next,
-                ))
-            }
-        }
+                code, detail, pointer, ..
+            } => return (true, Err(refused(&code, &detail, &pointer))),
+        };
+        (stored.is_ok(), stored)
     }
 
     /// Checking and syncing to disk leave this thread: many receipts are under way at a time.
     async fn store(&self, hashed: Hashed, receipt: Vec<u8>, answer: Option<Notarization>) -> Result<Receipted> {
         let root = self.root.clone();
-        tokio::task::spawn_blocking(move || store(&root, &hashed, &receipt, answer.as_ref()))
-            .await
-            .unwrap_or_else(|error| {
-                Err(Failure::new(
-                    "internal",
-                    format!("a worker ended: {error}"),
-                    "report this",
-                ))
-            })
+        blocking(move || store(&root, &hashed, &receipt, answer.as_ref())).await
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Failure::new(
+            "internal",
+            format!("a worker ended: {error}"),
+            "report this",
+        ))
+    })
+}
+
+fn refused(code: &str, detail: &str, pointer: &str) -> Failure {
+    let place = if pointer.is_empty() {
+        String::new()
+    } else {
+        format!(" (at {pointer})")
+    };
+    Failure::new(
+        code,
+        format!("the network refused it: {detail}{place}"),
+        "correct what the message names",
+    )
 }
 
 /// Adds the disclosure, checks everything offline, and only then writes. Without an answer the receipt is of an earlier
@@ -184,14 +214,21 @@ fn store(root: &trust::Root, hashed: &Hashed, receipt: &[u8], answer: Option<&No
             "do not trust this server; keep its log",
         ));
     }
-    files::write(&hashed.source.receipt, &bytes)?;
+    let path = &hashed.source.receipt;
+    if !files::write_new(path, &bytes)? {
+        // Another run over the same document may have been faster.
+        let found = std::fs::read(path).map_err(|error| io("can't read", path, &error))?;
+        if !evidence::proves(&found, root, &hashed.document) {
+            return Err(other_receipt(&hashed.source));
+        }
+    }
     Ok(Receipted {
         id: facts.record,
         height: facts.height,
         time: facts.time,
         signed_by: facts.signed_by,
-        receipt: hashed.source.receipt.clone(),
-        earlier: answer.is_none(),
+        receipt: path.clone(),
+        earlier: answer.is_none() && hashed.disclosure == Disclosure::Plain,
     })
 }
 
