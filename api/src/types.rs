@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Most records of one page of a list.
+pub const LARGEST_PAGE: u16 = 200;
+
 /// RFC 9457 problem: the body of every 4xx and 5xx answer, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

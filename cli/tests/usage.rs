@@ -28,6 +28,7 @@ fn bad_usage_exits_with_2() {
         &["verify"],
         &["notarize"],
         &["notarize", "--batch-size", "1001", "x"],
+        &["records", "list", "--limit", "201"],
     ] {
         assert_eq!(told(&muniment(home.path(), arguments)).0, 2, "{arguments:?}");
     }
@@ -54,6 +55,31 @@ fn a_missing_server_is_one_sentence_and_a_next_step() {
     ));
     assert_eq!(code, 1);
     assert!(text.contains(&server) && text.contains("next: "), "{text}");
+}
+
+#[test]
+fn a_page_is_as_long_as_the_server_allows() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, text) = told(&muniment(home.path(), &["records", "list", "--limit", "201"]));
+    assert_eq!(code, 2);
+    assert!(text.contains("--limit") && text.contains("1..=200"), "{text}");
+    // The longest page is not refused here: what is missing is a server.
+    let (_, text) = told(&muniment(home.path(), &["records", "list", "--limit", "200"]));
+    assert!(text.starts_with("error: no server is known"), "{text}");
+}
+
+#[test]
+fn two_documents_for_one_receipt_are_refused_before_anything_is_sent() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    for folder in ["one", "two"] {
+        std::fs::create_dir(path(folder)).unwrap();
+        std::fs::write(path(&format!("{folder}/contract.pdf")), folder).unwrap();
+    }
+    let (one, two, out) = (path("one/contract.pdf"), path("two/contract.pdf"), path("out"));
+    let (code, text) = told(&muniment(home.path(), &["notarize", "--out", &out, &one, &two]));
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains(&one) && text.contains(&two), "{text}");
 }
 
 #[test]

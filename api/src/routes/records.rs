@@ -7,10 +7,9 @@ use serde::Deserialize;
 use crate::ctx::{Ctx, With};
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
-use crate::types::{HistoryEntry, Problem, Record, RecordPage, StateProof};
+use crate::types::{HistoryEntry, LARGEST_PAGE, Problem, Record, RecordPage, StateProof};
 
 const DEFAULT_PAGE: usize = 50;
-const LARGEST_PAGE: usize = 200;
 
 fn record_id(text: &str) -> Result<[u8; 32], ApiError> {
     let id = hex::decode(text)
@@ -39,8 +38,9 @@ pub struct List {
 pub async fn list(With(ctx, query): With<Query<List>>, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(ApiError::new(Code::BAD_REQUEST, "`limit` must be 1 to 200"));
+    if !(1..=usize::from(LARGEST_PAGE)).contains(&limit) {
+        let detail = format!("`limit` must be 1 to {LARGEST_PAGE}");
+        return Err(ApiError::new(Code::BAD_REQUEST, detail));
     }
     let after = query.after.as_deref().map(record_id).transpose().map_err(|_| {
         ApiError::new(

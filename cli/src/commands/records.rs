@@ -1,5 +1,6 @@
 //! `muniment records`: what is on the ledger, of any template.
 
+use muniment_api::types::LARGEST_PAGE;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -18,8 +19,9 @@ pub enum Command {
         /// Go on after this record id.
         #[arg(long, value_name = "ID")]
         after: Option<String>,
-        /// Most records to show.
-        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        /// Most records to show, 1 to 200.
+        #[arg(long, default_value_t = 50, value_name = "N",
+            value_parser = clap::value_parser!(u16).range(1..=i64::from(LARGEST_PAGE)))]
         limit: u16,
     },
     /// Shows one record.
