@@ -108,8 +108,11 @@ impl Choice {
             None => self.by_flags()?,
         };
         if let Some(server) = &self.server {
-            // The file's trust root and key belong to the file's server.
-            if *server != context.server {
+            // The file's trust root and key belong to the file's server: whoever runs another one must not get the key.
+            if bare(server) != bare(&context.server) {
+                if self.api_key.is_none() {
+                    return Err(foreign_key(server, &context.server));
+                }
                 context.trust_root = None;
             }
             context.server = server.clone();
@@ -123,7 +126,7 @@ impl Choice {
                 *field = value.clone();
             }
         }
-        context.server = context.server.trim_end_matches('/').to_owned();
+        context.server = bare(&context.server).to_owned();
         Ok(context)
     }
 
@@ -165,6 +168,18 @@ impl Choice {
             data_dir: None,
         })
     }
+}
+
+fn bare(server: &str) -> &str {
+    server.trim_end_matches('/')
+}
+
+fn foreign_key(server: &str, own: &str) -> Failure {
+    Failure::usage(
+        "no_api_key",
+        format!("no API key for {server} is given: the one in the context file is for {own} and is sent nowhere else"),
+        format!("set MUNIMENT_API_KEY to a key of {server}"),
+    )
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Context> {
@@ -262,6 +277,7 @@ mod tests {
         let choice = Choice {
             context: Some(path),
             server: Some("http://other/".to_owned()),
+            api_key: Some("mnk_other".to_owned()),
             tenant: Some("acme".to_owned()),
             ..Choice::default()
         };
@@ -270,7 +286,36 @@ mod tests {
             (context.server.as_str(), context.tenant.as_str()),
             ("http://other", "acme")
         );
-        assert_eq!(context.trust_root, None);
+        assert_eq!((context.api_key.as_str(), context.trust_root), ("mnk_other", None));
+    }
+
+    #[test]
+    fn a_stored_key_goes_to_its_own_server_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.json");
+        save(&path, &example()).unwrap();
+        let to = |server: &str| Choice {
+            context: Some(path.clone()),
+            server: Some(server.to_owned()),
+            ..Choice::default()
+        };
+        for other in [
+            "http://127.0.0.1:8401",
+            "http://127.0.0.1:8400.example",
+            "https://127.0.0.1:8400",
+        ] {
+            let error = to(other).load().err().unwrap();
+            assert_eq!(
+                (error.code.as_str(), error.class),
+                ("no_api_key", crate::error::Class::Usage)
+            );
+            assert!(
+                error.next.contains("MUNIMENT_API_KEY") && !error.to_string().contains("mnk_x"),
+                "{error}"
+            );
+        }
+        let own = to("http://127.0.0.1:8400/").load().unwrap();
+        assert_eq!((own.api_key.as_str(), own.trust_root.is_some()), ("mnk_x", true));
     }
 
     #[test]

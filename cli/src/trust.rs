@@ -96,7 +96,8 @@ pub fn pin(root: &Root, store: &Path) -> Result<()> {
     }
 }
 
-/// Finds the trust root for a receipt of `network`: the named file, else the pinned one, else the context's.
+/// Finds the trust root for a receipt of `network`: the named file, else the pinned one, else the context's if it is of
+/// this network.
 ///
 /// # Errors
 /// When a named or found file can't be used.
@@ -123,8 +124,68 @@ pub fn find(named: Option<&Path>, network: Option<&str>, choice: &Choice) -> Res
         }
         return Ok(Some(root));
     }
-    match choice.file()?.and_then(|context| context.trust_root) {
-        Some(path) => Root::read(&path),
-        None => Ok(None),
+    // Another network's root could only call the receipt wrong, though nothing is known about it.
+    let root = match choice.file()?.and_then(|context| context.trust_root) {
+        Some(path) => Root::read(&path)?,
+        None => None,
+    };
+    Ok(root.filter(|root| network == Some(root.network().as_str())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::context::{Context, save};
+    use ed25519_dalek::SigningKey;
+    use muniment_receipts::genesis::{GENESIS_TYPE, Genesis, ValidatorKeys};
+
+    fn root() -> TrustRoot {
+        let key = |seed: u8| hex::encode(SigningKey::from_bytes(&[seed; 32]).verifying_key().as_bytes());
+        let validator = |index: u8| ValidatorKeys {
+            name: format!("validator-{index}"),
+            consensus: key(index * 3 + 1),
+            notary: key(index * 3 + 2),
+            cose: key(index * 3 + 3),
+        };
+        let genesis = Genesis {
+            kind: GENESIS_TYPE.to_owned(),
+            name: "demo/notary".to_owned(),
+            created_at: 1,
+            validators: (0..4).map(validator).collect(),
+            members: Vec::new(),
+            templates: Vec::new(),
+            governance_threshold: 1,
+        };
+        TrustRoot::new(genesis).unwrap()
+    }
+
+    #[test]
+    fn the_contexts_root_stands_for_its_own_network_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (context, trust_root) = (folder.path().join("context.json"), folder.path().join("root.json"));
+        let root = root();
+        std::fs::write(&trust_root, root.canonical().unwrap()).unwrap();
+        let saved = Context {
+            version: 1,
+            server: String::new(),
+            api_key: String::new(),
+            tenant: String::new(),
+            network: String::new(),
+            trust_root: Some(trust_root.clone()),
+            data_dir: None,
+        };
+        save(&context, &saved).unwrap();
+        let choice = Choice {
+            context: Some(context),
+            ..Choice::default()
+        };
+        let found = |named, network: Option<&str>| find(named, network, &choice).unwrap().map(|root| root.network());
+        let own = hex::encode(root.network());
+        assert_eq!(found(None, Some(&own)), Some(own.clone()));
+        assert_eq!(found(None, Some(&"00".repeat(32))), None);
+        assert_eq!(found(None, None), None);
+        // A root that was named is meant.
+        assert_eq!(found(Some(&trust_root), Some(&"00".repeat(32))), Some(own));
     }
 }

@@ -147,6 +147,17 @@ async fn a_receipt_of_another_network_and_a_wrong_trust_root_fail() {
     ];
     assert_eq!(verify(&world, &file, &arguments).0, 0);
 
+    // Their receipt when only our root is known: nothing can be said, and what is missing is named.
+    let arguments = ["--receipt", foreign_receipt.to_str().unwrap()];
+    let (code, report) = verify(&world, &file, &arguments);
+    assert_eq!(
+        (code, report["overall"].as_str()),
+        (3, Some("inconclusive")),
+        "{report}"
+    );
+    let told = world.cli(["verify", file.to_str().unwrap(), arguments[0], arguments[1]]);
+    assert!(told.stdout.contains("next: get the trust root of network"), "{told:?}");
+
     // A trust root that was changed since it was pinned is refused by name, not replaced.
     let pinned = world.config().join("muniment/trust");
     let pinned = std::fs::read_dir(pinned).unwrap().next().unwrap().unwrap().path();
