@@ -11,17 +11,25 @@ mod submit;
 
 pub use endpoint::Endpoint;
 pub use error::ClientError;
+pub use follow::Following;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use endpoint::Validator;
+use endpoint::{Trouble, Validator};
+
+/// How long a validator that failed is asked after the others.
+const REST: Duration = Duration::from_secs(3);
+/// The same for one that told something wrong: an error passes, a lie most likely stays.
+const DISTRUST: Duration = Duration::from_secs(60);
 
 /// Client of one network. Cheap to clone; clones share connections and what is known of the validators.
 #[derive(Clone)]
 pub struct NetworkClient {
     inner: Arc<Inner>,
+    /// Reads want an answer as of this height or later.
+    minimum: u64,
 }
 
 struct Inner {
@@ -52,6 +60,17 @@ impl NetworkClient {
                 preferred: AtomicUsize::new(0),
                 patience,
             }),
+            minimum: 0,
+        }
+    }
+
+    /// The same client for reads as of this height or later: a validator that is behind is passed over, and what it
+    /// doesn't have is never taken for absent. Its word on its own height is believed.
+    #[must_use]
+    pub fn at_least(&self, height: u64) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            minimum: height,
         }
     }
 
@@ -63,12 +82,17 @@ impl NetworkClient {
 
 impl Inner {
     /// Validators to try, in this order: the one that answered last, the others round from it, and those that just
-    /// failed at the end.
+    /// failed at the end, the worst last.
     fn order(&self) -> Vec<usize> {
+        self.order_from(0)
+    }
+
+    /// As [`Self::order`], beginning so many places further round.
+    fn order_from(&self, turn: usize) -> Vec<usize> {
         let count = self.validators.len();
-        let start = self.preferred.load(Ordering::Relaxed);
-        let mut order: Vec<_> = (0..count).map(|step| (start + step) % count).collect();
-        order.sort_by_key(|index| self.validators[*index].is_resting());
+        let start = self.preferred.load(Ordering::Relaxed).wrapping_add(turn);
+        let mut order: Vec<_> = (0..count).map(|step| start.wrapping_add(step) % count).collect();
+        order.sort_by_key(|index| self.validators[*index].resting());
         order
     }
 
@@ -78,6 +102,50 @@ impl Inner {
     }
 
     fn failed(&self, index: usize) {
-        self.validators[index].rest(Some(Duration::from_secs(3)));
+        self.validators[index].rest(Some(REST));
+    }
+
+    fn distrust(&self, index: usize) {
+        self.validators[index].rest(Some(DISTRUST));
+    }
+}
+
+/// Why validator after validator was of no use. One that answers nonsense is passed over like a dead one: it must not
+/// stop what the others would do.
+#[derive(Default)]
+struct Failures {
+    reasons: Vec<(String, String)>,
+    busy: Option<Duration>,
+    fatal: Option<ClientError>,
+}
+
+impl Failures {
+    fn add(&mut self, inner: &Inner, index: usize, trouble: Trouble) {
+        let mut reason = |text: String| {
+            let name = inner.validators[index].name().to_owned();
+            self.reasons.push((name, text));
+        };
+        match trouble {
+            Trouble::Busy(time) => self.busy = Some(time),
+            Trouble::Behind(text) => reason(text),
+            Trouble::NotFound => reason("it doesn't have it".to_owned()),
+            Trouble::Gone(text) => {
+                inner.failed(index);
+                reason(text);
+            }
+            Trouble::Fatal(error) => {
+                inner.failed(index);
+                self.fatal.get_or_insert(error);
+            }
+        }
+    }
+
+    /// What is worth another try comes first.
+    fn error(self) -> ClientError {
+        match (self.busy, self.fatal) {
+            (Some(retry_after), _) => ClientError::Overloaded { retry_after },
+            (None, Some(error)) if self.reasons.is_empty() => error,
+            (None, _) => ClientError::Unavailable { reasons: self.reasons },
+        }
     }
 }

@@ -34,6 +34,8 @@ pub enum Trouble {
     Gone(String),
     /// It has too much to do.
     Busy(Duration),
+    /// It answers as of a height before the one that is wanted.
+    Behind(String),
     /// 404.
     NotFound,
     /// No use anywhere.
@@ -90,11 +92,10 @@ impl Validator {
         &self.endpoint.name
     }
 
-    pub fn is_resting(&self) -> bool {
-        self.resting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|until| until > Instant::now())
+    /// Until when it rests, if it does.
+    pub fn resting(&self) -> Option<Instant> {
+        let resting = *self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.filter(|until| *until > Instant::now())
     }
 
     pub fn rest(&self, time: Option<Duration>) {
@@ -129,6 +130,19 @@ impl Validator {
     /// Reads a JSON answer.
     pub fn json<T: serde::de::DeserializeOwned>(&self, body: &[u8]) -> Result<T, Trouble> {
         serde_json::from_slice(body).map_err(|error| Trouble::Fatal(self.protocol(error.to_string())))
+    }
+
+    /// A trouble as the error of a call that asked only this validator.
+    pub fn error(&self, trouble: Trouble) -> ClientError {
+        let reason = match trouble {
+            Trouble::Fatal(error) => return error,
+            Trouble::Busy(retry_after) => return ClientError::Overloaded { retry_after },
+            Trouble::NotFound => "it doesn't have it".to_owned(),
+            Trouble::Gone(reason) | Trouble::Behind(reason) => reason,
+        };
+        ClientError::Unavailable {
+            reasons: vec![(self.name().to_owned(), reason)],
+        }
     }
 
     pub fn protocol(&self, what: impl Into<String>) -> ClientError {

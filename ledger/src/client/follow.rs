@@ -27,26 +27,34 @@ impl NetworkClient {
     /// [`ClientError::Protocol`] when one gives a block that doesn't follow; the stream goes on trying, more slowly.
     /// Checked are network, heights, parent hashes and that the certificate names the block; signatures aren't.
     pub fn follow(&self, from: u64) -> impl Stream<Item = Result<FinalBlock, ClientError>> + Send + Unpin + use<> {
-        let follower = Follower {
+        Box::pin(stream::unfold(self.following(from), |mut following| async move {
+            let item = following.next_block().await;
+            Some((item, following))
+        }))
+    }
+
+    /// As [`Self::follow`], for who checks signatures and turns down a block whose source isn't to be believed.
+    pub fn following(&self, from: u64) -> Following {
+        Following {
             inner: Arc::clone(&self.inner),
             next: from.max(1),
             before: None,
+            given: None,
             open: None,
             patience: patience(),
-        };
-        Box::pin(stream::unfold(follower, |mut follower| async move {
-            let item = follower.next_item().await;
-            Some((item, follower))
-        }))
+        }
     }
 }
 
-struct Follower {
+/// See [`NetworkClient::following`].
+pub struct Following {
     inner: Arc<Inner>,
     /// Height wanted next.
     next: u64,
     /// Network, and hash of the block before `next`, once known.
     before: Option<(Hash, Hash)>,
+    /// Who gave the last block, and what `before` was until then.
+    given: Option<(usize, Option<(Hash, Hash)>)>,
     open: Option<Open>,
     /// Pauses between failures that follow on each other.
     patience: ExponentialBackoff,
@@ -61,8 +69,12 @@ struct Open {
     quiet: usize,
 }
 
-impl Follower {
-    async fn next_item(&mut self) -> Result<FinalBlock, ClientError> {
+impl Following {
+    /// The next block; see [`NetworkClient::follow`]. Dropping the future loses nothing but an open connection.
+    ///
+    /// # Errors
+    /// News, not the end.
+    pub async fn next_block(&mut self) -> Result<FinalBlock, ClientError> {
         loop {
             let mut open = match self.open.take() {
                 Some(open) => open,
@@ -70,9 +82,11 @@ impl Follower {
             };
             match open.frame().await {
                 Ok(Frame::Block(block)) => {
+                    let before = self.before;
                     if let Err(what) = self.check(&block) {
                         return Err(self.disbelieve(open.index, what).await);
                     }
+                    self.given = Some((open.index, before));
                     open.quiet = 0;
                     self.open = Some(open);
                     self.patience = patience();
@@ -96,6 +110,22 @@ impl Follower {
         }
     }
 
+    /// Name of the validator that gave the last block.
+    pub fn source(&self) -> Option<&str> {
+        let (index, _) = self.given?;
+        Some(self.inner.validators[index].name())
+    }
+
+    /// Turns down the last block: its height is asked for again, of another validator as long as there is one.
+    pub fn reject(&mut self) {
+        if let Some((index, before)) = self.given.take() {
+            self.inner.distrust(index);
+            self.open = None;
+            self.before = before;
+            self.next -= 1;
+        }
+    }
+
     /// Opens a stream at the first validator that gives one.
     async fn connect(&mut self) -> Result<Open, ClientError> {
         let mut reasons = Vec::new();
@@ -111,7 +141,7 @@ impl Follower {
                         quiet: 0,
                     });
                 }
-                Err(Trouble::Gone(reason)) => reason,
+                Err(Trouble::Gone(reason) | Trouble::Behind(reason)) => reason,
                 Err(Trouble::Busy(_)) => "it has too much to do".to_owned(),
                 Err(Trouble::NotFound) => "it has no stream of blocks".to_owned(),
                 Err(Trouble::Fatal(error)) => error.to_string(),

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::Stream;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 
 use super::endpoint::{Trouble, Validator};
-use super::{ClientError, NetworkClient};
+use super::{ClientError, Failures, NetworkClient};
 use crate::block::Hash;
 use crate::transaction::TransactionId;
 use crate::wire::{
@@ -16,13 +18,24 @@ use crate::wire::{
 const TIMEOUT: Duration = Duration::from_secs(4);
 const STATUS_TIMEOUT: Duration = Duration::from_millis(1_500);
 
+/// As of which height an answer is.
+enum AsOf {
+    /// It says so.
+    Height(u64),
+    /// Of the validator's present height.
+    Now,
+    /// The same at all times.
+    Ever,
+}
+
 impl NetworkClient {
     /// A record, `None` if the validator that answers knows none.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn record(&self, id: &Hash) -> Result<Option<RecordView>, ClientError> {
-        self.json(&format!("/v1/records/{}", hex::encode(id)), &[]).await
+        let as_of = |view: &RecordView| AsOf::Height(view.height);
+        self.json(&format!("/v1/records/{}", hex::encode(id)), &[], as_of).await
     }
 
     /// Records of a template, or all, by id; at most `limit` (up to 1,000) after `after`.
@@ -38,7 +51,8 @@ impl NetworkClient {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(template.map(|template| ("template", template.to_owned())));
         query.extend(after.map(|after| ("after", hex::encode(after))));
-        self.must("/v1/records", &query).await
+        let as_of = |page: &RecordPage| AsOf::Height(page.height);
+        self.must("/v1/records", &query, as_of).await
     }
 
     /// Steps of a record, oldest first; empty when unknown.
@@ -46,8 +60,8 @@ impl NetworkClient {
     /// # Errors
     /// See [`ClientError`].
     pub async fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ClientError> {
-        self.must(&format!("/v1/records/{}/history", hex::encode(id)), &[])
-            .await
+        let path = format!("/v1/records/{}/history", hex::encode(id));
+        self.must(&path, &[], |_| AsOf::Now).await
     }
 
     /// Proof that a record is in a state, or that there is none.
@@ -55,7 +69,9 @@ impl NetworkClient {
     /// # Errors
     /// See [`ClientError`].
     pub async fn state_proof(&self, id: &Hash) -> Result<StateProof, ClientError> {
-        self.must(&format!("/v1/records/{}/proof", hex::encode(id)), &[]).await
+        let as_of = |proof: &StateProof| AsOf::Height(proof.height);
+        let path = format!("/v1/records/{}/proof", hex::encode(id));
+        self.must(&path, &[], as_of).await
     }
 
     /// A leaf with its path to the checkpoint of its block; `None` until that is final.
@@ -63,7 +79,36 @@ impl NetworkClient {
     /// # Errors
     /// See [`ClientError`].
     pub async fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ClientError> {
-        self.json(&format!("/v1/leaves/{index}"), &[]).await
+        self.json(&format!("/v1/leaves/{index}"), &[], |_| AsOf::Ever).await
+    }
+
+    /// What the first proof of a leaf is that the caller accepts: a validator whose proof doesn't hold, or that has no
+    /// such leaf yet, is passed over.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn proven_leaf<T, E: std::fmt::Display>(
+        &self,
+        index: u64,
+        check: impl Fn(&LeafProof) -> Result<T, E>,
+    ) -> Result<T, ClientError> {
+        let mut failures = Failures::default();
+        let path = format!("/v1/leaves/{index}");
+        for at in self.inner.order() {
+            let validator = &self.inner.validators[at];
+            let judge = |body: Bytes| {
+                let proof = validator.json::<LeafProof>(&body)?;
+                check(&proof).map_err(|error| Trouble::Fatal(validator.protocol(error.to_string())))
+            };
+            match validator.get(&path, &[], TIMEOUT).await.and_then(judge) {
+                Ok(proven) => {
+                    self.inner.answered(at);
+                    return Ok(proven);
+                }
+                Err(trouble) => failures.add(&self.inner, at, trouble),
+            }
+        }
+        Err(failures.error())
     }
 
     /// Where a transaction stands; waits up to `wait` (at most a minute) for it to be final.
@@ -75,9 +120,48 @@ impl NetworkClient {
         let query = [("wait", wait.as_millis().to_string())];
         let path = format!("/v1/transactions/{id}");
         let status = self
-            .any(&path, &query, wait + TIMEOUT, |validator, body| validator.json(&body))
+            .any(&path, &query, wait + TIMEOUT, |validator, body| {
+                Ok((validator.json(&body)?, AsOf::Ever))
+            })
             .await?;
         Ok(status.unwrap_or(TransactionStatus::Unknown))
+    }
+
+    /// As [`Self::transaction`], each validator's own answer, the quickest first. From one that is behind, only a final
+    /// status is news; its other answers are errors.
+    pub fn transaction_at_each(
+        &self,
+        id: &TransactionId,
+        wait: Duration,
+    ) -> impl Stream<Item = Result<TransactionStatus, ClientError>> + Send + Unpin + use<> {
+        let wait = wait.min(Duration::from_millis(MAX_WAIT));
+        let path = format!("/v1/transactions/{id}");
+        let ask = |index: usize| {
+            let (client, path) = (self.clone(), path.clone());
+            async move {
+                let validator = &client.inner.validators[index];
+                let tell = async |wait: Duration| {
+                    let query = [("wait", wait.as_millis().to_string())];
+                    let body = validator.get(&path, &query, wait + TIMEOUT).await?;
+                    validator.json(&body)
+                };
+                let status = match tell(wait).await {
+                    Ok(status) if matches!(status, TransactionStatus::Final { .. }) || client.minimum == 0 => {
+                        Ok(status)
+                    }
+                    // Only what it says after it is known to keep up counts.
+                    Ok(_) => match client.keeps_up(validator).await {
+                        Ok(()) => tell(Duration::ZERO).await,
+                        Err(trouble) => Err(trouble),
+                    },
+                    Err(trouble) => Err(trouble),
+                };
+                status.map_err(|trouble| validator.error(trouble))
+            }
+        };
+        (0..self.inner.validators.len())
+            .map(ask)
+            .collect::<FuturesUnordered<_>>()
     }
 
     /// Canonical genesis bytes; compare their hash with the network id you trust.
@@ -94,7 +178,9 @@ impl NetworkClient {
     /// See [`ClientError`].
     pub async fn checkpoint(&self) -> Result<Option<String>, ClientError> {
         let text = |validator: &Validator, body: Bytes| {
-            String::from_utf8(body.into()).map_err(|_| Trouble::Fatal(validator.protocol("it isn't text")))
+            let text = String::from_utf8(body.into());
+            let text = text.map_err(|_| Trouble::Fatal(validator.protocol("it isn't text")))?;
+            Ok((text, AsOf::Ever))
         };
         self.any("/checkpoint", &[], TIMEOUT, text).await
     }
@@ -104,8 +190,10 @@ impl NetworkClient {
     /// # Errors
     /// See [`ClientError`].
     pub async fn tile(&self, path: &str) -> Result<Option<Vec<u8>>, ClientError> {
-        self.any(&format!("/{path}"), &[], TIMEOUT, |_, body| Ok(body.into()))
-            .await
+        self.any(&format!("/{path}"), &[], TIMEOUT, |_, body| {
+            Ok((body.into(), AsOf::Ever))
+        })
+        .await
     }
 
     /// What each validator says of itself, in the order of the endpoints; a dead one is an error entry. Takes at
@@ -119,9 +207,14 @@ impl NetworkClient {
         &self,
         path: &str,
         query: &[(&str, String)],
+        as_of: impl Fn(&T) -> AsOf,
     ) -> Result<Option<T>, ClientError> {
-        self.any(path, query, TIMEOUT, |validator, body| validator.json(&body))
-            .await
+        let read = |validator: &Validator, body: Bytes| {
+            let value = validator.json(&body)?;
+            let as_of = as_of(&value);
+            Ok((value, as_of))
+        };
+        self.any(path, query, TIMEOUT, read).await
     }
 
     /// For paths that always have an answer.
@@ -129,50 +222,69 @@ impl NetworkClient {
         &self,
         path: &str,
         query: &[(&str, String)],
+        as_of: impl Fn(&T) -> AsOf,
     ) -> Result<T, ClientError> {
-        self.json(path, query).await?.ok_or_else(|| missing(path))
+        self.json(path, query, as_of).await?.ok_or_else(|| missing(path))
     }
 
     async fn raw(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        self.any(path, &[], TIMEOUT, |_, body| Ok(body.into()))
+        self.any(path, &[], TIMEOUT, |_, body| Ok((body.into(), AsOf::Ever)))
             .await?
             .ok_or_else(|| missing(path))
     }
 
-    /// Asks one validator after the other until one answers; `None` is its 404.
+    /// Asks one validator after the other until one answers that isn't behind; `None` is its 404.
     async fn any<T>(
         &self,
         path: &str,
         query: &[(&str, String)],
         limit: Duration,
-        read: impl Fn(&Validator, Bytes) -> Result<T, Trouble>,
+        read: impl Fn(&Validator, Bytes) -> Result<(T, AsOf), Trouble>,
     ) -> Result<Option<T>, ClientError> {
-        let mut reasons = Vec::new();
-        let mut busy = None;
+        let tell = async |validator: &Validator| match validator.get(path, query, limit).await {
+            Ok(body) => read(validator, body).map(|(value, as_of)| (Some(value), as_of)),
+            Err(Trouble::NotFound) => Ok((None, AsOf::Now)),
+            Err(trouble) => Err(trouble),
+        };
+        let mut failures = Failures::default();
         for index in self.inner.order() {
             let validator = &self.inner.validators[index];
-            let answer = validator
-                .get(path, query, limit)
-                .await
-                .and_then(|body| read(validator, body));
+            let answer = match tell(validator).await {
+                Ok((value, AsOf::Ever)) => Ok(value),
+                Ok((value, AsOf::Height(height))) => self.reaches(height).map(|()| value),
+                Ok((value, AsOf::Now)) if self.minimum == 0 => Ok(value),
+                // Only what it says after it is known to keep up counts.
+                Ok((_, AsOf::Now)) => match self.keeps_up(validator).await {
+                    Ok(()) => tell(validator).await.map(|(value, _)| value),
+                    Err(trouble) => Err(trouble),
+                },
+                Err(trouble) => Err(trouble),
+            };
             match answer {
                 Ok(value) => {
                     self.inner.answered(index);
-                    return Ok(Some(value));
+                    return Ok(value);
                 }
-                Err(Trouble::NotFound) => return Ok(None),
-                Err(Trouble::Fatal(error)) => return Err(error),
-                Err(Trouble::Busy(time)) => busy = Some(time),
-                Err(Trouble::Gone(reason)) => {
-                    self.inner.failed(index);
-                    reasons.push((validator.name().to_owned(), reason));
-                }
+                Err(trouble) => failures.add(&self.inner, index, trouble),
             }
         }
-        match busy {
-            Some(retry_after) => Err(ClientError::Overloaded { retry_after }),
-            None => Err(ClientError::Unavailable { reasons }),
+        Err(failures.error())
+    }
+
+    /// Whether a validator has the height that is wanted, by its own word.
+    async fn keeps_up(&self, validator: &Validator) -> Result<(), Trouble> {
+        match status(validator).await {
+            Ok(status) => self.reaches(status.height),
+            Err(error) => Err(Trouble::Gone(error.to_string())),
         }
+    }
+
+    fn reaches(&self, height: u64) -> Result<(), Trouble> {
+        if height >= self.minimum {
+            return Ok(());
+        }
+        let reason = format!("it is at height {height}, {} is wanted", self.minimum);
+        Err(Trouble::Behind(reason))
     }
 }
 
@@ -189,11 +301,7 @@ pub async fn status(validator: &Validator) -> Result<NodeStatus, ClientError> {
     answer
         .and_then(|body| validator.json(&body))
         .map_err(|trouble| match trouble {
-            Trouble::Fatal(error) => error,
-            Trouble::Busy(retry_after) => ClientError::Overloaded { retry_after },
             Trouble::NotFound => validator.protocol("it has no status"),
-            Trouble::Gone(reason) => ClientError::Unavailable {
-                reasons: vec![(validator.name().to_owned(), reason)],
-            },
+            trouble => validator.error(trouble),
         })
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 
-use super::endpoint::Trouble;
-use super::{ClientError, Inner, NetworkClient};
+use futures::future::join_all;
+
+use super::endpoint::{Trouble, Validator};
+use super::{ClientError, Failures, Inner, NetworkClient};
 use crate::transaction::Transaction;
 use crate::wire::{Admission, Submitted, codec};
 
@@ -25,6 +27,15 @@ impl NetworkClient {
     /// held by some validators and become final all the same. [`ClientError::Refused`] when the request as a whole
     /// is at fault, such as its token.
     pub async fn submit(&self, transactions: &[Transaction]) -> Result<Vec<Admission>, ClientError> {
+        self.submit_from(0, transactions).await
+    }
+
+    /// As [`Self::submit`], beginning with the validator so many places further round. An admission is one validator's
+    /// word: whoever sends again what didn't become final does it elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn submit_from(&self, turn: usize, transactions: &[Transaction]) -> Result<Vec<Admission>, ClientError> {
         let mut results = Vec::with_capacity(transactions.len());
         for chunk in chunks(transactions) {
             let body = codec::encode(chunk);
@@ -34,41 +45,65 @@ impl NetworkClient {
                 .with_jitter()
                 .without_max_times()
                 .with_total_delay(Some(self.inner.patience));
-            let attempt = || self.inner.submit_once(body.clone(), chunk.len());
+            let attempt = || self.inner.submit_once(turn, body.clone(), chunk.len());
             let admitted = attempt.retry(retry).when(ClientError::is_temporary).await?;
             results.extend(admitted);
         }
         Ok(results)
     }
+
+    /// Submits to every validator once, and gives each one's own answer by name: for whoever doesn't believe one.
+    pub async fn submit_each(
+        &self,
+        transactions: &[Transaction],
+    ) -> Vec<(String, Result<Vec<Admission>, ClientError>)> {
+        let bodies: Vec<(Bytes, usize)> = chunks(transactions)
+            .into_iter()
+            .map(|chunk| (codec::encode(chunk), chunk.len()))
+            .collect();
+        let bodies = &bodies;
+        let ask = |validator| async move {
+            let mut results = Vec::new();
+            for (body, count) in bodies {
+                match post(validator, body.clone(), *count).await {
+                    Ok(admissions) => results.extend(admissions),
+                    Err(trouble) => return (Validator::name(validator).to_owned(), Err(validator.error(trouble))),
+                }
+            }
+            (validator.name().to_owned(), Ok(results))
+        };
+        join_all(self.inner.validators.iter().map(ask)).await
+    }
 }
 
 impl Inner {
     /// Tries each validator once.
-    async fn submit_once(&self, body: Bytes, count: usize) -> Result<Vec<Admission>, ClientError> {
-        let mut reasons = Vec::new();
-        let mut busy = None;
-        for index in self.order() {
-            let validator = &self.validators[index];
-            let answer = validator.post("/v1/transactions", body.clone(), TIMEOUT).await;
-            match answer.and_then(|body| validator.json::<Submitted>(&body)) {
-                Ok(Submitted { results }) if results.len() == count => {
+    async fn submit_once(&self, turn: usize, body: Bytes, count: usize) -> Result<Vec<Admission>, ClientError> {
+        let mut failures = Failures::default();
+        for index in self.order_from(turn) {
+            match post(&self.validators[index], body.clone(), count).await {
+                Ok(results) => {
                     self.answered(index);
                     return Ok(results);
                 }
-                Ok(_) => return Err(validator.protocol("it answers for another number of transactions")),
-                Err(Trouble::Busy(time)) => busy = Some(time),
-                Err(Trouble::NotFound) => return Err(validator.protocol("it takes no transactions")),
-                Err(Trouble::Fatal(error)) => return Err(error),
-                Err(Trouble::Gone(reason)) => {
-                    self.failed(index);
-                    reasons.push((validator.name().to_owned(), reason));
-                }
+                Err(trouble) => failures.add(self, index, trouble),
             }
         }
-        match busy {
-            Some(retry_after) => Err(ClientError::Overloaded { retry_after }),
-            None => Err(ClientError::Unavailable { reasons }),
-        }
+        Err(failures.error())
+    }
+}
+
+async fn post(validator: &Validator, body: Bytes, count: usize) -> Result<Vec<Admission>, Trouble> {
+    let answer = match validator.post("/v1/transactions", body, TIMEOUT).await {
+        Err(Trouble::NotFound) => return Err(Trouble::Fatal(validator.protocol("it takes no transactions"))),
+        answer => answer?,
+    };
+    let Submitted { results } = validator.json(&answer)?;
+    if results.len() == count {
+        Ok(results)
+    } else {
+        let what = "it answers for another number of transactions";
+        Err(Trouble::Fatal(validator.protocol(what)))
     }
 }
 
