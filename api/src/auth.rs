@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -91,6 +92,8 @@ type Seen = HashMap<[u8; 32], (Arc<Principal>, Instant)>;
 pub struct Authenticator {
     store: Store,
     seen: RwLock<Seen>,
+    /// Counts revocations: what was read before one isn't remembered after it.
+    revocations: AtomicU64,
 }
 
 impl Authenticator {
@@ -99,6 +102,7 @@ impl Authenticator {
         Self {
             store,
             seen: RwLock::default(),
+            revocations: AtomicU64::new(0),
         }
     }
 
@@ -130,6 +134,7 @@ impl Authenticator {
     }
 
     async fn look_up(&self, hash: [u8; 32]) -> Result<Arc<Principal>, ApiError> {
+        let revocations = self.revocations.load(Ordering::Acquire);
         let row = self.store.api_key_by_hash(&hash).await.map_err(ApiError::internal)?;
         let Some(row) = row.filter(|row| row.revoked_at.is_none()) else {
             self.seen.write().unwrap_or_else(PoisonError::into_inner).remove(&hash);
@@ -145,7 +150,7 @@ impl Authenticator {
         if seen.len() >= REMEMBERED {
             seen.retain(|_, (_, at)| at.elapsed() < BELIEVED);
         }
-        if seen.len() < REMEMBERED {
+        if seen.len() < REMEMBERED && self.revocations.load(Ordering::Acquire) == revocations {
             seen.insert(hash, (principal.clone(), Instant::now()));
         }
         Ok(principal)
@@ -153,10 +158,9 @@ impl Authenticator {
 
     /// Forgets a key at once, after its revocation.
     pub fn forget(&self, key: &str) {
-        self.seen
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, (principal, _)| principal.key != key);
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        self.revocations.fetch_add(1, Ordering::AcqRel);
+        seen.retain(|_, (principal, _)| principal.key != key);
     }
 }
 
