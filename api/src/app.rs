@@ -2,11 +2,13 @@
 
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use std::future::Future;
+use futures::future::BoxFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::auth::{self, Authenticator};
@@ -18,11 +20,16 @@ use crate::keys::{KeyError, KeyProvider, Purpose};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
 use crate::routes;
+use crate::routes::operations::KEPT_MS;
+use crate::routes::service::Readiness;
+use crate::sign;
 use crate::store::{Store, StoreError, Write, Writer};
 use muniment_receipts::key::SignerKey;
 
 /// How long an idempotency key is kept.
 const IDEMPOTENCY_MS: i64 = 48 * 3_600 * 1_000;
+/// Most receipts verified at once.
+const VERIFYING: usize = 8;
 
 /// Settings of the server.
 #[derive(Clone, Debug)]
@@ -37,6 +44,8 @@ pub struct ApiConfig {
     pub workers: usize,
     /// Most actions that are accepted and not final; above, 503 `overloaded`.
     pub max_in_flight: usize,
+    /// How long a statement that the server signs may be executed; at most ten minutes.
+    pub validity: Duration,
 }
 
 impl ApiConfig {
@@ -48,6 +57,7 @@ impl ApiConfig {
             keys_dir: keys_dir.into(),
             workers: 2,
             max_in_flight: 60_000,
+            validity: sign::VALIDITY,
         }
     }
 }
@@ -81,6 +91,8 @@ pub struct State {
     pub(crate) networks: Networks,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) idempotency: InFlight,
+    pub(crate) readiness: Readiness,
+    pub(crate) verifying: Arc<Semaphore>,
 }
 
 /// First access of a tenant.
@@ -114,12 +126,15 @@ impl Api {
             metrics: metrics.clone(),
             in_flight: AtomicUsize::new(0),
             max_in_flight: config.max_in_flight,
+            validity: config.validity,
         });
         let state = web::Data::new(State {
             auth: Authenticator::new(store),
             networks: Networks::new(shared, directory),
             metrics,
             idempotency: InFlight::default(),
+            readiness: Readiness::default(),
+            verifying: Arc::new(Semaphore::new(VERIFYING)),
         });
         Ok(Self { config, state, keys })
     }
@@ -136,7 +151,7 @@ impl Api {
     pub async fn bootstrap_tenant(&self, tenant: &str) -> Result<Bootstrap, ServeError> {
         let signer = self.keys.ensure(tenant, Purpose::Statement).await?;
         let store = &self.state.networks.shared().store;
-        let has_key = !store.api_keys(tenant).await?.is_empty();
+        let has_key = !store.api_keys(tenant, None, 1).await?.is_empty();
         let api_key = if has_key {
             None
         } else {
@@ -175,7 +190,17 @@ impl Api {
     ///
     /// # Errors
     /// When the HTTP server fails.
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    ///
+    /// Boxed: the code of a future is compiled again in every crate that awaits it, and this one is large.
+    pub fn serve<'a>(
+        self,
+        listener: TcpListener,
+        shutdown: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<(), ServeError>> {
+        Box::pin(self.serving(listener, shutdown))
+    }
+
+    async fn serving(self, listener: TcpListener, shutdown: BoxFuture<'_, ()>) -> Result<(), ServeError> {
         self.state.networks.refresh().await;
         let writer = self.state.networks.shared().store.writer.clone();
         let housekeeping = tokio::spawn(housekeeping(writer));
@@ -188,8 +213,8 @@ impl Api {
                 .default_service(web::to(frame::unmatched))
         })
         .workers(self.config.workers)
-        .client_request_timeout(std::time::Duration::from_secs(10))
-        .keep_alive(std::time::Duration::from_secs(75))
+        .client_request_timeout(Duration::from_secs(10))
+        .keep_alive(Duration::from_secs(75))
         .tcp_nodelay(true)
         .shutdown_timeout(3)
         .disable_signals()
@@ -215,13 +240,87 @@ impl Api {
 /// Forgets what is kept for a time only.
 async fn housekeeping(writer: Writer) {
     loop {
-        let before = crate::time::now_ms() - IDEMPOTENCY_MS;
-        if let Err(error) = writer.write(vec![Write::Forget(before)]).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "old idempotency keys can't be removed"
-            );
+        let now = crate::time::now_ms();
+        let old = vec![Write::Forget(now - IDEMPOTENCY_MS), Write::Trim(now - KEPT_MS)];
+        if let Err(error) = writer.write(old).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "old idempotency keys and operations can't be removed");
         }
-        tokio::time::sleep(std::time::Duration::from_secs(3_600)).await;
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::directory::MemoryDirectory;
+    use crate::routes::verify::verify;
+    use crate::store::entity::{operation, outbox};
+
+    async fn api(folder: &tempfile::TempDir) -> Api {
+        let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
+        let config = ApiConfig::new(
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+            database,
+            folder.path().join("keys"),
+        );
+        Api::start(config, Arc::new(MemoryDirectory::default())).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_so_many_verify_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(&folder).await;
+        let body = || web::Bytes::from_static(br#"{"receipt": "x"}"#);
+        let all = api.state.verifying.clone();
+        let all = all.acquire_many_owned(u32::try_from(VERIFYING).unwrap()).await.unwrap();
+        let error = verify(api.state.clone(), body()).await.unwrap_err();
+        assert_eq!(error.code(), "overloaded");
+        assert!(error.response("").headers().contains_key("retry-after"));
+        drop(all);
+        assert!(verify(api.state.clone(), body()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn decided_operations_are_forgotten_and_waiting_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(&folder).await;
+        let store = &api.state.networks.shared().store;
+        let operation = |number: u8, created_at| {
+            Write::Operation(operation::Model {
+                network: vec![1; 32],
+                tx: vec![number; 32],
+                rejected: Some("[]".to_owned()),
+                failed: None,
+                replaced_by: None,
+                created_at,
+            })
+        };
+        let waiting = outbox::Model {
+            seq: 1,
+            network: vec![1; 32],
+            tx: vec![2; 32],
+            body: Vec::new(),
+            ours: true,
+            created_at: 200,
+        };
+        let kept = async || {
+            let mut kept = Vec::new();
+            for number in 1..=3 {
+                if store.operation(&[1; 32], &[number; 32]).await.unwrap().is_some() {
+                    kept.push(number);
+                }
+            }
+            kept
+        };
+        let rows = vec![operation(1, 100), operation(2, 200), operation(3, 900)];
+        store.writer.write(rows).await.unwrap();
+        store.writer.write(vec![Write::Accept(waiting)]).await.unwrap();
+        store.writer.write(vec![Write::Trim(500)]).await.unwrap();
+        assert_eq!(kept().await, [2, 3], "what may still belong to the outbox stays");
+        store.writer.write(vec![Write::Done(vec![(1, 1)])]).await.unwrap();
+        store.writer.write(vec![Write::Trim(500)]).await.unwrap();
+        assert_eq!(kept().await, [3]);
     }
 }

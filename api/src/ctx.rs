@@ -48,13 +48,9 @@ impl Ctx {
     /// A network of the tenant.
     ///
     /// # Errors
-    /// 404.
+    /// 404; 503 when it can't be attached.
     pub async fn network(&self, name: &str) -> Result<Arc<Network>, ApiError> {
-        self.state
-            .networks
-            .find(self.tenant(), name)
-            .await
-            .ok_or_else(ApiError::not_found)
+        self.state.networks.find(self.tenant(), name).await
     }
 
     /// All networks of the tenant, by name.
@@ -132,12 +128,12 @@ pub struct TenantStore<'a> {
 }
 
 impl TenantStore<'_> {
-    /// The tenant's API keys that aren't revoked.
+    /// The tenant's API keys that aren't revoked, by id, after `after`.
     ///
     /// # Errors
     /// The store's.
-    pub async fn api_keys(&self) -> Result<Vec<api_key::Model>, StoreError> {
-        self.store.api_keys(self.tenant).await
+    pub async fn api_keys(&self, after: Option<&str>, limit: u64) -> Result<Vec<api_key::Model>, StoreError> {
+        self.store.api_keys(self.tenant, after, limit).await
     }
 
     /// Revokes one of the tenant's keys; false if it has no such key.
@@ -145,17 +141,12 @@ impl TenantStore<'_> {
     /// # Errors
     /// The store's.
     pub async fn revoke(&self, id: &str) -> Result<bool, StoreError> {
-        if !self.api_keys().await?.iter().any(|key| key.id == id) {
-            return Ok(false);
-        }
-        let at = crate::time::now_ms();
         let write = Write::Revoke {
             tenant: self.tenant.to_owned(),
             id: id.to_owned(),
-            at,
+            at: crate::time::now_ms(),
         };
-        self.store.writer.write(vec![write]).await?;
-        Ok(true)
+        Ok(self.store.writer.write_counted(vec![write]).await? > 0)
     }
 
     /// Stores a new key of the tenant.

@@ -9,21 +9,17 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::time::Duration;
 
-/// Labels of a request. The path is the route's pattern, so the number of series is bounded.
+/// Methods that are counted by name. Clients may send any word as a method.
+const METHODS: &[&str] = &[
+    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE",
+];
+
+/// Labels of a request: a known method, and the route's pattern, so that the number of series is bounded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
-    method: String,
+    method: &'static str,
     path: String,
     status: u16,
-}
-
-/// Labels of a network.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct NetworkLabel {
-    /// Tenant.
-    pub tenant: String,
-    /// Name.
-    pub network: String,
 }
 
 /// The counters.
@@ -38,10 +34,12 @@ pub struct Metrics {
     pub overloaded: Counter,
     /// Submissions that no validator took.
     pub submit_failures: Counter,
-    /// Height up to which outcomes are known.
-    pub height: Family<NetworkLabel, Gauge>,
+    /// Networks attached.
+    pub networks: Gauge,
+    /// Networks that can't be attached.
+    pub broken: Gauge,
     /// Transactions accepted and not final.
-    pub pending: Family<NetworkLabel, Gauge>,
+    pub pending: Gauge,
 }
 
 impl Default for Metrics {
@@ -51,7 +49,7 @@ impl Default for Metrics {
         let duration = Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let finality = Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let (in_flight, overloaded, submit_failures) = (Gauge::default(), Counter::default(), Counter::default());
-        let (height, pending) = (Family::default(), Family::default());
+        let (networks, broken, pending) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("requests", "Requests by route and status", requests.clone());
         registry.register("request_seconds", "Time to answer", duration.clone());
         registry.register(
@@ -70,13 +68,10 @@ impl Default for Metrics {
             "Submissions that no validator took",
             submit_failures.clone(),
         );
+        registry.register("networks", "Networks attached", networks.clone());
+        registry.register("networks_broken", "Networks that can't be attached", broken.clone());
         registry.register(
-            "network_height",
-            "Height up to which outcomes are known",
-            height.clone(),
-        );
-        registry.register(
-            "network_pending",
+            "pending_transactions",
             "Transactions accepted and not final",
             pending.clone(),
         );
@@ -88,7 +83,8 @@ impl Default for Metrics {
             in_flight,
             overloaded,
             submit_failures,
-            height,
+            networks,
+            broken,
             pending,
         }
     }
@@ -99,7 +95,7 @@ impl Metrics {
     pub fn request(&self, method: &str, path: String, status: u16, took: Duration) {
         self.requests
             .get_or_create(&Request {
-                method: method.to_owned(),
+                method: METHODS.iter().find(|known| **known == method).unwrap_or(&"OTHER"),
                 path,
                 status,
             })
@@ -121,5 +117,25 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_methods_are_one_series() {
+        let metrics = Metrics::default();
+        for number in 0..1_000 {
+            metrics.request(&format!("M{number}"), "unmatched".to_owned(), 404, Duration::ZERO);
+        }
+        metrics.request("GET", "/healthz".to_owned(), 200, Duration::ZERO);
+        let text = metrics.text().unwrap_or_default();
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with("muniment_api_requests_total"));
+        assert_eq!(series.count(), 2);
+        assert!(text.contains(r#"method="OTHER""#), "{text}");
     }
 }

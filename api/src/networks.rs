@@ -1,15 +1,18 @@
 //! The networks this server works for, and the tasks that keep each going.
 //!
 //! For each network: `intake` takes signed transactions (durable first), `submitter` sends them to the validators,
-//! `follower` reads final blocks and resolves who waits, `projector` writes what SQL keeps of a block.
+//! `follower` reads final blocks and resolves who waits, `expiry` deals with what can't land any more, `projector` writes
+//! what SQL keeps of a block.
 
 pub mod answer;
 pub mod block;
+pub mod expiry;
 pub mod follower;
 pub mod intake;
 pub mod lookup;
 pub mod pending;
 pub mod projector;
+pub mod proof;
 pub mod runtime;
 pub mod status;
 pub mod submitter;
@@ -22,7 +25,7 @@ use std::time::{Duration, Instant};
 use crate::directory::{NetworkDirectory, NetworkEntry};
 use crate::keys::KeyProvider;
 use crate::metrics::Metrics;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Code};
 use crate::store::Store;
 pub use runtime::Network;
 
@@ -40,6 +43,8 @@ pub struct Shared {
     pub in_flight: AtomicUsize,
     /// Most of them.
     pub max_in_flight: usize,
+    /// How long a statement of ours may be executed.
+    pub validity: Duration,
 }
 
 impl Shared {
@@ -69,6 +74,8 @@ pub struct Networks {
     shared: Arc<Shared>,
     directory: Arc<dyn NetworkDirectory>,
     running: RwLock<HashMap<(String, String), Arc<Network>>>,
+    /// Those that can't be attached, and why.
+    broken: RwLock<HashMap<(String, String), Code>>,
     refreshed: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -79,6 +86,7 @@ impl Networks {
             shared,
             directory,
             running: RwLock::default(),
+            broken: RwLock::default(),
             refreshed: tokio::sync::Mutex::default(),
         }
     }
@@ -105,6 +113,7 @@ impl Networks {
         }
         let entries = self.directory.networks().await;
         self.keep(&entries);
+        let mut broken = HashMap::new();
         for entry in entries {
             let key = (entry.tenant.clone(), entry.name.clone());
             if self.get(&key.0, &key.1).is_some_and(|running| running.serves(&entry)) {
@@ -121,11 +130,14 @@ impl Networks {
                     self.write().insert(key, network);
                 }
                 Err(error) => {
+                    let code = error.code();
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(tenant = key.0, network = key.1, error, "network can't be attached");
+                    broken.insert(key, code);
                 }
             }
         }
+        *self.broken.write().unwrap_or_else(PoisonError::into_inner) = broken;
         *refreshed = Some(Instant::now());
     }
 
@@ -152,12 +164,35 @@ impl Networks {
     }
 
     /// A network of a tenant.
-    pub async fn find(&self, tenant: &str, name: &str) -> Option<Arc<Network>> {
+    ///
+    /// # Errors
+    /// 404 when there is none, 503 when it can't be attached.
+    pub async fn find(&self, tenant: &str, name: &str) -> Result<Arc<Network>, ApiError> {
         if let Some(network) = self.get(tenant, name) {
-            return Some(network);
+            return Ok(network);
         }
         self.refresh().await;
         self.get(tenant, name)
+            .ok_or_else(|| self.trouble(tenant, Some(name)).unwrap_or_else(ApiError::not_found))
+    }
+
+    /// Why a network of the tenant, or any of its networks, can't be served; `None` if there is no such trouble.
+    pub fn trouble(&self, tenant: &str, name: Option<&str>) -> Option<ApiError> {
+        let broken = self.broken.read().unwrap_or_else(PoisonError::into_inner);
+        let mut of = broken.iter().filter(|((owner, _), _)| owner == tenant);
+        let (_, code) = of.find(|((_, network), _)| name.is_none_or(|name| name == network))?;
+        Some(ApiError::detached(*code))
+    }
+
+    /// How many networks can't be served.
+    pub fn broken(&self) -> usize {
+        self.broken.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether any network of anybody can't be served.
+    pub fn any_trouble(&self) -> Option<ApiError> {
+        let broken = self.broken.read().unwrap_or_else(PoisonError::into_inner);
+        broken.values().next().map(|code| ApiError::detached(*code))
     }
 
     /// All networks of a tenant, by name.

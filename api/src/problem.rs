@@ -59,6 +59,8 @@ codes! {
     INTERNAL 500 "internal" "Internal error";
     OVERLOADED 503 "overloaded" "Too much work in flight";
     UNAVAILABLE 503 "unavailable" "The network doesn't answer";
+    STORE_DAMAGED 503 "store_damaged" "The server's database is damaged";
+    BAD_TRUST_ROOT 503 "bad_trust_root" "The network's trust root can't be used";
 }
 
 /// One refusal. `Display` says what is wrong for the caller; the source is logged, never sent.
@@ -147,6 +149,18 @@ impl ApiError {
         .header(RETRY_AFTER, HeaderValue::from(2_u16));
         error.0.source = Some(source.into());
         error
+    }
+
+    /// A network that is there and can't be served until somebody mends the server.
+    pub fn detached(code: Code) -> Self {
+        let detail = "the server can't attach the network, nothing was accepted; its log names the reason and whoever \
+                      runs it has to mend it";
+        Self::new(code, detail).header(RETRY_AFTER, HeaderValue::from(30_u16))
+    }
+
+    /// Too many are at the same work.
+    pub fn busy(detail: &str) -> Self {
+        Self::new(Code::OVERLOADED, detail).header(RETRY_AFTER, HeaderValue::from(1_u16))
     }
 
     /// The path exists, the method doesn't.

@@ -10,6 +10,7 @@ use muniment_receipts::key::SignerKey;
 use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_VALIDITY_MS, Statement, StatementError, items_root};
 use serde_json::{Map, Value};
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use crate::body;
 use crate::deposit;
@@ -17,7 +18,7 @@ use crate::keys::{KeyProvider, Purpose, random};
 use crate::problem::{ApiError, Code};
 
 /// How long a statement of ours may be executed: well inside the ledger's bound, so that clocks may differ.
-pub const VALIDITY_MS: i64 = 300_000;
+pub const VALIDITY: Duration = Duration::from_secs(300);
 
 /// A transaction with what the checks learned about it.
 pub struct Signed {
@@ -35,6 +36,8 @@ pub struct TenantSigner<'a> {
     pub tenant: &'a str,
     /// Network id.
     pub network: [u8; 32],
+    /// How long the statements may be executed.
+    pub validity: Duration,
 }
 
 impl TenantSigner<'_> {
@@ -121,7 +124,7 @@ impl TenantSigner<'_> {
             .ensure(self.tenant, Purpose::Statement)
             .await
             .map_err(ApiError::internal)?;
-        let until = crate::time::now_ms() + VALIDITY_MS;
+        let until = crate::time::now_ms() + i64::try_from(self.validity.as_millis()).unwrap_or(0);
         let common = Common {
             action: action.to_owned(),
             network: self.network,

@@ -10,7 +10,7 @@ pub mod query;
 pub mod writer;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement};
 use sea_orm_migration::MigratorTrait;
 use std::time::Duration;
 
@@ -27,6 +27,18 @@ pub enum StoreError {
         /// Cause.
         #[source]
         source: DbErr,
+    },
+    /// It is there and not whole.
+    #[error(
+        "the database {url} is damaged ({what}). Stop the server and put back a backup of muniment.db, or mend a copy \
+         with `sqlite3 muniment.db .recover`. Records and receipts are on the ledger; API keys, sealed signing keys and \
+         what was accepted and isn't final are only in this file"
+    )]
+    Damaged {
+        /// Database URL.
+        url: String,
+        /// What SQLite says.
+        what: String,
     },
     /// A query.
     #[error("the database can't answer: {what}")]
@@ -56,16 +68,34 @@ impl Store {
     /// # Errors
     /// When the file can't be opened or the schema can't be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let fail = |source| StoreError::Open {
-            url: url.to_owned(),
-            source,
+        let fail = |source: DbErr| {
+            let (url, what) = (url.to_owned(), source.to_string());
+            // SQLite's words for its codes 11 and 26.
+            if what.contains("malformed") || what.contains("not a database") {
+                StoreError::Damaged { url, what }
+            } else {
+                StoreError::Open { url, source }
+            }
         };
         let writing = Database::connect(options(url, 1)).await.map_err(fail)?;
+        let found = check(&writing).await.map_err(fail)?;
+        if found != "ok" {
+            let url = url.to_owned();
+            return Err(StoreError::Damaged { url, what: found });
+        }
         migration::Migrator::up(&writing, None).await.map_err(fail)?;
         let reader = Database::connect(options(url, 2)).await.map_err(fail)?;
         let writer = Writer::start(writing);
         Ok(Self { reader, writer })
     }
+}
+
+/// Reads the whole file once: a second or so for each gigabyte, and no silent start on a damaged one.
+async fn check(connection: &DatabaseConnection) -> Result<String, DbErr> {
+    let row = connection
+        .query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA quick_check(1)"))
+        .await?;
+    row.map_or_else(|| Ok("no answer".to_owned()), |row| row.try_get_by_index(0))
 }
 
 fn options(url: &str, connections: u32) -> ConnectOptions {

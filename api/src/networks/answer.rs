@@ -7,22 +7,16 @@ use std::sync::Arc;
 
 use super::block::ResolvedBlock;
 use super::runtime::Network;
-use crate::problem::ApiError;
 use crate::types::{ItemOutcome, Notarization};
 
 /// What became of a transaction.
 pub enum Decided {
-    /// In a block that was just followed.
+    /// In a block that is proven to hold it.
     Final {
         /// The block.
         block: Arc<ResolvedBlock>,
         /// Position of the transaction in it.
         transaction: usize,
-    },
-    /// In a block that was followed before the transaction came (again).
-    Earlier {
-        /// Its height.
-        height: u64,
     },
     /// Never will be in a block.
     Refused {
@@ -30,23 +24,22 @@ pub enum Decided {
         code: String,
         /// Plain sentence.
         message: String,
+        /// How many actions it had: each has the same outcome.
+        actions: usize,
     },
 }
 
 impl Network {
     /// Outcomes per action of a decided transaction.
-    ///
-    /// # Errors
-    /// When an earlier block has to be read and no validator answers.
-    pub async fn outcomes(&self, id: &TransactionId, decided: &Decided) -> Result<Vec<ItemOutcome>, ApiError> {
+    pub fn outcomes(&self, id: &TransactionId, decided: &Decided) -> Vec<ItemOutcome> {
         match decided {
-            Decided::Final { block, transaction } => Ok(self.in_block(id, block, *transaction)),
-            Decided::Earlier { height } => self.look_up(id, *height).await,
-            Decided::Refused { code, message } => Ok(vec![refused(code, message)]),
+            Decided::Final { block, transaction } => self.in_block(id, block, *transaction),
+            Decided::Refused { code, message, actions } => vec![refused(code, message); *actions],
         }
     }
 
-    fn in_block(&self, id: &TransactionId, block: &ResolvedBlock, transaction: usize) -> Vec<ItemOutcome> {
+    /// The same of a transaction in a block that was resolved with its leaves.
+    pub(super) fn in_block(&self, id: &TransactionId, block: &ResolvedBlock, transaction: usize) -> Vec<ItemOutcome> {
         let transaction_id = id.to_string();
         let time = crate::time::rfc3339(i64::try_from(block.time).unwrap_or(i64::MAX));
         let marker_path = block.growth.path(block.growth.size() - 1);

@@ -1,13 +1,16 @@
 //! From a final block to what receipts are made of.
 //!
-//! Pure: leaf bytes, the log's growth, the cosigned checkpoint. A block whose leaves don't lead to its own root is
-//! refused, whatever the validators signed.
+//! Pure: leaf bytes, the log's growth, the cosigned checkpoint. Whoever sends a block is believed nothing: all hangs on
+//! the log root that a quorum cosigned. The leaves made again from transactions and outcomes must give exactly that
+//! root, so no accepted action can be hidden or invented; the last of them, the marker, names header, height and time;
+//! the header names the transactions. What hangs on nothing is why an action was rejected: code, message and earlier
+//! record are the sender's word.
 
-use muniment_ledger::transaction::Transaction;
+use muniment_ledger::transaction::{Transaction, TransactionId};
 use muniment_ledger::wire::{Cosigned, FinalBlock, Outcome};
 use muniment_receipts::checkpoint::Checkpoint;
-use muniment_receipts::leaf;
-use muniment_receipts::merkle::{Extension, Frontier, Hash, leaf_hash};
+use muniment_receipts::leaf::{self, Leaf};
+use muniment_receipts::merkle::{self, Extension, Frontier, Hash, leaf_hash};
 use muniment_receipts::trust::{Cosignature, TrustRoot, ValidatorSet};
 
 /// A block from the follower's stream can't be used.
@@ -19,7 +22,15 @@ pub enum BlockError {
         /// Height.
         height: u64,
     },
-    /// A quorum stands behind it, and it doesn't continue what we know.
+    /// It contradicts itself, or what a quorum signed: whoever sent it is wrong.
+    #[error("block {height} isn't the one that was signed for: {why}")]
+    Wrong {
+        /// Height.
+        height: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// It doesn't continue what we know: whoever sent it is wrong, or we are.
     #[error("block {height} doesn't continue the log: {why}")]
     Differs {
         /// Height.
@@ -35,6 +46,8 @@ pub struct ResolvedBlock {
     pub height: u64,
     /// Block time, milliseconds.
     pub time: u64,
+    /// Ids of the transactions, in order.
+    pub ids: Vec<TransactionId>,
     /// Outcomes by transaction and action.
     pub outcomes: Vec<Vec<Outcome>>,
     /// Leaf bytes of the accepted actions; empty when nobody waits for this block.
@@ -51,10 +64,28 @@ pub struct ResolvedBlock {
     pub growth: Extension,
 }
 
+impl ResolvedBlock {
+    /// Position of a transaction.
+    pub fn position(&self, id: &TransactionId) -> Option<usize> {
+        self.ids.iter().position(|one| one == id)
+    }
+
+    /// Whether any action of a transaction was accepted.
+    pub fn accepts(&self, transaction: usize) -> bool {
+        let outcomes = self.outcomes.get(transaction).map_or(&[][..], Vec::as_slice);
+        outcomes.iter().any(|one| matches!(one, Outcome::Accepted { .. }))
+    }
+}
+
+/// Number of actions.
+pub fn actions(block: &FinalBlock) -> usize {
+    block.outcomes.iter().map(Vec::len).sum()
+}
+
 /// Executed on the frontier before the block. `keep` is whether receipts will be asked for.
 ///
 /// # Errors
-/// When indices, roots or signatures don't add up.
+/// When indices, roots, marker or signatures don't add up.
 pub fn resolve(
     block: &FinalBlock,
     frontier: &Frontier,
@@ -62,7 +93,10 @@ pub fn resolve(
     keep: bool,
 ) -> Result<ResolvedBlock, BlockError> {
     let height = block.header.height;
-    let fail = |why| BlockError::Differs { height, why };
+    let wrong = |why| BlockError::Wrong { height, why };
+    let differs = |why| BlockError::Differs { height, why };
+    let leaves = leaves(block).map_err(wrong)?;
+    check_marker(block, trust).map_err(wrong)?;
     let set = trust.validators_at(height);
     let checkpoint = Checkpoint::new(trust.network(), block.log_size, block.log_root);
     let cosignatures = proven(block, set, &checkpoint);
@@ -70,14 +104,13 @@ pub fn resolve(
         .note(&checkpoint, &cosignatures)
         .ok_or(BlockError::Unproven { height })?;
     if block.first_leaf != frontier.size() {
-        return Err(fail("its first leaf doesn't follow the last one"));
+        return Err(differs("its first leaf doesn't follow the last one"));
     }
-    let leaves = leaves(block).map_err(fail)?;
     let mut hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
     hashes.push(leaf_hash(&block.marker));
     let growth = frontier.extension(&hashes);
     if growth.size() != block.log_size || growth.root() != block.log_root {
-        return Err(fail("its leaves don't give its log root"));
+        return Err(differs("its leaves don't give its log root"));
     }
     let mut indices: Vec<usize> = cosignatures.iter().map(|one| usize::from(one.validator)).collect();
     indices.sort_unstable();
@@ -89,6 +122,7 @@ pub fn resolve(
     Ok(ResolvedBlock {
         height,
         time: block.header.time,
+        ids: block.transactions.iter().map(Transaction::id).collect(),
         outcomes: block.outcomes.clone(),
         leaves: if keep { leaves } else { Vec::new() },
         first_leaf: block.first_leaf,
@@ -97,6 +131,30 @@ pub fn resolve(
         signed_by: names.map(|validator| validator.name.clone()).collect(),
         growth,
     })
+}
+
+/// The marker is in the log that a quorum cosigned; header and transactions are only what it names.
+fn check_marker(block: &FinalBlock, trust: &TrustRoot) -> Result<(), &'static str> {
+    let header = &block.header;
+    let Ok(Leaf::Marker(marker)) = Leaf::parse(&block.marker) else {
+        return Err("its marker can't be read");
+    };
+    if !trust.fits(&marker) {
+        return Err("its marker is of another network or validator set");
+    }
+    if marker.block != header.hash() {
+        return Err("its marker names another header");
+    }
+    if (marker.height, marker.time) != (header.height, header.time) || marker.state_root != block.state_root {
+        return Err("its marker has another height, time or state root");
+    }
+    let leaf = |transaction| borsh::to_vec(transaction).map(|bytes| leaf_hash(&bytes));
+    let leaves: Result<Vec<Hash>, _> = block.transactions.iter().map(leaf).collect();
+    let root = leaves.map(|leaves| merkle::root(&leaves));
+    if root.ok() != Some(header.transactions_root) || header.transactions as usize != block.transactions.len() {
+        return Err("its transactions aren't those of its header");
+    }
+    Ok(())
 }
 
 /// The cosignatures that hold.
@@ -120,7 +178,8 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
     if block.outcomes.len() != block.transactions.len() {
         return Err("it has not one list of outcomes per transaction");
     }
-    let mut leaves = Vec::with_capacity(usize::try_from(block.log_size - block.first_leaf).unwrap_or_default());
+    // Sizes and indices are whatever the sender wrote.
+    let mut leaves = Vec::with_capacity(actions(block));
     let mut next = block.first_leaf;
     let mut accepted = Vec::new();
     for (transaction, outcomes) in block.transactions.iter().zip(&block.outcomes) {
@@ -135,7 +194,7 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
             if *leaf != next {
                 return Err("its leaf indices aren't consecutive");
             }
-            next += 1;
+            next = next.checked_add(1).ok_or("its leaf indices are out of range")?;
             accepted.push((
                 position,
                 leaf::Outcome {
@@ -162,8 +221,11 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
             Transaction::Batch { .. } => {}
         }
     }
-    if next + 1 != block.log_size {
+    if next.checked_add(1) != Some(block.log_size) {
         return Err("its log size isn't its accepted actions and the marker");
     }
     Ok(leaves)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,84 +1,136 @@
-//! Follows a network's final blocks: resolves who waits, finds what can't land any more, feeds the projector.
+//! Follows a network's final blocks: resolves who waits, and feeds the projector. A block that doesn't hold is asked for
+//! again of another validator.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures::StreamExt;
 use muniment_ledger::client::ClientError;
 use muniment_ledger::transaction::TransactionId;
 use muniment_ledger::wire::FinalBlock;
 use muniment_receipts::merkle::Frontier;
+use muniment_receipts::trust::TrustRoot;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::answer::Decided;
-use super::block::{self, BlockError};
+use super::block::{self, BlockError, ResolvedBlock};
 use super::pending::{Entry, Removed};
 use super::projector::Projected;
 use super::runtime::Network;
-use crate::sign::TenantSigner;
-use crate::store::Write;
-use crate::store::entity::operation;
 
-/// By our clock, how long after its end a statement is taken as unable to land when no newer block tells: more than
-/// the validators let a block's time lie off their clocks.
-const CLOCK_MARGIN_MS: i64 = 30_000;
-/// Longest pause before a stream is opened again.
+/// Longest pause before a refused block is asked for again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Blocks with more actions than this are hashed away from the async workers.
-const HEAVY: u32 = 64;
+const HEAVY: usize = 64;
+
+/// A block isn't taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It doesn't hold.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// What was before it can't be had.
+    #[error("its first leaf can't be proven")]
+    Leaf(#[source] ClientError),
+    /// Its check panicked.
+    #[error("its check failed")]
+    Check(#[source] tokio::task::JoinError),
+    /// The runtime or the network is going down.
+    #[error("the server is stopping")]
+    Ended,
+}
 
 /// Runs until the network is dropped.
 pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mpsc::Sender<Projected>) {
+    let Some(mut following) = network.upgrade().map(|it| it.client.following(it.height() + 1)) else {
+        return;
+    };
     let mut pauses = pauses();
-    // A block that can't be used is tried again more and more slowly, until one beyond it can.
-    let mut stuck_at = 0;
+    // Validators whose next block doesn't continue what we know. One may lie; so many that one is honest may not.
+    let mut doubts: BTreeSet<String> = BTreeSet::new();
     loop {
+        let item = following.next_block().await;
         let Some(strong) = network.upgrade() else { return };
-        let mut stream = strong.client.follow(strong.height() + 1);
-        drop(strong);
-        while let Some(item) = stream.next().await {
-            let Some(strong) = network.upgrade() else { return };
-            let name = strong.entry.name.as_str();
-            match item {
-                Ok(block) => {
-                    let height = block.header.height;
-                    match follow(&strong, block, &mut frontier, &projections).await {
-                        Ok(()) if height > stuck_at => pauses = self::pauses(),
-                        Ok(()) => {}
-                        Err(error) => {
-                            tracing::error!(
-                                network = name,
-                                error = &error as &dyn std::error::Error,
-                                "block refused"
-                            );
-                            stuck_at = height;
-                            if matches!(error, BlockError::Differs { .. }) {
-                                tracing::warn!(network = name, "following again from height 1");
-                                strong.height.store(0, Ordering::Release);
-                                frontier = Frontier::new();
-                            }
-                            break;
-                        }
-                    }
+        let name = strong.entry.name.as_str();
+        let refusal = match item {
+            Ok(block) => match follow(&strong, block, &mut frontier, &projections).await {
+                Ok(()) => {
+                    doubts.clear();
+                    pauses = self::pauses();
+                    continue;
                 }
-                Err(error @ ClientError::Unavailable { .. }) => {
-                    tracing::warn!(network = name, %error, "no validator to follow");
-                }
-                Err(error) => tracing::error!(network = name, %error, "a validator's stream is wrong"),
+                Err(Refusal::Ended) => return,
+                Err(refusal) => refusal,
+            },
+            Err(error @ ClientError::Unavailable { .. }) => {
+                tracing::warn!(network = name, %error, "no validator to follow");
+                continue;
             }
+            Err(error) => {
+                tracing::error!(network = name, %error, "a validator's stream is wrong");
+                continue;
+            }
+        };
+        let source = following.source().unwrap_or_default().to_owned();
+        tracing::error!(
+            network = name,
+            source,
+            error = &refusal as &dyn std::error::Error,
+            "block refused"
+        );
+        following.reject();
+        if matches!(refusal, Refusal::Block(BlockError::Differs { .. })) {
+            doubts.insert(source);
         }
+        if doubts.len() >= strong.enough() && frontier.size() > 0 {
+            tracing::warn!(
+                network = name,
+                "what is stored here must be wrong; following again from height 1"
+            );
+            strong.height.store(0, Ordering::Release);
+            frontier = Frontier::new();
+            following = strong.client.following(1);
+            doubts.clear();
+        }
+        drop(strong);
         tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 
+/// The first pause is short: another validator most likely has the right block.
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(200))
+        .with_min_delay(Duration::from_millis(20))
         .with_max_delay(LONGEST_PAUSE)
         .without_max_times()
         .with_jitter()
         .build()
+}
+
+/// Resolves a block, a heavy one away from the async workers.
+pub(super) async fn resolve(
+    trust: Arc<TrustRoot>,
+    block: Arc<FinalBlock>,
+    frontier: Frontier,
+    keep: bool,
+) -> Result<ResolvedBlock, Refusal> {
+    if block.transactions.len().max(block::actions(&block)) <= HEAVY {
+        return Ok(block::resolve(&block, &frontier, &trust, keep)?);
+    }
+    let job = move || block::resolve(&block, &frontier, &trust, keep);
+    match tokio::task::spawn_blocking(job).await {
+        Ok(resolved) => Ok(resolved?),
+        Err(error) if error.is_cancelled() => Err(Refusal::Ended),
+        Err(error) => Err(Refusal::Check(error)),
+    }
+}
+
+/// Whether a block decides a pending transaction. One of ours that came in after its time is signed again instead: it
+/// is proven that nothing of it was accepted, and its caller was told that it is.
+pub(super) fn settles(entry: &Entry, block: &ResolvedBlock, transaction: usize) -> bool {
+    let late = i64::try_from(block.time).unwrap_or(i64::MAX) > entry.valid_until;
+    !entry.ours || !late || block.accepts(transaction)
 }
 
 async fn follow(
@@ -86,54 +138,48 @@ async fn follow(
     block: FinalBlock,
     frontier: &mut Frontier,
     projections: &mpsc::Sender<Projected>,
-) -> Result<(), BlockError> {
+) -> Result<(), Refusal> {
     let ids: Vec<TransactionId> = block.transactions.iter().map(|transaction| transaction.id()).collect();
     let keep = network.pending.any_waited_for(ids.iter());
-    let light = block.header.transactions <= HEAVY && block.log_size - block.first_leaf <= u64::from(HEAVY);
-    let (resolved, block) = if light {
-        (block::resolve(&block, frontier, &network.trust, keep), block)
-    } else {
-        let (network, before) = (network.clone(), frontier.clone());
-        let job = move || (block::resolve(&block, &before, &network.trust, keep), block);
-        match tokio::task::spawn_blocking(job).await {
-            Ok(done) => done,
-            // The runtime is going down.
-            Err(_) => return Ok(()),
-        }
-    };
-    let mut resolved = Arc::new(resolved?);
-    let before = std::mem::replace(frontier, resolved.growth.frontier());
+    let block = Arc::new(block);
+    let before = frontier.clone();
+    let mut resolved = Arc::new(resolve(network.trust.clone(), block.clone(), before.clone(), keep).await?);
     let time = i64::try_from(block.header.time).unwrap_or(i64::MAX);
+    let next = resolved.growth.frontier();
     network.time.store(time, Ordering::Release);
     // From here on a transaction that comes in and is already in this block finds it by height.
     network.height.store(block.header.height, Ordering::Release);
+    *frontier = next.clone();
     let mut done = Vec::new();
-    let found = network.pending.remove_all(ids.iter());
+    let mut found = network
+        .pending
+        .remove_all(ids.iter(), |index, entry| settles(entry, &resolved, index));
     if !keep && found.iter().any(|(_, removed)| !removed.waiters.is_empty()) {
         // It came (again) while its block was being read.
-        resolved = Arc::new(block::resolve(&block, &before, &network.trust, true)?);
+        match resolve(network.trust.clone(), block.clone(), before, true).await {
+            Ok(with_leaves) => resolved = Arc::new(with_leaves),
+            // Without leaves there are no receipts: who waits is told to ask for the operation.
+            Err(_) => found.iter_mut().for_each(|(_, removed)| removed.waiters.clear()),
+        }
     }
     for (index, removed) in found {
         done.extend(&removed.seqs);
+        let block = resolved.clone();
         network.settle(
             removed,
             Decided::Final {
-                block: resolved.clone(),
+                block,
                 transaction: index,
             },
         );
     }
-    let gone = projections
-        .send(Projected {
-            block,
-            frontier: frontier.clone(),
-            done,
-        })
-        .await
-        .is_err();
-    if !gone {
-        network.expire(time).await;
-    }
+    let projected = Projected {
+        block,
+        frontier: next,
+        done,
+    };
+    projections.send(projected).await.map_err(|_| Refusal::Ended)?;
+    network.expiry.notify_one();
     Ok(())
 }
 
@@ -147,122 +193,6 @@ impl Network {
         for waiter in removed.waiters {
             // A caller who has gone away asks for the operation later.
             drop(waiter.send(decided.clone()));
-        }
-    }
-
-    /// Deals with what can't land any more: every block up to a block time has been seen and it was in none.
-    pub(super) async fn expire(self: &Arc<Self>, time: i64) {
-        for id in self.pending.expired(time) {
-            let Some(removed) = self.pending.remove(&id) else {
-                continue;
-            };
-            if removed.entry.ours {
-                self.replace(removed).await;
-            } else {
-                let message =
-                    "the statement's time ended before it was in a block; sign it again with a later validUntil";
-                self.fail(removed, "EXPIRED", message).await;
-            }
-        }
-    }
-
-    /// As [`Self::expire`], when the network is idle and no block comes to tell the time. Only while the follower has
-    /// seen all there is.
-    pub(super) async fn expire_by_clock(self: &Arc<Self>) {
-        let time = crate::time::now_ms() - CLOCK_MARGIN_MS;
-        if self.pending.expired(time).is_empty() {
-            return;
-        }
-        let highest = self
-            .client
-            .status()
-            .await
-            .into_iter()
-            .filter_map(|(_, status)| status.ok());
-        let heights: Vec<u64> = highest.map(|status| status.height).collect();
-        let seen = self.height();
-        if heights.len() >= self.trust.quorum() && heights.iter().all(|height| *height <= seen) {
-            self.expire(time).await;
-        }
-    }
-
-    /// The ledger never will take it.
-    pub(super) async fn refuse(&self, entry: &Entry, code: &str, message: &str) {
-        if let Some(removed) = self.pending.remove(&entry.id) {
-            self.fail(removed, code, message).await;
-        }
-    }
-
-    async fn fail(&self, removed: Removed, code: &str, message: &str) {
-        let failed = serde_json::json!({ "code": code, "message": message }).to_string();
-        let row = operation::Model {
-            network: self.entry.id.to_vec(),
-            tx: removed.entry.id.0.to_vec(),
-            rejected: None,
-            failed: Some(failed),
-            replaced_by: None,
-            created_at: removed.entry.created_at,
-        };
-        let done = removed.seqs.iter().map(|seq| (*seq, *seq)).collect();
-        if let Err(error) = self
-            .shared
-            .store
-            .writer
-            .write(vec![Write::Operation(row), Write::Done(done)])
-            .await
-        {
-            // The row stays in the outbox: after a restart it is sent again and refused again.
-            tracing::error!(error = &error as &dyn std::error::Error, "a refusal can't be stored");
-        }
-        let decided = Decided::Refused {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        };
-        self.settle(removed, decided);
-    }
-
-    /// Signs the actions of an expired transaction of ours again; who waited goes on waiting for the new one.
-    async fn replace(self: &Arc<Self>, removed: Removed) {
-        let signer = TenantSigner {
-            keys: &*self.shared.keys,
-            tenant: &self.entry.tenant,
-            network: self.entry.id,
-        };
-        let signed = match signer.again(&removed.entry.transaction).await {
-            Ok(signed) => signed,
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "an expired transaction can't be signed again"
-                );
-                return self
-                    .fail(
-                        removed,
-                        "EXPIRED",
-                        "the statement's time ended and it can't be signed again",
-                    )
-                    .await;
-            }
-        };
-        let mut entry = self.entry_of(signed, true);
-        entry.created_at = removed.entry.created_at;
-        let replaced = operation::Model {
-            network: self.entry.id.to_vec(),
-            tx: removed.entry.id.0.to_vec(),
-            rejected: None,
-            failed: None,
-            replaced_by: Some(entry.id.0.to_vec()),
-            created_at: removed.entry.created_at,
-        };
-        let done = removed.seqs.iter().map(|seq| (*seq, *seq)).collect();
-        let Ok(row) = self.row(&entry) else { return };
-        let writes = vec![Write::Accept(row), Write::Operation(replaced), Write::Done(done)];
-        // Its room in flight goes over to the new one.
-        if let Err(error) = self.store_and_send(Arc::new(entry), writes, removed.waiters).await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a transaction signed again can't be stored"
-            );
         }
     }
 }

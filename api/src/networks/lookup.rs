@@ -1,20 +1,20 @@
-//! Finding again what became final earlier: the ledger is asked, nothing of it is kept here.
+//! Finding again what became final earlier: the ledger is asked, nothing of it is kept here. What a validator says is a
+//! hint; an answer is made only of a block that is proven.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::StreamExt;
 use muniment_ledger::client::ClientError;
 use muniment_ledger::transaction::TransactionId;
-use muniment_ledger::wire::{FinalBlock, LeafProof, Outcome};
-use muniment_receipts::leaf::Leaf;
-use muniment_receipts::note::Note;
-use muniment_receipts::receipt::{Receipt, ReceiptParts};
+use muniment_ledger::wire::{FinalBlock, TransactionStatus};
+use muniment_receipts::merkle::Frontier;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-use super::answer::{Decided, refused, rejected, text};
+use super::answer::Decided;
+use super::block::ResolvedBlock;
+use super::follower::{self, Refusal};
 use super::pending::Entry;
+use super::proof;
 use super::runtime::Network;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
@@ -24,15 +24,8 @@ use crate::types::{ItemOutcome, Notarization};
 
 /// Blocks kept from look-ups, so that the replays of one block ask for it once.
 const RECENT: usize = 4;
-/// How long a block is waited for.
+/// How long a block is looked for.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Proofs asked for at once.
-const PARALLEL: usize = 8;
-
-/// An answer of the ledger that makes no sense.
-#[derive(Debug, thiserror::Error)]
-#[error("a validator's proof can't be read: {0}")]
-struct BadProof(&'static str);
 
 /// A failed call to the network as the caller is told.
 pub fn unavailable(error: ClientError) -> ApiError {
@@ -43,28 +36,58 @@ pub fn unavailable(error: ClientError) -> ApiError {
     }
 }
 
+/// Where a transaction is that isn't pending here.
+pub enum Whereabouts {
+    /// In a block that is proven to hold it.
+    Final(Vec<ItemOutcome>),
+    /// Some validator has it.
+    Pending,
+    /// Enough validators that keep up don't know it.
+    Unknown,
+}
+
 impl Network {
-    /// The ledger says that an accepted transaction is in a block. If the follower has passed that block already,
-    /// nobody else will resolve it.
-    pub(super) fn known_at(&self, entry: &Entry, height: u64) {
-        if height > self.height() {
-            return;
+    /// A validator says that pending transactions are in blocks. If the follower has passed such a block already,
+    /// nobody else will resolve it; it is looked at before anything is believed.
+    pub(super) async fn known_at(&self, mut known: Vec<(Arc<Entry>, u64)>) {
+        known.sort_by_key(|(_, height)| *height);
+        for (entry, height) in known {
+            if height > self.height() || !self.is_pending(&entry.id) {
+                continue;
+            }
+            let block = match self.proven_block(height).await {
+                Ok(block) => block,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(network = self.entry.name, height, error, "a named block can't be had");
+                    continue;
+                }
+            };
+            match block.position(&entry.id) {
+                Some(transaction) if follower::settles(&entry, &block, transaction) => {
+                    self.found(&entry, block, transaction).await;
+                }
+                Some(_) => {}
+                None => tracing::error!(
+                    network = self.entry.name,
+                    height,
+                    "a validator names a block that doesn't hold the transaction"
+                ),
+            }
         }
+    }
+
+    async fn found(&self, entry: &Entry, block: Arc<ResolvedBlock>, transaction: usize) {
         let Some(removed) = self.pending.remove(&entry.id) else {
             return;
         };
         let done = removed.seqs.iter().map(|seq| (*seq, *seq)).collect();
-        let writer = self.shared.store.writer.clone();
-        tokio::spawn(async move {
-            if let Err(error) = writer.write(vec![Write::Done(done)]).await {
-                // The row is sent again after a restart and found final again.
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "an outbox row can't be removed"
-                );
-            }
-        });
-        self.settle(removed, Decided::Earlier { height });
+        self.settle(removed, Decided::Final { block, transaction });
+        if let Err(error) = self.shared.store.writer.write(vec![Write::Done(done)]).await {
+            // The row is sent again after a restart and found final again.
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "an outbox row can't be removed");
+        }
     }
 
     /// Waits for a pending transaction; `None` if it isn't pending.
@@ -100,34 +123,76 @@ impl Network {
         self.shared.store.writer.write(rows).await
     }
 
-    /// Ids of records that hold a digest, true up to [`Self::projected`].
+    /// Ids of records that hold a digest, ascending, after `after`; true up to [`Self::projected`].
     ///
     /// # Errors
     /// The store's.
-    pub async fn records_with(&self, digest: &[u8], limit: u64) -> Result<Vec<[u8; 32]>, StoreError> {
-        let ids = self.shared.store.records_with(self.number, digest, limit).await?;
+    pub async fn records_with(
+        &self,
+        digest: &[u8],
+        after: Option<&[u8; 32]>,
+        limit: u64,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let store = &self.shared.store;
+        let ids = store.records_with(self.number, digest, after, limit).await?;
         Ok(ids.into_iter().filter_map(|id| id.try_into().ok()).collect())
     }
 
-    /// A final block.
+    /// Where a transaction is that isn't pending here. That it is nowhere is believed only to so many validators that
+    /// one of them is honest, and only while they keep up with what was followed here.
     ///
     /// # Errors
-    /// 503 when no validator gives it.
-    pub async fn block(&self, height: u64) -> Result<Arc<FinalBlock>, ApiError> {
+    /// 503 when too few validators answer.
+    pub async fn whereabouts(&self, id: &TransactionId, wait: Duration) -> Result<Whereabouts, ApiError> {
+        let mut answers = self.reader().transaction_at_each(id, wait);
+        let (mut tried, mut pending, mut unknown, mut failure) = (Vec::new(), false, 0, None);
+        while let Some(answer) = answers.next().await {
+            match answer {
+                // The follower will come by.
+                Ok(TransactionStatus::Final { height }) if height > self.height() => pending = true,
+                Ok(TransactionStatus::Final { height }) if tried.contains(&height) => {}
+                Ok(TransactionStatus::Final { height }) => {
+                    tried.push(height);
+                    match self.proven_block(height).await {
+                        Ok(block) => match block.position(id) {
+                            Some(at) => return Ok(Whereabouts::Final(self.in_block(id, &block, at))),
+                            None => {
+                                tracing::error!(height, "a validator names a block that doesn't hold the transaction")
+                            }
+                        },
+                        Err(error) => failure = Some(error),
+                    }
+                }
+                Ok(TransactionStatus::Pending) => pending = true,
+                Ok(TransactionStatus::Unknown) => unknown += 1,
+                Err(error) => failure = failure.or_else(|| Some(unavailable(error))),
+            }
+        }
+        if pending {
+            return Ok(Whereabouts::Pending);
+        }
+        if unknown >= self.enough() {
+            return Ok(Whereabouts::Unknown);
+        }
+        Err(failure.unwrap_or_else(|| ApiError::unavailable("too few validators say where the transaction is")))
+    }
+
+    /// An earlier block with all its leaves, proven as the follower does it: the log before it comes from the proof of
+    /// its first leaf.
+    ///
+    /// # Errors
+    /// 503 when no validator gives a block and a proof that hold.
+    async fn proven_block(&self, height: u64) -> Result<Arc<ResolvedBlock>, ApiError> {
         let known = {
             let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-            recent.iter().find(|block| block.header.height == height).cloned()
+            recent.iter().find(|block| block.height == height).cloned()
         };
         if let Some(block) = known {
             return Ok(block);
         }
-        let mut stream = self.client.follow(height);
-        let Ok(Some(item)) = tokio::time::timeout(PATIENCE, stream.next()).await else {
-            return Err(ApiError::unavailable(format!(
-                "no validator gives block {height} in time"
-            )));
-        };
-        let block = Arc::new(item.map_err(unavailable)?);
+        let found = tokio::time::timeout(PATIENCE, self.find_block(height)).await;
+        let late = |_| ApiError::unavailable(format!("no validator gives block {height} in time"));
+        let block = Arc::new(found.map_err(late)??);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_back(block.clone());
         if recent.len() > RECENT {
@@ -136,85 +201,56 @@ impl Network {
         Ok(block)
     }
 
-    /// Outcomes of a transaction in an earlier block, with receipts.
-    ///
-    /// # Errors
-    /// 503 when no validator answers.
-    pub async fn look_up(&self, id: &TransactionId, height: u64) -> Result<Vec<ItemOutcome>, ApiError> {
-        let block = self.block(height).await?;
-        let Some(index) = block
-            .transactions
-            .iter()
-            .position(|transaction| &transaction.id() == id)
-        else {
-            return Ok(vec![refused(
-                "UNKNOWN",
-                "the transaction isn't in the block that a validator named",
-            )]);
-        };
-        let outcomes = block.outcomes.get(index).cloned().unwrap_or_default();
-        stream::iter(outcomes)
-            .map(|outcome| async move {
-                match outcome {
-                    Outcome::Accepted { leaf, .. } => Ok(ItemOutcome::Accepted(self.notarization(leaf).await?)),
-                    Outcome::Rejected { .. } => Ok(rejected(&outcome)),
+    async fn find_block(&self, height: u64) -> Result<ResolvedBlock, ApiError> {
+        let mut following = self.client.following(height);
+        loop {
+            let block = Arc::new(match following.next_block().await {
+                Ok(block) => block,
+                Err(error @ ClientError::Unavailable { .. }) => return Err(unavailable(error)),
+                // The stream goes on at another validator.
+                Err(_) => continue,
+            });
+            match self.resolve_earlier(&block).await {
+                Ok(resolved) => return Ok(resolved),
+                Err(error) => {
+                    tracing::error!(
+                        network = self.entry.name,
+                        height,
+                        source = following.source(),
+                        error = &error as &dyn std::error::Error,
+                        "an earlier block is refused"
+                    );
+                    following.reject();
+                    // Time for who is on its way back; the caller's patience ends it.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-            })
-            .buffered(PARALLEL)
-            .try_collect()
-            .await
+            }
+        }
     }
 
-    /// The notarization of a leaf, with its receipt.
+    async fn resolve_earlier(&self, block: &Arc<FinalBlock>) -> Result<ResolvedBlock, Refusal> {
+        let first = block.first_leaf;
+        let frontier = if first == 0 {
+            Frontier::new()
+        } else {
+            let frontier = |proof: &_| proof::check(proof, first, &self.trust)?.frontier();
+            self.client.proven_leaf(first, frontier).await.map_err(Refusal::Leaf)?
+        };
+        follower::resolve(self.trust.clone(), block.clone(), frontier, true).await
+    }
+
+    /// The notarization of a record's leaf, with its receipt.
     ///
     /// # Errors
-    /// 503 when no validator answers, 404 when there is no such final leaf.
-    pub async fn notarization(&self, leaf: u64) -> Result<Notarization, ApiError> {
-        let proof = self
-            .client
-            .leaf_proof(leaf)
-            .await
-            .map_err(unavailable)?
-            .ok_or_else(ApiError::not_found)?;
-        self.proven(&proof).map_err(ApiError::internal)
+    /// 503 when no validator gives a proof that holds.
+    pub async fn notarization(&self, record: &[u8; 32], leaf: u64) -> Result<Notarization, ApiError> {
+        let check = |proof: &_| proof::check(proof, leaf, &self.trust)?.notarization(record);
+        self.client.proven_leaf(leaf, check).await.map_err(unavailable)
     }
 
-    fn proven(&self, proof: &LeafProof) -> Result<Notarization, BadProof> {
-        let leaf = STANDARD.decode(&proof.leaf).map_err(|_| BadProof("leaf"))?;
-        let marker = STANDARD.decode(&proof.marker).map_err(|_| BadProof("marker"))?;
-        let (path, marker_path) = (hashes(&proof.path)?, hashes(&proof.marker_path)?);
-        let parsed = Leaf::parse(&leaf).map_err(|_| BadProof("leaf"))?;
-        let outcome = parsed.outcome().ok_or(BadProof("it isn't the leaf of an action"))?;
-        let (signed, _) = parsed.signed().ok_or(BadProof("it isn't the leaf of an action"))?;
-        let Ok(Leaf::Marker(block)) = Leaf::parse(&marker) else {
-            return Err(BadProof("marker"));
-        };
-        let note = Note::parse(&proof.checkpoint).map_err(|_| BadProof("checkpoint"))?;
-        let judgement = self.trust.validators_at(proof.height).judge(&note);
-        let receipt = Receipt::build(ReceiptParts {
-            network: &self.entry.id,
-            height: proof.height,
-            record: &outcome.record,
-            leaf: &leaf,
-            index: proof.index,
-            path: &path,
-            note: &proof.checkpoint,
-            marker: &marker,
-            marker_path: &marker_path,
-        });
-        Ok(Notarization {
-            id: hex::encode(outcome.record),
-            transaction: hex::encode(<sha2::Sha256 as sha2::Digest>::digest(signed)),
-            height: proof.height,
-            time: crate::time::rfc3339(i64::try_from(block.time).unwrap_or(i64::MAX)),
-            leaf: proof.index,
-            signed_by: judgement.signed.into_iter().map(|signed| signed.name).collect(),
-            receipt: text(&receipt),
-        })
+    /// So many validators that one of them is honest, as far as we know that many.
+    pub(super) fn enough(&self) -> usize {
+        let faulty = self.trust.newest().validators().len().saturating_sub(1) / 3;
+        (faulty + 1).min(self.client.names().len()).max(1)
     }
-}
-
-fn hashes(path: &[String]) -> Result<Vec<[u8; 32]>, BadProof> {
-    let hash = |text: &String| hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    path.iter().map(hash).collect::<Option<_>>().ok_or(BadProof("path"))
 }

@@ -58,6 +58,18 @@ struct Inner {
     by_deadline: BTreeSet<(i64, TransactionId)>,
 }
 
+impl Inner {
+    fn take(&mut self, id: &TransactionId) -> Option<Removed> {
+        let slot = self.slots.remove(id)?;
+        self.by_deadline.remove(&(slot.entry.valid_until, *id));
+        Some(Removed {
+            entry: slot.entry,
+            seqs: slot.rows,
+            waiters: slot.waiters,
+        })
+    }
+}
+
 /// The pending set.
 #[derive(Default)]
 pub struct Pending {
@@ -98,35 +110,40 @@ impl Pending {
 
     /// Takes a transaction out.
     pub fn remove(&self, id: &TransactionId) -> Option<Removed> {
-        let mut inner = self.lock();
-        let slot = inner.slots.remove(id)?;
-        inner.by_deadline.remove(&(slot.entry.valid_until, *id));
-        Some(Removed {
-            entry: slot.entry,
-            seqs: slot.rows,
-            waiters: slot.waiters,
-        })
+        self.lock().take(id)
     }
 
-    /// Takes those of a block out, in the block's order.
-    pub fn remove_all<'a>(&self, ids: impl Iterator<Item = &'a TransactionId>) -> Vec<(usize, Removed)> {
+    /// Puts a transaction, which has its outbox row, into the place of an old one: who waited waits for the new one. The
+    /// old one's rows, or `None` if it isn't pending any more.
+    pub fn replace(&self, old: &TransactionId, new: Arc<Entry>) -> Option<Vec<i64>> {
         let mut inner = self.lock();
-        let inner = &mut *inner;
+        let removed = inner.take(old);
+        let (waiters, rows) = removed.map_or((Vec::new(), None), |removed| (removed.waiters, Some(removed.seqs)));
+        inner.by_deadline.insert((new.valid_until, new.id));
+        let slot = Slot {
+            rows: vec![new.seq],
+            entry: new.clone(),
+            waiters,
+        };
+        inner.slots.insert(new.id, slot);
+        rows
+    }
+
+    /// Takes those of a block out that it settles, in the block's order.
+    pub fn remove_all<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a TransactionId>,
+        settles: impl Fn(usize, &Entry) -> bool,
+    ) -> Vec<(usize, Removed)> {
+        let mut inner = self.lock();
         let mut removed = Vec::new();
         if inner.slots.is_empty() {
             return removed;
         }
         for (index, id) in ids.enumerate() {
-            let Some(slot) = inner.slots.remove(id) else { continue };
-            inner.by_deadline.remove(&(slot.entry.valid_until, *id));
-            removed.push((
-                index,
-                Removed {
-                    entry: slot.entry,
-                    seqs: slot.rows,
-                    waiters: slot.waiters,
-                },
-            ));
+            if inner.slots.get(id).is_some_and(|slot| settles(index, &slot.entry)) {
+                removed.extend(inner.take(id).map(|removed| (index, removed)));
+            }
         }
         removed
     }
@@ -151,15 +168,23 @@ impl Pending {
         Some(receiver)
     }
 
-    /// Ids of those whose time ended before `time`.
-    pub fn expired(&self, time: i64) -> Vec<TransactionId> {
+    /// Those whose time ended before `time`, the earliest first, at most `limit`.
+    pub fn expired(&self, time: i64, limit: usize) -> Vec<Arc<Entry>> {
         let inner = self.lock();
-        inner
-            .by_deadline
-            .iter()
-            .take_while(|(until, _)| *until < time)
-            .map(|(_, id)| *id)
+        let expired = inner.by_deadline.iter().take_while(|(until, _)| *until < time);
+        expired
+            .filter_map(|(_, id)| Some(inner.slots.get(id)?.entry.clone()))
+            .take(limit)
             .collect()
+    }
+
+    /// Outbox rows of a transaction.
+    pub fn rows(&self, id: &TransactionId) -> Vec<i64> {
+        self.lock()
+            .slots
+            .get(id)
+            .map(|slot| slot.rows.clone())
+            .unwrap_or_default()
     }
 
     /// Those last sent before `before`, oldest acceptance first, at most `limit`.

@@ -5,8 +5,8 @@ use muniment_ledger::transaction::Transaction;
 use muniment_ledger::wire::{FinalBlock, Outcome};
 use muniment_receipts::merkle::Frontier;
 use serde::Deserialize;
-use std::sync::Weak;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ const ROWS: usize = 2_000;
 /// A block that was followed.
 pub struct Projected {
     /// The block.
-    pub block: FinalBlock,
+    pub block: Arc<FinalBlock>,
     /// Frontier after it.
     pub frontier: Frontier,
     /// Outbox rows that are done.

@@ -9,13 +9,15 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
+use super::block::ResolvedBlock;
 use super::pending::{Entry, Pending};
 use super::status::Cached;
-use super::{Shared, follower, projector, submitter};
+use super::{Shared, expiry, follower, projector, submitter};
 use crate::directory::NetworkEntry;
+use crate::problem::Code;
 use crate::store::entity::followed;
 use crate::store::{StoreError, Write};
 
@@ -39,12 +41,22 @@ pub enum AttachError {
     Row(String),
 }
 
+impl AttachError {
+    /// What users are told.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Trust(_) | Self::OtherNetwork(_) => Code::BAD_TRUST_ROOT,
+            Self::Store(_) | Self::Frontier(_) | Self::Row(_) => Code::STORE_DAMAGED,
+        }
+    }
+}
+
 /// One attached network.
 pub struct Network {
     /// As the operator describes it.
     pub entry: NetworkEntry,
     /// Parsed trust root.
-    pub trust: TrustRoot,
+    pub trust: Arc<TrustRoot>,
     /// Client of its validators.
     pub client: NetworkClient,
     /// Number of the network in the projections.
@@ -59,7 +71,9 @@ pub struct Network {
     pub(super) queue: mpsc::UnboundedSender<Arc<Entry>>,
     pub(super) status: tokio::sync::Mutex<Cached>,
     /// Blocks lately asked for by operations.
-    pub(super) recent: Mutex<VecDeque<Arc<muniment_ledger::wire::FinalBlock>>>,
+    pub(super) recent: Mutex<VecDeque<Arc<ResolvedBlock>>>,
+    /// Wakes who deals with what has expired.
+    pub(super) expiry: Arc<Notify>,
     me: Weak<Network>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -81,7 +95,7 @@ impl Network {
         let (queue, submissions) = mpsc::unbounded_channel();
         let (projections, blocks) = mpsc::channel(64);
         let network = Arc::new_cyclic(|me| Self {
-            trust,
+            trust: Arc::new(trust),
             client: NetworkClient::new(entry.endpoints.clone()),
             number: followed.id,
             shared,
@@ -92,6 +106,7 @@ impl Network {
             queue,
             status: tokio::sync::Mutex::default(),
             recent: Mutex::default(),
+            expiry: Arc::default(),
             me: me.clone(),
             tasks: Mutex::default(),
             entry,
@@ -100,6 +115,7 @@ impl Network {
             network.recover(row)?;
         }
         let tasks = [
+            tokio::spawn(expiry::run(Arc::downgrade(&network), network.expiry.clone())),
             tokio::spawn(submitter::run(Arc::downgrade(&network), submissions)),
             tokio::spawn(projector::run(Arc::downgrade(&network), network.number, blocks)),
             tokio::spawn(follower::run(Arc::downgrade(&network), frontier, projections)),
@@ -152,6 +168,11 @@ impl Network {
     /// Height up to which outcomes are resolved.
     pub fn height(&self) -> u64 {
         self.height.load(Ordering::Acquire)
+    }
+
+    /// Client for reads that know all that was followed here.
+    pub fn reader(&self) -> NetworkClient {
+        self.client.at_least(self.height())
     }
 
     /// Waits until the projections have what was final when this was called, at most `limit`: who was just given a

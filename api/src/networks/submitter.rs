@@ -1,7 +1,9 @@
 //! Sends accepted transactions to the validators in groups, and again until they are final.
 //!
-//! A validator that dies may take its mempool along, so what isn't final after a while is sent once more; the ledger
-//! takes a transaction once however often it comes.
+//! A validator that dies may take its mempool along, and one that lies may drop what it said it took: what isn't final
+//! after a while is sent once more, to another one; the ledger takes a transaction once however often it comes. What a
+//! validator says of a transaction is a hint: a block is looked at, and a refusal counts when so many validators say the
+//! same that one of them is honest.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use muniment_ledger::client::ClientError;
@@ -11,6 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::expiry::Refused;
 use super::pending::Entry;
 use super::runtime::Network;
 
@@ -37,6 +40,8 @@ pub async fn run(network: Weak<Network>, mut queue: mpsc::UnboundedReceiver<Arc<
     let mut check = tokio::time::Instant::now() + CHECK;
     loop {
         let pending = network.upgrade().is_some_and(|network| !network.pending.is_empty());
+        // What is sent again goes to the next validator, which then is the first for all that follows.
+        let mut turn = 0;
         tokio::select! {
             got = queue.recv_many(&mut waiting, GROUP_COUNT) => if got == 0 { return },
             // An idle network has no timer.
@@ -44,7 +49,7 @@ pub async fn run(network: Weak<Network>, mut queue: mpsc::UnboundedReceiver<Arc<
                 let Some(network) = network.upgrade() else { return };
                 let before = crate::time::now_ms() - AGAIN_MS;
                 waiting = network.pending.unsent_since(before, GROUP_COUNT);
-                network.expire_by_clock().await;
+                turn = 1;
                 check = tokio::time::Instant::now() + CHECK;
             }
         }
@@ -69,8 +74,9 @@ pub async fn run(network: Weak<Network>, mut queue: mpsc::UnboundedReceiver<Arc<
             };
             let network = network.clone();
             tokio::spawn(async move {
-                send(network, group).await;
+                let judged = send(&network, group, turn).await;
                 drop(slot);
+                judge(&network, judged).await;
             });
         }
     }
@@ -95,26 +101,30 @@ fn groups(entries: Vec<Arc<Entry>>) -> Vec<Vec<Arc<Entry>>> {
     groups
 }
 
-/// Sends a group until the validators took it, or none of it is pending any more.
-async fn send(network: Weak<Network>, mut group: Vec<Arc<Entry>>) {
+/// What the validator that took a group says of some of it.
+#[derive(Default)]
+struct Hints {
+    /// In a block already.
+    known: Vec<(Arc<Entry>, u64)>,
+    /// Never will be in one.
+    refused: Vec<Arc<Entry>>,
+}
+
+/// Sends a group until a validator took it, or none of it is pending any more.
+async fn send(network: &Weak<Network>, mut group: Vec<Arc<Entry>>, turn: usize) -> Hints {
     let mut pauses = pauses();
     loop {
-        let Some(network) = network.upgrade() else { return };
+        let Some(network) = network.upgrade() else {
+            return Hints::default();
+        };
         group.retain(|entry| network.is_pending(&entry.id));
         if group.is_empty() {
-            return;
+            return Hints::default();
         }
         let now = crate::time::now_ms();
         group.iter().for_each(|entry| entry.sent(now));
-        // The client wants owned transactions side by side; a copy of a kilobyte each is far below the hashing.
-        let transactions: Vec<Transaction> = group.iter().map(|entry| entry.transaction.clone()).collect();
-        match network.client.submit(&transactions).await {
-            Ok(admissions) => {
-                for (entry, admission) in group.iter().zip(admissions) {
-                    admitted(&network, entry, admission).await;
-                }
-                return;
-            }
+        match network.client.submit_from(turn, &transactions(&group)).await {
+            Ok(admissions) => return hints(group, admissions),
             Err(error) => {
                 network.shared.metrics.submit_failures.inc();
                 let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
@@ -130,17 +140,68 @@ async fn send(network: Weak<Network>, mut group: Vec<Arc<Entry>>) {
     }
 }
 
-async fn admitted(network: &Arc<Network>, entry: &Arc<Entry>, admission: Admission) {
+/// The client wants owned transactions side by side; a copy of a kilobyte each is far below the hashing.
+fn transactions(group: &[Arc<Entry>]) -> Vec<Transaction> {
+    group.iter().map(|entry| entry.transaction.clone()).collect()
+}
+
+fn hints(group: Vec<Arc<Entry>>, admissions: Vec<Admission>) -> Hints {
+    let mut hints = Hints::default();
+    for (entry, admission) in group.into_iter().zip(admissions) {
+        match &admission {
+            Admission::Known {
+                height: Some(height), ..
+            } => hints.known.push((entry, *height)),
+            _ if refusal(&admission).is_some() => hints.refused.push(entry),
+            // It waits for a block; or it is sent again with whatever else isn't final yet.
+            _ => {}
+        }
+    }
+    hints
+}
+
+/// Code and message of a refusal that is for good. Whether a time is over is decided by block time, not by a validator's
+/// clock, and room may come.
+fn refusal(admission: &Admission) -> Option<(&str, &str)> {
     match admission {
-        Admission::Accepted { .. } | Admission::Known { height: None, .. } => {}
-        Admission::Known {
-            height: Some(height), ..
-        } => network.known_at(entry, height),
-        // Whether it can still land is decided by block time, not by one validator's clock.
-        Admission::Refused { code, .. } if code == "EXPIRED" => network.expire_by_clock().await,
-        // It is sent again with whatever else isn't final yet.
-        Admission::Refused { code, .. } if code == MEMPOOL_FULL => {}
-        Admission::Refused { code, message, .. } => network.refuse(entry, &code, &message).await,
+        Admission::Refused { code, message, .. } if code != "EXPIRED" && code != MEMPOOL_FULL => Some((code, message)),
+        _ => None,
+    }
+}
+
+/// Looks at what was only said.
+async fn judge(network: &Weak<Network>, hints: Hints) {
+    let Some(network) = network.upgrade() else { return };
+    if !hints.known.is_empty() {
+        network.known_at(hints.known).await;
+    }
+    if hints.refused.is_empty() {
+        return;
+    }
+    let answers = network.client.submit_each(&transactions(&hints.refused)).await;
+    let answers: Vec<Vec<Admission>> = answers.into_iter().filter_map(|(_, answer)| answer.ok()).collect();
+    let mut refused = Vec::new();
+    for (index, entry) in hints.refused.iter().enumerate() {
+        let all: Vec<_> = answers
+            .iter()
+            .filter_map(|answer| refusal(answer.get(index)?))
+            .collect();
+        match all.first() {
+            Some((code, message)) if all.len() >= network.enough() => refused.push(Refused {
+                id: entry.id,
+                code: (*code).to_owned(),
+                message: (*message).to_owned(),
+            }),
+            // The others took it, or are asked again.
+            _ => {
+                tracing::warn!(network = network.entry.name, id = %entry.id, "too few validators refuse a transaction")
+            }
+        }
+    }
+    if let Err(error) = network.refuse(refused).await {
+        // They are still pending: sent again, and refused again.
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "refusals can't be stored");
     }
 }
 

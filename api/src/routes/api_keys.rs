@@ -1,14 +1,16 @@
 //! API keys of a tenant.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Bytes, Path};
+use actix_web::web::{Bytes, Path, Query};
+use serde::Deserialize;
 
+use super::respond;
 use crate::auth;
 use crate::body;
 use crate::ctx::{Ctx, With};
 use crate::problem::{ApiError, Code};
 use crate::store::entity::api_key::Model;
-use crate::types::{ApiKey, ApiKeyRequest, Problem};
+use crate::types::{ApiKey, ApiKeyPage, ApiKeyRequest, Problem};
 
 fn view(row: Model, secret: Option<String>) -> ApiKey {
     ApiKey {
@@ -21,14 +23,31 @@ fn view(row: Model, secret: Option<String>) -> ApiKey {
     }
 }
 
+/// Query of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
 /// Keys that aren't revoked; never their secrets.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/api-keys", tag = "api-keys", operation_id = "listApiKeys",
-    security(("apiKey" = [])), params(("tenant" = String, Path)),
-    responses((status = 200, description = "the keys", body = [ApiKey]),
+    security(("apiKey" = [])), params(("tenant" = String, Path),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<usize>, Query, description = "1 to 200, default 50")),
+    responses((status = 200, description = "a page", body = ApiKeyPage),
+        (status = 400, description = "malformed query", body = Problem),
         (status = 404, description = "no such tenant", body = Problem)))]
-pub async fn list(ctx: Ctx) -> Result<HttpResponse, ApiError> {
-    let rows = ctx.store().api_keys().await.map_err(ApiError::internal)?;
-    Ok(HttpResponse::Ok().json(rows.into_iter().map(|row| view(row, None)).collect::<Vec<_>>()))
+pub async fn list(With(ctx, query): With<Query<List>>) -> Result<HttpResponse, ApiError> {
+    let limit = respond::page(query.limit)?;
+    // One more than is shown tells whether there is a next page.
+    let rows = ctx.store().api_keys(query.after.as_deref(), limit as u64 + 1).await;
+    let rows = rows.map_err(ApiError::internal)?;
+    let more = rows.len() > limit;
+    let keys: Vec<ApiKey> = rows.into_iter().take(limit).map(|row| view(row, None)).collect();
+    let next = keys.last().filter(|_| more).map(|key| key.id.clone());
+    Ok(HttpResponse::Ok().json(ApiKeyPage { keys, next }))
 }
 
 /// Makes a key. The secret is in this answer and nowhere else.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 use super::operations;
+use super::records;
 use super::respond::{self, Refused, Shape};
 use crate::body;
 use crate::ctx::{Ctx, With};
@@ -26,8 +27,6 @@ use muniment_ledger::transaction::TransactionId;
 
 /// How long a search waits for blocks that are final already.
 const CATCH_UP: std::time::Duration = std::time::Duration::from_secs(5);
-/// Most records of a search by digest.
-const MATCHES: u64 = 100;
 
 /// Notarizes one document's digests. The tenant's key signs; with `Prefer: wait=SECONDS` the answer is the receipt,
 /// else (or when the wait runs out) an operation that is durably accepted.
@@ -56,7 +55,7 @@ pub async fn create(
     let wait = respond::prefer_wait(&request);
     let more = |id: OperationId| -> Vec<Write> { held.iter().map(|held| held.row(id)).collect() };
     let ticket = network.accept(signed, true, wait.is_zero(), more).await?;
-    conclude(&network, ticket, 1, Shape::Single, wait, Refused::default()).await
+    conclude(&network, ticket, Shape::Single, wait, Refused::default()).await
 }
 
 /// Notarizes up to 1,000 documents' digests under one signature. Each item is judged by itself: a bad one gets its own
@@ -105,11 +104,10 @@ pub async fn batch(
         network.store_rows(more(operation)).await.map_err(ApiError::internal)?;
         return Ok(respond::batch(operation, refused.merge(Vec::new())));
     }
-    let actions = good.len();
     let signed: Signed = signer(&ctx, &network).batch(good).await?;
     let wait = respond::prefer_wait(&request);
     let ticket = network.accept(signed, true, wait.is_zero(), more).await?;
-    conclude(&network, ticket, actions, Shape::Batch, wait, refused).await
+    conclude(&network, ticket, Shape::Batch, wait, refused).await
 }
 
 fn signer<'a>(ctx: &'a Ctx, network: &Network) -> TenantSigner<'a> {
@@ -117,6 +115,7 @@ fn signer<'a>(ctx: &'a Ctx, network: &Network) -> TenantSigner<'a> {
         keys: &*ctx.state().networks.shared().keys,
         tenant: ctx.tenant(),
         network: network.entry.id,
+        validity: ctx.state().networks.shared().validity,
     }
 }
 
@@ -162,7 +161,6 @@ fn items(value: Value) -> Result<(Vec<Vec<u8>>, Refused), ApiError> {
 pub(super) async fn conclude(
     network: &Network,
     ticket: Ticket,
-    actions: usize,
     shape: Shape,
     wait: Duration,
     refused: Refused,
@@ -175,14 +173,9 @@ pub(super) async fn conclude(
         network.store(&operation.transaction).await?;
         return Ok(respond::accepted(operation));
     };
-    let items = network.outcomes(&operation.transaction, &decided).await?;
+    let items = network.outcomes(&operation.transaction, &decided);
     drop(decided);
-    answer(
-        network,
-        operation,
-        shape,
-        refused.merge(respond::spread(items, actions)),
-    )
+    answer(network, operation, shape, refused.merge(items))
 }
 
 /// The answer to decided work.
@@ -208,14 +201,19 @@ pub(super) fn answer(
 #[serde(deny_unknown_fields)]
 pub struct Find {
     digest: String,
+    after: Option<String>,
+    limit: Option<usize>,
 }
 
 /// Records that hold a digest, true up to `height`.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/notarizations", tag = "notarizations",
     operation_id = "findNotarizations", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path),
-        ("digest" = String, Query, description = "lowercase hex of a sha-256 or sha-512 digest, as it was sent")),
-    responses((status = 200, description = "at most 100 records", body = RecordPage),
+        ("digest" = String, Query, description = "lowercase hex of a sha-256 or sha-512 digest, as it was sent"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<usize>, Query, description = "1 to 200, default 50")),
+    responses((status = 200, description = "a page", body = RecordPage),
+        (status = 400, description = "malformed query", body = Problem),
         (status = 422, description = "malformed digest", body = Problem)))]
 pub async fn find(With(ctx, query): With<Query<Find>>, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
@@ -226,20 +224,22 @@ pub async fn find(With(ctx, query): With<Query<Find>>, path: Path<(String, Strin
             let detail = "`digest` must be 64 (sha-256) or 128 (sha-512) lowercase hex characters";
             ApiError::new(Code::MALFORMED_DIGEST, detail)
         })?;
+    let (limit, after) = (respond::page(query.limit)?, records::after(query.after.as_deref())?);
     let height = network.caught_up(CATCH_UP).await;
-    let ids = network
-        .records_with(&digest, MATCHES)
-        .await
-        .map_err(ApiError::internal)?;
-    let mut records = Vec::with_capacity(ids.len());
-    for id in ids {
-        if let Some(view) = network.client.record(&id).await.map_err(unavailable)? {
+    // One more than is shown tells whether there is a next page.
+    let ids = network.records_with(&digest, after.as_ref(), limit as u64 + 1).await;
+    let ids = ids.map_err(ApiError::internal)?;
+    let (reader, more) = (network.reader(), ids.len() > limit);
+    let shown = &ids[..ids.len().min(limit)];
+    let mut records = Vec::with_capacity(shown.len());
+    for id in shown {
+        if let Some(view) = reader.record(id).await.map_err(unavailable)? {
             records.push(view.record);
         }
     }
     Ok(HttpResponse::Ok().json(RecordPage {
         height,
         records,
-        next: None,
+        next: shown.last().filter(|_| more).map(hex::encode),
     }))
 }

@@ -2,7 +2,6 @@
 
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
-use muniment_ledger::wire::TransactionStatus;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -11,13 +10,15 @@ use super::respond::{self, Refused, Shape};
 use crate::ctx::Ctx;
 use crate::networks::Network;
 use crate::networks::answer::refused;
-use crate::networks::lookup::unavailable;
+use crate::networks::lookup::Whereabouts;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::types::{ItemOutcome, Operation, Problem};
 
 /// For so long after acceptance a validator may not know yet what another one said is final.
 const SETTLING_MS: i64 = 15_000;
+/// How long after acceptance an operation that is decided can be asked for; its records and receipts can be for ever.
+pub const KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
 /// Signing again after an expiry makes a chain; it is never long.
 const LONGEST_CHAIN: usize = 100;
 
@@ -33,9 +34,17 @@ pub enum Standing {
 struct Failed {
     code: String,
     message: String,
+    /// Actions of the transaction: each has this outcome.
+    #[serde(default = "one")]
+    actions: usize,
 }
 
-/// An operation. Works also after a restart of everything: most of it is read from the ledger itself.
+fn one() -> usize {
+    1
+}
+
+/// An operation. Works also after a restart of everything: most of it is read from the ledger itself. Seven days after
+/// it was accepted a decided operation is forgotten; its records and receipts aren't.
 #[utoipa::path(get, path = "/v1/operations/{operation}", tag = "operations", operation_id = "getOperation",
     security(("apiKey" = [])), params(("operation" = String, Path)),
     responses((status = 200, description = "how it stands", body = Operation),
@@ -45,11 +54,14 @@ pub async fn get(ctx: Ctx, path: Path<String>) -> Result<HttpResponse, ApiError>
     for network in ctx.networks().await {
         match standing(&network, id).await? {
             Some(Standing::Pending) => return Ok(HttpResponse::Ok().json(respond::pending(id))),
+            Some(Standing::Done(_)) if id.created_at < crate::time::now_ms() - KEPT_MS => break,
             Some(Standing::Done(items)) => return Ok(HttpResponse::Ok().json(respond::finished(id, items))),
             None => {}
         }
     }
-    Err(ApiError::not_found())
+    // It may belong to a network that is there and can't be attached.
+    let trouble = ctx.state().networks.trouble(ctx.tenant(), None);
+    Err(trouble.unwrap_or_else(ApiError::not_found))
 }
 
 /// How an operation stands in a network; `None` if it isn't one of this network's.
@@ -74,8 +86,7 @@ pub async fn standing(network: &Network, id: OperationId) -> Result<Option<Stand
         }
         if let Some(failed) = row.failed {
             let failed: Failed = serde_json::from_str(&failed).map_err(ApiError::internal)?;
-            let actions = before_signing.total.saturating_sub(before_signing.items.len()).max(1);
-            let items = vec![refused(&failed.code, &failed.message); actions];
+            let items = vec![refused(&failed.code, &failed.message); failed.actions];
             return Ok(Some(Standing::Done(before_signing.merge(items))));
         }
         match row.replaced_by.and_then(|id| id.try_into().ok()) {
@@ -85,19 +96,11 @@ pub async fn standing(network: &Network, id: OperationId) -> Result<Option<Stand
     }
     let young = crate::time::now_ms() - id.created_at < SETTLING_MS;
     let wait = if young { Duration::from_secs(1) } else { Duration::ZERO };
-    match network
-        .client
-        .transaction(&transaction, wait)
-        .await
-        .map_err(unavailable)?
-    {
-        TransactionStatus::Unknown => Ok(None),
-        TransactionStatus::Pending => Ok(Some(Standing::Pending)),
-        TransactionStatus::Final { height } => {
-            let items = network.look_up(&transaction, height).await?;
-            Ok(Some(Standing::Done(before_signing.merge(items))))
-        }
-    }
+    Ok(match network.whereabouts(&transaction, wait).await? {
+        Whereabouts::Unknown => None,
+        Whereabouts::Pending => Some(Standing::Pending),
+        Whereabouts::Final(items) => Some(Standing::Done(before_signing.merge(items))),
+    })
 }
 
 /// The answer to a request whose idempotency key made an operation before.

@@ -4,14 +4,17 @@ use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
 use serde::Deserialize;
 
+use super::respond;
 use crate::ctx::{Ctx, With};
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
-use crate::types::{HistoryEntry, LARGEST_PAGE, Problem, Record, RecordPage, StateProof};
+use crate::types::{HistoryEntry, Problem, Record, RecordPage, StateProof};
 
-const DEFAULT_PAGE: usize = 50;
-
-fn record_id(text: &str) -> Result<[u8; 32], ApiError> {
+/// A record's id as it stands in paths.
+///
+/// # Errors
+/// 404 for anything else.
+pub(super) fn record_id(text: &str) -> Result<[u8; 32], ApiError> {
     let id = hex::decode(text)
         .ok()
         .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
@@ -37,19 +40,10 @@ pub struct List {
         (status = 400, description = "malformed query", body = Problem)))]
 pub async fn list(With(ctx, query): With<Query<List>>, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=usize::from(LARGEST_PAGE)).contains(&limit) {
-        let detail = format!("`limit` must be 1 to {LARGEST_PAGE}");
-        return Err(ApiError::new(Code::BAD_REQUEST, detail));
-    }
-    let after = query.after.as_deref().map(record_id).transpose().map_err(|_| {
-        ApiError::new(
-            Code::BAD_REQUEST,
-            "`after` must be the `next` of the page before, 64 lowercase hex characters",
-        )
-    })?;
+    let limit = respond::page(query.limit)?;
+    let after = after(query.after.as_deref())?;
     let page = network
-        .client
+        .reader()
         .records(query.template.as_deref(), after.as_ref(), limit)
         .await
         .map_err(unavailable)?;
@@ -58,6 +52,19 @@ pub async fn list(With(ctx, query): With<Query<List>>, path: Path<(String, Strin
         records: page.records,
         next: page.next,
     }))
+}
+
+/// Where a page of records begins.
+///
+/// # Errors
+/// 400 when it isn't a record's id.
+pub(super) fn after(text: Option<&str>) -> Result<Option<[u8; 32]>, ApiError> {
+    text.map(record_id).transpose().map_err(|_| {
+        ApiError::new(
+            Code::BAD_REQUEST,
+            "`after` must be the `next` of the page before, 64 lowercase hex characters",
+        )
+    })
 }
 
 /// One record.
@@ -70,7 +77,7 @@ pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpR
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
     let view = network
-        .client
+        .reader()
         .record(&id)
         .await
         .map_err(unavailable)?
@@ -107,7 +114,7 @@ async fn steps(
     network: &crate::networks::Network,
     id: &[u8; 32],
 ) -> Result<Vec<muniment_ledger::wire::HistoryEntry>, ApiError> {
-    let steps = network.client.history(id).await.map_err(unavailable)?;
+    let steps = network.reader().history(id).await.map_err(unavailable)?;
     if steps.is_empty() {
         Err(ApiError::not_found())
     } else {
@@ -124,7 +131,7 @@ async fn steps(
 pub async fn proof(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
-    let proof = network.client.state_proof(&id).await.map_err(unavailable)?;
+    let proof = network.reader().state_proof(&id).await.map_err(unavailable)?;
     Ok(HttpResponse::Ok().json(StateProof {
         height: proof.height,
         state_root: proof.state_root,
@@ -157,7 +164,7 @@ pub async fn receipt(
     let leaf = match query.version {
         None => {
             network
-                .client
+                .reader()
                 .record(&id)
                 .await
                 .map_err(unavailable)?
@@ -173,7 +180,7 @@ pub async fn receipt(
                 .leaf
         }
     };
-    let notarization = network.notarization(leaf).await?;
+    let notarization = network.notarization(&id, leaf).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(notarization.receipt))

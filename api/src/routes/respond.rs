@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crate::networks::Network;
 use crate::operation_id::OperationId;
-use crate::problem::ApiError;
-use crate::types::{ItemOutcome, Notarization, NotarizationBatch, Operation};
+use crate::problem::{ApiError, Code};
+use crate::types::{ItemOutcome, LARGEST_PAGE, Notarization, NotarizationBatch, Operation};
 
 /// Longest time an answer is held back.
 const LONGEST_WAIT: u64 = 60;
+const DEFAULT_PAGE: usize = 50;
 
 /// Items of a batch that were refused before signing, kept with the operation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -135,14 +136,18 @@ pub fn finished(operation: OperationId, items: Vec<ItemOutcome>) -> Operation {
     }
 }
 
-/// One outcome for a whole transaction stands for each of its actions.
-pub fn spread(mut items: Vec<ItemOutcome>, actions: usize) -> Vec<ItemOutcome> {
-    if let [only] = items.as_slice()
-        && actions > 1
-    {
-        items = vec![only.clone(); actions];
+/// Entries of a page that a caller wants.
+///
+/// # Errors
+/// 400 outside the bounds.
+pub fn page(limit: Option<usize>) -> Result<usize, ApiError> {
+    let limit = limit.unwrap_or(DEFAULT_PAGE);
+    if (1..=usize::from(LARGEST_PAGE)).contains(&limit) {
+        Ok(limit)
+    } else {
+        let detail = format!("`limit` must be 1 to {LARGEST_PAGE}");
+        Err(ApiError::new(Code::BAD_REQUEST, detail))
     }
-    items
 }
 
 /// Path of a record.

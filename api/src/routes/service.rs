@@ -4,13 +4,14 @@ use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::app::State;
 use crate::ctx::Ctx;
 use crate::keys::Purpose;
-use crate::metrics::NetworkLabel;
 use crate::openapi;
 use crate::problem::{ApiError, Code};
+use crate::store::Write;
 use crate::types::{Problem, Version, Whoami};
 
 /// The process answers.
@@ -22,44 +23,61 @@ pub async fn healthz() -> HttpResponse {
         .body("ok\n")
 }
 
-/// The database can be written; that a network is down doesn't count.
+/// How long an answer of `/readyz` is good for: anybody may ask, and each asks the disk.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The last answer of `/readyz`: when, and why not.
+#[derive(Default)]
+pub struct Readiness(tokio::sync::Mutex<Option<(Instant, Option<String>)>>);
+
+/// The database takes a row, and every network is attached; that a network is down doesn't count.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz",
     responses((status = 200, description = "ready", body = String),
-        (status = 503, description = "the database can't be written", body = Problem)))]
+        (status = 503, description = "the database can't be written, or a network can't be attached", body = Problem)))]
 pub async fn readyz(state: Data<State>) -> Result<HttpResponse, ApiError> {
-    let written = state.networks.shared().store.writer.write(Vec::new()).await;
-    written.map_err(|error| ApiError::new(Code::UNAVAILABLE, error.to_string()))?;
+    if let Some(error) = unwritable(&state).await {
+        return Err(ApiError::new(Code::UNAVAILABLE, error));
+    }
+    if state.networks.any_trouble().is_some() {
+        // It may be mended by now.
+        state.networks.refresh().await;
+        if let Some(trouble) = state.networks.any_trouble() {
+            return Err(trouble);
+        }
+    }
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .body("ready\n"))
 }
 
-/// Metrics in the OpenMetrics text format.
+async fn unwritable(state: &State) -> Option<String> {
+    let mut last = state.readiness.0.lock().await;
+    if let Some((at, why)) = last.as_ref()
+        && at.elapsed() < FRESH
+    {
+        return why.clone();
+    }
+    let writer = &state.networks.shared().store.writer;
+    let written = writer.write(vec![Write::Beat(crate::time::now_ms())]).await;
+    let why = written.err().map(|error| error.to_string());
+    *last = Some((Instant::now(), why.clone()));
+    why
+}
+
+/// Metrics in the OpenMetrics text format. They need no key, so they name no tenant and no network.
 #[utoipa::path(get, path = "/metrics", tag = "service", operation_id = "metrics",
     responses((status = 200, description = "metrics", body = String, content_type = "application/openmetrics-text")))]
 pub async fn metrics(state: Data<State>) -> Result<HttpResponse, ApiError> {
     let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-    state
-        .metrics
-        .in_flight
-        .set(gauge(state.networks.shared().in_flight.load(Ordering::Relaxed)));
-    for network in state.networks.all() {
-        let label = NetworkLabel {
-            tenant: network.entry.tenant.clone(),
-            network: network.entry.name.clone(),
-        };
-        state
-            .metrics
-            .height
-            .get_or_create(&label)
-            .set(i64::try_from(network.height()).unwrap_or(i64::MAX));
-        state
-            .metrics
-            .pending
-            .get_or_create(&label)
-            .set(gauge(network.waiting()));
-    }
-    let text = state.metrics.text().map_err(ApiError::internal)?;
+    let networks = state.networks.all();
+    let metrics = &state.metrics;
+    let in_flight = state.networks.shared().in_flight.load(Ordering::Relaxed);
+    metrics.in_flight.set(gauge(in_flight));
+    metrics.networks.set(gauge(networks.len()));
+    metrics.broken.set(gauge(state.networks.broken()));
+    let pending = networks.iter().map(|network| network.waiting()).sum();
+    metrics.pending.set(gauge(pending));
+    let text = metrics.text().map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(text))

@@ -3,7 +3,6 @@
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use muniment_ledger::transaction::Transaction;
-use muniment_ledger::wire::TransactionStatus;
 use std::time::Duration;
 
 use super::notarizations::{answer, conclude};
@@ -12,7 +11,7 @@ use crate::body;
 use crate::ctx::With;
 use crate::networks::Network;
 use crate::networks::intake::Ticket;
-use crate::networks::lookup::unavailable;
+use crate::networks::lookup::Whereabouts;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::sign::{self, Signed};
@@ -41,13 +40,12 @@ pub async fn submit(
         Transaction::Single { .. } => Shape::Single,
         Transaction::Batch { .. } => Shape::Batch,
     };
-    let actions = signed.transaction.actions();
     let wait = respond::prefer_wait(&request);
     if let Err(expired) = sign::check_time(signed.valid_until) {
         return first_answer(&network, &signed, shape, wait, expired).await;
     }
     let ticket = network.accept(signed, false, wait.is_zero(), |_| Vec::new()).await?;
-    conclude(&network, ticket, actions, shape, wait, Refused::default()).await
+    conclude(&network, ticket, shape, wait, Refused::default()).await
 }
 
 /// An expired transaction can't be accepted any more, but it may have been: then its first answer stands.
@@ -65,23 +63,12 @@ async fn first_answer(
     };
     if let Some(decided) = network.wait_for(&id) {
         let ticket = Ticket { operation, decided };
-        return conclude(
-            network,
-            ticket,
-            signed.transaction.actions(),
-            shape,
-            wait,
-            Refused::default(),
-        )
-        .await;
+        return conclude(network, ticket, shape, wait, Refused::default()).await;
     }
-    match network
-        .client
-        .transaction(&id, Duration::ZERO)
-        .await
-        .map_err(unavailable)?
-    {
-        TransactionStatus::Final { height } => answer(network, operation, shape, network.look_up(&id, height).await?),
-        TransactionStatus::Pending | TransactionStatus::Unknown => Err(expired),
+    match network.whereabouts(&id, Duration::ZERO).await? {
+        Whereabouts::Final(items) => answer(network, operation, shape, items),
+        // It came to the ledger by another way, or its block is about to be followed.
+        Whereabouts::Pending => Ok(respond::accepted(operation)),
+        Whereabouts::Unknown => Err(expired),
     }
 }

@@ -13,15 +13,30 @@ use crate::types::{Problem, VerifyAnswer, VerifyRequest};
 /// Verifies a receipt. Whoever wants to trust nobody runs `muniment verify` or any C2SP verifier instead.
 #[utoipa::path(post, path = "/v1/verify", tag = "verify", operation_id = "verify", request_body = VerifyRequest,
     responses((status = 200, description = "verdicts, also when they are bad", body = VerifyAnswer),
-        (status = 422, description = "the request is malformed", body = Problem)))]
+        (status = 422, description = "the request is malformed", body = Problem),
+        (status = 503, description = "too many at once", body = Problem)))]
 pub async fn verify(state: Data<State>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let value = body::json(&bytes)?;
+    // Anybody may ask, and large files take a while: a few at a time, beside the workers.
+    let full =
+        |_| ApiError::busy("the server verifies as many receipts as it can; try again, or run `muniment verify`");
+    let slot = state.verifying.clone().try_acquire_owned().map_err(full)?;
+    let job = move || {
+        let answer = answer(&state, &bytes);
+        drop(slot);
+        answer
+    };
+    let answer = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+fn answer(state: &State, bytes: &[u8]) -> Result<VerifyAnswer, ApiError> {
+    let value = body::json(bytes)?;
     let map = body::object(&value, "", &["receipt", "trustRoot", "document"])?;
     let receipt = body::text(map, "receipt", "")?;
     let given = body::optional_text(map, "trustRoot", "")?;
     let document = body::optional_text(map, "document", "")?.map(digest).transpose()?;
     let own = if given.is_none() {
-        own_root(&state, receipt)
+        own_root(state, receipt)
     } else {
         None
     };
@@ -38,10 +53,10 @@ pub async fn verify(state: Data<State>, bytes: Bytes) -> Result<HttpResponse, Ap
         evaluation_time: u64::try_from(crate::time::now_ms()).unwrap_or_default(),
         network: None,
     });
-    Ok(HttpResponse::Ok().json(VerifyAnswer {
+    Ok(VerifyAnswer {
         trust_root: source.to_owned(),
         report,
-    }))
+    })
 }
 
 fn digest(text: &str) -> Result<[u8; 32], ApiError> {

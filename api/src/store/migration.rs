@@ -8,7 +8,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Health)]
     }
 }
 
@@ -46,6 +46,33 @@ const TABLES: &[&str] = &[
 impl MigrationTrait for First {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in TABLES {
+            manager.get_connection().execute_unprepared(table).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// A row that is written to find out whether rows can be.
+struct Health;
+
+impl MigrationName for Health {
+    fn name(&self) -> &str {
+        "m20261124_000002_health"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Health {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let tables = [
+            "CREATE TABLE health (id INTEGER NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT",
+            "CREATE INDEX operations_age ON operations (created_at)",
+        ];
+        for table in tables {
             manager.get_connection().execute_unprepared(table).await?;
         }
         Ok(())

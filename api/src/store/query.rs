@@ -1,6 +1,6 @@
 //! Reads. Each takes the tenant or the network it is for; there is no way to ask for all.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::{api_key, digest, followed, idempotency, operation, outbox, signing_key};
 use super::{Store, StoreError};
@@ -19,13 +19,19 @@ impl Store {
             .map_err(failed("an API key"))
     }
 
-    /// API keys of a tenant that aren't revoked.
-    pub(crate) async fn api_keys(&self, tenant: &str) -> Result<Vec<api_key::Model>, StoreError> {
+    /// API keys of a tenant that aren't revoked, by id, after `after`.
+    pub(crate) async fn api_keys(
+        &self,
+        tenant: &str,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<api_key::Model>, StoreError> {
         api_key::Entity::find()
             .filter(api_key::Column::Tenant.eq(tenant))
             .filter(api_key::Column::RevokedAt.is_null())
+            .apply_if(after, |query, after| query.filter(api_key::Column::Id.gt(after)))
             .order_by_asc(api_key::Column::Id)
-            .limit(1_000)
+            .limit(limit)
             .all(&self.reader)
             .await
             .map_err(failed("API keys"))
@@ -103,16 +109,20 @@ impl Store {
             .map_err(failed("the projection's height"))
     }
 
-    /// Records that hold a digest, ascending by id.
+    /// Records that hold a digest, ascending by id, after `after`.
     pub(crate) async fn records_with(
         &self,
         network: i64,
         value: &[u8],
+        after: Option<&[u8; 32]>,
         limit: u64,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         digest::Entity::find()
             .filter(digest::Column::Network.eq(network))
             .filter(digest::Column::Digest.eq(value))
+            .apply_if(after, |query, after| {
+                query.filter(digest::Column::Record.gt(after.as_slice()))
+            })
             .order_by_asc(digest::Column::Record)
             .limit(limit)
             .select_only()

@@ -5,8 +5,8 @@
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
-    QueryFilter, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,13 +45,25 @@ pub enum Write {
         /// When.
         at: i64,
     },
+    /// Forgets the refusal of a transaction that was in a block all the same.
+    Landed {
+        /// Network id.
+        network: [u8; 32],
+        /// Transaction id.
+        tx: [u8; 32],
+    },
     /// Forgets idempotency keys older than this.
     Forget(i64),
+    /// Forgets what is kept of operations that were made before this and are decided: older than all of the outbox.
+    Trim(i64),
+    /// Notes the time, so that somebody has written.
+    Beat(i64),
 }
 
 struct Command {
     writes: Vec<Write>,
-    done: oneshot::Sender<Result<(), String>>,
+    /// Keys revoked, or why nothing was written.
+    done: oneshot::Sender<Result<u64, String>>,
 }
 
 /// Handle to the writer task; clones share it. The task ends when the last handle is gone.
@@ -72,6 +84,14 @@ impl Writer {
     /// # Errors
     /// When the transaction failed; then nothing of it was written.
     pub async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.write_counted(writes).await.map(drop)
+    }
+
+    /// As [`Self::write`]; answers how many API keys were revoked.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_counted(&self, writes: Vec<Write>) -> Result<u64, StoreError> {
         let (done, answer) = oneshot::channel();
         let ended = || StoreError::Write("the writer has ended".to_owned());
         self.queue.send(Command { writes, done }).await.map_err(|_| ended())?;
@@ -82,9 +102,12 @@ impl Writer {
 async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Command>) {
     let mut group = Vec::new();
     while commands.recv_many(&mut group, GROUP).await > 0 {
-        let all: Vec<&Write> = group.iter().flat_map(|command| &command.writes).collect();
-        match commit(&connection, &all).await {
-            Ok(()) => group.drain(..).for_each(|command| drop(command.done.send(Ok(())))),
+        match commit(&connection, &group).await {
+            Ok(counts) => {
+                for (command, count) in group.drain(..).zip(counts) {
+                    drop(command.done.send(Ok(count)));
+                }
+            }
             // One bad command must not fail the others: each tries again by itself.
             Err(error) if group.len() > 1 => {
                 tracing::warn!(
@@ -92,9 +115,9 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
                     "a group of writes failed, trying one by one"
                 );
                 for command in group.drain(..) {
-                    let writes: Vec<&Write> = command.writes.iter().collect();
-                    let result = commit(&connection, &writes).await.map_err(|error| error.to_string());
-                    drop(command.done.send(result));
+                    let result = commit(&connection, std::slice::from_ref(&command)).await;
+                    let count = result.map(|counts| counts.iter().sum());
+                    drop(command.done.send(count.map_err(|error| error.to_string())));
                 }
             }
             Err(error) => group
@@ -105,18 +128,24 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
     drop(connection.close().await);
 }
 
-async fn commit(connection: &DatabaseConnection, writes: &[&Write]) -> Result<(), DbErr> {
+/// Answers how many API keys each command revoked.
+async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result<Vec<u64>, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..Default::default()
     };
     let transaction = connection.begin_with_options(options).await?;
     let mut accepted = Vec::new();
-    for write in writes {
-        match write {
-            Write::Accept(row) => accepted.push(row),
-            other => apply(&transaction, other).await?,
+    let mut counts = Vec::with_capacity(commands.len());
+    for command in commands {
+        let mut count = 0;
+        for write in &command.writes {
+            match write {
+                Write::Accept(row) => accepted.push(row),
+                other => count += apply(&transaction, other).await?,
+            }
         }
+        counts.push(count);
     }
     for rows in accepted.chunks(ROWS) {
         // A row that is there already is the same one.
@@ -125,10 +154,11 @@ async fn commit(connection: &DatabaseConnection, writes: &[&Write]) -> Result<()
             .exec_without_returning(&transaction)
             .await?;
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(counts)
 }
 
-async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
+async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
     match write {
         Write::Accept(_) => {}
         Write::Operation(row) => operation(on, row).await?,
@@ -175,11 +205,20 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
                 .await?;
         }
         Write::Revoke { tenant, id, at } => {
-            api_key::Entity::update_many()
+            let revoked = api_key::Entity::update_many()
                 .col_expr(api_key::Column::RevokedAt, Expr::value(*at))
                 .filter(api_key::Column::Tenant.eq(tenant.as_str()))
                 .filter(api_key::Column::Id.eq(id.as_str()))
                 .filter(api_key::Column::RevokedAt.is_null())
+                .exec(on)
+                .await?;
+            return Ok(revoked.rows_affected);
+        }
+        Write::Landed { network, tx } => {
+            operation::Entity::update_many()
+                .col_expr(operation::Column::Failed, Expr::value(Option::<String>::None))
+                .filter(operation::Column::Network.eq(network.as_slice()))
+                .filter(operation::Column::Tx.eq(tx.as_slice()))
                 .exec(on)
                 .await?;
         }
@@ -189,8 +228,23 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
                 .exec(on)
                 .await?;
         }
+        Write::Trim(before) => {
+            let sql = "DELETE FROM operations WHERE created_at < ?1 AND created_at < (SELECT COALESCE(MIN(created_at), \
+                       ?1) FROM outbox)";
+            on.execute_raw(Statement::from_sql_and_values(
+                DbBackend::Sqlite,
+                sql,
+                [(*before).into()],
+            ))
+            .await?;
+        }
+        Write::Beat(at) => {
+            let sql = "INSERT INTO health (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = ?1";
+            on.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [(*at).into()]))
+                .await?;
+        }
     }
-    Ok(())
+    Ok(0)
 }
 
 /// Fields that are absent leave what is there.

@@ -40,7 +40,16 @@ async fn every_route_refuses_every_stranger() {
     world.request(Method::DELETE, &path).send().await.unwrap();
     let end = std::time::SystemTime::now() + Duration::from_secs(1);
     let expired = key(json!({"name": "expired", "expiresAt": humantime::format_rfc3339_millis(end).to_string()})).await;
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let secret = expired["secret"].as_str().unwrap();
+    world
+        .until("the key has expired", async || {
+            let request = world
+                .client
+                .get(format!("{}/v1/whoami", world.base))
+                .bearer_auth(secret);
+            request.send().await.unwrap().status() == StatusCode::UNAUTHORIZED
+        })
+        .await;
     let almost = format!("{}x", &world.key[..world.key.len() - 1]);
 
     let routes = routes(&world).await;

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod access;
+mod expiry;
 mod faults;
 mod input;
+mod liar;
 mod path;
 mod signed;
+mod store;
 mod support;

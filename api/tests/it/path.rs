@@ -2,7 +2,7 @@
 
 use super::support::{NETWORK, World, answer, deposit};
 use muniment_receipts::verify::{Outcome, Verification, verify};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 fn passes(world: &World, receipt: &str, number: u64) {
@@ -208,6 +208,55 @@ async fn the_network_tells_of_its_nodes() {
     );
     let (status, list) = answer(world.get("/v1/tenants/acme/networks").send().await.unwrap()).await;
     assert_eq!((status, list.as_array().unwrap().len()), (StatusCode::OK, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_goes_on_page_by_page() {
+    let world = World::start().await;
+    let mut made = Vec::new();
+    for number in 0..5 {
+        let mut body = deposit(1);
+        body["subject"] = json!(format!("copy {number}"));
+        let request = world.post(&format!("{NETWORK}/notarizations"), &body);
+        let (status, one) = answer(request.send().await.unwrap()).await;
+        assert_eq!(status, StatusCode::CREATED, "{one}");
+        made.push(one["id"].as_str().unwrap().to_owned());
+    }
+    made.sort();
+    let (mut found, mut after, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let path = format!("{NETWORK}/notarizations?digest={:064x}&limit=2{after}", 1);
+        let (status, page) = answer(world.get(&path).send().await.unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        pages += 1;
+        let records = page["records"].as_array().unwrap();
+        found.extend(records.iter().map(|record| record["id"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((found, pages), (made, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_name_nobody() {
+    let world = World::start().await;
+    world.notarize(1).await;
+    let invented = Method::from_bytes(b"INVENTED").unwrap();
+    world.request(invented, "/healthz").send().await.unwrap();
+    let response = world
+        .client
+        .get(format!("{}/metrics", world.base))
+        .send()
+        .await
+        .unwrap();
+    let text = response.text().await.unwrap();
+    assert!(text.contains("muniment_api_networks 1"), "{text}");
+    assert!(text.contains("method=\"OTHER\""), "{text}");
+    for word in ["acme", "globex", "INVENTED", "network=\""] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,14 +16,14 @@ pub fn party() -> (SigningKey, SignerKey) {
     (key, public)
 }
 
-fn now() -> u64 {
+pub fn now() -> u64 {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
     u64::try_from(since.as_millis()).unwrap()
 }
 
-fn common(world: &World, nonce: u8, valid_until: u64) -> Common {
+pub fn common(world: &World, nonce: u8, valid_until: u64) -> Common {
     Common {
         action: "deposit".to_owned(),
         network: *world.replica.trust_root().network(),
@@ -35,14 +35,14 @@ fn common(world: &World, nonce: u8, valid_until: u64) -> Common {
     }
 }
 
-fn input(number: u64) -> Map<String, Value> {
+pub fn input(number: u64) -> Map<String, Value> {
     let Value::Object(map) = deposit(number) else {
         unreachable!()
     };
     map
 }
 
-fn request(signed: &[u8]) -> Value {
+pub fn request(signed: &[u8]) -> Value {
     let signature = party().0.sign(signed).to_bytes();
     json!({"statement": std::str::from_utf8(signed).unwrap(), "signature": STANDARD.encode(signature)})
 }

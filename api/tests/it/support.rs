@@ -4,6 +4,7 @@ use muniment_api::{Api, ApiConfig, MemoryDirectory, NetworkEntry};
 use muniment_ledger::client::Endpoint;
 use muniment_ledger::config::{Limits, ReplicaConfig};
 use muniment_ledger::node::Server;
+use muniment_ledger::replica::Replica;
 use muniment_ledger::replica::memory::{MemoryReplica, test_network};
 use muniment_receipts::genesis::Member;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -47,6 +48,8 @@ pub struct World {
     pub client: Client,
     pub node: Option<Running>,
     pub api: Option<Running>,
+    /// Validators beside the first; they run as long as the world.
+    _others: Vec<Running>,
     node_address: SocketAddr,
 }
 
@@ -64,7 +67,7 @@ pub fn config(folder: &tempfile::TempDir) -> ApiConfig {
     )
 }
 
-pub fn serve_node(replica: &Arc<MemoryReplica>, listener: TcpListener) -> Running {
+pub fn serve_node(replica: Arc<dyn Replica>, listener: TcpListener) -> Running {
     let config = ReplicaConfig {
         name: "validator-0".to_owned(),
         api: listener.local_addr().unwrap(),
@@ -73,7 +76,7 @@ pub fn serve_node(replica: &Arc<MemoryReplica>, listener: TcpListener) -> Runnin
         token: TOKEN.to_owned(),
         limits: Limits::default(),
     };
-    let server = Server::on(listener, replica.clone(), &config);
+    let server = Server::on(listener, replica, &config);
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
         server.run(async { drop(stopped.await) }).await.unwrap();
@@ -86,7 +89,9 @@ pub fn serve_api(api: Api) -> (String, Running) {
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
-        api.serve(listener, async { drop(stopped.await) }).await.unwrap();
+        api.serve(listener, Box::pin(async { drop(stopped.await) }))
+            .await
+            .unwrap();
     });
     (base, Running { stop: Some(stop), task })
 }
@@ -97,6 +102,23 @@ impl World {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::build(adjust, |replica| vec![replica]).await
+    }
+
+    /// A world whose first validator is made by `first`; two honest ones come after it.
+    pub async fn among(first: impl FnOnce(Arc<MemoryReplica>) -> Arc<dyn Replica>) -> Self {
+        Self::build(|_| {}, |honest| vec![first(honest.clone()), honest.clone(), honest]).await
+    }
+
+    /// A world whose only validator is made by `only`.
+    pub async fn under(only: impl FnOnce(Arc<MemoryReplica>) -> Arc<dyn Replica>) -> Self {
+        Self::build(|_| {}, |honest| vec![only(honest)]).await
+    }
+
+    async fn build(
+        adjust: impl FnOnce(&mut ApiConfig),
+        validators: impl FnOnce(Arc<MemoryReplica>) -> Vec<Arc<dyn Replica>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(&folder);
         adjust(&mut config);
@@ -112,10 +134,15 @@ impl World {
         let members = vec![member("acme", &acme.signer), member("party", &party.1)];
         let (genesis, keys) = test_network(4, members);
         let replica = Arc::new(MemoryReplica::new(&genesis, &keys).unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let node_address = listener.local_addr().unwrap();
-        let node = serve_node(&replica, listener);
-        directory.put(entry("acme", "notary", &replica, node_address));
+        let mut nodes = Vec::new();
+        let mut addresses = Vec::new();
+        for validator in validators(replica.clone()) {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            addresses.push(listener.local_addr().unwrap());
+            nodes.push(serve_node(validator, listener));
+        }
+        directory.put(entry("acme", "notary", &replica, &addresses));
+        let others = nodes.split_off(1);
         let (base, running) = serve_api(api);
         let world = Self {
             folder,
@@ -125,9 +152,10 @@ impl World {
             replica,
             directory,
             client: Client::builder().no_proxy().build().unwrap(),
-            node: Some(node),
+            node: nodes.pop(),
+            _others: others,
             api: Some(running),
-            node_address,
+            node_address: addresses[0],
         };
         world
             .until("the API answers", async || world.get("/healthz").send().await.is_ok())
@@ -147,7 +175,7 @@ impl World {
     /// Starts the node server again at its address.
     pub fn start_node(&mut self) {
         let listener = TcpListener::bind(self.node_address).unwrap();
-        self.node = Some(serve_node(&self.replica, listener));
+        self.node = Some(serve_node(self.replica.clone(), listener));
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -196,16 +224,17 @@ impl World {
     }
 }
 
-pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, node: SocketAddr) -> NetworkEntry {
+pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, nodes: &[SocketAddr]) -> NetworkEntry {
+    let endpoint = |(index, node): (usize, &SocketAddr)| Endpoint {
+        name: format!("validator-{index}"),
+        url: format!("http://{node}"),
+        token: TOKEN.to_owned(),
+    };
     NetworkEntry {
         tenant: tenant.to_owned(),
         name: name.to_owned(),
         id: *replica.trust_root().network(),
-        endpoints: vec![Endpoint {
-            name: "validator-0".to_owned(),
-            url: format!("http://{node}"),
-            token: TOKEN.to_owned(),
-        }],
+        endpoints: nodes.iter().enumerate().map(endpoint).collect(),
         trust_root: replica.trust_root().canonical().unwrap(),
         restarts: BTreeMap::from([("validator-0".to_owned(), 7)]),
     }

@@ -1,0 +1,128 @@
+//! The database: damaged, full of keys, or holding what can't be read.
+
+use super::support::{NETWORK, World, answer, config};
+use muniment_api::{Api, MemoryDirectory};
+use reqwest::{Method, StatusCode};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
+use serde_json::json;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::sync::Arc;
+
+async fn database(world: &World) -> DatabaseConnection {
+    let url = format!("sqlite://{}", world.folder.path().join("muniment.db").display());
+    Database::connect(url).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_database_is_named_and_not_used() {
+    let mut world = World::start().await;
+    for number in 0..50 {
+        world.notarize(number).await;
+    }
+    world.api.take().unwrap().stop().await;
+    let database = database(&world).await;
+    database
+        .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
+        .await
+        .unwrap();
+    database.close().await.unwrap();
+    let path = world.folder.path().join("muniment.db");
+    let length = std::fs::metadata(&path).unwrap().len();
+    for (from, to) in [(4_096, length), (0, 100)] {
+        let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.seek(SeekFrom::Start(from)).unwrap();
+        file.write_all(&vec![0xa5; usize::try_from(to - from).unwrap()])
+            .unwrap();
+        drop(file);
+        let started = Api::start(config(&world.folder), Arc::new(MemoryDirectory::default())).await;
+        let error = started.err().expect("it must not start");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("is damaged") && source.contains("backup"), "{source}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_that_cannot_be_read_is_told() {
+    let mut world = World::start().await;
+    let (_, made) = world.notarize(1).await;
+    world.api.take().unwrap().stop().await;
+    let database = database(&world).await;
+    let network = hex::encode(world.replica.trust_root().network());
+    let row = format!("INSERT INTO outbox VALUES (999, x'{network}', x'00', x'ffff', 0, 0)");
+    database.execute_unprepared(&row).await.unwrap();
+    world.start_api().await;
+    let operation = format!("/v1/operations/op_{:012x}{}", 1, made["id"].as_str().unwrap());
+    for path in [
+        NETWORK.to_owned(),
+        format!("{NETWORK}/records"),
+        operation,
+        "/readyz".to_owned(),
+    ] {
+        let (status, problem) = answer(world.get(&path).send().await.unwrap()).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("store_damaged")),
+            "{path}: {problem}"
+        );
+    }
+    let (status, _) = answer(world.get("/v1/tenants/acme/networks/other").send().await.unwrap()).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    // Mended, it is attached without a restart.
+    database.execute_unprepared("DELETE FROM outbox").await.unwrap();
+    database.close().await.unwrap();
+    world
+        .until("the network is attached", async || {
+            world.get("/readyz").send().await.unwrap().status() == StatusCode::OK
+        })
+        .await;
+    assert_eq!(world.get(NETWORK).send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_writes_a_row() {
+    let world = World::start().await;
+    assert_eq!(world.get("/readyz").send().await.unwrap().status(), StatusCode::OK);
+    let database = database(&world).await;
+    // As on a full disk: rows are read, none can be written.
+    database
+        .execute_unprepared("CREATE TRIGGER full BEFORE UPDATE ON health BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        .await
+        .unwrap();
+    world
+        .until("it says that it can't write", async || {
+            let (status, problem) = answer(world.get("/readyz").send().await.unwrap()).await;
+            status == StatusCode::SERVICE_UNAVAILABLE && problem["code"] == "unavailable"
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_is_listed_and_can_be_revoked() {
+    let world = World::start().await;
+    let database = database(&world).await;
+    database
+        .execute_unprepared(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) INSERT INTO api_keys SELECT \
+             printf('key_z%05d', i), 'acme', 'n', 'mnk_', randomblob(32), 1, NULL, NULL FROM n",
+        )
+        .await
+        .unwrap();
+    let (mut ids, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/v1/tenants/acme/api-keys?limit=200{after}");
+        let (status, page) = answer(world.get(&path).send().await.unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let keys = page["keys"].as_array().unwrap();
+        ids.extend(keys.iter().map(|key| key["id"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(ids.len(), 1_101);
+    let last = format!("/v1/tenants/acme/api-keys/{}", ids.last().unwrap());
+    for status in [StatusCode::NO_CONTENT, StatusCode::NOT_FOUND] {
+        let response = world.request(Method::DELETE, &last).send().await.unwrap();
+        assert_eq!(response.status(), status);
+    }
+}
