@@ -10,6 +10,7 @@ mod cose;
 mod flips;
 mod genesis;
 mod independent;
+mod inventory;
 mod jcs;
 mod keys;
 mod leaves;

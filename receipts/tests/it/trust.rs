@@ -7,7 +7,7 @@ use muniment_receipts::leaf::{self, Marker};
 use muniment_receipts::merkle::{Frontier, leaf_hash};
 use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use muniment_receipts::tlog_proof::TlogProof;
-use muniment_receipts::trust::{MAX_CHANGES, MAX_TRUST_ROOT, TrustError, TrustRoot, ValidatorChange};
+use muniment_receipts::trust::{Cosignature, MAX_CHANGES, MAX_TRUST_ROOT, TrustError, TrustRoot, ValidatorChange};
 use muniment_receipts::verify::{Check, Outcome, Verifier};
 
 use crate::world::{Keys, START, World, document, genesis, keys, public, salted};
@@ -339,22 +339,19 @@ fn changes_that_do_not_follow_are_refused() {
         })
         .contains("genesis")
     );
-    // The new set can't vouch for itself: its cosignatures on the same checkpoint do not count.
+    // The new set can't vouch for itself: only those count who were in the old one, and two of four are no quorum.
     let mut own = World::new(4);
     own.keys = world.keys;
     let checkpoint = Checkpoint::parse(&format!("{}\n", lines[..3].join("\n"))).unwrap();
     let mut after = own.trust.clone();
     after.add(good.clone()).unwrap();
-    let note = after
-        .newest()
-        .note(&checkpoint, &own.cosign(&checkpoint, START / 1_000))
-        .unwrap();
-    assert!(
-        own.trust
-            .clone()
-            .add(with(&|p| p.checkpoint.clone_from(&note)))
-            .is_err()
-    );
+    let cosigned = own.cosign(&checkpoint, START / 1_000);
+    let add = |cosigned: &[Cosignature]| {
+        let note = after.newest().note(&checkpoint, cosigned).unwrap();
+        own.trust.clone().add(with(&|p| p.checkpoint.clone_from(&note)))
+    };
+    assert!(add(&cosigned[1..]).is_err(), "two who stay and two newcomers");
+    add(&cosigned[..4]).expect("three of the old set are its quorum, and the newcomer's line is ignored");
 }
 
 #[test]
