@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
-/// Path of the binary: `MUNIMENT_BIN`, else the one beside this test's own target folder, built when it is missing.
+/// Path of the binary: `MUNIMENT_BIN`, else the one beside this test's own target folder, built when it is missing or
+/// older than its sources: `cargo test --test NAME` builds no binary, and a scenario over old code proves nothing.
 ///
 /// # Panics
 /// When it can't be built.
@@ -18,16 +20,62 @@ pub fn path() -> &'static Path {
         let own = std::env::current_exe().unwrap();
         let folder = own.parent().and_then(Path::parent).unwrap().to_owned();
         let path = folder.join("muniment");
-        if !path.exists() {
+        if let Some(why) = stale(&path) {
+            crate::say(&format!(
+                "{} is not there as it should be ({why}): building it",
+                path.display()
+            ));
             build(&folder);
+            assert!(path.exists(), "{} is missing; set MUNIMENT_BIN", path.display());
         }
-        assert!(
-            path.exists(),
-            "{} is missing; run `cargo build --release --workspace`",
-            path.display()
-        );
         path
     })
+}
+
+/// What the binary is made of, below the workspace's folder.
+const SOURCES: [&str; 16] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "api/Cargo.toml",
+    "api/src",
+    "cli/Cargo.toml",
+    "cli/src",
+    "crds/Cargo.toml",
+    "crds/src",
+    "ledger/Cargo.toml",
+    "ledger/src",
+    "ledger/templates",
+    "operator/Cargo.toml",
+    "operator/src",
+    "receipts/Cargo.toml",
+    "receipts/src",
+];
+
+/// Why the binary is not the one of the present sources, if so. (Cargo writes what a binary is made of beside it only
+/// when it was asked for the binary itself, so its list can't be relied on.)
+fn stale(binary: &Path) -> Option<String> {
+    let Ok(built) = modified(binary) else {
+        return Some("it is missing".to_owned());
+    };
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let newer = SOURCES.iter().find_map(|source| newer(&root.join(source), built))?;
+    Some(format!("{} is newer", newer.display()))
+}
+
+/// A file at or below a path that was changed after a time.
+fn newer(path: &Path, than: SystemTime) -> Option<PathBuf> {
+    if path.is_dir() {
+        let mut entries = std::fs::read_dir(path).ok()?.flatten();
+        return entries.find_map(|entry| newer(&entry.path(), than));
+    }
+    modified(path)
+        .is_ok_and(|changed| changed > than)
+        .then(|| path.to_owned())
+}
+
+fn modified(path: &Path) -> std::io::Result<SystemTime> {
+    std::fs::metadata(path)?.modified()
 }
 
 fn build(folder: &Path) {
@@ -42,7 +90,7 @@ fn build(folder: &Path) {
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()
         .unwrap();
-    assert!(status.success(), "the binary can't be built");
+    assert!(status.success(), "the binary can't be built; MUNIMENT_BIN can name one");
 }
 
 /// A command of the binary that sees nothing of the real user's configuration.

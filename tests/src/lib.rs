@@ -11,5 +11,13 @@ pub mod load;
 pub mod local;
 pub mod party;
 pub mod poll;
+pub mod signatures;
 pub mod verifier;
 pub mod world;
+
+/// Writes a line to the terminal that is seen also when the test passes: libtest keeps back only what the print macros
+/// write.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

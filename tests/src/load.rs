@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use muniment_receipts::receipt::{Disclosure, Receipt};
+use muniment_receipts::verify::{Outcome, Verifier};
 use reqwest::Method;
 use tokio::task::JoinSet;
 
@@ -135,6 +137,7 @@ pub async fn check(world: &dyn crate::world::World, promises: &[Promise]) {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), promises.len(), "two promises name the same record");
+    check_receipts(world, promises);
     for validator in world.validators() {
         let node = world.node(&validator);
         for promise in promises.iter().step_by(1 + promises.len() / 200) {
@@ -146,5 +149,24 @@ pub async fn check(world: &dyn crate::world::World, promises: &[Promise]) {
                 .unwrap_or_else(|| panic!("{validator} has no {promise:?}"));
             assert_eq!(view.record["fields"]["digests"][0]["value"], promise.digest.as_str());
         }
+    }
+}
+
+/// Every receipt that was handed out passes every check, and is about the promised record and digest.
+fn check_receipts(world: &dyn crate::world::World, promises: &[Promise]) {
+    let trust = world.trust();
+    let verifier = Verifier::with(trust.clone(), Some(*trust.network()));
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now = u64::try_from(since.as_millis()).unwrap();
+    for promise in promises {
+        let mut receipt = Receipt::parse(promise.receipt.as_bytes()).unwrap();
+        // Ours to say: the deposits are plain, so the digest on the ledger is the document's.
+        receipt.disclosure = Some(Disclosure::Plain);
+        let document = hex::decode(&promise.digest).unwrap().try_into().unwrap();
+        let report = verifier.verify(&receipt.encode(), Some(document), now);
+        assert_eq!(report.overall, Outcome::Pass, "{promise:?}: {report:#?}");
+        let statement = report.statement.expect("a receipt that passes tells what was stated");
+        assert_eq!(statement.record, promise.record);
+        assert_eq!(report.cosigned.len(), trust.validators_at(receipt.height).quorum());
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use muniment_ledger::client::{Endpoint, NetworkClient};
 use muniment_ledger::config::NodeConfig;
+use muniment_receipts::trust::TrustRoot;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -122,13 +123,21 @@ impl LocalWorld {
     }
 
     /// Sends SIGTERM to `dev` and waits for its end. Answers its exit code.
+    pub async fn stop(&mut self) -> i32 {
+        self.stop_by(Signal::TERM).await
+    }
+
+    /// As [`Self::stop`], with any signal that asks for an end.
     ///
     /// # Panics
     /// When it does not end.
-    pub async fn stop(&mut self) -> i32 {
+    pub async fn stop_by(&mut self, how: Signal) -> i32 {
         let mut dev = self.dev.take().expect("dev runs");
-        signal(dev.id(), Signal::TERM);
-        let status = poll::until("dev ends after SIGTERM", || std::future::ready(dev.try_wait().unwrap())).await;
+        signal(dev.id(), how);
+        let status = poll::until("dev ends after the signal", || {
+            std::future::ready(dev.try_wait().unwrap())
+        })
+        .await;
         status.code().unwrap_or(-1)
     }
 
@@ -155,6 +164,11 @@ impl LocalWorld {
         self.data().join("networks/demo/notary").join(validator)
     }
 
+    /// Folder of all that one validator keeps: keys, genesis and data.
+    pub fn replica_folder(&self, validator: &str) -> PathBuf {
+        self.node_folder(validator).join(validator)
+    }
+
     fn endpoint(&self, validator: &str) -> Endpoint {
         let bytes = std::fs::read(self.node_folder(validator).join("node.json")).unwrap();
         let config: NodeConfig = serde_json::from_slice(&bytes).unwrap();
@@ -168,6 +182,21 @@ impl LocalWorld {
             url: format!("http://{}", replica.api),
             token: replica.token,
         }
+    }
+
+    /// All that a validator has logged, over all its starts.
+    ///
+    /// # Panics
+    /// When the logs can't be read.
+    pub fn log(&self, validator: &str) -> String {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.data().join("logs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|file| file.to_string_lossy().contains(validator))
+            .collect();
+        files.sort();
+        let text = |file: PathBuf| String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).into_owned();
+        files.into_iter().map(text).collect()
     }
 
     /// Context file that `dev` wrote.
@@ -208,10 +237,12 @@ impl World for LocalWorld {
         NetworkClient::new(self.validators().iter().map(|name| self.endpoint(name)).collect())
     }
 
+    fn trust(&self) -> TrustRoot {
+        TrustRoot::parse(&std::fs::read(self.trust_root()).unwrap()).unwrap()
+    }
+
     fn party(&self) -> Party {
-        let root = std::fs::read(self.trust_root()).unwrap();
-        let root = muniment_receipts::trust::TrustRoot::parse(&root).unwrap();
-        Party::new(SEED, *root.network())
+        Party::new(SEED, *self.trust().network())
     }
 
     async fn kill(&mut self, validator: &str) {
@@ -266,7 +297,7 @@ impl World for LocalWorld {
     async fn wipe(&mut self, validator: &str) {
         // Stopped first, so that it can't write between the removal and its death.
         self.pause(validator).await;
-        std::fs::remove_dir_all(self.node_folder(validator).join(validator).join("data")).unwrap();
+        std::fs::remove_dir_all(self.replica_folder(validator).join("data")).unwrap();
         self.kill(validator).await;
     }
 }

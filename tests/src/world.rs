@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use muniment_ledger::client::NetworkClient;
 use muniment_ledger::wire::NodeStatus;
+use muniment_receipts::trust::TrustRoot;
 
 use crate::api::Api;
 use crate::party::Party;
@@ -18,6 +19,8 @@ pub trait World: Send + Sync {
     fn node(&self, validator: &str) -> NetworkClient;
     /// A client of all validators.
     fn network(&self) -> NetworkClient;
+    /// The network's trust root.
+    fn trust(&self) -> TrustRoot;
     /// A party of the network that signs for itself.
     fn party(&self) -> Party;
     /// kill -9 of one validator. Its supervisor may start it again at once.

@@ -4,6 +4,7 @@
 use muniment_tests::binary::{self, Finished};
 use muniment_tests::local::{LocalWorld, free_port};
 use muniment_tests::world::World;
+use rustix::process::Signal;
 
 fn refused(done: &Finished, words: &[&str]) {
     assert!(matches!(done.code, 1 | 2), "{done:?}");
@@ -82,15 +83,19 @@ async fn a_folder_of_a_newer_format_is_refused_and_left_as_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_stops_all_processes() {
     let mut world = LocalWorld::fresh().await;
-    let pids: Vec<u32> = world
-        .validators()
-        .iter()
-        .filter_map(|name| world.process(name))
-        .collect();
-    assert_eq!(pids.len(), 4);
-    assert_eq!(world.stop().await, 0, "{}", world.screen());
-    for name in world.validators() {
-        assert_eq!(world.process(&name), None, "{name} is still there");
+    // Ctrl-C in a terminal is SIGINT; service managers send SIGTERM.
+    for signal in [Signal::INT, Signal::TERM] {
+        world.start().await;
+        let pids: Vec<u32> = world
+            .validators()
+            .iter()
+            .filter_map(|name| world.process(name))
+            .collect();
+        assert_eq!(pids.len(), 4);
+        assert_eq!(world.stop_by(signal).await, 0, "{signal:?}: {}", world.screen());
+        for name in world.validators() {
+            assert_eq!(world.process(&name), None, "{name} is still there after {signal:?}");
+        }
     }
 }
 

@@ -1,14 +1,21 @@
 //! Kills, losses and damage: writes go on as far as a quorum lives, nothing accepted is lost or doubled.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::PathBuf;
+use std::path::Path;
 
+use muniment_ledger::engine::SignGuard;
+use muniment_ledger::engine::guard::FileGuard;
+use muniment_ledger::wire::NodeStatus;
 use muniment_tests::api::{deposit, digest};
 use muniment_tests::load::{Load, check};
 use muniment_tests::local::LocalWorld;
 use muniment_tests::poll;
+use muniment_tests::signatures::Signatures;
 use muniment_tests::world::{World, agreement, statuses};
 use reqwest::Method;
+
+/// The validator that loses its data.
+const WIPED: &str = "validator-3";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_each_process_in_turn_loses_and_doubles_nothing() {
@@ -140,88 +147,103 @@ async fn a_write_that_was_accepted_just_before_a_kill_becomes_final() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wiped_validator_rejoins_and_never_signs_twice() {
+async fn a_validator_wiped_under_load_rejoins_and_never_signs_twice() {
     let mut world = LocalWorld::fresh().await;
-    let load = Load::start(&world.api(), 2);
-    load.progress(20).await;
-    world.wipe("validator-3").await;
-    load.progress(20).await;
-    back_at_the_tip(&world, "validator-3").await;
-    load.progress(10).await;
+    let mut signatures = Signatures::default();
+    let load = Load::start(&world.api(), 4);
+    load.progress(40).await;
+    signatures.read(&world).await;
+    // Stopped first: what it has signed is on disk then, and no more comes.
+    world.pause(WIPED).await;
+    let last = last_signed(&world, &world.replica_folder(WIPED).join("data/guard"));
+    assert!(last > 0, "it has voted before");
+    world.wipe(WIPED).await;
+
+    load.progress(40).await;
+    let floor = floor(&world).await;
+    back_at_the_tip(&world, WIPED).await;
+    signatures.read(&world).await;
+    load.progress(40).await;
     let promises = load.finish().await;
     agreement(&world).await;
     check(&world, &promises).await;
-
-    // What it signed before and after the wipe: one signature per height, over the one checkpoint of that height.
-    let mut signed = std::collections::BTreeMap::new();
-    let end = agreement(&world).await.height;
-    for validator in world.validators() {
-        use futures::StreamExt;
-        let mut blocks = world.node(&validator).follow(1);
-        for height in 1..=end {
-            let block = blocks.next().await.unwrap().unwrap();
-            let digest = (block.header.hash(), block.log_root, block.state_root);
-            let first = signed.entry(height).or_insert(digest);
-            assert_eq!(*first, digest, "{validator} has another block at height {height}");
-        }
-    }
+    signatures.read(&world).await;
+    signs_again_beyond(&signatures, last, floor);
 }
 
+/// Nobody writes, so no height helps it on: it follows, and votes again once the network has got on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_store_is_a_named_error_and_the_others_go_on() {
+async fn a_validator_whose_data_vanishes_in_an_idle_network_signs_only_beyond_what_it_had_signed() {
     let mut world = LocalWorld::fresh().await;
+    let mut signatures = Signatures::default();
+    agreement(&world).await;
+    signatures.read(&world).await;
+    // Taken away under the running process: it signs the next block as if nothing were, or ends when it meets the gap.
+    let vanished = world.path("vanished");
+    std::fs::rename(world.replica_folder(WIPED).join("data"), &vanished).unwrap();
+    assert_eq!(world.api().deposit(&digest()).await.status, 201);
+    world.pause(WIPED).await;
+    let last = last_signed(&world, &vanished.join("guard"));
+    world.kill(WIPED).await;
+
+    let floor = floor(&world).await;
+    let before = agreement(&world).await;
+    assert!(before.height < floor, "the network is idle");
+    let follows = |status: &NodeStatus| status.name == WIPED && !status.voting;
+    assert!(statuses(&world).await.iter().any(follows), "it must not vote yet");
     let load = Load::start(&world.api(), 2);
-    load.progress(20).await;
-    world.pause("validator-0").await;
-    // One flipped bit in the first block: bytes that were promised long ago, and no torn end of the file.
-    let blocks = world
-        .data()
-        .join("networks/demo/notary/validator-0/validator-0/data/blocks");
-    let mut bytes = std::fs::read(&blocks).unwrap();
-    bytes[64] ^= 1;
-    std::fs::write(&blocks, bytes).unwrap();
-    world.kill("validator-0").await;
-    load.progress(20).await;
-    poll::until("the damaged validator says so", || async {
-        let log = log_of(&world, "validator-0");
-        ["corrupt", "damaged", "torn"]
-            .iter()
-            .any(|word| log.contains(word))
-            .then_some(())
+    back_at_the_tip(&world, WIPED).await;
+    load.progress(40).await;
+    let promises = load.finish().await;
+    agreement(&world).await;
+    check(&world, &promises).await;
+    signatures.read(&world).await;
+    signs_again_beyond(&signatures, last, floor);
+}
+
+/// Highest height for which a validator's signature has left it, by its guard.
+fn last_signed(world: &LocalWorld, guard: &Path) -> u64 {
+    FileGuard::open(guard, *world.trust().network()).unwrap().last_height()
+}
+
+/// The height up to which the wiped validator swore off voting when it came back, as it logged it. Its new guard holds
+/// it too.
+async fn floor(world: &LocalWorld) -> u64 {
+    let floor = poll::until("the wiped validator says up to where it only follows", || async {
+        let log = world.log(WIPED);
+        let line = log
+            .lines()
+            .rfind(|line| line.contains("this validator's data is gone"))?;
+        let (_, floor) = line.rsplit_once("floor=")?;
+        floor.split_whitespace().next()?.parse().ok()
     })
     .await;
-    let promises = load.finish().await;
-    assert!(!promises.is_empty());
-    let status = world.cli(["network", "status"]);
-    assert_eq!(status.code, 0, "three of four hold the quorum: {status:?}");
+    let guard = poll::until("it has a new guard", || async {
+        FileGuard::open(
+            &world.replica_folder(WIPED).join("data/guard"),
+            *world.trust().network(),
+        )
+        .ok()
+    })
+    .await;
     assert!(
-        !statuses(&world)
-            .await
-            .iter()
-            .any(|status| status.name == "validator-0" && status.voting)
+        guard.floor() >= floor,
+        "the guard's floor is {} not {floor}",
+        guard.floor()
     );
+    floor
 }
 
-fn files(folder: &std::path::Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if entry.metadata().is_ok_and(|meta| meta.len() > 0) {
-            found.push(path);
-        }
-    }
-    found
-}
-
-/// Lower-case log text of one validator, and what `dev` showed about it.
-fn log_of(world: &LocalWorld, validator: &str) -> String {
-    let mut text = world.screen();
-    for file in files(&world.data().join("logs")) {
-        if file.to_string_lossy().contains(validator) {
-            text.push_str(&String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()));
-        }
-    }
-    text.to_lowercase()
+fn signs_again_beyond(signatures: &Signatures, last: u64, floor: u64) {
+    assert!(floor > last, "signed up to {last}, but abstains only up to {floor}");
+    let voted = signatures.voted(WIPED);
+    let between: Vec<&u64> = voted
+        .iter()
+        .filter(|height| (last + 1..=floor).contains(*height))
+        .collect();
+    assert!(between.is_empty(), "voted at {between:?} after it had lost its data");
+    assert!(
+        last > 0 && voted.last().is_some_and(|newest| *newest > floor),
+        "it must have voted before and after: {voted:?}, {last}, {floor}"
+    );
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use muniment_tests::load::{Load, check};
 use muniment_tests::local::LocalWorld;
+use muniment_tests::say;
 use muniment_tests::world::{World, agreement};
 use sha2::{Digest, Sha256};
 
@@ -43,8 +44,9 @@ async fn random_kills_under_load_lose_and_double_nothing() {
         getrandom::fill(&mut bytes).unwrap();
         u64::from_le_bytes(bytes)
     });
-    eprintln!("seed {seed}, {seconds} s; repeat with MUNIMENT_KILL_SEED={seed}");
-    println!("seed {seed}");
+    say(&format!(
+        "random kills for {seconds} s; repeat with MUNIMENT_KILL_SEED={seed}"
+    ));
     let mut plan = Plan { seed, step: 0 };
     let mut world = LocalWorld::fresh().await;
     let validators = world.validators();
@@ -78,5 +80,9 @@ async fn random_kills_under_load_lose_and_double_nothing() {
     let promises = load.finish().await;
     let end = agreement(&world).await;
     check(&world, &promises).await;
-    println!("{kills} kills, {} writes kept, height {}", promises.len(), end.height);
+    say(&format!(
+        "seed {seed}: {kills} kills, {} writes kept, height {}",
+        promises.len(),
+        end.height
+    ));
 }

@@ -1,0 +1,142 @@
+//! Damage on disk: a validator whose files changed behind its back says which one, or makes it anew from what is
+//! whole. It never takes part with wrong data, and the others go on.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+
+use muniment_tests::load::{Load, check};
+use muniment_tests::local::LocalWorld;
+use muniment_tests::poll;
+use muniment_tests::world::{World, agreement, statuses};
+
+const DAMAGED: &str = "validator-0";
+/// Most bytes changed in a file.
+const HOLE: usize = 4096;
+
+/// What became of the validator.
+#[derive(Debug, PartialEq, Eq)]
+enum Ending {
+    /// Its log names the file (or the database it belongs to) as damaged.
+    Named,
+    /// It is at the tip with everybody's state root, and votes.
+    Whole,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_named_or_made_anew_and_the_others_go_on() {
+    let mut world = LocalWorld::fresh().await;
+    let load = Load::start(&world.api(), 4);
+    load.progress(200).await;
+    let mut promises = load.finish().await;
+    agreement(&world).await;
+    world.kill_all().await;
+
+    let folder = world.replica_folder(DAMAGED);
+    let kept = world.path("kept");
+    copy(&folder, &kept);
+    let files = files(&kept);
+    assert!(files.iter().any(|file| file.ends_with("data/blocks")), "{files:?}");
+    for file in files {
+        std::fs::remove_dir_all(&folder).unwrap();
+        copy(&kept, &folder);
+        let name = file.strip_prefix(&kept).unwrap();
+        damage(&folder.join(name));
+        let ending = restarted(&mut world, name, &mut promises).await;
+        println!("{}: {ending:?}", name.display());
+        // What was promised on can't be made anew by the validator alone.
+        if ["data/blocks", "data/guard", "keys.json"]
+            .iter()
+            .any(|truth| name.ends_with(truth))
+        {
+            assert_eq!(ending, Ending::Named, "{}", name.display());
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy(&kept, &folder);
+    world.start().await;
+    agreement(&world).await;
+    check(&world, &promises).await;
+}
+
+/// Starts everything, writes, sees what became of the damaged validator, and kills everything.
+async fn restarted(world: &mut LocalWorld, name: &Path, promises: &mut Vec<muniment_tests::load::Promise>) -> Ending {
+    let before = log_of(world).len();
+    world.start().await;
+    let load = Load::start(&world.api(), 2);
+    load.progress(20).await;
+    let words = [
+        "corrupt",
+        "damaged",
+        "inconsistent",
+        "not a valid",
+        "can't be read",
+        "can't be used",
+    ];
+    let ending = poll::until("the damaged validator says so, or is whole", || async {
+        let log = log_of(world).split_off(before);
+        let named = log
+            .lines()
+            .any(|line| line.contains("error") && words.iter().any(|word| line.contains(word)));
+        if named {
+            return Some(Ending::Named);
+        }
+        let all = statuses(world).await;
+        let tip = all.iter().map(|status| status.height).max()?;
+        all.iter()
+            .any(|status| status.name == DAMAGED && status.voting && status.height + 3 >= tip)
+            .then_some(Ending::Whole)
+    })
+    .await;
+    promises.extend(load.finish().await);
+    match ending {
+        Ending::Named => {
+            let status = world.cli(["network", "status"]);
+            assert_eq!(status.code, 0, "three of four hold the quorum: {status:?}");
+            let votes = |status: &muniment_ledger::wire::NodeStatus| status.name == DAMAGED && status.voting;
+            assert!(!statuses(world).await.iter().any(votes), "{}", name.display());
+        }
+        Ending::Whole => {
+            agreement(world).await;
+        }
+    }
+    world.kill_all().await;
+    ending
+}
+
+fn damage(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let hole = HOLE.min(bytes.len());
+    let start = (bytes.len() - hole) / 2;
+    for byte in &mut bytes[start..start + hole] {
+        *byte ^= 0x5a;
+    }
+    std::fs::write(file, bytes).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(file, target).unwrap();
+    }
+}
+
+/// All files that hold something, in a fixed order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if entry.metadata().is_ok_and(|meta| meta.len() > 0) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Lower-case log text of the damaged validator.
+fn log_of(world: &LocalWorld) -> String {
+    world.log(DAMAGED).to_lowercase()
+}
