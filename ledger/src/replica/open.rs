@@ -227,6 +227,7 @@ fn share(store: Store, facts: NetworkFacts, config: &ReplicaConfig, tip: Tip) ->
         finals: watch::Sender::new(final_height),
         own: broadcast::Sender::new(OUTGOING),
         voting: AtomicBool::new(false),
+        wanted: AtomicBool::new(false),
         wake: OnceLock::new(),
         facts,
     })
