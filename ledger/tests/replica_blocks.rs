@@ -203,8 +203,13 @@ fn only_blocks_that_follow_from_the_tip_are_good() {
     if let Transaction::Single { signature, .. } = &mut unsigned {
         signature[0] ^= 1;
     }
-    let decided = order.app(0).decided(1, 1, usize::MAX).unwrap().remove(0).0;
-    let old = borsh::from_slice::<Block>(&decided).unwrap().transactions.remove(0);
+    let decided = order.app(0).decided(1, height - 1, usize::MAX).unwrap();
+    let transactions = |bytes: &Vec<u8>| borsh::from_slice::<Block>(bytes).unwrap().transactions;
+    let old = decided
+        .iter()
+        .flat_map(|(bytes, _)| transactions(bytes))
+        .next()
+        .unwrap();
     type Change = Box<dyn Fn(&mut Block)>;
     let bad: Vec<(&str, Change)> = vec![
         ("version", Box::new(|b| b.header.version += 1)),

@@ -34,8 +34,10 @@ async fn a_damaged_file_is_named_or_made_anew_and_the_others_go_on() {
     let folder = world.replica_folder(DAMAGED);
     let kept = world.path("kept");
     copy(&folder, &kept);
-    let files = files(&kept);
+    let files = one_of_each_kind(&kept);
     assert!(files.iter().any(|file| file.ends_with("data/blocks")), "{files:?}");
+    // The copy alone changes nothing: what is named below is the damage.
+    assert_eq!(restored(&kept, &mut world, &folder, &mut promises).await, Ending::Whole);
     for file in files {
         std::fs::remove_dir_all(&folder).unwrap();
         copy(&kept, &folder);
@@ -56,6 +58,17 @@ async fn a_damaged_file_is_named_or_made_anew_and_the_others_go_on() {
     world.start().await;
     agreement(&world).await;
     check(&world, &promises).await;
+}
+
+async fn restored(
+    kept: &Path,
+    world: &mut LocalWorld,
+    folder: &Path,
+    promises: &mut Vec<muniment_tests::load::Promise>,
+) -> Ending {
+    std::fs::remove_dir_all(folder).unwrap();
+    copy(kept, folder);
+    restarted(world, Path::new("nothing damaged"), promises).await
 }
 
 /// Starts everything, writes, sees what became of the damaged validator, and kills everything.
@@ -113,12 +126,30 @@ fn damage(file: &Path) {
     std::fs::write(file, bytes).unwrap();
 }
 
+/// Copies a folder with all in it, empty files and folders too.
 fn copy(from: &Path, to: &Path) {
-    for file in files(from) {
-        let target = to.join(file.strip_prefix(from).unwrap());
-        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(file, target).unwrap();
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
+}
+
+/// Of the files that are called alike but for their numbers, as a database's tables are, the largest.
+fn one_of_each_kind(folder: &Path) -> Vec<PathBuf> {
+    let mut kinds = std::collections::BTreeMap::<String, (u64, PathBuf)>::new();
+    for file in files(folder) {
+        let kind = file.to_string_lossy().replace(|c: char| c.is_ascii_digit(), "");
+        let size = std::fs::metadata(&file).unwrap().len();
+        if kinds.get(&kind).is_none_or(|(largest, _)| size > *largest) {
+            kinds.insert(kind, (size, file));
+        }
+    }
+    kinds.into_values().map(|(_, file)| file).collect()
 }
 
 /// All files that hold something, in a fixed order.

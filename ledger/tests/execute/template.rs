@@ -258,7 +258,7 @@ fn rules_are_deterministic_and_bounded() {
     );
     rule(&format!("{}true", "!".repeat(900)), "at most 256 words and signs");
     rule(
-        &format!("{} > 0", vec!["1"; 200].join(" ? 1 : ")),
+        &format!("{} > 0", vec!["1"; 200].join("?1:")),
         "at most 256 words and signs",
     );
     let nested = "input.tags.all(a, input.tags.all(b, input.tags.all(c, input.tags.all(d, a == b && c == d))))";
