@@ -123,7 +123,7 @@ pub enum EngineError {
         source: io::Error,
     },
     /// The write-ahead log can't be used.
-    #[error("can't use the write-ahead log {}", path.display())]
+    #[error("can't use the write-ahead log {}; if it is damaged, remove it: the signing guard keeps that safe", path.display())]
     Wal {
         /// The file.
         path: PathBuf,
