@@ -1,0 +1,9 @@
+//! Tests of the invoices crate from outside.
+//!
+//! The vectors lie in `shared/vectors` beside the repository (or in the folder that `MUNIMENT_SHARED` names); without
+//! them the tests that need them say so and pass.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
+
+mod shared;
+mod vectors;
