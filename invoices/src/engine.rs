@@ -21,6 +21,7 @@ use crate::xml::{Name, Node};
 pub(crate) type Check = for<'d> fn(Node<'d>, &Facts<'d>) -> bool;
 
 /// One assertion of a rule set.
+#[derive(Clone, Copy)]
 pub(crate) struct Rule {
     pub id: &'static str,
     pub severity: Severity,

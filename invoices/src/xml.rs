@@ -11,7 +11,7 @@ mod tree;
 
 pub(crate) use names::at;
 pub use names::{Name, Namespace};
-pub(crate) use names::{cac, cbc, cn, ext, inv, ram, rsm, udt};
+pub(crate) use names::{cac, cbc, cn, inv, ram, rsm, udt};
 pub use node::Node;
 pub(crate) use node::{normalize, trim};
 pub(crate) use number::{boolean, date, decimal, double, retained, round, round_cents, two_decimals};

@@ -1,6 +1,6 @@
 //! EN 16931 artefacts 1.3.16 bound to CII D16B.
 
-mod codes;
+pub(super) mod codes;
 mod document;
 mod groups;
 mod syntax;

@@ -197,25 +197,28 @@ const CONSTANTS: &[(Namespace, &[&str])] =
 
 // BEGIN NAMES
 names! { at Attribute super::FIRST;
-    currencyID filename format listID mimeCode name schemeID unitCode
+    currencyID filename format listID listVersionID mimeCode name schemeID unitCode
 }
 names! { cbc Basic super::at::END;
     ActualDeliveryDate AllowanceChargeReason AllowanceChargeReasonCode AllowanceTotalAmount Amount BaseAmount
-    BaseQuantity ChargeIndicator ChargeTotalAmount CompanyID CreditNoteTypeCode CreditedQuantity CustomizationID
-    DescriptionCode DocumentCurrencyCode DocumentDescription DocumentTypeCode EmbeddedDocumentBinaryObject EndDate
-    EndpointID ID IdentificationCode InvoiceTypeCode InvoicedQuantity IssueDate ItemClassificationCode
-    LineExtensionAmount Name Note PayableAmount PayableRoundingAmount PaymentDueDate PaymentID PaymentMeansCode
-    Percent PrepaidAmount PriceAmount PrimaryAccountNumberID RegistrationName StartDate TaxAmount TaxCurrencyCode
-    TaxExclusiveAmount TaxExemptionReason TaxExemptionReasonCode TaxInclusiveAmount TaxPointDate TaxableAmount
-    UBLVersionID Value
+    BaseQuantity BuyerReference ChargeIndicator ChargeTotalAmount CityName CompanyID CreditNoteTypeCode
+    CreditedQuantity CustomizationID DescriptionCode DocumentCurrencyCode DocumentDescription DocumentTypeCode DueDate
+    ElectronicMail EmbeddedDocumentBinaryObject EndDate EndpointID ID IdentificationCode InstructionID InvoiceTypeCode
+    InvoicedQuantity IssueDate ItemClassificationCode LineExtensionAmount LineID MultiplierFactorNumeric Name Note
+    PaidAmount PayableAmount PayableRoundingAmount PaymentDueDate PaymentID PaymentMeansCode Percent PostalZone
+    PrepaidAmount PriceAmount PrimaryAccountNumberID ProfileID RegistrationName StartDate StreetName TaxAmount
+    TaxCurrencyCode TaxExclusiveAmount TaxExemptionReason TaxExemptionReasonCode TaxInclusiveAmount TaxPointDate
+    TaxableAmount Telephone UBLVersionID URI Value
 }
 names! { cac Aggregate super::cbc::END;
     AccountingCustomerParty AccountingSupplierParty AdditionalDocumentReference AdditionalItemProperty Address
     AddressLine AllowanceCharge Attachment BillingReference CardAccount ClassifiedTaxCategory CommodityClassification
-    Country CreditNoteLine Delivery DeliveryLocation DocumentReference InvoiceDocumentReference InvoiceLine
-    InvoicePeriod Item LegalMonetaryTotal OriginCountry Party PartyIdentification PartyLegalEntity PartyName
-    PartyTaxScheme PayeeFinancialAccount PayeeParty PaymentMeans PostalAddress Price StandardItemIdentification
-    TaxCategory TaxRepresentativeParty TaxScheme TaxSubtotal TaxTotal
+    Contact ContractDocumentReference Country CreditNoteLine Delivery DeliveryLocation DocumentReference
+    ExternalReference FinancialInstitutionBranch InvoiceDocumentReference InvoiceLine InvoicePeriod Item
+    LegalMonetaryTotal OrderLineReference OrderReference OriginCountry OriginatorDocumentReference Party
+    PartyIdentification PartyLegalEntity PartyName PartyTaxScheme PayeeFinancialAccount PayeeParty
+    PayerFinancialAccount PaymentMandate PaymentMeans PaymentTerms PostalAddress PrepaidPayment Price
+    StandardItemIdentification SubInvoiceLine TaxCategory TaxRepresentativeParty TaxScheme TaxSubtotal TaxTotal
 }
 names! { ext Extension super::cac::END;
     None
@@ -234,20 +237,24 @@ names! { ram Entity super::rsm::END;
     ApplicableHeaderTradeAgreement ApplicableHeaderTradeDelivery ApplicableHeaderTradeSettlement
     ApplicableProductCharacteristic ApplicableTradeSettlementFinancialCard ApplicableTradeTax
     AppliedTradeAllowanceCharge AssociatedDocumentLineDocument AttachmentBinaryObject BasisAmount BasisQuantity
-    BilledQuantity BillingSpecifiedPeriod BuyerTradeParty CalculatedAmount CategoryCode CategoryTradeTax ChargeAmount
-    ChargeIndicator ChargeTotalAmount ClassCode CountryID DefinedTradeContact DepartmentName Description
-    DesignatedProductClassification DueDateTypeCode DuePayableAmount EndDateTime ExemptionReason ExemptionReasonCode
-    FormattedIssueDateTime GlobalID GrandTotalAmount GrossPriceProductTradePrice
-    GuidelineSpecifiedDocumentContextParameter IBANID ID IncludedNote IncludedSupplyChainTradeLineItem Information
-    InvoiceCurrencyCode InvoiceReferencedDocument IssueDateTime IssuerAssignedID LineID LineTotalAmount Name
-    NetPriceProductTradePrice OccurrenceDateTime OriginTradeCountry PayeePartyCreditorFinancialAccount PayeeTradeParty
-    PersonName PostalTradeAddress ProprietaryID RateApplicablePercent Reason ReasonCode ReferenceTypeCode
-    RoundingAmount SellerAssignedID SellerTaxRepresentativeTradeParty SellerTradeParty ShipToTradeParty
-    SpecifiedLegalOrganization SpecifiedLineTradeAgreement SpecifiedLineTradeDelivery SpecifiedLineTradeSettlement
-    SpecifiedTaxRegistration SpecifiedTradeAllowanceCharge SpecifiedTradeProduct
+    BilledQuantity BillingSpecifiedPeriod BusinessProcessSpecifiedDocumentContextParameter
+    BuyerOrderReferencedDocument BuyerReference BuyerTradeParty CalculatedAmount CalculationPercent CategoryCode
+    CategoryTradeTax ChargeAmount ChargeIndicator ChargeTotalAmount CityName ClassCode CompleteNumber
+    ContractReferencedDocument CountryID CreditorReferenceID DefinedTradeContact DepartmentName Description
+    DesignatedProductClassification DirectDebitMandateID DueDateTypeCode DuePayableAmount
+    EmailURIUniversalCommunication EndDateTime ExemptionReason ExemptionReasonCode FormattedIssueDateTime GlobalID
+    GrandTotalAmount GrossPriceProductTradePrice GuidelineSpecifiedDocumentContextParameter IBANID ID IncludedNote
+    IncludedSupplyChainTradeLineItem Information InvoiceCurrencyCode InvoiceReferencedDocument IssueDateTime
+    IssuerAssignedID LineID LineTotalAmount Name NetPriceProductTradePrice OccurrenceDateTime OriginTradeCountry
+    ParentLineID PayeePartyCreditorFinancialAccount PayeeSpecifiedCreditorFinancialInstitution PayeeTradeParty
+    PayerPartyDebtorFinancialAccount PayerSpecifiedDebtorFinancialInstitution PersonName PostalTradeAddress
+    PostcodeCode ProprietaryID RateApplicablePercent Reason ReasonCode ReferenceTypeCode RoundingAmount
+    SellerAssignedID SellerTaxRepresentativeTradeParty SellerTradeParty ShipToTradeParty SpecifiedLegalOrganization
+    SpecifiedLineTradeAgreement SpecifiedLineTradeDelivery SpecifiedLineTradeSettlement SpecifiedTaxRegistration
+    SpecifiedTradeAllowanceCharge SpecifiedTradePaymentTerms SpecifiedTradeProduct
     SpecifiedTradeSettlementHeaderMonetarySummation SpecifiedTradeSettlementLineMonetarySummation
     SpecifiedTradeSettlementPaymentMeans StartDateTime SubjectCode TaxBasisTotalAmount TaxCurrencyCode TaxPointDate
-    TaxTotalAmount TotalPrepaidAmount TypeCode URIID URIUniversalCommunication Value
+    TaxTotalAmount TelephoneUniversalCommunication TotalPrepaidAmount TypeCode URIID URIUniversalCommunication Value
 }
 names! { udt Data super::ram::END;
     DateTimeString Indicator

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::engine::{Facts, Rule, rules};
-use crate::xml::{Node, Path, at, cac, cbc, p, round, round_cents};
+use crate::xml::{Node, Path, at, cac, p, round, round_cents};
 
 pub(super) const DOCUMENT: &[Rule] = rules! {
     "BR-01", Fatal, |invoice, _| invoice.filled(p!(cbc:CustomizationID));

@@ -30,11 +30,11 @@ pub(super) const DOCUMENT: &[Rule] = rules! {
     "BR-IC-04", Fatal, |_, facts| !facts.vat().charges.has(Category::K) || both_have_vat_identifiers(facts);
     "BR-IC-11", Fatal, |invoice, facts| !facts.vat().breakdown.has(Category::K) || delivery_has_a_date(invoice);
     "BR-IC-12", Fatal, |invoice, facts| !facts.vat().breakdown.has(Category::K) || delivery_has_a_country(invoice);
-    "BR-AF-01", Fatal, |_, facts| breakdown_if_used(facts, Category::L);
+    "BR-AF-01", Fatal, |invoice, facts| breakdown_if_used(invoice, facts, Category::L);
     "BR-AF-02", Fatal, |_, facts| !facts.vat().lines.has(Category::L) || seller_is_taxable(facts);
     "BR-AF-03", Fatal, |_, facts| !facts.vat().allowances.has(Category::L) || seller_is_taxable(facts);
-    "BR-AF-04", Fatal, |_, facts| !facts.vat().charges.has(Category::L) || seller_is_taxable(facts);
-    "BR-AG-01", Fatal, |_, facts| breakdown_if_used(facts, Category::M);
+    "BR-AF-04", Fatal, |_, facts| !charges_use_igic(facts) || seller_is_taxable(facts);
+    "BR-AG-01", Fatal, |invoice, facts| breakdown_if_used(invoice, facts, Category::M);
     "BR-AG-02", Fatal, |_, facts| !facts.vat().lines.has(Category::M) || seller_is_taxable(facts);
     "BR-AG-03", Fatal, |_, facts| !facts.vat().allowances.has(Category::M) || seller_is_taxable(facts);
     "BR-AG-04", Fatal, |_, facts| !facts.vat().charges.has(Category::M) || seller_is_taxable(facts);
@@ -143,13 +143,28 @@ fn one_breakdown(facts: &Facts<'_>, category: Category) -> bool {
     !(vat.categories.has(category) || vat.lines.has(category)) || vat.breakdown.of(category) == 1
 }
 
-/// Where lines, allowances or charges use the category there is a breakdown of it, and only there.
-fn breakdown_if_used(facts: &Facts<'_>, category: Category) -> bool {
+/// Where lines, allowances or charges use the category there is a breakdown of it, and only there. The artefact wants
+/// the code of a used breakdown without white space around it, and leaves out its scheme for IGIC.
+fn breakdown_if_used(invoice: Node<'_>, facts: &Facts<'_>, category: Category) -> bool {
     let vat = facts.vat();
-    let used = vat.lines.has(category) || vat.allowances.has(category) || vat.charges.has(category);
-    // The artefact leaves the scheme out of one of its two counts for IGIC.
-    let broken_down = if category == Category::L { vat.breakdown_any } else { vat.breakdown };
-    if used { broken_down.has(category) } else { !vat.breakdown.has(category) }
+    if !(vat.lines.has(category) || vat.allowances.has(category) || vat.charges.has(category)) {
+        return !vat.breakdown.has(category);
+    }
+    let fits = |node: Node<'_>| match category {
+        Category::L => node.says(p!(cbc:ID), "L"),
+        _ => node.says(p!(cbc:ID), "M") && has_vat_scheme(node),
+    };
+    invoice.at(p!(cac:TaxTotal/cac:TaxSubtotal/cac:TaxCategory)).any(fits)
+}
+
+/// The artefact compares this code alone without regard to white space around it.
+fn charges_use_igic(facts: &Facts<'_>) -> bool {
+    let mut categories = facts.document.all(cac::TaxCategory);
+    categories.any(|category| {
+        category.says(p!(cbc:ID), "L")
+            && has_vat_scheme(category)
+            && category.inside(cac::AllowanceCharge).is_some_and(is_charge)
+    })
 }
 
 fn standard_breakdown(facts: &Facts<'_>) -> bool {
