@@ -31,8 +31,12 @@ pub(crate) struct Rule {
 /// The elements that some rules are about.
 #[derive(Clone, Copy)]
 pub(crate) struct Context {
-    /// Names of the elements; none means every element.
+    /// Names of the elements; none means every element, or every element whose name has the ending.
     pub names: &'static [Name],
+    /// Ending of their names; empty for none.
+    pub ending: &'static str,
+    /// Names of their parents, if that narrows the search; none means any parent.
+    pub inside: &'static [Name],
     pub when: for<'d> fn(Node<'d>, &Facts<'d>) -> bool,
     pub rules: &'static [&'static [Rule]],
     /// Section of the syntax table that is about the same elements; empty for none.
@@ -57,24 +61,27 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
-/// A context: its names, an optional condition, an optional table section, its rules.
+/// A context: its names (or their ending), its parents, a condition, a table section; then its rules.
 macro_rules! context {
-    ([$($space:ident : $name:ident),*] if $when:expr, table $table:literal; $($rules:expr),*) => {
+    (@names [$($space:ident : $name:ident),*]) => { &[$($crate::xml::$space::$name),*] };
+    (@names $ending:literal) => { &[] };
+    (@ending [$($name:tt)*]) => { "" };
+    (@ending $ending:literal) => { $ending };
+    (@inside) => { &[] };
+    (@inside [$($space:ident : $name:ident),*]) => { &[$($crate::xml::$space::$name),*] };
+    (@when) => { |_, _| true };
+    (@when $when:expr) => { $when };
+    (@table) => { "" };
+    (@table $table:literal) => { $table };
+    ($names:tt $(in $inside:tt)? $(if $when:expr)? $(, table $table:literal)?; $($rules:expr),*) => {
         $crate::engine::Context {
-            names: &[$($crate::xml::$space::$name),*],
-            when: $when,
+            names: $crate::engine::context!(@names $names),
+            ending: $crate::engine::context!(@ending $names),
+            inside: $crate::engine::context!(@inside $($inside)?),
+            when: $crate::engine::context!(@when $($when)?),
             rules: &[$($rules),*],
-            table: $table,
+            table: $crate::engine::context!(@table $($table)?),
         }
-    };
-    ([$($space:ident : $name:ident),*], table $table:literal; $($rules:expr),*) => {
-        $crate::engine::context!([$($space:$name),*] if |_, _| true, table $table; $($rules),*)
-    };
-    ([$($space:ident : $name:ident),*] if $when:expr; $($rules:expr),*) => {
-        $crate::engine::context!([$($space:$name),*] if $when, table ""; $($rules),*)
-    };
-    ([$($space:ident : $name:ident),*]; $($rules:expr),*) => {
-        $crate::engine::context!([$($space:$name),*] if |_, _| true, table ""; $($rules),*)
     };
 }
 pub(crate) use context;

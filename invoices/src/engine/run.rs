@@ -3,7 +3,7 @@
 use super::catalog::rule_text;
 use super::table::{Breach, Table};
 use super::{Context, Facts, Finding, Pattern, Rule, RuleSet, Severity};
-use crate::xml::{Document, Node};
+use crate::xml::{Document, Name, Node};
 
 /// Which elements a pattern has dealt with: one bit each.
 struct Claims(Vec<u64>);
@@ -25,7 +25,7 @@ impl Claims {
 
 /// All findings of a rule set, in the order of patterns, contexts and elements.
 pub(crate) fn run<'d>(rules: &RuleSet, document: &'d Document<'d>, facts: &Facts<'d>) -> Vec<Finding> {
-    let mut judge = Judge { rules, document, facts, findings: Vec::new() };
+    let mut judge = Judge { rules, document, facts, findings: Vec::new(), counts: Vec::new() };
     for pattern in rules.patterns {
         judge.pattern(pattern);
     }
@@ -37,6 +37,8 @@ struct Judge<'r, 'd> {
     document: &'d Document<'d>,
     facts: &'r Facts<'d>,
     findings: Vec<Finding>,
+    /// Room for counting, used again and again.
+    counts: Vec<u32>,
 }
 
 impl<'d> Judge<'_, 'd> {
@@ -44,15 +46,33 @@ impl<'d> Judge<'_, 'd> {
         let mut claims = Claims::of(self.document);
         for context in pattern {
             let table = (!context.table.is_empty()).then(|| (self.rules.tables)().section(context.table));
-            if context.names.is_empty() {
-                for node in self.document.elements() {
-                    self.meet(context, table, node, &mut claims);
+            self.context(context, table, &mut claims);
+        }
+    }
+
+    /// Finds the elements that may be of a context by the narrowest index.
+    fn context(&mut self, context: &Context, table: Option<&'static Table>, claims: &mut Claims) {
+        let document = self.document;
+        let endings = if context.ending.is_empty() { &[][..] } else { Name::ending(context.ending) };
+        if !context.inside.is_empty() {
+            for parent in context.inside.iter().flat_map(|parent| document.all(*parent)) {
+                for node in parent.children().filter(|node| context.names.contains(&node.name())) {
+                    self.meet(context, table, node, claims);
                 }
             }
-            for name in context.names {
-                for node in self.document.all(*name) {
-                    self.meet(context, table, node, &mut claims);
+        } else if !context.ending.is_empty() {
+            for node in endings.iter().flat_map(|name| document.all(*name)) {
+                if !node.name().local().is_empty() || node.written().ends_with(context.ending) {
+                    self.meet(context, table, node, claims);
                 }
+            }
+        } else if context.names.is_empty() {
+            for node in document.elements() {
+                self.meet(context, table, node, claims);
+            }
+        } else {
+            for node in context.names.iter().flat_map(|name| document.all(*name)) {
+                self.meet(context, table, node, claims);
             }
         }
     }
@@ -68,9 +88,7 @@ impl<'d> Judge<'_, 'd> {
             }
         }
         if let Some(table) = table {
-            let mut breaches = Vec::new();
-            table.judge(node, &mut breaches);
-            for breach in breaches {
+            for breach in table.judge(node, &mut self.counts) {
                 self.breach(&breach, node);
             }
         }
@@ -95,9 +113,9 @@ impl<'d> Judge<'_, 'd> {
         let row = breach.row;
         let at = breach.first.unwrap_or(node);
         let values = vec![format!("{} found", breach.count)];
-        self.push(row.id, row.severity, at, &row.message, "", values, &row.fix);
+        self.push(row.id, row.severity, node, &row.message, "", values, &row.fix);
         if let Some(finding) = self.findings.last_mut() {
-            finding.location = node.location();
+            finding.line = at.line();
         }
     }
 

@@ -126,29 +126,48 @@ impl Table {
         }
     }
 
-    /// Rows that do not hold for a context element.
-    pub(crate) fn judge<'d>(&'static self, node: Node<'d>, breaches: &mut Vec<Breach<'d>>) {
+    /// Rows that do not hold for a context element. `counts` is room that is used again for each element.
+    pub(crate) fn judge<'d>(&'static self, node: Node<'d>, counts: &mut Vec<u32>) -> Vec<Breach<'d>> {
+        let mut breaches = Vec::new();
         if self.rows.is_empty() {
-            return;
+            return breaches;
         }
-        let mut counts: Vec<(usize, Option<Node<'d>>)> = vec![(0, None); self.rows.len()];
-        self.walk(node, 0, &mut counts);
+        counts.clear();
+        counts.resize(self.rows.len(), 0);
+        if let Some(first) = self.steps.first()
+            && !(first.children.is_empty() && first.attributes.is_empty())
+        {
+            self.walk(node, 0, &mut |row, _| counts[row] += 1);
+        }
         for rule in &self.anywhere {
-            counts[rule.row] = rule.count(node);
+            counts[rule.row] = rule.count(node).0 as u32;
         }
-        for (row, (count, first)) in self.rows.iter().zip(counts) {
+        for (number, (row, count)) in self.rows.iter().zip(&*counts).enumerate() {
+            let count = *count as usize;
             if count < row.least || count > row.most {
-                breaches.push(Breach { row, count, first });
+                breaches.push(Breach { row, count, first: self.first(node, number) });
             }
         }
+        breaches
     }
 
-    fn walk<'d>(&self, node: Node<'d>, at: usize, counts: &mut [(usize, Option<Node<'d>>)]) {
+    /// The first element that counts for a row.
+    fn first<'d>(&self, node: Node<'d>, number: usize) -> Option<Node<'d>> {
+        let mut first = self.anywhere.iter().find(|rule| rule.row == number).and_then(|rule| rule.count(node).1);
+        self.walk(node, 0, &mut |row, element| {
+            if row == number {
+                first.get_or_insert(element);
+            }
+        });
+        first
+    }
+
+    /// Meets everything that counts for some row.
+    fn walk<'d>(&self, node: Node<'d>, at: usize, meet: &mut impl FnMut(usize, Node<'d>)) {
         let step = &self.steps[at];
         for (attribute, row) in &step.attributes {
             if node.attribute(*attribute).is_some() {
-                counts[*row].0 += 1;
-                counts[*row].1.get_or_insert(node);
+                meet(*row, node);
             }
         }
         if step.children.is_empty() {
@@ -158,10 +177,9 @@ impl Table {
             let name = child.name();
             if let Some((_, next)) = step.children.iter().find(|(known, _)| *known == name) {
                 for row in &self.steps[*next].counts {
-                    counts[*row].0 += 1;
-                    counts[*row].1.get_or_insert(child);
+                    meet(*row, child);
                 }
-                self.walk(child, *next, counts);
+                self.walk(child, *next, meet);
             }
         }
     }

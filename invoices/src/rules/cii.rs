@@ -56,10 +56,6 @@ const MODEL: Pattern = &[
     context!([ram:ApplicableTradeTax] if |node, _| node.inside(ram::ApplicableHeaderTradeSettlement).is_some(); document::BREAKDOWN),
 ];
 
-/// The transaction of the document.
-pub(in crate::rules) fn transaction<'d>(facts: &Facts<'d>) -> Option<Node<'d>> {
-    facts.root().first(p!(rsm:SupplyChainTradeTransaction))
-}
 
 /// The settlement of the document.
 pub(in crate::rules) fn settlement<'d>(facts: &Facts<'d>) -> Option<Node<'d>> {

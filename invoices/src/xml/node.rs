@@ -89,8 +89,18 @@ impl<'d> Node<'d> {
         (element.end < end).then(|| Self { id: element.end, ..self })
     }
 
+    /// Where its descendants start and end.
+    pub(super) fn inner(self) -> (u32, u32) {
+        (self.id + 1, self.element().end)
+    }
+
     pub(crate) fn children(self) -> impl Iterator<Item = Self> {
-        std::iter::successors(self.first_child(), |child| child.next_sibling())
+        let (mut at, end) = self.inner();
+        std::iter::from_fn(move || {
+            let child = (at < end).then_some(Self { id: at, ..self })?;
+            at = child.element().end;
+            Some(child)
+        })
     }
 
     /// Elements at the end of a path below it.

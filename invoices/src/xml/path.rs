@@ -1,6 +1,6 @@
 //! Paths down the tree, written as XPath writes them: `p!(cac:Item/cbc:Name)`.
 
-use super::{Name, Node};
+use super::{Document, Name, Node};
 
 /// Names from a node downwards.
 pub(crate) type Path = &'static [Name];
@@ -16,17 +16,20 @@ const LONGEST: usize = 10;
 
 /// All nodes at the end of a path, in document order, found while iterating.
 pub(crate) struct Walk<'d> {
+    document: &'d Document<'d>,
     names: &'d [Name],
-    /// Where each step looks next.
-    open: [Option<Node<'d>>; LONGEST],
+    /// For each step, where it looks next and where it ends.
+    open: [(u32, u32); LONGEST],
     depth: usize,
 }
 
 impl<'d> Walk<'d> {
     pub(super) fn new(from: Node<'d>, names: &'d [Name]) -> Self {
-        let mut open = [None; LONGEST];
-        open[0] = if names.is_empty() || names.len() > LONGEST { None } else { from.first_child() };
-        Self { names, open, depth: 0 }
+        let mut open = [(0, 0); LONGEST];
+        if !names.is_empty() && names.len() <= LONGEST {
+            open[0] = from.inner();
+        }
+        Self { document: from.document(), names, open, depth: 0 }
     }
 }
 
@@ -34,20 +37,24 @@ impl<'d> Iterator for Walk<'d> {
     type Item = Node<'d>;
 
     fn next(&mut self) -> Option<Node<'d>> {
+        let elements = &self.document.elements;
         loop {
-            let Some(node) = self.open[self.depth] else {
+            let (at, end) = &mut self.open[self.depth];
+            if *at >= *end {
                 self.depth = self.depth.checked_sub(1)?;
                 continue;
-            };
-            self.open[self.depth] = node.next_sibling();
-            if node.name() != self.names[self.depth] {
+            }
+            let id = *at;
+            let element = &elements[id as usize];
+            *at = element.end;
+            if element.name != self.names[self.depth] {
                 continue;
             }
             if self.depth + 1 == self.names.len() {
-                return Some(node);
+                return Some(self.document.node(id));
             }
             self.depth += 1;
-            self.open[self.depth] = node.first_child();
+            self.open[self.depth] = (id + 1, element.end);
         }
     }
 }

@@ -133,7 +133,8 @@ impl<'s> Builder<'s> {
 
     /// Namespace declarations and attributes without a prefix; others mean nothing to any rule.
     fn read_attributes(&mut self, tag: &BytesStart<'_>, at: usize) -> Result<(), Unreadable> {
-        for (number, attribute) in tag.attributes().enumerate() {
+        let first = self.attributes.len();
+        for (number, attribute) in tag.attributes().with_checks(false).enumerate() {
             if number >= self.limits.attributes {
                 return Err(Unreadable::TooLarge { what: "attributes of one element", limit: self.limits.attributes });
             }
@@ -148,6 +149,9 @@ impl<'s> Builder<'s> {
             } else if !name.contains(':') {
                 let name = Name::of(Namespace::Attribute, name);
                 let value = self.attribute_value(start, written, at)?;
+                if self.attributes[first..].iter().any(|known| known.name == name && !name.local().is_empty()) {
+                    return Err(self.malformed(at, format!("the attribute {} stands twice", name.local())));
+                }
                 self.attributes.push(Attribute { name, value });
             }
         }

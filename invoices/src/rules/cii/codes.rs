@@ -2,10 +2,10 @@
 
 use crate::codes;
 use crate::engine::{Facts, Pattern, context, rules};
-use crate::xml::{Node, at, boolean, p, ram, rsm};
+use crate::xml::{Node, at, boolean, p, ram};
 
 pub(super) const PATTERN: Pattern = &[
-    context!([ram:TypeCode] if |code, _| code.inside(rsm::ExchangedDocument).is_some(); rules! {
+    context!([ram:TypeCode] in [rsm:ExchangedDocument]; rules! {
         "BR-CL-01", Fatal, |code, _| codes::INVOICE_TYPES.has(code.text()) || codes::CREDIT_NOTE_TYPES.has(code.text());
     }),
     context!([ram:TaxTotalAmount] if |amount, _| amount.attribute(at::currencyID).is_some(); rules! {
@@ -22,12 +22,12 @@ pub(super) const PATTERN: Pattern = &[
         "BR-CL-13", Fatal, |code, _| codes::CLASSIFICATIONS.has(code.attribute(at::listID).unwrap_or_default());
     }),
     context!([ram:CountryID]; rules! { "BR-CL-14", Fatal, |code, _| codes::cii_country(code.text()); }),
-    context!([ram:ID] if |code, _| code.inside(ram::OriginTradeCountry).is_some(); rules! { "BR-CL-15", Fatal, |code, _| codes::cii_country(code.text()); }),
-    context!([ram:TypeCode] if |code, _| code.inside(ram::SpecifiedTradeSettlementPaymentMeans).is_some(); rules! {
+    context!([ram:ID] in [ram:OriginTradeCountry]; rules! { "BR-CL-15", Fatal, |code, _| codes::cii_country(code.text()); }),
+    context!([ram:TypeCode] in [ram:SpecifiedTradeSettlementPaymentMeans]; rules! {
         "BR-CL-16", Fatal, |code, _| codes::PAYMENT_MEANS.has(code.text());
     }),
-    context!([ram:CategoryCode] if |code, _| code.inside(ram::CategoryTradeTax).is_some(); rules! { "BR-CL-17", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
-    context!([ram:CategoryCode] if |code, _| code.inside(ram::ApplicableTradeTax).is_some(); rules! { "BR-CL-18", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
+    context!([ram:CategoryCode] in [ram:CategoryTradeTax]; rules! { "BR-CL-17", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
+    context!([ram:CategoryCode] in [ram:ApplicableTradeTax]; rules! { "BR-CL-18", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
     context!([ram:ReasonCode] if |code, _| is_reason_of(code, false); rules! { "BR-CL-19", Fatal, |code, _| codes::ALLOWANCE_REASONS.has(code.text()); }),
     context!([ram:ReasonCode] if |code, _| is_reason_of(code, true); rules! { "BR-CL-20", Fatal, |code, _| codes::CHARGE_REASONS.has(code.text()); }),
     context!([ram:GlobalID] if is_item_identifier; rules! { "BR-CL-21", Fatal, |id, _| is_scheme(id); }),

@@ -24,16 +24,16 @@ pub(super) const PATTERN: Pattern = &[
     context!([ram:ApplicableHeaderTradeSettlement] if |node, _| in_transaction(node), table "settlement"; SETTLEMENT),
     context!([ram:SpecifiedTradeSettlementHeaderMonetarySummation] if |node, _| in_header(node, ram::ApplicableHeaderTradeSettlement), table "totals";),
     context!([rsm:CrossIndustryInvoice] if |node, _| node.is_root(), table "root"; DOCUMENT),
-    context!([] if |node, _| ends_with(node, "DocumentContextParameter"), table "context-parameter";),
+    context!("DocumentContextParameter", table "context-parameter";),
     context!([ram:ID, ram:LineID, ram:SellerAssignedID] if is_plain_identifier, table "identifier";),
-    context!([] if |node, _| entity_ends_with(node, "ID"), table "id";),
+    context!("ID" if |node, _| is_entity(node), table "id";),
     context!([ram:TypeCode], table "type-code";),
     context!([ram:TypeCode] if |node, _| node.under(&[rsm::CrossIndustryInvoice, rsm::ExchangedDocument]), table "document-type-code";),
     context!([ram:CategoryCode] if |node, _| is_line_category(node), table "line-category-code";),
-    context!([] if |node, _| entity_ends_with(node, "ReferencedDocument"), table "referenced-document"; REFERENCED_DOCUMENT),
-    context!([] if |node, _| entity_ends_with(node, "Amount") && node.name() != ram::TaxTotalAmount, table "amount";),
-    context!([] if |node, _| entity_ends_with(node, "Quantity"), table "quantity"; QUANTITY),
-    context!([] if |node, _| entity_ends_with(node, "TradeTax"), table "trade-tax"; TRADE_TAX),
+    context!("ReferencedDocument" if |node, _| is_entity(node), table "referenced-document"; REFERENCED_DOCUMENT),
+    context!("Amount" if |node, _| is_entity(node) && node.name() != ram::TaxTotalAmount, table "amount";),
+    context!("Quantity" if |node, _| is_entity(node), table "quantity"; QUANTITY),
+    context!("TradeTax" if |node, _| is_entity(node), table "trade-tax"; TRADE_TAX),
     context!([ram:BillingSpecifiedPeriod], table "period";),
     context!([ram:PostalTradeAddress], table "address";),
     context!([udt:DateTimeString] if |node, _| node.attribute(at::format) == Some("102"); DATE),
@@ -111,14 +111,8 @@ fn of_root(node: Node<'_>, _: &Facts<'_>) -> bool {
     node.inside(rsm::CrossIndustryInvoice).is_some_and(Node::is_root)
 }
 
-/// The end of a name, also of names that nothing here knows.
-fn ends_with(node: Node<'_>, end: &str) -> bool {
-    let local = node.name().local();
-    if local.is_empty() { node.written().ends_with(end) } else { local.ends_with(end) }
-}
-
-fn entity_ends_with(node: Node<'_>, end: &str) -> bool {
-    node.name().namespace() == Namespace::Entity && ends_with(node, end)
+fn is_entity(node: Node<'_>) -> bool {
+    node.name().namespace() == Namespace::Entity
 }
 
 /// Identifiers that never carry a scheme: of guideline, document, line, and the seller's item number.

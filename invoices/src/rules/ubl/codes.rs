@@ -17,27 +17,27 @@ pub(super) const PATTERN: Pattern = &[
     }),
     context!([cbc:DocumentCurrencyCode]; rules! { "BR-CL-04", Fatal, |code, _| codes::CURRENCIES.has(code.text()); }),
     context!([cbc:TaxCurrencyCode]; rules! { "BR-CL-05", Fatal, |code, _| codes::CURRENCIES.has(code.text()); }),
-    context!([cbc:DescriptionCode] if |node, _| node.inside(cac::InvoicePeriod).is_some(); rules! {
+    context!([cbc:DescriptionCode] in [cac:InvoicePeriod]; rules! {
         "BR-CL-06", Fatal, |code, _| codes::POINT_DATES_UBL.has(code.text());
     }),
-    context!([cbc:ID] if is_invoiced_object; rules! { "BR-CL-07", Fatal, |id, _| codes::REFERENCES.has(id.scheme().unwrap_or_default()); }),
-    context!([cbc:ID] if |id, _| has_scheme_in(id, cac::PartyIdentification); rules! { "BR-CL-10", Fatal, |id, _| is_party_scheme(id); }),
-    context!([cbc:CompanyID] if |id, _| has_scheme_in(id, cac::PartyLegalEntity); rules! { "BR-CL-11", Fatal, |id, _| is_scheme(id); }),
-    context!([cbc:ItemClassificationCode] if |code, _| code.attribute(at::listID).is_some() && code.inside(cac::CommodityClassification).is_some(); rules! {
+    context!([cbc:ID] in [cac:AdditionalDocumentReference, cac:DocumentReference] if is_invoiced_object; rules! { "BR-CL-07", Fatal, |id, _| codes::REFERENCES.has(id.scheme().unwrap_or_default()); }),
+    context!([cbc:ID] in [cac:PartyIdentification] if |id, _| id.scheme().is_some(); rules! { "BR-CL-10", Fatal, |id, _| is_party_scheme(id); }),
+    context!([cbc:CompanyID] in [cac:PartyLegalEntity] if |id, _| id.scheme().is_some(); rules! { "BR-CL-11", Fatal, |id, _| is_scheme(id); }),
+    context!([cbc:ItemClassificationCode] in [cac:CommodityClassification] if |code, _| code.attribute(at::listID).is_some(); rules! {
         "BR-CL-13", Fatal, |code, _| codes::CLASSIFICATIONS.has(code.attribute(at::listID).unwrap_or_default());
     }),
-    context!([cbc:IdentificationCode] if |code, _| code.inside(cac::Country).is_some(); rules! { "BR-CL-14", Fatal, |code, _| codes::ubl_country(code.text()); }),
-    context!([cbc:IdentificationCode] if |code, _| code.inside(cac::OriginCountry).is_some(); rules! { "BR-CL-15", Fatal, |code, _| codes::ubl_country(code.text()); }),
-    context!([cbc:PaymentMeansCode] if |code, _| code.inside(cac::PaymentMeans).is_some(); rules! { "BR-CL-16", Fatal, |code, _| codes::PAYMENT_MEANS.has(code.text()); }),
-    context!([cbc:ID] if |id, _| id.inside(cac::TaxCategory).is_some(); rules! { "BR-CL-17", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
-    context!([cbc:ID] if |id, _| id.inside(cac::ClassifiedTaxCategory).is_some(); rules! { "BR-CL-18", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
-    context!([cbc:AllowanceChargeReasonCode] if |code, _| code.inside(cac::AllowanceCharge).is_some_and(is_allowance); rules! {
+    context!([cbc:IdentificationCode] in [cac:Country]; rules! { "BR-CL-14", Fatal, |code, _| codes::ubl_country(code.text()); }),
+    context!([cbc:IdentificationCode] in [cac:OriginCountry]; rules! { "BR-CL-15", Fatal, |code, _| codes::ubl_country(code.text()); }),
+    context!([cbc:PaymentMeansCode] in [cac:PaymentMeans]; rules! { "BR-CL-16", Fatal, |code, _| codes::PAYMENT_MEANS.has(code.text()); }),
+    context!([cbc:ID] in [cac:TaxCategory]; rules! { "BR-CL-17", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
+    context!([cbc:ID] in [cac:ClassifiedTaxCategory]; rules! { "BR-CL-18", Fatal, |code, _| codes::VAT_CATEGORIES.has(code.text()); }),
+    context!([cbc:AllowanceChargeReasonCode] in [cac:AllowanceCharge] if |code, _| code.parent().is_some_and(is_allowance); rules! {
         "BR-CL-19", Fatal, |code, _| codes::ALLOWANCE_REASONS.has(code.text());
     }),
-    context!([cbc:AllowanceChargeReasonCode] if |code, _| code.inside(cac::AllowanceCharge).is_some_and(is_charge); rules! {
+    context!([cbc:AllowanceChargeReasonCode] in [cac:AllowanceCharge] if |code, _| code.parent().is_some_and(is_charge); rules! {
         "BR-CL-20", Fatal, |code, _| codes::CHARGE_REASONS.has(code.text());
     }),
-    context!([cbc:ID] if |id, _| has_scheme_in(id, cac::StandardItemIdentification); rules! { "BR-CL-21", Fatal, |id, _| is_scheme(id); }),
+    context!([cbc:ID] in [cac:StandardItemIdentification] if |id, _| id.scheme().is_some(); rules! { "BR-CL-21", Fatal, |id, _| is_scheme(id); }),
     context!([cbc:TaxExemptionReasonCode]; rules! { "BR-CL-22", Fatal, |code, _| codes::EXEMPTIONS.has(&code.text().to_uppercase()); }),
     context!([cbc:InvoicedQuantity, cbc:BaseQuantity, cbc:CreditedQuantity] if |quantity, _| quantity.attribute(at::unitCode).is_some(); rules! {
         "BR-CL-23", Fatal, |quantity, _| codes::UNITS.has(quantity.attribute(at::unitCode).unwrap_or_default());
@@ -46,7 +46,7 @@ pub(super) const PATTERN: Pattern = &[
         "BR-CL-24", Fatal, |object, _| codes::MIME_TYPES.contains(&object.attribute(at::mimeCode).unwrap_or_default());
     }),
     context!([cbc:EndpointID] if |id, _| id.scheme().is_some(); rules! { "BR-CL-25", Fatal, |id, _| codes::ADDRESSES.has(id.scheme().unwrap_or_default()); }),
-    context!([cbc:ID] if |id, _| has_scheme_in(id, cac::DeliveryLocation); rules! { "BR-CL-26", Fatal, |id, _| is_scheme(id); }),
+    context!([cbc:ID] in [cac:DeliveryLocation] if |id, _| id.scheme().is_some(); rules! { "BR-CL-26", Fatal, |id, _| is_scheme(id); }),
 ];
 
 const KIND: Path = p!(cbc:DocumentTypeCode);
@@ -54,10 +54,6 @@ const KIND: Path = p!(cbc:DocumentTypeCode);
 fn is_invoiced_object(id: Node<'_>, _: &Facts<'_>) -> bool {
     let reference = id.inside(cac::AdditionalDocumentReference).or_else(|| id.inside(cac::DocumentReference));
     id.scheme().is_some() && reference.is_some_and(|reference| reference.says(KIND, "130"))
-}
-
-fn has_scheme_in(id: Node<'_>, parent: crate::xml::Name) -> bool {
-    id.inside(parent).is_some() && id.scheme().is_some()
 }
 
 fn is_scheme(id: Node<'_>) -> bool {

@@ -8,10 +8,10 @@ use super::document::{is_allowance, is_charge};
 
 pub(super) const PATTERN: Pattern = &[
     context!([cac:PostalAddress, cac:Address]; ADDRESS),
-    context!([cac:Party] if |node, _| node.inside(cac::AccountingSupplierParty).is_some(), table "seller";),
+    context!([cac:Party] in [cac:AccountingSupplierParty], table "seller";),
     context!([cac:AdditionalDocumentReference], table "additional-reference"; SUPPORTING_DOCUMENT),
-    context!([] if is_amount; AMOUNT),
-    context!([] if is_binary_object; BINARY_OBJECT),
+    context!("Amount" if is_amount; AMOUNT),
+    context!("BinaryObject"; BINARY_OBJECT),
     context!([cac:Delivery], table "delivery";),
     context!([cac:AllowanceCharge] if |node, _| is_allowance(node), table "allowance";),
     context!([cac:AllowanceCharge] if |node, _| is_charge(node), table "charge";),
@@ -80,14 +80,10 @@ fn ends_with(node: Node<'_>, end: &str) -> bool {
 
 /// Any amount but prices, and but amounts beside the allowance of a price.
 fn is_amount(node: Node<'_>, _: &Facts<'_>) -> bool {
-    ends_with(node, "Amount") && !ends_with(node, "PriceAmount") && {
+    !ends_with(node, "PriceAmount") && {
         let mut above = std::iter::successors(node.parent(), |node| node.parent());
         !above.any(|node| node.name() == cac::Price && node.has(p!(cac:AllowanceCharge)))
     }
-}
-
-fn is_binary_object(node: Node<'_>, _: &Facts<'_>) -> bool {
-    ends_with(node, "BinaryObject")
 }
 
 fn scheme_only_for_invoiced_objects(reference: Node<'_>, facts: &Facts<'_>) -> bool {

@@ -66,10 +66,10 @@ pub(super) const VAT_IDENTIFIER: &[Rule] = rules! {
 macro_rules! category {
     ($name:ident $code:ident; $breakdown:expr; $allowance:literal $charge:literal $line:literal $rate:expr) => {
         pub(super) const $name: [Context; 4] = [
-            context!([cac:TaxCategory] if |node, _| in_breakdown(node) && is(node, stringify!($code)); $breakdown),
-            context!([cac:TaxCategory] if |node, _| node.inside(cac::AllowanceCharge).is_some_and(is_allowance) && is(node, stringify!($code));
+            context!([cac:TaxCategory] in [cac:TaxSubtotal] if |node, _| in_breakdown(node) && is(node, stringify!($code)); $breakdown),
+            context!([cac:TaxCategory] in [cac:AllowanceCharge] if |node, _| node.parent().is_some_and(is_allowance) && is(node, stringify!($code));
                 rules! { $allowance, Fatal, $rate; }),
-            context!([cac:TaxCategory] if |node, _| node.inside(cac::AllowanceCharge).is_some_and(is_charge) && is(node, stringify!($code));
+            context!([cac:TaxCategory] in [cac:AllowanceCharge] if |node, _| node.parent().is_some_and(is_charge) && is(node, stringify!($code));
                 rules! { $charge, Fatal, $rate; }),
             context!([cac:ClassifiedTaxCategory] if |node, _| of_line(node) && is(node, stringify!($code));
                 rules! { $line, Fatal, $rate; }),
