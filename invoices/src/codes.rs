@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use crate::xml::normalize;
+use crate::xml::{Hashing, normalize};
 
 /// One code list.
 pub(crate) struct Codes {
-    set: HashSet<&'static str>,
+    set: HashSet<&'static str, Hashing>,
     /// All codes with a space before and after each.
     joined: String,
 }

@@ -27,7 +27,7 @@ static CATALOG: LazyLock<HashMap<&'static str, RuleText>> = LazyLock::new(|| {
 });
 
 fn read(line: &'static str) -> Option<(&'static str, RuleText)> {
-    let mut parts = line.split('|').map(str::trim);
+    let mut parts = line.splitn(4, '|').map(str::trim);
     let (id, term, message) = (parts.next()?, parts.next()?, parts.next()?);
     Some((id, RuleText { term, message, fix: parts.next().unwrap_or_default() }))
 }

@@ -192,6 +192,9 @@ impl Anywhere {
             let count = self.attribute.map_or(0, |attribute| document.attribute_count(attribute));
             return (count, None);
         };
+        if self.attribute.is_some_and(|attribute| document.attribute_count(attribute) == 0) {
+            return (0, None);
+        }
         let fits = |node: &Node<'d>| {
             node.under(above) && self.attribute.is_none_or(|attribute| node.attribute(attribute).is_some())
         };

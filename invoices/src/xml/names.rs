@@ -126,16 +126,21 @@ impl Name {
     }
 }
 
-/// Multiplies and rotates: names are short and come from a fixed set, so nothing stronger is needed.
+/// Start, end and length, multiplied and rotated: what is kept comes from fixed sets, so nothing stronger is needed.
 #[derive(Default)]
-struct NameHasher(u64);
+pub(crate) struct NameHasher(u64);
+
+/// Hashes names and codes.
+pub(crate) type Hashing = BuildHasherDefault<NameHasher>;
 
 impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95);
+        let (head, tail) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+            _ => (bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), bytes.len() as u64),
+        };
+        for word in [head, tail, bytes.len() as u64] {
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
         }
     }
 
@@ -146,7 +151,7 @@ impl Hasher for NameHasher {
 
 struct Interner {
     names: Vec<(Namespace, &'static str)>,
-    maps: Vec<HashMap<&'static str, Name, BuildHasherDefault<NameHasher>>>,
+    maps: Vec<HashMap<&'static str, Name, Hashing>>,
 }
 
 /// The tables whose names are known besides the constants.

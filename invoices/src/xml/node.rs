@@ -265,6 +265,9 @@ pub(crate) fn trim(text: &str) -> &str {
 
 /// `normalize-space()`.
 pub(crate) fn normalize(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte > b' ') {
+        return Cow::Borrowed(text);
+    }
     let text = trim(text);
     let bytes = text.as_bytes();
     let odd = bytes.iter().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r')) || bytes.windows(2).any(|two| two == b"  ");
