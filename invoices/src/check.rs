@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::exact::{Exact, exact};
+use crate::model::model;
 use crate::engine::{Facts, Finding, Set, Severity, run};
 use crate::rules;
 use crate::syntax::Syntax;
@@ -43,15 +45,23 @@ impl Profile {
 }
 
 /// How to judge.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The profile.
     pub profile: Profile,
     /// The document is a part of an invoice: the official rules run as always, the exact arithmetic judges only what
     /// is there.
     pub fragment: bool,
+    /// Give the exact verdict, too.
+    pub exact: bool,
     /// Bounds for reading.
     pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { profile: Profile::default(), fragment: false, exact: true, limits: Limits::default() }
+    }
 }
 
 /// The judgement of one document.
@@ -65,6 +75,9 @@ pub struct Report {
     pub valid: bool,
     /// One entry for each firing, as the official reports have it.
     pub findings: Vec<Finding>,
+    /// The exact verdict, if asked for; it does not touch `valid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<Exact>,
 }
 
 /// Reads and judges a document.
@@ -76,7 +89,11 @@ pub fn check(bytes: &[u8], options: &Options) -> Result<Report, Unreadable> {
     let syntax = Syntax::of(&document)?;
     let findings = findings(&document, syntax, options.profile.sets());
     let valid = findings.iter().all(|finding| finding.severity != Severity::Fatal);
-    Ok(Report { syntax, profile: options.profile, valid, findings })
+    let exact = options.exact.then(|| {
+        let (invoice, problems) = model(&document, syntax);
+        exact(&invoice, &problems, options.fragment)
+    });
+    Ok(Report { syntax, profile: options.profile, valid, findings, exact })
 }
 
 /// All findings of some rule sets, in their order.

@@ -6,11 +6,19 @@
 mod check;
 mod codes;
 mod engine;
+mod exact;
+mod make;
+pub mod model;
+mod render;
 mod rules;
 mod syntax;
 mod xml;
 
 pub use check::{Options, Profile, Report, check, check_sets, rule_ids};
+pub use exact::{Difference, Exact, exact};
 pub use engine::{Finding, RuleText, Set, Severity, rule_text};
+pub use make::{MakeError, complete, json_schema, make, to_json};
+pub use model::{Invoice, Problem, model};
+pub use render::html;
 pub use syntax::Syntax;
 pub use xml::{Document, Limits, Name, Namespace, Node, Unreadable, read};

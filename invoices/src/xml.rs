@@ -32,9 +32,14 @@ pub struct Limits {
     pub elements: usize,
 }
 
+impl Limits {
+    /// Wide enough for an invoice of 100,000 lines.
+    pub const DEFAULT: Self = Self { bytes: 512 << 20, depth: 64, attributes: 64, elements: 16 << 20 };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 512 << 20, depth: 64, attributes: 64, elements: 16 << 20 }
+        Self::DEFAULT
     }
 }
 

@@ -220,24 +220,26 @@ names! { at Attribute super::FIRST;
     currencyID filename format listID listVersionID mimeCode name schemeID unitCode
 }
 names! { cbc Basic super::at::END;
-    ActualDeliveryDate AllowanceChargeReason AllowanceChargeReasonCode AllowanceTotalAmount Amount BaseAmount
-    BaseQuantity BuyerReference ChargeIndicator ChargeTotalAmount CityName CompanyID CreditNoteTypeCode
-    CreditedQuantity CustomizationID DescriptionCode DocumentCurrencyCode DocumentDescription DocumentTypeCode DueDate
-    ElectronicMail EmbeddedDocumentBinaryObject EndDate EndpointID ID IdentificationCode InstructionID InvoiceTypeCode
-    InvoicedQuantity IssueDate ItemClassificationCode LineExtensionAmount LineID MultiplierFactorNumeric Name Note
-    PaidAmount PayableAmount PayableRoundingAmount PaymentDueDate PaymentID PaymentMeansCode Percent PostalZone
-    PrepaidAmount PriceAmount PrimaryAccountNumberID ProfileID RegistrationName StartDate StreetName TaxAmount
-    TaxCurrencyCode TaxExclusiveAmount TaxExemptionReason TaxExemptionReasonCode TaxInclusiveAmount TaxPointDate
-    TaxableAmount Telephone UBLVersionID URI Value
+    AccountingCost ActualDeliveryDate AdditionalStreetName AllowanceChargeReason AllowanceChargeReasonCode
+    AllowanceTotalAmount Amount BaseAmount BaseQuantity BuyerReference ChargeIndicator ChargeTotalAmount CityName
+    CompanyID CompanyLegalForm CountrySubentity CreditNoteTypeCode CreditedQuantity CustomizationID Description
+    DescriptionCode DocumentCurrencyCode DocumentDescription DocumentTypeCode DueDate ElectronicMail
+    EmbeddedDocumentBinaryObject EndDate EndpointID HolderName ID IdentificationCode InstructionID InvoiceTypeCode
+    InvoicedQuantity IssueDate ItemClassificationCode Line LineExtensionAmount LineID MultiplierFactorNumeric Name
+    NetworkID Note PaidAmount PayableAmount PayableRoundingAmount PaymentDueDate PaymentID PaymentMeansCode Percent
+    PostalZone PrepaidAmount PriceAmount PrimaryAccountNumberID ProfileID RegistrationName SalesOrderID StartDate
+    StreetName TaxAmount TaxCurrencyCode TaxExclusiveAmount TaxExemptionReason TaxExemptionReasonCode
+    TaxInclusiveAmount TaxPointDate TaxableAmount Telephone UBLVersionID URI Value
 }
 names! { cac Aggregate super::cbc::END;
     AccountingCustomerParty AccountingSupplierParty AdditionalDocumentReference AdditionalItemProperty Address
-    AddressLine AllowanceCharge Attachment BillingReference CardAccount ClassifiedTaxCategory CommodityClassification
-    Contact ContractDocumentReference Country CreditNoteLine Delivery DeliveryLocation DocumentReference
-    ExternalReference FinancialInstitutionBranch InvoiceDocumentReference InvoiceLine InvoicePeriod Item
-    LegalMonetaryTotal OrderLineReference OrderReference OriginCountry OriginatorDocumentReference Party
-    PartyIdentification PartyLegalEntity PartyName PartyTaxScheme PayeeFinancialAccount PayeeParty
-    PayerFinancialAccount PaymentMandate PaymentMeans PaymentTerms PostalAddress PrepaidPayment Price
+    AddressLine AllowanceCharge Attachment BillingReference BuyersItemIdentification CardAccount ClassifiedTaxCategory
+    CommodityClassification Contact ContractDocumentReference Country CreditNoteLine Delivery DeliveryLocation
+    DeliveryParty DespatchDocumentReference DocumentReference ExternalReference FinancialInstitutionBranch
+    InvoiceDocumentReference InvoiceLine InvoicePeriod Item LegalMonetaryTotal OrderLineReference OrderReference
+    OriginCountry OriginatorDocumentReference Party PartyIdentification PartyLegalEntity PartyName PartyTaxScheme
+    PayeeFinancialAccount PayeeParty PayerFinancialAccount PaymentMandate PaymentMeans PaymentTerms PostalAddress
+    PrepaidPayment Price ProjectReference ReceiptDocumentReference SellersItemIdentification
     StandardItemIdentification SubInvoiceLine TaxCategory TaxRepresentativeParty TaxScheme TaxSubtotal TaxTotal
 }
 names! { ext Extension super::cac::END;
@@ -253,30 +255,33 @@ names! { rsm Message super::cn::END;
     CrossIndustryInvoice ExchangedDocument ExchangedDocumentContext SupplyChainTradeTransaction
 }
 names! { ram Entity super::rsm::END;
-    ActualAmount ActualDeliverySupplyChainEvent AdditionalReferencedDocument AllowanceTotalAmount
+    AccountName ActualAmount ActualDeliverySupplyChainEvent AdditionalReferencedDocument AllowanceTotalAmount
     ApplicableHeaderTradeAgreement ApplicableHeaderTradeDelivery ApplicableHeaderTradeSettlement
     ApplicableProductCharacteristic ApplicableTradeSettlementFinancialCard ApplicableTradeTax
-    AppliedTradeAllowanceCharge AssociatedDocumentLineDocument AttachmentBinaryObject BasisAmount BasisQuantity
-    BilledQuantity BillingSpecifiedPeriod BusinessProcessSpecifiedDocumentContextParameter
-    BuyerOrderReferencedDocument BuyerReference BuyerTradeParty CalculatedAmount CalculationPercent CategoryCode
-    CategoryTradeTax ChargeAmount ChargeIndicator ChargeTotalAmount CityName ClassCode CompleteNumber
-    ContractReferencedDocument CountryID CreditorReferenceID DefinedTradeContact DepartmentName Description
-    DesignatedProductClassification DirectDebitMandateID DueDateTypeCode DuePayableAmount
-    EmailURIUniversalCommunication EndDateTime ExemptionReason ExemptionReasonCode FormattedIssueDateTime GlobalID
-    GrandTotalAmount GrossPriceProductTradePrice GuidelineSpecifiedDocumentContextParameter IBANID ID IncludedNote
-    IncludedSupplyChainTradeLineItem Information InvoiceCurrencyCode InvoiceReferencedDocument IssueDateTime
-    IssuerAssignedID LineID LineTotalAmount Name NetPriceProductTradePrice OccurrenceDateTime OriginTradeCountry
-    ParentLineID PayeePartyCreditorFinancialAccount PayeeSpecifiedCreditorFinancialInstitution PayeeTradeParty
-    PayerPartyDebtorFinancialAccount PayerSpecifiedDebtorFinancialInstitution PersonName PostalTradeAddress
-    PostcodeCode ProprietaryID RateApplicablePercent Reason ReasonCode ReferenceTypeCode RoundingAmount
-    SellerAssignedID SellerTaxRepresentativeTradeParty SellerTradeParty ShipToTradeParty SpecifiedLegalOrganization
-    SpecifiedLineTradeAgreement SpecifiedLineTradeDelivery SpecifiedLineTradeSettlement SpecifiedTaxRegistration
-    SpecifiedTradeAllowanceCharge SpecifiedTradePaymentTerms SpecifiedTradeProduct
-    SpecifiedTradeSettlementHeaderMonetarySummation SpecifiedTradeSettlementLineMonetarySummation
-    SpecifiedTradeSettlementPaymentMeans StartDateTime SubjectCode TaxBasisTotalAmount TaxCurrencyCode TaxPointDate
-    TaxTotalAmount TelephoneUniversalCommunication TotalPrepaidAmount TypeCode URIID URIUniversalCommunication Value
+    AppliedTradeAllowanceCharge AssociatedDocumentLineDocument AttachmentBinaryObject BICID BasisAmount BasisQuantity
+    BilledQuantity BillingSpecifiedPeriod BusinessProcessSpecifiedDocumentContextParameter BuyerAssignedID
+    BuyerOrderReferencedDocument BuyerReference BuyerTradeParty CalculatedAmount CalculationPercent CardholderName
+    CategoryCode CategoryTradeTax ChargeAmount ChargeIndicator ChargeTotalAmount CityName ClassCode CompleteNumber
+    Content ContractReferencedDocument CountryID CountrySubDivisionName CreditorReferenceID DefinedTradeContact
+    DepartmentName Description DesignatedProductClassification DespatchAdviceReferencedDocument DirectDebitMandateID
+    DueDateDateTime DueDateTypeCode DuePayableAmount EmailURIUniversalCommunication EndDateTime ExemptionReason
+    ExemptionReasonCode FormattedIssueDateTime GlobalID GrandTotalAmount GrossPriceProductTradePrice
+    GuidelineSpecifiedDocumentContextParameter IBANID ID IncludedNote IncludedSupplyChainTradeLineItem Information
+    InvoiceCurrencyCode InvoiceReferencedDocument IssueDateTime IssuerAssignedID LineID LineOne LineThree
+    LineTotalAmount LineTwo Name NetPriceProductTradePrice OccurrenceDateTime OriginTradeCountry ParentLineID
+    PayeePartyCreditorFinancialAccount PayeeSpecifiedCreditorFinancialInstitution PayeeTradeParty
+    PayerPartyDebtorFinancialAccount PayerSpecifiedDebtorFinancialInstitution PaymentReference PersonName
+    PostalTradeAddress PostcodeCode ProprietaryID RateApplicablePercent Reason ReasonCode
+    ReceivableSpecifiedTradeAccountingAccount ReceivingAdviceReferencedDocument ReferenceTypeCode RoundingAmount
+    SellerAssignedID SellerOrderReferencedDocument SellerTaxRepresentativeTradeParty SellerTradeParty ShipToTradeParty
+    SpecifiedLegalOrganization SpecifiedLineTradeAgreement SpecifiedLineTradeDelivery SpecifiedLineTradeSettlement
+    SpecifiedProcuringProject SpecifiedTaxRegistration SpecifiedTradeAllowanceCharge SpecifiedTradePaymentTerms
+    SpecifiedTradeProduct SpecifiedTradeSettlementHeaderMonetarySummation
+    SpecifiedTradeSettlementLineMonetarySummation SpecifiedTradeSettlementPaymentMeans StartDateTime SubjectCode
+    TaxBasisTotalAmount TaxCurrencyCode TaxPointDate TaxTotalAmount TelephoneUniversalCommunication TotalPrepaidAmount
+    TradingBusinessName TypeCode URIID URIUniversalCommunication Value
 }
 names! { udt Data super::ram::END;
-    DateTimeString Indicator
+    DateString DateTimeString Indicator
 }
 // END NAMES
