@@ -10,7 +10,12 @@ use std::time::{Duration, Instant};
 use muniment_invoices::{Limits, Options, Profile, check, read};
 
 /// Parity alone, without the exact verdict.
-const OPTIONS: Options = Options { profile: Profile::En16931, fragment: false, exact: false, limits: Limits::DEFAULT };
+const OPTIONS: Options = Options {
+    profile: Profile::En16931,
+    fragment: false,
+    exact: false,
+    limits: Limits::DEFAULT,
+};
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
@@ -64,7 +69,10 @@ fn main() {
     }
     paths.sort();
     let documents: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    let invoices: Vec<&Vec<u8>> = documents.iter().filter(|bytes| check(bytes, &OPTIONS).is_ok()).collect();
+    let invoices: Vec<&Vec<u8>> = documents
+        .iter()
+        .filter(|bytes| check(bytes, &OPTIONS).is_ok())
+        .collect();
     let bytes: usize = invoices.iter().map(|bytes| bytes.len()).sum();
     let rounds = (4_000 / invoices.len().max(1)).max(1);
     let time = median(|| {
@@ -87,7 +95,10 @@ fn main() {
             std::hint::black_box(read(invoice, &Limits::DEFAULT).unwrap().len());
         }
     });
-    println!("  of that reading the XML: {:.0} documents/s", invoices.len() as f64 / parse.as_secs_f64());
+    println!(
+        "  of that reading the XML: {:.0} documents/s",
+        invoices.len() as f64 / parse.as_secs_f64()
+    );
     for lines in [1, 10, 100, 1_000, 5_000, 10_000, 100_000] {
         many_lines(lines);
     }

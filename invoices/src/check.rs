@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{Facts, Finding, Set, Severity, run};
 use crate::exact::{Exact, exact};
 use crate::model::model;
-use crate::engine::{Facts, Finding, Set, Severity, run};
 use crate::rules;
 use crate::syntax::Syntax;
 use crate::xml::{Document, Limits, Unreadable, read};
@@ -60,7 +60,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { profile: Profile::default(), fragment: false, exact: true, limits: Limits::default() }
+        Self {
+            profile: Profile::default(),
+            fragment: false,
+            exact: true,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -93,13 +98,21 @@ pub fn check(bytes: &[u8], options: &Options) -> Result<Report, Unreadable> {
         let (invoice, problems) = model(&document, syntax);
         exact(&invoice, &problems, options.fragment)
     });
-    Ok(Report { syntax, profile: options.profile, valid, findings, exact })
+    Ok(Report {
+        syntax,
+        profile: options.profile,
+        valid,
+        findings,
+        exact,
+    })
 }
 
 /// All findings of some rule sets, in their order.
 pub(crate) fn findings(document: &Document<'_>, syntax: Syntax, sets: &[Set]) -> Vec<Finding> {
     let facts = Facts::new(document, syntax);
-    sets.iter().flat_map(|set| run(rules::rule_set(*set, syntax), document, &facts)).collect()
+    sets.iter()
+        .flat_map(|set| run(rules::rule_set(*set, syntax), document, &facts))
+        .collect()
 }
 
 /// Findings of single rule sets, for comparing with the official artefacts one by one.

@@ -14,13 +14,20 @@ pub(crate) struct Codes {
 
 impl Codes {
     fn read(text: &'static str) -> Self {
-        let codes = || text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
+        let codes = || {
+            text.lines()
+                .filter(|line| !line.starts_with('#'))
+                .flat_map(str::split_whitespace)
+        };
         let mut joined = String::from(" ");
         for code in codes() {
             joined.push_str(code);
             joined.push(' ');
         }
-        Self { set: codes().collect(), joined }
+        Self {
+            set: codes().collect(),
+            joined,
+        }
     }
 
     /// Whether a code is on the list, apart from white space around it.

@@ -11,7 +11,7 @@ mod table;
 
 pub use catalog::{RuleText, rule_text};
 pub(crate) use facts::{Category, Facts, Of, vat_scheme};
-pub use finding::{Finding, Severity, Set};
+pub use finding::{Finding, Set, Severity};
 pub(crate) use run::run;
 pub(crate) use table::Tables;
 

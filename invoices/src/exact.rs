@@ -43,10 +43,19 @@ pub fn cents(value: Decimal) -> Decimal {
 /// Judges a model. Of a fragment only amounts are judged that are there and whose parts are there.
 #[must_use]
 pub fn exact(invoice: &Invoice, problems: &[Problem], fragment: bool) -> Exact {
-    let mut judge = Judge { fragment, differences: Vec::new() };
+    let mut judge = Judge {
+        fragment,
+        differences: Vec::new(),
+    };
     for problem in problems {
         let rule = format!("{:?} is no number", problem.value);
-        judge.push("", format!("{} (line {})", problem.location, problem.line), &rule, None, None);
+        judge.push(
+            "",
+            format!("{} (line {})", problem.location, problem.line),
+            &rule,
+            None,
+            None,
+        );
     }
     for line in &invoice.lines {
         judge.line(line);
@@ -56,7 +65,10 @@ pub fn exact(invoice: &Invoice, problems: &[Problem], fragment: bool) -> Exact {
     }
     judge.vat(invoice);
     judge.totals(invoice);
-    Exact { valid: judge.differences.is_empty(), differences: judge.differences }
+    Exact {
+        valid: judge.differences.is_empty(),
+        differences: judge.differences,
+    }
 }
 
 /// Quantity times price of one unit, less allowances, plus charges, rounded once.
@@ -65,14 +77,18 @@ pub fn line_net(line: &Line) -> Option<Decimal> {
     let base = line.price.base.filter(|base| !base.is_zero()).unwrap_or(Decimal::ONE);
     // Multiplied before it is divided, so that thirds stay exact as long as they can.
     let gross = line.quantity?.checked_mul(line.price.net?)?.checked_div(base)?;
-    let net = gross.checked_sub(sum(&line.allowances)?)?.checked_add(sum(&line.charges)?)?;
+    let net = gross
+        .checked_sub(sum(&line.allowances)?)?
+        .checked_add(sum(&line.charges)?)?;
     Some(cents(net))
 }
 
 /// Sum of amounts; `None` if one is missing.
 #[must_use]
 pub fn sum(adjustments: &[Adjustment]) -> Option<Decimal> {
-    adjustments.iter().try_fold(Decimal::ZERO, |sum, adjustment| sum.checked_add(adjustment.amount?))
+    adjustments
+        .iter()
+        .try_fold(Decimal::ZERO, |sum, adjustment| sum.checked_add(adjustment.amount?))
 }
 
 /// Category and rate of VAT; without a rate it is zero.
@@ -83,16 +99,25 @@ pub type VatKey = (String, Decimal);
 pub fn bases(invoice: &Invoice) -> Option<BTreeMap<VatKey, Decimal>> {
     let mut bases: BTreeMap<VatKey, Decimal> = BTreeMap::new();
     let mut add = |category: &str, rate: Option<Decimal>, amount: Decimal| {
-        let base = bases.entry((category.to_owned(), rate.unwrap_or_default().normalize())).or_default();
+        let base = bases
+            .entry((category.to_owned(), rate.unwrap_or_default().normalize()))
+            .or_default();
         *base = base.checked_add(amount)?;
         Some(())
     };
     for line in &invoice.lines {
         add(&line.category, line.rate, line.net?)?;
     }
-    for (adjustments, sign) in [(&invoice.allowances, Decimal::NEGATIVE_ONE), (&invoice.charges, Decimal::ONE)] {
+    for (adjustments, sign) in [
+        (&invoice.allowances, Decimal::NEGATIVE_ONE),
+        (&invoice.charges, Decimal::ONE),
+    ] {
         for adjustment in adjustments {
-            add(adjustment.category.as_deref().unwrap_or_default(), adjustment.rate, adjustment.amount? * sign)?;
+            add(
+                adjustment.category.as_deref().unwrap_or_default(),
+                adjustment.rate,
+                adjustment.amount? * sign,
+            )?;
         }
     }
     Some(bases)
@@ -111,7 +136,13 @@ struct Judge {
 
 impl Judge {
     fn push(&mut self, term: &str, place: String, rule: &str, expected: Option<Decimal>, found: Option<Decimal>) {
-        self.differences.push(Difference { term: term.to_owned(), place, rule: rule.to_owned(), expected, found });
+        self.differences.push(Difference {
+            term: term.to_owned(),
+            place,
+            rule: rule.to_owned(),
+            expected,
+            found,
+        });
     }
 
     /// An amount that must be there and must be what its parts make it.
@@ -130,13 +161,25 @@ impl Judge {
 
     fn percentage(&mut self, adjustment: &Adjustment, place: &str) {
         if let (Some(base), Some(percent)) = (adjustment.base, adjustment.percent) {
-            self.compare("amount", place, "base x percentage / 100", vat_of(base, percent), adjustment.amount);
+            self.compare(
+                "amount",
+                place,
+                "base x percentage / 100",
+                vat_of(base, percent),
+                adjustment.amount,
+            );
         }
     }
 
     fn line(&mut self, line: &Line) {
         let place = format!("line {}", line.id);
-        self.compare("BT-131", &place, "quantity x price / base quantity - allowances + charges", line_net(line), line.net);
+        self.compare(
+            "BT-131",
+            &place,
+            "quantity x price / base quantity - allowances + charges",
+            line_net(line),
+            line.net,
+        );
         if let (Some(gross), Some(discount)) = (line.price.gross, line.price.discount) {
             let net = gross.checked_sub(discount);
             self.compare("BT-146", &place, "gross price - discount", net, line.price.net);
@@ -149,7 +192,13 @@ impl Judge {
     fn vat(&mut self, invoice: &Invoice) {
         let Some(mut bases) = bases(invoice) else {
             if !self.fragment {
-                self.push("BT-116", "document".to_owned(), "amounts of lines, allowances or charges are missing", None, None);
+                self.push(
+                    "BT-116",
+                    "document".to_owned(),
+                    "amounts of lines, allowances or charges are missing",
+                    None,
+                    None,
+                );
             }
             return;
         };
@@ -163,25 +212,43 @@ impl Judge {
         }
         for ((category, rate), base) in bases {
             if !self.fragment && !category.is_empty() {
-                self.push("BG-23", format!("category {category} at {rate} %"), "a VAT breakdown is missing", Some(base), None);
+                self.push(
+                    "BG-23",
+                    format!("category {category} at {rate} %"),
+                    "a VAT breakdown is missing",
+                    Some(base),
+                    None,
+                );
             }
         }
     }
 
     fn totals(&mut self, invoice: &Invoice) {
         let totals = &invoice.totals;
-        let lines = invoice.lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.net?));
+        let lines = invoice
+            .lines
+            .iter()
+            .try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.net?));
         self.compare("BT-106", "document", "sum of BT-131", lines, totals.lines);
         self.compare_optional("BT-107", "sum of BT-92", sum(&invoice.allowances), totals.allowances);
         self.compare_optional("BT-108", "sum of BT-99", sum(&invoice.charges), totals.charges);
         let zero = |value: Option<Decimal>| value.unwrap_or_default();
-        let net = totals.lines.and_then(|lines| lines.checked_sub(zero(totals.allowances))?.checked_add(zero(totals.charges)));
+        let net = totals.lines.and_then(|lines| {
+            lines
+                .checked_sub(zero(totals.allowances))?
+                .checked_add(zero(totals.charges))
+        });
         self.compare("BT-109", "document", "BT-106 - BT-107 + BT-108", net, totals.net);
-        let vat = invoice.vat.iter().try_fold(Decimal::ZERO, |sum, vat| sum.checked_add(vat.vat?));
+        let vat = invoice
+            .vat
+            .iter()
+            .try_fold(Decimal::ZERO, |sum, vat| sum.checked_add(vat.vat?));
         self.compare_optional("BT-110", "sum of BT-117", vat, totals.vat);
         let gross = totals.net.and_then(|net| net.checked_add(zero(totals.vat)));
         self.compare("BT-112", "document", "BT-109 + BT-110", gross, totals.gross);
-        let due = totals.gross.and_then(|gross| gross.checked_sub(zero(totals.paid))?.checked_add(zero(totals.rounding)));
+        let due = totals
+            .gross
+            .and_then(|gross| gross.checked_sub(zero(totals.paid))?.checked_add(zero(totals.rounding)));
         self.compare("BT-115", "document", "BT-112 - BT-113 + BT-114", due, totals.due);
     }
 }

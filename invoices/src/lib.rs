@@ -15,8 +15,8 @@ mod syntax;
 mod xml;
 
 pub use check::{Options, Profile, Report, check, check_sets, rule_ids};
-pub use exact::{Difference, Exact, exact};
 pub use engine::{Finding, RuleText, Set, Severity, rule_text};
+pub use exact::{Difference, Exact, exact};
 pub use make::{MakeError, complete, json_schema, make, to_json};
 pub use model::{Invoice, Problem, model};
 pub use render::html;

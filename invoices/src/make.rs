@@ -91,22 +91,55 @@ pub fn complete(mut invoice: Invoice) -> Result<Invoice, MakeError> {
     invoice.vat = breakdown(&invoice).ok_or_else(too_large)?;
     let computed = totals(&invoice).ok_or_else(too_large)?;
     let given = &mut invoice.totals;
-    settle(&mut given.lines, computed.lines, "document", "the sum of lines (BT-106)")?;
-    settle(&mut given.allowances, computed.allowances, "document", "the sum of allowances (BT-107)")?;
-    settle(&mut given.charges, computed.charges, "document", "the sum of charges (BT-108)")?;
-    settle(&mut given.net, computed.net, "document", "the total without VAT (BT-109)")?;
+    settle(
+        &mut given.lines,
+        computed.lines,
+        "document",
+        "the sum of lines (BT-106)",
+    )?;
+    settle(
+        &mut given.allowances,
+        computed.allowances,
+        "document",
+        "the sum of allowances (BT-107)",
+    )?;
+    settle(
+        &mut given.charges,
+        computed.charges,
+        "document",
+        "the sum of charges (BT-108)",
+    )?;
+    settle(
+        &mut given.net,
+        computed.net,
+        "document",
+        "the total without VAT (BT-109)",
+    )?;
     settle(&mut given.vat, computed.vat, "document", "the total VAT (BT-110)")?;
-    settle(&mut given.gross, computed.gross, "document", "the total with VAT (BT-112)")?;
+    settle(
+        &mut given.gross,
+        computed.gross,
+        "document",
+        "the total with VAT (BT-112)",
+    )?;
     settle(&mut given.due, computed.due, "document", "the amount due (BT-115)")?;
     Ok(invoice)
 }
 
 /// Takes the computed value, unless another one is given.
-fn settle(given: &mut Option<Decimal>, computed: Option<Decimal>, place: &str, what: &'static str) -> Result<(), MakeError> {
+fn settle(
+    given: &mut Option<Decimal>,
+    computed: Option<Decimal>,
+    place: &str,
+    what: &'static str,
+) -> Result<(), MakeError> {
     match (*given, computed) {
-        (Some(found), Some(expected)) if found != expected => {
-            Err(MakeError::Differs { place: place.to_owned(), what, found, expected })
-        }
+        (Some(found), Some(expected)) if found != expected => Err(MakeError::Differs {
+            place: place.to_owned(),
+            what,
+            found,
+            expected,
+        }),
         _ => {
             *given = computed;
             Ok(())
@@ -119,7 +152,10 @@ fn complete_line(line: &mut Line, number: usize) -> Result<(), MakeError> {
         line.id = number.to_string();
     }
     let place = format!("line {}", line.id);
-    let missing = |what| MakeError::Missing { place: place.clone(), what };
+    let missing = |what| MakeError::Missing {
+        place: place.clone(),
+        what,
+    };
     line.quantity.ok_or_else(|| missing("the quantity"))?;
     if let (None, Some(gross)) = (line.price.net, line.price.gross) {
         line.price.net = gross.checked_sub(line.price.discount.unwrap_or_default());
@@ -133,20 +169,34 @@ fn complete_line(line: &mut Line, number: usize) -> Result<(), MakeError> {
 }
 
 fn complete_adjustment(adjustment: &mut Adjustment, place: &str) -> Result<(), MakeError> {
-    let computed = adjustment.base.zip(adjustment.percent).and_then(|(base, percent)| vat_of(base, percent));
+    let computed = adjustment
+        .base
+        .zip(adjustment.percent)
+        .and_then(|(base, percent)| vat_of(base, percent));
     if computed.is_some() {
-        settle(&mut adjustment.amount, computed, place, "the amount of an allowance or charge")?;
+        settle(
+            &mut adjustment.amount,
+            computed,
+            place,
+            "the amount of an allowance or charge",
+        )?;
     }
     match adjustment.amount {
         Some(_) => Ok(()),
-        None => Err(MakeError::Missing { place: place.to_owned(), what: "the amount of an allowance or charge" }),
+        None => Err(MakeError::Missing {
+            place: place.to_owned(),
+            what: "the amount of an allowance or charge",
+        }),
     }
 }
 
 /// One entry for each category and rate; reasons of exemptions are taken from what the client gave.
 fn breakdown(invoice: &Invoice) -> Option<Vec<Vat>> {
     let entry = |((category, rate), base): ((String, Decimal), Decimal)| {
-        let given = invoice.vat.iter().find(|vat| vat.category == category && vat.rate.unwrap_or_default() == rate);
+        let given = invoice
+            .vat
+            .iter()
+            .find(|vat| vat.category == category && vat.rate.unwrap_or_default() == rate);
         let base = with_cents(cents(base));
         Some(Vat {
             base: Some(base),
@@ -168,18 +218,34 @@ fn with_cents(mut value: Decimal) -> Decimal {
 }
 
 fn totals(invoice: &Invoice) -> Option<Totals> {
-    let lines = invoice.lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.net?))?;
+    let lines = invoice
+        .lines
+        .iter()
+        .try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.net?))?;
     let (allowances, charges) = (sum(&invoice.allowances)?, sum(&invoice.charges)?);
     let net = lines.checked_sub(allowances)?.checked_add(charges)?;
-    let vat = invoice.vat.iter().try_fold(Decimal::ZERO, |sum, vat| sum.checked_add(vat.vat?))?;
+    let vat = invoice
+        .vat
+        .iter()
+        .try_fold(Decimal::ZERO, |sum, vat| sum.checked_add(vat.vat?))?;
     let gross = net.checked_add(vat)?;
     let paid = invoice.totals.paid.unwrap_or_default();
-    let due = gross.checked_sub(paid)?.checked_add(invoice.totals.rounding.unwrap_or_default())?;
+    let due = gross
+        .checked_sub(paid)?
+        .checked_add(invoice.totals.rounding.unwrap_or_default())?;
     let some = |value: Decimal| Some(with_cents(value));
     Some(Totals {
         lines: some(lines),
-        allowances: if invoice.allowances.is_empty() { None } else { some(allowances) },
-        charges: if invoice.charges.is_empty() { None } else { some(charges) },
+        allowances: if invoice.allowances.is_empty() {
+            None
+        } else {
+            some(allowances)
+        },
+        charges: if invoice.charges.is_empty() {
+            None
+        } else {
+            some(charges)
+        },
         net: some(net),
         vat: some(vat),
         gross: some(gross),

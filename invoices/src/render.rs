@@ -17,7 +17,11 @@ small{color:#555}svg{width:9rem;height:9rem}";
 /// The page of an invoice; `receipt` is shown as a QR code, for instance a link to its receipt.
 #[must_use]
 pub fn html(invoice: &Invoice, receipt: Option<&str>) -> String {
-    let title = if invoice.is_credit_note() { "Credit note" } else { "Invoice" };
+    let title = if invoice.is_credit_note() {
+        "Credit note"
+    } else {
+        "Invoice"
+    };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} {number}</title><style>{STYLE}</style></head><body>\n\
          <h1>{title} {number}</h1>\n",
@@ -44,16 +48,27 @@ pub fn html(invoice: &Invoice, receipt: Option<&str>) -> String {
 
 fn paragraph(page: &mut String, label: &str, value: Option<&String>) {
     if let Some(value) = value.filter(|value| !value.is_empty()) {
-        let _ = writeln!(page, "<div>{label}{}</div>", escape(value.as_str()).replace('\n', "<br>"));
+        let _ = writeln!(
+            page,
+            "<div>{label}{}</div>",
+            escape(value.as_str()).replace('\n', "<br>")
+        );
     }
 }
 
 fn facts(page: &mut String, invoice: &Invoice) {
     paragraph(page, "Issued ", Some(&invoice.issue_date));
     paragraph(page, "Due ", invoice.due_date.as_ref());
-    paragraph(page, "Delivered ", invoice.delivery.as_ref().and_then(|delivery| delivery.date.as_ref()));
+    paragraph(
+        page,
+        "Delivered ",
+        invoice.delivery.as_ref().and_then(|delivery| delivery.date.as_ref()),
+    );
     if let Some(period) = &invoice.period {
-        let (start, end) = (period.start.as_deref().unwrap_or("…"), period.end.as_deref().unwrap_or("…"));
+        let (start, end) = (
+            period.start.as_deref().unwrap_or("…"),
+            period.end.as_deref().unwrap_or("…"),
+        );
         paragraph(page, "Period ", Some(&format!("{start} to {end}")));
     }
     paragraph(page, "Your reference ", invoice.buyer_reference.as_ref());
@@ -84,7 +99,11 @@ fn address_lines(page: &mut String, address: &Address) {
     for line in [&address.line1, &address.line2, &address.line3] {
         paragraph(page, "", line.as_ref());
     }
-    let city = [address.post_code.as_deref(), address.city.as_deref(), Some(address.country.as_str())];
+    let city = [
+        address.post_code.as_deref(),
+        address.city.as_deref(),
+        Some(address.country.as_str()),
+    ];
     let city: Vec<&str> = city.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     paragraph(page, "", Some(&city.join(" ")));
 }
@@ -155,7 +174,11 @@ fn totals(page: &mut String, invoice: &Invoice) {
     page.push_str("<h2>Totals</h2>\n<table>\n");
     for (label, value, class) in rows.into_iter().filter(|(_, value, _)| value.is_some()) {
         let currency = escape(&invoice.currency);
-        let _ = writeln!(page, "<tr{class}><td>{label}</td><td class=\"n\">{} {currency}</td></tr>", number(value));
+        let _ = writeln!(
+            page,
+            "<tr{class}><td>{label}</td><td class=\"n\">{} {currency}</td></tr>",
+            number(value)
+        );
     }
     page.push_str("</table>\n");
 }

@@ -25,6 +25,13 @@ pub(crate) fn rule_set(set: Set, syntax: Syntax) -> &'static RuleSet {
 
 /// Ids of all rules of a rule set, each once for each context.
 pub(crate) fn rule_ids(set: &'static RuleSet) -> Vec<&'static str> {
-    let rules = set.patterns.iter().copied().flatten().flat_map(|context| context.rules).copied().flatten();
+    let rules = set
+        .patterns
+        .iter()
+        .copied()
+        .flatten()
+        .flat_map(|context| context.rules)
+        .copied()
+        .flatten();
     rules.map(|rule| rule.id).chain((set.tables)().ids()).collect()
 }

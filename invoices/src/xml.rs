@@ -34,7 +34,12 @@ pub struct Limits {
 
 impl Limits {
     /// Wide enough for an invoice of 100,000 lines.
-    pub const DEFAULT: Self = Self { bytes: 512 << 20, depth: 64, attributes: 64, elements: 16 << 20 };
+    pub const DEFAULT: Self = Self {
+        bytes: 512 << 20,
+        depth: 64,
+        attributes: 64,
+        elements: 16 << 20,
+    };
 }
 
 impl Default for Limits {

@@ -22,19 +22,33 @@ const TEXTS: [&str; 3] = [
 ];
 
 static CATALOG: LazyLock<HashMap<&'static str, RuleText>> = LazyLock::new(|| {
-    let lines = TEXTS.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#'));
+    let lines = TEXTS
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| !line.starts_with('#'));
     lines.filter_map(read).collect()
 });
 
 fn read(line: &'static str) -> Option<(&'static str, RuleText)> {
     let mut parts = line.splitn(4, '|').map(str::trim);
     let (id, term, message) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((id, RuleText { term, message, fix: parts.next().unwrap_or_default() }))
+    Some((
+        id,
+        RuleText {
+            term,
+            message,
+            fix: parts.next().unwrap_or_default(),
+        },
+    ))
 }
 
 /// The sentence of a rule; rules of the syntax tables make their own and have none here.
 #[must_use]
 pub fn rule_text(id: &str) -> RuleText {
-    const NONE: RuleText = RuleText { term: "", message: "", fix: "" };
+    const NONE: RuleText = RuleText {
+        term: "",
+        message: "",
+        fix: "",
+    };
     CATALOG.get(id).copied().unwrap_or(NONE)
 }

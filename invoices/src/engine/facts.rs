@@ -109,7 +109,10 @@ impl VatSums {
 
     /// Sum of a category at a rate.
     pub(crate) fn sum_at(&self, of: Of, category: Category, rate: Decimal) -> Option<Decimal> {
-        self.rated.get(&(of, category, rate)).copied().unwrap_or(Some(Decimal::ZERO))
+        self.rated
+            .get(&(of, category, rate))
+            .copied()
+            .unwrap_or(Some(Decimal::ZERO))
     }
 
     /// Whether anything of this kind has the category at the rate.
@@ -169,7 +172,13 @@ pub(crate) struct Facts<'d> {
 
 impl<'d> Facts<'d> {
     pub(crate) fn new(document: &'d Document<'d>, syntax: Syntax) -> Self {
-        Self { document, syntax, vat: OnceCell::new(), parties: OnceCell::new(), profile: OnceCell::new() }
+        Self {
+            document,
+            syntax,
+            vat: OnceCell::new(),
+            parties: OnceCell::new(),
+            profile: OnceCell::new(),
+        }
     }
 
     pub(crate) fn root(&self) -> Node<'d> {
@@ -193,7 +202,8 @@ impl<'d> Facts<'d> {
 
 /// `cac:TaxScheme/normalize-space(upper-case(cbc:ID)) = 'VAT'`.
 pub(crate) fn vat_scheme(node: Node<'_>) -> bool {
-    node.at(p!(cac:TaxScheme)).any(|scheme| scheme.clean_at(p!(cbc:ID)).eq_ignore_ascii_case("VAT"))
+    node.at(p!(cac:TaxScheme))
+        .any(|scheme| scheme.clean_at(p!(cbc:ID)).eq_ignore_ascii_case("VAT"))
 }
 
 /// `normalize-space(cbc:ID)` of a tax category.
@@ -214,7 +224,12 @@ fn ubl<'d>(document: &'d Document<'d>) -> VatSums {
         let categories = p!(cac:Item/cac:ClassifiedTaxCategory);
         let rates = p!(cac:Item/cac:ClassifiedTaxCategory/cbc:Percent);
         let amount = line.first(p!(cbc:LineExtensionAmount)).map(Node::decimal);
-        sums.add(of, &collect(line.at(categories).map(category)), &collect_some(line.at(rates).map(Node::decimal)), amount);
+        sums.add(
+            of,
+            &collect(line.at(categories).map(category)),
+            &collect_some(line.at(rates).map(Node::decimal)),
+            amount,
+        );
     }
     for adjustment in document.all(cac::AllowanceCharge) {
         let categories = collect(adjustment.at(p!(cac:TaxCategory)).map(category));
@@ -246,13 +261,17 @@ fn ubl_counts<'d>(document: &'d Document<'d>, sums: &mut VatSums) {
         if vat && node.has(p!(cbc:ID)) {
             sums.categories.add(category);
         }
-        if node.under(&[cac::TaxTotal, cac::TaxSubtotal]) && node.parent().and_then(Node::parent).and_then(Node::parent) == Some(root) {
+        if node.under(&[cac::TaxTotal, cac::TaxSubtotal])
+            && node.parent().and_then(Node::parent).and_then(Node::parent) == Some(root)
+        {
             sums.breakdown_any.add(category);
             if vat {
                 sums.breakdown.add(category);
             }
         }
-        let Some(adjustment) = node.inside(cac::AllowanceCharge) else { continue };
+        let Some(adjustment) = node.inside(cac::AllowanceCharge) else {
+            continue;
+        };
         sums.adjustments_any.add(category);
         if !vat {
             continue;
@@ -299,7 +318,11 @@ fn cii<'d>(document: &'d Document<'d>) -> VatSums {
             }
         }
     }
-    for category in document.all(ram::CategoryTradeTax).filter_map(|tax| tax.first(p!(ram:CategoryCode))).map(code) {
+    for category in document
+        .all(ram::CategoryTradeTax)
+        .filter_map(|tax| tax.first(p!(ram:CategoryCode)))
+        .map(code)
+    {
         sums.categories.add(category);
     }
     for settlement in document.all(ram::SpecifiedLineTradeSettlement) {
@@ -335,22 +358,32 @@ fn ubl_parties<'d>(document: &'d Document<'d>) -> Parties {
     }
     let vat = |scheme: Node<'d>| scheme.has(p!(cbc:CompanyID)) && vat_scheme(scheme);
     parties.representative_vat = root.at(p!(cac:TaxRepresentativeParty/cac:PartyTaxScheme)).any(vat);
-    parties.buyer_vat = root.at(p!(cac:AccountingCustomerParty/cac:Party/cac:PartyTaxScheme)).any(vat);
+    parties.buyer_vat = root
+        .at(p!(cac:AccountingCustomerParty/cac:Party/cac:PartyTaxScheme))
+        .any(vat);
     parties.buyer_legal = root.has(p!(cac:AccountingCustomerParty/cac:Party/cac:PartyLegalEntity/cbc:CompanyID));
     parties
 }
 
 fn cii_parties<'d>(document: &'d Document<'d>) -> Parties {
     let mut parties = Parties::default();
-    let ids = |party: Node<'d>| party.at(p!(ram:SpecifiedTaxRegistration/ram:ID)).map(|id| id.attribute(at::schemeID));
+    let ids = |party: Node<'d>| {
+        party
+            .at(p!(ram:SpecifiedTaxRegistration/ram:ID))
+            .map(|id| id.attribute(at::schemeID))
+    };
     for scheme in document.all(ram::SellerTradeParty).flat_map(ids) {
         parties.seller_tax |= matches!(scheme, Some("VA" | "FC"));
         parties.seller_vat |= scheme == Some("VA");
     }
     let vat = |scheme: Option<&str>| scheme == Some("VA");
-    parties.representative_vat = document.all(ram::SellerTaxRepresentativeTradeParty).flat_map(ids).any(vat);
+    parties.representative_vat = document
+        .all(ram::SellerTaxRepresentativeTradeParty)
+        .flat_map(ids)
+        .any(vat);
     parties.buyer_vat = document.all(ram::BuyerTradeParty).flat_map(ids).any(vat);
-    parties.buyer_legal =
-        document.all(ram::BuyerTradeParty).any(|party| party.has(p!(ram:SpecifiedLegalOrganization/ram:ID)));
+    parties.buyer_legal = document
+        .all(ram::BuyerTradeParty)
+        .any(|party| party.has(p!(ram:SpecifiedLegalOrganization/ram:ID)));
     parties
 }

@@ -25,7 +25,13 @@ impl Claims {
 
 /// All findings of a rule set, in the order of patterns, contexts and elements.
 pub(crate) fn run<'d>(rules: &RuleSet, document: &'d Document<'d>, facts: &Facts<'d>) -> Vec<Finding> {
-    let mut judge = Judge { rules, document, facts, findings: Vec::new(), counts: Vec::new() };
+    let mut judge = Judge {
+        rules,
+        document,
+        facts,
+        findings: Vec::new(),
+        counts: Vec::new(),
+    };
     for pattern in rules.patterns {
         judge.pattern(pattern);
     }
@@ -53,7 +59,11 @@ impl<'d> Judge<'_, 'd> {
     /// Finds the elements that may be of a context by the narrowest index.
     fn context(&mut self, context: &Context, table: Option<&'static Table>, claims: &mut Claims) {
         let document = self.document;
-        let endings = if context.ending.is_empty() { &[][..] } else { Name::ending(context.ending) };
+        let endings = if context.ending.is_empty() {
+            &[][..]
+        } else {
+            Name::ending(context.ending)
+        };
         if !context.inside.is_empty() {
             for parent in context.inside.iter().flat_map(|parent| document.all(*parent)) {
                 for node in parent.children().filter(|node| context.names.contains(&node.name())) {

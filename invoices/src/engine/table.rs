@@ -60,7 +60,13 @@ impl Tables {
         for line in text.lines() {
             if let Some(name) = line.strip_prefix('[') {
                 section = name.trim_end_matches(']');
-                tables.insert(section, Table { steps: vec![Step::default()], ..Table::default() });
+                tables.insert(
+                    section,
+                    Table {
+                        steps: vec![Step::default()],
+                        ..Table::default()
+                    },
+                );
             } else if let Some(table) = tables.get_mut(section)
                 && !line.starts_with('#')
             {
@@ -71,7 +77,11 @@ impl Tables {
     }
 
     pub(crate) fn section(&'static self, name: &str) -> &'static Table {
-        static EMPTY: Table = Table { rows: Vec::new(), steps: Vec::new(), anywhere: Vec::new() };
+        static EMPTY: Table = Table {
+            rows: Vec::new(),
+            steps: Vec::new(),
+            anywhere: Vec::new(),
+        };
         self.0.get(name).unwrap_or(&EMPTY)
     }
 
@@ -84,16 +94,30 @@ impl Tables {
 impl Table {
     fn add(&mut self, line: &'static str) {
         let mut words = line.split_whitespace();
-        let (Some(id), Some(severity), Some(range), Some(path)) = (words.next(), words.next(), words.next(), words.next())
+        let (Some(id), Some(severity), Some(range), Some(path)) =
+            (words.next(), words.next(), words.next(), words.next())
         else {
             return;
         };
-        let severity = if severity == "fatal" { Severity::Fatal } else { Severity::Warning };
+        let severity = if severity == "fatal" {
+            Severity::Fatal
+        } else {
+            Severity::Warning
+        };
         let (least, most) = range.split_once("..").unwrap_or((range, range));
-        let (Ok(least), Ok(most)) = (least.parse(), most.parse()) else { return };
+        let (Ok(least), Ok(most)) = (least.parse(), most.parse()) else {
+            return;
+        };
         let (message, fix) = texts(path, least, most);
         let row = self.rows.len();
-        self.rows.push(Row { id, severity, least, most, message, fix });
+        self.rows.push(Row {
+            id,
+            severity,
+            least,
+            most,
+            message,
+            fix,
+        });
         match path.strip_prefix("//") {
             Some(path) => {
                 let (path, attribute) = split_attribute(path);
@@ -112,7 +136,11 @@ impl Table {
         let (path, attribute) = split_attribute(path);
         let mut at = 0;
         for name in path.map(names).unwrap_or_default() {
-            let known = self.steps[at].children.iter().find(|(known, _)| *known == name).map(|(_, step)| *step);
+            let known = self.steps[at]
+                .children
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, step)| *step);
             at = known.unwrap_or_else(|| {
                 self.steps.push(Step::default());
                 let new = self.steps.len() - 1;
@@ -145,7 +173,11 @@ impl Table {
         for (number, (row, count)) in self.rows.iter().zip(&*counts).enumerate() {
             let count = *count as usize;
             if count < row.least || count > row.most {
-                breaches.push(Breach { row, count, first: self.first(node, number) });
+                breaches.push(Breach {
+                    row,
+                    count,
+                    first: self.first(node, number),
+                });
             }
         }
         breaches
@@ -153,7 +185,11 @@ impl Table {
 
     /// The first element that counts for a row.
     fn first<'d>(&self, node: Node<'d>, number: usize) -> Option<Node<'d>> {
-        let mut first = self.anywhere.iter().find(|rule| rule.row == number).and_then(|rule| rule.count(node).1);
+        let mut first = self
+            .anywhere
+            .iter()
+            .find(|rule| rule.row == number)
+            .and_then(|rule| rule.count(node).1);
         self.walk(node, 0, &mut |row, element| {
             if row == number {
                 first.get_or_insert(element);
@@ -189,14 +225,22 @@ impl Anywhere {
     fn count<'d>(&self, node: Node<'d>) -> (usize, Option<Node<'d>>) {
         let document = node.document();
         let Some((last, above)) = self.path.split_last() else {
-            let count = self.attribute.map_or(0, |attribute| document.attribute_count(attribute));
+            let count = self
+                .attribute
+                .map_or(0, |attribute| document.attribute_count(attribute));
             return (count, None);
         };
-        if self.attribute.is_some_and(|attribute| document.attribute_count(attribute) == 0) {
+        if self
+            .attribute
+            .is_some_and(|attribute| document.attribute_count(attribute) == 0)
+        {
             return (0, None);
         }
         let fits = |node: &Node<'d>| {
-            node.under(above) && self.attribute.is_none_or(|attribute| node.attribute(attribute).is_some())
+            node.under(above)
+                && self
+                    .attribute
+                    .is_none_or(|attribute| node.attribute(attribute).is_some())
         };
         let mut found = document.all(*last).filter(fits);
         let first = found.next();
@@ -207,7 +251,9 @@ impl Anywhere {
 /// Element names of a path, written `prefix:Local`.
 fn names(path: &str) -> Vec<Name> {
     let steps = path.split('/').filter_map(|step| step.split_once(':'));
-    steps.map(|(prefix, local)| Name::of(Namespace::of_prefix(prefix), local)).collect()
+    steps
+        .map(|(prefix, local)| Name::of(Namespace::of_prefix(prefix), local))
+        .collect()
 }
 
 /// The elements of a path and the attribute at its end.
@@ -241,6 +287,9 @@ fn texts(path: &str, least: usize, most: usize) -> (String, String) {
             format!("{path} stands here at most {most} times."),
             format!("Keep {most} of {path} and drop or merge the others."),
         ),
-        _ => (format!("{path} stands here exactly {least} times."), format!("Write {path} exactly {least} times.")),
+        _ => (
+            format!("{path} stands here exactly {least} times."),
+            format!("Write {path} exactly {least} times."),
+        ),
     }
 }

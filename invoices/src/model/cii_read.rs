@@ -9,9 +9,19 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
         number: required(root, p!(rsm:ExchangedDocument/ram:ID)),
         issue_date: date(root, p!(rsm:ExchangedDocument/ram:IssueDateTime/udt:DateTimeString)).unwrap_or_default(),
         type_code: required(root, p!(rsm:ExchangedDocument/ram:TypeCode)),
-        notes: root.at(p!(rsm:ExchangedDocument/ram:IncludedNote)).map(note).filter_map(group).collect(),
-        process: text(root, p!(rsm:ExchangedDocumentContext/ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID)),
-        specification: required(root, p!(rsm:ExchangedDocumentContext/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID)),
+        notes: root
+            .at(p!(rsm:ExchangedDocument/ram:IncludedNote))
+            .map(note)
+            .filter_map(group)
+            .collect(),
+        process: text(
+            root,
+            p!(rsm:ExchangedDocumentContext/ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID),
+        ),
+        specification: required(
+            root,
+            p!(rsm:ExchangedDocumentContext/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID),
+        ),
         ..Invoice::default()
     };
     if let Some(agreement) = root.first(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement)) {
@@ -32,18 +42,28 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
 fn date(node: Node<'_>, path: Path) -> Option<String> {
     let written = text(node, path)?;
     let plain = written.len() == 8 && written.bytes().all(|byte| byte.is_ascii_digit());
-    Some(if plain { format!("{}-{}-{}", &written[..4], &written[4..6], &written[6..]) } else { written })
+    Some(if plain {
+        format!("{}-{}-{}", &written[..4], &written[4..6], &written[6..])
+    } else {
+        written
+    })
 }
 
 fn note(node: Node<'_>) -> Note {
-    Note { subject: text(node, p!(ram:SubjectCode)), text: required(node, p!(ram:Content)) }
+    Note {
+        subject: text(node, p!(ram:SubjectCode)),
+        text: required(node, p!(ram:Content)),
+    }
 }
 
 fn agreement_into(node: Node<'_>, invoice: &mut Invoice) {
     invoice.buyer_reference = text(node, p!(ram:BuyerReference));
     invoice.seller = node.first(p!(ram:SellerTradeParty)).map(party).unwrap_or_default();
     invoice.buyer = node.first(p!(ram:BuyerTradeParty)).map(party).unwrap_or_default();
-    invoice.representative = node.first(p!(ram:SellerTaxRepresentativeTradeParty)).map(representative).and_then(group);
+    invoice.representative = node
+        .first(p!(ram:SellerTaxRepresentativeTradeParty))
+        .map(representative)
+        .and_then(group);
     invoice.sales_order = text(node, p!(ram:SellerOrderReferencedDocument/ram:IssuerAssignedID));
     invoice.purchase_order = text(node, p!(ram:BuyerOrderReferencedDocument/ram:IssuerAssignedID));
     invoice.contract = text(node, p!(ram:ContractReferencedDocument/ram:IssuerAssignedID));
@@ -64,7 +84,10 @@ fn agreement_into(node: Node<'_>, invoice: &mut Invoice) {
 
 fn object(document: Node<'_>) -> Option<Identifier> {
     let id = text(document, p!(ram:IssuerAssignedID))?;
-    Some(Identifier { id, scheme: text(document, p!(ram:ReferenceTypeCode)) })
+    Some(Identifier {
+        id,
+        scheme: text(document, p!(ram:ReferenceTypeCode)),
+    })
 }
 
 fn attachment(node: Node<'_>) -> Attachment {
@@ -76,7 +99,10 @@ fn attachment(node: Node<'_>) -> Attachment {
 }
 
 fn registration(node: Node<'_>, scheme: &str) -> Option<String> {
-    node.at(p!(ram:SpecifiedTaxRegistration/ram:ID)).find(|id| id.scheme() == Some(scheme)).map(value)
+    node.at(p!(ram:SpecifiedTaxRegistration/ram:ID))
+        .find(|id| id.scheme() == Some(scheme))
+        .map(value)
+        .filter(|id| !id.is_empty())
 }
 
 fn party(node: Node<'_>) -> Party {
@@ -127,12 +153,19 @@ fn representative(node: Node<'_>) -> Representative {
 
 fn delivery_into(node: Node<'_>, invoice: &mut Invoice) {
     let party = node.first(p!(ram:ShipToTradeParty));
-    let location = party.and_then(|party| identifier_at(party, p!(ram:GlobalID)).or_else(|| identifier_at(party, p!(ram:ID))));
+    let location =
+        party.and_then(|party| identifier_at(party, p!(ram:GlobalID)).or_else(|| identifier_at(party, p!(ram:ID))));
     invoice.delivery = group(Delivery {
         name: party.and_then(|party| text(party, p!(ram:Name))),
         location,
-        date: date(node, p!(ram:ActualDeliverySupplyChainEvent/ram:OccurrenceDateTime/udt:DateTimeString)),
-        address: party.and_then(|party| party.first(p!(ram:PostalTradeAddress))).map(address).and_then(group),
+        date: date(
+            node,
+            p!(ram:ActualDeliverySupplyChainEvent/ram:OccurrenceDateTime/udt:DateTimeString),
+        ),
+        address: party
+            .and_then(|party| party.first(p!(ram:PostalTradeAddress)))
+            .map(address)
+            .and_then(group),
     });
     invoice.despatch_advice = text(node, p!(ram:DespatchAdviceReferencedDocument/ram:IssuerAssignedID));
     invoice.receiving_advice = text(node, p!(ram:ReceivingAdviceReferencedDocument/ram:IssuerAssignedID));
@@ -143,20 +176,34 @@ fn settlement_into(node: Node<'_>, invoice: &mut Invoice, source: &Source) {
     invoice.tax_currency = text(node, p!(ram:TaxCurrencyCode));
     invoice.tax_point_date = date(node, p!(ram:ApplicableTradeTax/ram:TaxPointDate/udt:DateString));
     invoice.tax_point_code = text(node, p!(ram:ApplicableTradeTax/ram:DueDateTypeCode)).map(point_code);
-    invoice.due_date = date(node, p!(ram:SpecifiedTradePaymentTerms/ram:DueDateDateTime/udt:DateTimeString));
+    invoice.due_date = date(
+        node,
+        p!(ram:SpecifiedTradePaymentTerms/ram:DueDateDateTime/udt:DateTimeString),
+    );
     invoice.payment_terms = text(node, p!(ram:SpecifiedTradePaymentTerms/ram:Description));
     invoice.accounting = text(node, p!(ram:ReceivableSpecifiedTradeAccountingAccount/ram:ID));
     invoice.period = node.first(p!(ram:BillingSpecifiedPeriod)).map(period).and_then(group);
     invoice.payee = node.first(p!(ram:PayeeTradeParty)).map(payee).and_then(group);
     invoice.payment = payment(node);
-    invoice.allowances = adjustments(node, source, "false");
-    invoice.charges = adjustments(node, source, "true");
-    invoice.vat = node.at(p!(ram:ApplicableTradeTax)).map(|node| vat(node, source)).filter_map(group).collect();
+    invoice.allowances = adjustments(node, source, false);
+    invoice.charges = adjustments(node, source, true);
+    invoice.vat = node
+        .at(p!(ram:ApplicableTradeTax))
+        .map(|node| vat(node, source))
+        .filter_map(group)
+        .collect();
     let preceding = |node: Node<'_>| Preceding {
         number: required(node, p!(ram:IssuerAssignedID)),
-        date: node.first(p!(ram:FormattedIssueDateTime)).and_then(Node::first_child).and_then(day),
+        date: node
+            .first(p!(ram:FormattedIssueDateTime))
+            .and_then(Node::first_child)
+            .and_then(day),
     };
-    invoice.preceding = node.at(p!(ram:InvoiceReferencedDocument)).map(preceding).filter_map(group).collect();
+    invoice.preceding = node
+        .at(p!(ram:InvoiceReferencedDocument))
+        .map(preceding)
+        .filter_map(group)
+        .collect();
     invoice.totals = totals(node, invoice, source);
 }
 
@@ -164,7 +211,11 @@ fn settlement_into(node: Node<'_>, invoice: &mut Invoice, source: &Source) {
 fn day(node: Node<'_>) -> Option<String> {
     let written = value(node);
     let plain = written.len() == 8 && written.bytes().all(|byte| byte.is_ascii_digit());
-    let shown = if plain { format!("{}-{}-{}", &written[..4], &written[4..6], &written[6..]) } else { written };
+    let shown = if plain {
+        format!("{}-{}-{}", &written[..4], &written[4..6], &written[6..])
+    } else {
+        written
+    };
     (!shown.is_empty()).then_some(shown)
 }
 
@@ -179,7 +230,10 @@ fn point_code(code: String) -> String {
 }
 
 fn period(node: Node<'_>) -> Period {
-    Period { start: date(node, p!(ram:StartDateTime/udt:DateTimeString)), end: date(node, p!(ram:EndDateTime/udt:DateTimeString)) }
+    Period {
+        start: date(node, p!(ram:StartDateTime/udt:DateTimeString)),
+        end: date(node, p!(ram:EndDateTime/udt:DateTimeString)),
+    }
 }
 
 fn payee(node: Node<'_>) -> Payee {
@@ -194,27 +248,41 @@ fn payment(node: Node<'_>) -> Option<Payment> {
     let account = |means: Node<'_>| {
         let number = text(means, p!(ram:PayeePartyCreditorFinancialAccount/ram:IBANID));
         group(Account {
-            id: number.or_else(|| text(means, p!(ram:PayeePartyCreditorFinancialAccount/ram:ProprietaryID))).unwrap_or_default(),
+            id: number
+                .or_else(|| text(means, p!(ram:PayeePartyCreditorFinancialAccount/ram:ProprietaryID)))
+                .unwrap_or_default(),
             name: text(means, p!(ram:PayeePartyCreditorFinancialAccount/ram:AccountName)),
             bank: text(means, p!(ram:PayeeSpecifiedCreditorFinancialInstitution/ram:BICID)),
         })
     };
-    let card = |card: Node<'_>| Card { number: required(card, p!(ram:ID)), holder: text(card, p!(ram:CardholderName)) };
+    let card = |card: Node<'_>| Card {
+        number: required(card, p!(ram:ID)),
+        holder: text(card, p!(ram:CardholderName)),
+    };
     group(Payment {
         code: required(node, p!(ram:SpecifiedTradeSettlementPaymentMeans/ram:TypeCode)),
         text: text(node, p!(ram:SpecifiedTradeSettlementPaymentMeans/ram:Information)),
         remittance: text(node, p!(ram:PaymentReference)),
-        accounts: node.at(p!(ram:SpecifiedTradeSettlementPaymentMeans)).filter_map(account).collect(),
-        card: node.first(p!(ram:SpecifiedTradeSettlementPaymentMeans/ram:ApplicableTradeSettlementFinancialCard)).map(card).and_then(group),
+        accounts: node
+            .at(p!(ram:SpecifiedTradeSettlementPaymentMeans))
+            .filter_map(account)
+            .collect(),
+        card: node
+            .first(p!(ram:SpecifiedTradeSettlementPaymentMeans/ram:ApplicableTradeSettlementFinancialCard))
+            .map(card)
+            .and_then(group),
         debit: group(Debit {
             mandate: text(node, p!(ram:SpecifiedTradePaymentTerms/ram:DirectDebitMandateID)),
             creditor: text(node, p!(ram:CreditorReferenceID)),
-            account: text(node, p!(ram:SpecifiedTradeSettlementPaymentMeans/ram:PayerPartyDebtorFinancialAccount/ram:IBANID)),
+            account: text(
+                node,
+                p!(ram:SpecifiedTradeSettlementPaymentMeans/ram:PayerPartyDebtorFinancialAccount/ram:IBANID),
+            ),
         }),
     })
 }
 
-fn adjustments(node: Node<'_>, source: &Source, charge: &str) -> Vec<Adjustment> {
+fn adjustments(node: Node<'_>, source: &Source, charge: bool) -> Vec<Adjustment> {
     let all = node.at(p!(ram:SpecifiedTradeAllowanceCharge));
     let read = |node: Node<'_>| Adjustment {
         amount: source.number(node, p!(ram:ActualAmount)),
@@ -225,7 +293,10 @@ fn adjustments(node: Node<'_>, source: &Source, charge: &str) -> Vec<Adjustment>
         reason: text(node, p!(ram:Reason)),
         reason_code: text(node, p!(ram:ReasonCode)),
     };
-    all.filter(|node| node.clean_at(p!(ram:ChargeIndicator/udt:Indicator)) == charge).map(read).filter_map(group).collect()
+    all.filter(|node| node.is(p!(ram:ChargeIndicator/udt:Indicator), charge))
+        .map(read)
+        .filter_map(group)
+        .collect()
 }
 
 fn vat(node: Node<'_>, source: &Source) -> Vat {
@@ -240,7 +311,9 @@ fn vat(node: Node<'_>, source: &Source) -> Vat {
 }
 
 fn totals(node: Node<'_>, invoice: &Invoice, source: &Source) -> Totals {
-    let Some(totals) = node.first(p!(ram:SpecifiedTradeSettlementHeaderMonetarySummation)) else { return Totals::default() };
+    let Some(totals) = node.first(p!(ram:SpecifiedTradeSettlementHeaderMonetarySummation)) else {
+        return Totals::default();
+    };
     let total = |path| source.number(totals, path);
     let mut result = Totals {
         lines: total(p!(ram:LineTotalAmount)),
@@ -256,8 +329,14 @@ fn totals(node: Node<'_>, invoice: &Invoice, source: &Source) -> Totals {
     };
     for amount in totals.children().filter(|node| node.name() == ram::TaxTotalAmount) {
         let currency = attribute(amount, at::currencyID);
-        let other = invoice.tax_currency.is_some() && currency == invoice.tax_currency && invoice.tax_currency.as_deref() != Some(&invoice.currency);
-        let place = if other { &mut result.vat_in_tax_currency } else { &mut result.vat };
+        let other = invoice.tax_currency.is_some()
+            && currency == invoice.tax_currency
+            && invoice.tax_currency.as_deref() != Some(&invoice.currency);
+        let place = if other {
+            &mut result.vat_in_tax_currency
+        } else {
+            &mut result.vat
+        };
         if place.is_none() {
             *place = amount.decimal();
         }
@@ -269,23 +348,48 @@ fn line(node: Node<'_>, source: &Source) -> Line {
     let quantity = node.first(p!(ram:SpecifiedLineTradeDelivery/ram:BilledQuantity));
     let settlement = node.first(p!(ram:SpecifiedLineTradeSettlement));
     let of_settlement = |path: Path| settlement.and_then(|settlement| text(settlement, path));
-    let mut documents = settlement.into_iter().flat_map(|settlement| settlement.at(p!(ram:AdditionalReferencedDocument)));
-    let adjust = |charge| settlement.map(|settlement| adjustments(settlement, source, charge)).unwrap_or_default();
+    let mut documents = settlement
+        .into_iter()
+        .flat_map(|settlement| settlement.at(p!(ram:AdditionalReferencedDocument)));
+    let adjust = |charge| {
+        settlement
+            .map(|settlement| adjustments(settlement, source, charge))
+            .unwrap_or_default()
+    };
     Line {
         id: required(node, p!(ram:AssociatedDocumentLineDocument/ram:LineID)),
-        note: text(node, p!(ram:AssociatedDocumentLineDocument/ram:IncludedNote/ram:Content)),
-        object: documents.find(|document| document.clean_at(p!(ram:TypeCode)) == "130").and_then(object),
+        note: text(
+            node,
+            p!(ram:AssociatedDocumentLineDocument/ram:IncludedNote/ram:Content),
+        ),
+        object: documents
+            .find(|document| document.clean_at(p!(ram:TypeCode)) == "130")
+            .and_then(object),
         quantity: source.number(node, p!(ram:SpecifiedLineTradeDelivery/ram:BilledQuantity)),
-        unit: quantity.and_then(|quantity| attribute(quantity, at::unitCode)).unwrap_or_default(),
-        net: source.number(node, p!(ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeSettlementLineMonetarySummation/ram:LineTotalAmount)),
-        order_line: text(node, p!(ram:SpecifiedLineTradeAgreement/ram:BuyerOrderReferencedDocument/ram:LineID)),
+        unit: quantity
+            .and_then(|quantity| attribute(quantity, at::unitCode))
+            .unwrap_or_default(),
+        net: source.number(
+            node,
+            p!(ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeSettlementLineMonetarySummation/ram:LineTotalAmount),
+        ),
+        order_line: text(
+            node,
+            p!(ram:SpecifiedLineTradeAgreement/ram:BuyerOrderReferencedDocument/ram:LineID),
+        ),
         accounting: of_settlement(p!(ram:ReceivableSpecifiedTradeAccountingAccount/ram:ID)),
-        period: settlement.and_then(|settlement| settlement.first(p!(ram:BillingSpecifiedPeriod))).map(period).and_then(group),
-        allowances: adjust("false"),
-        charges: adjust("true"),
+        period: settlement
+            .and_then(|settlement| settlement.first(p!(ram:BillingSpecifiedPeriod)))
+            .map(period)
+            .and_then(group),
+        allowances: adjust(false),
+        charges: adjust(true),
         price: price(node, source),
         category: of_settlement(p!(ram:ApplicableTradeTax/ram:CategoryCode)).unwrap_or_default(),
-        rate: source.number(node, p!(ram:SpecifiedLineTradeSettlement/ram:ApplicableTradeTax/ram:RateApplicablePercent)),
+        rate: source.number(
+            node,
+            p!(ram:SpecifiedLineTradeSettlement/ram:ApplicableTradeTax/ram:RateApplicablePercent),
+        ),
         item: node.first(p!(ram:SpecifiedTradeProduct)).map(item).unwrap_or_default(),
     }
 }
@@ -296,9 +400,15 @@ fn price(line: Node<'_>, source: &Source) -> Price {
     let base = if line.has(NET) { NET } else { GROSS };
     let discount = source.number(line, p!(ram:SpecifiedLineTradeAgreement/ram:GrossPriceProductTradePrice/ram:AppliedTradeAllowanceCharge/ram:ActualAmount));
     Price {
-        net: source.number(line, p!(ram:SpecifiedLineTradeAgreement/ram:NetPriceProductTradePrice/ram:ChargeAmount)),
+        net: source.number(
+            line,
+            p!(ram:SpecifiedLineTradeAgreement/ram:NetPriceProductTradePrice/ram:ChargeAmount),
+        ),
         discount: discount.filter(|discount| !discount.is_zero()),
-        gross: source.number(line, p!(ram:SpecifiedLineTradeAgreement/ram:GrossPriceProductTradePrice/ram:ChargeAmount)),
+        gross: source.number(
+            line,
+            p!(ram:SpecifiedLineTradeAgreement/ram:GrossPriceProductTradePrice/ram:ChargeAmount),
+        ),
         base: source.number(line, base),
         base_unit: line.first(base).and_then(|quantity| attribute(quantity, at::unitCode)),
     }
@@ -310,15 +420,26 @@ fn item(node: Node<'_>) -> Item {
         scheme: attribute(node, at::listID),
         version: attribute(node, at::listVersionID),
     };
-    let property = |node: Node<'_>| Attribute { name: required(node, p!(ram:Description)), value: required(node, p!(ram:Value)) };
+    let property = |node: Node<'_>| Attribute {
+        name: required(node, p!(ram:Description)),
+        value: required(node, p!(ram:Value)),
+    };
     Item {
         name: required(node, p!(ram:Name)),
         description: text(node, p!(ram:Description)),
         seller_id: text(node, p!(ram:SellerAssignedID)),
         buyer_id: text(node, p!(ram:BuyerAssignedID)),
         standard_id: identifier_at(node, p!(ram:GlobalID)),
-        classifications: node.at(p!(ram:DesignatedProductClassification/ram:ClassCode)).map(classification).filter_map(group).collect(),
+        classifications: node
+            .at(p!(ram:DesignatedProductClassification/ram:ClassCode))
+            .map(classification)
+            .filter_map(group)
+            .collect(),
         origin: text(node, p!(ram:OriginTradeCountry/ram:ID)),
-        attributes: node.at(p!(ram:ApplicableProductCharacteristic)).map(property).filter_map(group).collect(),
+        attributes: node
+            .at(p!(ram:ApplicableProductCharacteristic))
+            .map(property)
+            .filter_map(group)
+            .collect(),
     }
 }

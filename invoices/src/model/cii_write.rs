@@ -9,19 +9,45 @@ pub(super) fn write(invoice: &Invoice) -> String {
     // The schema wants the delivery even if it is empty.
     transaction.push(delivery(invoice).or_else(|| with(text("ram:ApplicableHeaderTradeDelivery", " "), "", None)));
     transaction.push(settlement(invoice));
-    let parts = [context(invoice), exchanged(invoice), group("rsm:SupplyChainTradeTransaction", transaction)];
-    let root = with(group("rsm:CrossIndustryInvoice", parts), "xmlns:rsm", Some("urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"));
-    let root = with(root, "xmlns:ram", Some("urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100"));
-    let root = with(root, "xmlns:udt", Some("urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100"));
-    document(with(root, "xmlns:qdt", Some("urn:un:unece:uncefact:data:standard:QualifiedDataType:100")))
+    let parts = [
+        context(invoice),
+        exchanged(invoice),
+        group("rsm:SupplyChainTradeTransaction", transaction),
+    ];
+    let root = with(
+        group("rsm:CrossIndustryInvoice", parts),
+        "xmlns:rsm",
+        Some("urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"),
+    );
+    let root = with(
+        root,
+        "xmlns:ram",
+        Some("urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100"),
+    );
+    let root = with(
+        root,
+        "xmlns:udt",
+        Some("urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100"),
+    );
+    document(with(
+        root,
+        "xmlns:qdt",
+        Some("urn:un:unece:uncefact:data:standard:QualifiedDataType:100"),
+    ))
 }
 
 fn context(invoice: &Invoice) -> Part {
     group(
         "rsm:ExchangedDocumentContext",
         [
-            group("ram:BusinessProcessSpecifiedDocumentContextParameter", [optional("ram:ID", invoice.process.as_ref())]),
-            group("ram:GuidelineSpecifiedDocumentContextParameter", [text("ram:ID", invoice.specification.as_str())]),
+            group(
+                "ram:BusinessProcessSpecifiedDocumentContextParameter",
+                [optional("ram:ID", invoice.process.as_ref())],
+            ),
+            group(
+                "ram:GuidelineSpecifiedDocumentContextParameter",
+                [text("ram:ID", invoice.specification.as_str())],
+            ),
         ],
     )
 }
@@ -30,10 +56,19 @@ fn exchanged(invoice: &Invoice) -> Part {
     let mut parts = vec![
         text("ram:ID", invoice.number.as_str()),
         text("ram:TypeCode", invoice.type_code.as_str()),
-        group("ram:IssueDateTime", [date("udt:DateTimeString", Some(&invoice.issue_date))]),
+        group(
+            "ram:IssueDateTime",
+            [date("udt:DateTimeString", Some(&invoice.issue_date))],
+        ),
     ];
     parts.extend(invoice.notes.iter().map(|note| {
-        group("ram:IncludedNote", [text("ram:Content", note.text.as_str()), optional("ram:SubjectCode", note.subject.as_ref())])
+        group(
+            "ram:IncludedNote",
+            [
+                text("ram:Content", note.text.as_str()),
+                optional("ram:SubjectCode", note.subject.as_ref()),
+            ],
+        )
     }));
     group("rsm:ExchangedDocument", parts)
 }
@@ -41,8 +76,19 @@ fn exchanged(invoice: &Invoice) -> Part {
 /// `YYYY-MM-DD` as format 102; what is no such date stays as it is.
 fn date(name: &'static str, date: Option<&String>) -> Part {
     let date = date?;
-    let plain = date.len() == 10 && date.bytes().enumerate().all(|(place, byte)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
-    with(text(name, if plain { date.replace('-', "") } else { date.clone() }), "format", Some("102"))
+    let plain = date.len() == 10
+        && date.bytes().enumerate().all(|(place, byte)| {
+            if matches!(place, 4 | 7) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_digit()
+            }
+        });
+    with(
+        text(name, if plain { date.replace('-', "") } else { date.clone() }),
+        "format",
+        Some("102"),
+    )
 }
 
 fn identifier(name: &'static str, id: Option<&Identifier>) -> Part {
@@ -71,11 +117,17 @@ fn agreement(invoice: &Invoice) -> Part {
     ];
     parts.extend(invoice.documents.iter().map(supporting));
     parts.extend(invoice.tender.iter().map(|id| {
-        group("ram:AdditionalReferencedDocument", [text("ram:IssuerAssignedID", id.as_str()), text("ram:TypeCode", "50")])
+        group(
+            "ram:AdditionalReferencedDocument",
+            [text("ram:IssuerAssignedID", id.as_str()), text("ram:TypeCode", "50")],
+        )
     }));
     parts.extend(invoice.object.iter().map(object));
     parts.extend(invoice.project.iter().map(|id| {
-        group("ram:SpecifiedProcuringProject", [text("ram:ID", id.as_str()), text("ram:Name", "Project reference")])
+        group(
+            "ram:SpecifiedProcuringProject",
+            [text("ram:ID", id.as_str()), text("ram:Name", "Project reference")],
+        )
     }));
     group("ram:ApplicableHeaderTradeAgreement", parts)
 }
@@ -93,8 +145,20 @@ fn object(id: &Identifier) -> Part {
 
 fn supporting(document: &Supporting) -> Part {
     let attachment = document.attachment.as_ref().and_then(|attachment| {
-        let content = if attachment.content.is_empty() { " " } else { &attachment.content };
-        with(with(text("ram:AttachmentBinaryObject", content), "mimeCode", Some(&attachment.mime)), "filename", Some(&attachment.filename))
+        let content = if attachment.content.is_empty() {
+            " "
+        } else {
+            &attachment.content
+        };
+        with(
+            with(
+                text("ram:AttachmentBinaryObject", content),
+                "mimeCode",
+                Some(&attachment.mime),
+            ),
+            "filename",
+            Some(&attachment.filename),
+        )
     });
     group(
         "ram:AdditionalReferencedDocument",
@@ -109,7 +173,10 @@ fn supporting(document: &Supporting) -> Part {
 }
 
 fn registration(id: &str, scheme: &str) -> Part {
-    group("ram:SpecifiedTaxRegistration", [with(text("ram:ID", id), "schemeID", Some(scheme))])
+    group(
+        "ram:SpecifiedTaxRegistration",
+        [with(text("ram:ID", id), "schemeID", Some(scheme))],
+    )
 }
 
 fn party(name: &'static str, party: &Party) -> Part {
@@ -119,11 +186,17 @@ fn party(name: &'static str, party: &Party) -> Part {
         optional("ram:Description", party.legal_info.as_ref()),
         group(
             "ram:SpecifiedLegalOrganization",
-            [identifier("ram:ID", party.registration.as_ref()), optional("ram:TradingBusinessName", party.trading_name.as_ref())],
+            [
+                identifier("ram:ID", party.registration.as_ref()),
+                optional("ram:TradingBusinessName", party.trading_name.as_ref()),
+            ],
         ),
         party.contact.as_ref().and_then(contact),
         party.address.as_ref().and_then(address),
-        group("ram:URIUniversalCommunication", [identifier("ram:URIID", party.address_id.as_ref())]),
+        group(
+            "ram:URIUniversalCommunication",
+            [identifier("ram:URIID", party.address_id.as_ref())],
+        ),
     ]);
     parts.extend(party.vat_id.iter().map(|id| registration(id, "VA")));
     parts.extend(party.tax_id.iter().map(|id| registration(id, "FC")));
@@ -135,8 +208,14 @@ fn contact(contact: &Contact) -> Part {
         "ram:DefinedTradeContact",
         [
             optional("ram:PersonName", contact.name.as_ref()),
-            group("ram:TelephoneUniversalCommunication", [optional("ram:CompleteNumber", contact.telephone.as_ref())]),
-            group("ram:EmailURIUniversalCommunication", [optional("ram:URIID", contact.email.as_ref())]),
+            group(
+                "ram:TelephoneUniversalCommunication",
+                [optional("ram:CompleteNumber", contact.telephone.as_ref())],
+            ),
+            group(
+                "ram:EmailURIUniversalCommunication",
+                [optional("ram:URIID", contact.email.as_ref())],
+            ),
         ],
     )
 }
@@ -184,9 +263,15 @@ fn delivery(invoice: &Invoice) -> Part {
         "ram:ApplicableHeaderTradeDelivery",
         [
             party,
-            group("ram:ActualDeliverySupplyChainEvent", [group("ram:OccurrenceDateTime", [day])]),
+            group(
+                "ram:ActualDeliverySupplyChainEvent",
+                [group("ram:OccurrenceDateTime", [day])],
+            ),
             reference("ram:DespatchAdviceReferencedDocument", invoice.despatch_advice.as_ref()),
-            reference("ram:ReceivingAdviceReferencedDocument", invoice.receiving_advice.as_ref()),
+            reference(
+                "ram:ReceivingAdviceReferencedDocument",
+                invoice.receiving_advice.as_ref(),
+            ),
         ],
     )
 }
@@ -194,8 +279,14 @@ fn delivery(invoice: &Invoice) -> Part {
 fn settlement(invoice: &Invoice) -> Part {
     let debit = invoice.payment.as_ref().and_then(|payment| payment.debit.as_ref());
     let mut parts = vec![
-        optional("ram:CreditorReferenceID", debit.and_then(|debit| debit.creditor.as_ref())),
-        optional("ram:PaymentReference", invoice.payment.as_ref().and_then(|payment| payment.remittance.as_ref())),
+        optional(
+            "ram:CreditorReferenceID",
+            debit.and_then(|debit| debit.creditor.as_ref()),
+        ),
+        optional(
+            "ram:PaymentReference",
+            invoice.payment.as_ref().and_then(|payment| payment.remittance.as_ref()),
+        ),
         optional("ram:TaxCurrencyCode", invoice.tax_currency.as_ref()),
         text("ram:InvoiceCurrencyCode", invoice.currency.as_str()),
         invoice.payee.as_ref().and_then(payee),
@@ -210,17 +301,32 @@ fn settlement(invoice: &Invoice) -> Part {
             "ram:SpecifiedTradePaymentTerms",
             [
                 optional("ram:Description", invoice.payment_terms.as_ref()),
-                group("ram:DueDateDateTime", [date("udt:DateTimeString", invoice.due_date.as_ref())]),
-                optional("ram:DirectDebitMandateID", debit.and_then(|debit| debit.mandate.as_ref())),
+                group(
+                    "ram:DueDateDateTime",
+                    [date("udt:DateTimeString", invoice.due_date.as_ref())],
+                ),
+                optional(
+                    "ram:DirectDebitMandateID",
+                    debit.and_then(|debit| debit.mandate.as_ref()),
+                ),
             ],
         ),
         totals(invoice),
     ]);
     parts.extend(invoice.preceding.iter().map(|preceding| {
-        let issued = group("ram:FormattedIssueDateTime", [date("qdt:DateTimeString", preceding.date.as_ref())]);
-        group("ram:InvoiceReferencedDocument", [text("ram:IssuerAssignedID", preceding.number.as_str()), issued])
+        let issued = group(
+            "ram:FormattedIssueDateTime",
+            [date("qdt:DateTimeString", preceding.date.as_ref())],
+        );
+        group(
+            "ram:InvoiceReferencedDocument",
+            [text("ram:IssuerAssignedID", preceding.number.as_str()), issued],
+        )
     }));
-    parts.push(group("ram:ReceivableSpecifiedTradeAccountingAccount", [optional("ram:ID", invoice.accounting.as_ref())]));
+    parts.push(group(
+        "ram:ReceivableSpecifiedTradeAccountingAccount",
+        [optional("ram:ID", invoice.accounting.as_ref())],
+    ));
     group("ram:ApplicableHeaderTradeSettlement", parts)
 }
 
@@ -230,7 +336,10 @@ fn payee(payee: &Payee) -> Part {
         [
             payee.id.as_ref().and_then(party_identifier),
             text("ram:Name", payee.name.as_str()),
-            group("ram:SpecifiedLegalOrganization", [identifier("ram:ID", payee.registration.as_ref())]),
+            group(
+                "ram:SpecifiedLegalOrganization",
+                [identifier("ram:ID", payee.registration.as_ref())],
+            ),
         ],
     )
 }
@@ -240,11 +349,28 @@ fn payment(payment: &Payment) -> Vec<Part> {
     let one = |place: usize| {
         let first = place == 0;
         let account = payment.accounts.get(place);
-        let debtor = payment.debit.as_ref().filter(|_| first).and_then(|debit| debit.account.as_ref());
+        let debtor = payment
+            .debit
+            .as_ref()
+            .filter(|_| first)
+            .and_then(|debit| debit.account.as_ref());
         let card = payment.card.as_ref().filter(|_| first);
-        let number = account.and_then(|account| text(if is_iban(&account.id) { "ram:IBANID" } else { "ram:ProprietaryID" }, account.id.as_str()));
+        let number = account.and_then(|account| {
+            text(
+                if is_iban(&account.id) {
+                    "ram:IBANID"
+                } else {
+                    "ram:ProprietaryID"
+                },
+                account.id.as_str(),
+            )
+        });
         let name = account.and_then(|account| optional("ram:AccountName", account.name.as_ref()));
-        let numbers = if number.as_ref().is_some() && !account.is_some_and(|account| is_iban(&account.id)) { [name, number] } else { [number, name] };
+        let numbers = if number.as_ref().is_some() && !account.is_some_and(|account| is_iban(&account.id)) {
+            [name, number]
+        } else {
+            [number, name]
+        };
         group(
             "ram:SpecifiedTradeSettlementPaymentMeans",
             [
@@ -252,11 +378,19 @@ fn payment(payment: &Payment) -> Vec<Part> {
                 optional("ram:Information", payment.text.as_ref()),
                 card.and_then(|card| {
                     let holder = optional("ram:CardholderName", card.holder.as_ref());
-                    group("ram:ApplicableTradeSettlementFinancialCard", [text("ram:ID", card.number.as_str()), holder])
+                    group(
+                        "ram:ApplicableTradeSettlementFinancialCard",
+                        [text("ram:ID", card.number.as_str()), holder],
+                    )
                 }),
                 group("ram:PayerPartyDebtorFinancialAccount", [optional("ram:IBANID", debtor)]),
                 group("ram:PayeePartyCreditorFinancialAccount", numbers),
-                account.and_then(|account| group("ram:PayeeSpecifiedCreditorFinancialInstitution", [optional("ram:BICID", account.bank.as_ref())])),
+                account.and_then(|account| {
+                    group(
+                        "ram:PayeeSpecifiedCreditorFinancialInstitution",
+                        [optional("ram:BICID", account.bank.as_ref())],
+                    )
+                }),
             ],
         )
     };
@@ -277,7 +411,12 @@ fn taxes(invoice: &Invoice) -> Vec<Part> {
         "432" => "72".to_owned(),
         other => other.to_owned(),
     });
-    let point_date = || group("ram:TaxPointDate", [date("udt:DateString", invoice.tax_point_date.as_ref())]);
+    let point_date = || {
+        group(
+            "ram:TaxPointDate",
+            [date("udt:DateString", invoice.tax_point_date.as_ref())],
+        )
+    };
     let tax = |vat: &Vat, first: bool| {
         group(
             "ram:ApplicableTradeTax",
@@ -297,7 +436,12 @@ fn taxes(invoice: &Invoice) -> Vec<Part> {
     if invoice.vat.is_empty() && (invoice.tax_point_date.is_some() || point_code.is_some()) {
         return vec![tax(&Vat::default(), true)];
     }
-    invoice.vat.iter().enumerate().map(|(place, vat)| tax(vat, place == 0)).collect()
+    invoice
+        .vat
+        .iter()
+        .enumerate()
+        .map(|(place, vat)| tax(vat, place == 0))
+        .collect()
 }
 
 fn period(period: Option<&Period>) -> Part {
@@ -338,7 +482,11 @@ fn adjustment(node: &Adjustment, charge: &str) -> Part {
 
 fn totals(invoice: &Invoice) -> Part {
     let totals = &invoice.totals;
-    let other = with(number("ram:TaxTotalAmount", totals.vat_in_tax_currency), "currencyID", invoice.tax_currency.as_deref());
+    let other = with(
+        number("ram:TaxTotalAmount", totals.vat_in_tax_currency),
+        "currencyID",
+        invoice.tax_currency.as_deref(),
+    );
     group(
         "ram:SpecifiedTradeSettlementHeaderMonetarySummation",
         [
@@ -346,7 +494,11 @@ fn totals(invoice: &Invoice) -> Part {
             number("ram:ChargeTotalAmount", totals.charges),
             number("ram:AllowanceTotalAmount", totals.allowances),
             number("ram:TaxBasisTotalAmount", totals.net),
-            with(number("ram:TaxTotalAmount", totals.vat), "currencyID", Some(&invoice.currency)),
+            with(
+                number("ram:TaxTotalAmount", totals.vat),
+                "currencyID",
+                Some(&invoice.currency),
+            ),
             other,
             number("ram:RoundingAmount", totals.rounding),
             number("ram:GrandTotalAmount", totals.gross),
@@ -361,10 +513,20 @@ fn line(line: &Line) -> Part {
     group(
         "ram:IncludedSupplyChainTradeLineItem",
         [
-            group("ram:AssociatedDocumentLineDocument", [text("ram:LineID", line.id.as_str()), note]),
+            group(
+                "ram:AssociatedDocumentLineDocument",
+                [text("ram:LineID", line.id.as_str()), note],
+            ),
             product(&line.item),
             price(line),
-            group("ram:SpecifiedLineTradeDelivery", [with(number("ram:BilledQuantity", line.quantity), "unitCode", Some(&line.unit))]),
+            group(
+                "ram:SpecifiedLineTradeDelivery",
+                [with(
+                    number("ram:BilledQuantity", line.quantity),
+                    "unitCode",
+                    Some(&line.unit),
+                )],
+            ),
             line_settlement(line),
         ],
     )
@@ -379,13 +541,29 @@ fn product(item: &Item) -> Part {
         optional("ram:Description", item.description.as_ref()),
     ];
     parts.extend(item.attributes.iter().map(|attribute| {
-        group("ram:ApplicableProductCharacteristic", [text("ram:Description", attribute.name.as_str()), text("ram:Value", attribute.value.as_str())])
+        group(
+            "ram:ApplicableProductCharacteristic",
+            [
+                text("ram:Description", attribute.name.as_str()),
+                text("ram:Value", attribute.value.as_str()),
+            ],
+        )
     }));
     parts.extend(item.classifications.iter().map(|code| {
-        let part = with(text("ram:ClassCode", code.code.as_str()), "listID", code.scheme.as_deref());
-        group("ram:DesignatedProductClassification", [with(part, "listVersionID", code.version.as_deref())])
+        let part = with(
+            text("ram:ClassCode", code.code.as_str()),
+            "listID",
+            code.scheme.as_deref(),
+        );
+        group(
+            "ram:DesignatedProductClassification",
+            [with(part, "listVersionID", code.version.as_deref())],
+        )
     }));
-    parts.push(group("ram:OriginTradeCountry", [optional("ram:ID", item.origin.as_ref())]));
+    parts.push(group(
+        "ram:OriginTradeCountry",
+        [optional("ram:ID", item.origin.as_ref())],
+    ));
     group("ram:SpecifiedTradeProduct", parts)
 }
 
@@ -393,16 +571,32 @@ fn price(line: &Line) -> Part {
     let price = &line.price;
     let discount = price.discount.and_then(|discount| {
         let indicator = group("ram:ChargeIndicator", [text("udt:Indicator", "false")]);
-        group("ram:AppliedTradeAllowanceCharge", [indicator, number("ram:ActualAmount", Some(discount))])
+        group(
+            "ram:AppliedTradeAllowanceCharge",
+            [indicator, number("ram:ActualAmount", Some(discount))],
+        )
     });
     group(
         "ram:SpecifiedLineTradeAgreement",
         [
-            group("ram:BuyerOrderReferencedDocument", [optional("ram:LineID", line.order_line.as_ref())]),
-            group("ram:GrossPriceProductTradePrice", [number("ram:ChargeAmount", price.gross), discount]),
+            group(
+                "ram:BuyerOrderReferencedDocument",
+                [optional("ram:LineID", line.order_line.as_ref())],
+            ),
+            group(
+                "ram:GrossPriceProductTradePrice",
+                [number("ram:ChargeAmount", price.gross), discount],
+            ),
             group(
                 "ram:NetPriceProductTradePrice",
-                [number("ram:ChargeAmount", price.net), with(number("ram:BasisQuantity", price.base), "unitCode", price.base_unit.as_deref())],
+                [
+                    number("ram:ChargeAmount", price.net),
+                    with(
+                        number("ram:BasisQuantity", price.base),
+                        "unitCode",
+                        price.base_unit.as_deref(),
+                    ),
+                ],
             ),
         ],
     )
@@ -412,14 +606,24 @@ fn line_settlement(line: &Line) -> Part {
     let tax = (!line.category.is_empty() || line.rate.is_some()).then(|| {
         group(
             "ram:ApplicableTradeTax",
-            [text("ram:TypeCode", "VAT"), text("ram:CategoryCode", line.category.as_str()), number("ram:RateApplicablePercent", line.rate)],
+            [
+                text("ram:TypeCode", "VAT"),
+                text("ram:CategoryCode", line.category.as_str()),
+                number("ram:RateApplicablePercent", line.rate),
+            ],
         )
     });
     let mut parts = vec![tax.flatten(), period(line.period.as_ref())];
     parts.extend(line.allowances.iter().map(|node| adjustment(node, "false")));
     parts.extend(line.charges.iter().map(|node| adjustment(node, "true")));
-    parts.push(group("ram:SpecifiedTradeSettlementLineMonetarySummation", [number("ram:LineTotalAmount", line.net)]));
+    parts.push(group(
+        "ram:SpecifiedTradeSettlementLineMonetarySummation",
+        [number("ram:LineTotalAmount", line.net)],
+    ));
     parts.extend(line.object.iter().map(object));
-    parts.push(group("ram:ReceivableSpecifiedTradeAccountingAccount", [optional("ram:ID", line.accounting.as_ref())]));
+    parts.push(group(
+        "ram:ReceivableSpecifiedTradeAccountingAccount",
+        [optional("ram:ID", line.accounting.as_ref())],
+    ));
     group("ram:SpecifiedLineTradeSettlement", parts)
 }

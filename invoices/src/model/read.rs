@@ -22,7 +22,9 @@ pub struct Problem {
 /// Reads the model from a document. What is no number becomes a problem and stays absent.
 #[must_use]
 pub fn model(document: &Document<'_>, syntax: Syntax) -> (Invoice, Vec<Problem>) {
-    let source = Source { problems: RefCell::default() };
+    let source = Source {
+        problems: RefCell::default(),
+    };
     let invoice = match syntax {
         Syntax::Cii => cii_read::read(document.root(), &source),
         Syntax::UblInvoice | Syntax::UblCreditNote => ubl_read::read(document.root(), &source),
@@ -42,7 +44,11 @@ impl Source {
         let value = decimal(node.text());
         if value.is_none() {
             let value = trim(node.text()).chars().take(80).collect();
-            self.problems.borrow_mut().push(Problem { location: node.location(), line: node.line(), value });
+            self.problems.borrow_mut().push(Problem {
+                location: node.location(),
+                line: node.line(),
+                value,
+            });
         }
         value
     }
@@ -64,16 +70,23 @@ pub(super) fn required(node: Node<'_>, path: Path) -> String {
 }
 
 pub(super) fn attribute(node: Node<'_>, name: Name) -> Option<String> {
-    node.attribute(name).map(|value| trim(value).to_owned()).filter(|value| !value.is_empty())
+    node.attribute(name)
+        .map(|value| trim(value).to_owned())
+        .filter(|value| !value.is_empty())
 }
 
 pub(super) fn identifier(node: Node<'_>) -> Identifier {
-    Identifier { id: value(node), scheme: attribute(node, at::schemeID) }
+    Identifier {
+        id: value(node),
+        scheme: attribute(node, at::schemeID),
+    }
 }
 
 /// The identifier at a path, if it is not empty.
 pub(super) fn identifier_at(node: Node<'_>, path: Path) -> Option<Identifier> {
-    node.first(path).map(identifier).filter(|identifier| !identifier.id.is_empty())
+    node.first(path)
+        .map(identifier)
+        .filter(|identifier| !identifier.id.is_empty())
 }
 
 /// A group, unless nothing is in it.

@@ -8,7 +8,9 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
     let mut invoice = Invoice {
         number: required(root, p!(cbc:ID)),
         issue_date: required(root, p!(cbc:IssueDate)),
-        type_code: text(root, p!(cbc:InvoiceTypeCode)).or_else(|| text(root, p!(cbc:CreditNoteTypeCode))).unwrap_or_default(),
+        type_code: text(root, p!(cbc:InvoiceTypeCode))
+            .or_else(|| text(root, p!(cbc:CreditNoteTypeCode)))
+            .unwrap_or_default(),
         currency: required(root, p!(cbc:DocumentCurrencyCode)),
         tax_currency: text(root, p!(cbc:TaxCurrencyCode)),
         tax_point_date: text(root, p!(cbc:TaxPointDate)),
@@ -22,21 +24,46 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
         tender: text(root, p!(cac:OriginatorDocumentReference/cbc:ID)),
         accounting: text(root, p!(cbc:AccountingCost)),
         payment_terms: text(root, p!(cac:PaymentTerms/cbc:Note)),
-        notes: root.at(p!(cbc:Note)).map(note).filter(|note| !note.text.is_empty() || note.subject.is_some()).collect(),
+        notes: root
+            .at(p!(cbc:Note))
+            .map(note)
+            .filter(|note| !note.text.is_empty() || note.subject.is_some())
+            .collect(),
         process: text(root, p!(cbc:ProfileID)),
         specification: required(root, p!(cbc:CustomizationID)),
-        preceding: root.at(p!(cac:BillingReference/cac:InvoiceDocumentReference)).map(preceding).filter_map(group).collect(),
-        seller: root.first(p!(cac:AccountingSupplierParty/cac:Party)).map(party).unwrap_or_default(),
-        buyer: root.first(p!(cac:AccountingCustomerParty/cac:Party)).map(party).unwrap_or_default(),
+        preceding: root
+            .at(p!(cac:BillingReference/cac:InvoiceDocumentReference))
+            .map(preceding)
+            .filter_map(group)
+            .collect(),
+        seller: root
+            .first(p!(cac:AccountingSupplierParty/cac:Party))
+            .map(party)
+            .unwrap_or_default(),
+        buyer: root
+            .first(p!(cac:AccountingCustomerParty/cac:Party))
+            .map(party)
+            .unwrap_or_default(),
         payee: root.first(p!(cac:PayeeParty)).map(payee).and_then(group),
-        representative: root.first(p!(cac:TaxRepresentativeParty)).map(representative).and_then(group),
+        representative: root
+            .first(p!(cac:TaxRepresentativeParty))
+            .map(representative)
+            .and_then(group),
         delivery: root.first(p!(cac:Delivery)).map(delivery).and_then(group),
         period: root.first(p!(cac:InvoicePeriod)).map(period).and_then(group),
         payment: payment(root),
-        allowances: adjustments(root, source, "false"),
-        charges: adjustments(root, source, "true"),
-        vat: root.at(p!(cac:TaxTotal/cac:TaxSubtotal)).map(|node| vat(node, source)).filter_map(group).collect(),
-        lines: root.at(p!(cac:InvoiceLine)).chain(root.at(p!(cac:CreditNoteLine))).map(|node| line(node, source)).collect(),
+        allowances: adjustments(root, source, false),
+        charges: adjustments(root, source, true),
+        vat: root
+            .at(p!(cac:TaxTotal/cac:TaxSubtotal))
+            .map(|node| vat(node, source))
+            .filter_map(group)
+            .collect(),
+        lines: root
+            .at(p!(cac:InvoiceLine))
+            .chain(root.at(p!(cac:CreditNoteLine)))
+            .map(|node| line(node, source))
+            .collect(),
         ..Invoice::default()
     };
     // An order reference needs an identifier in UBL; NA stands for none.
@@ -51,14 +78,26 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
 fn note(node: Node<'_>) -> Note {
     let text = value(node);
     let parts = text.strip_prefix('#').and_then(|rest| rest.split_once('#'));
-    match parts.filter(|(subject, _)| subject.len() == 3) {
-        Some((subject, text)) => Note { subject: Some(subject.to_owned()), text: text.trim().to_owned() },
+    let is_code = |code: &str| {
+        (1..=3).contains(&code.len())
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    match parts.filter(|(subject, _)| is_code(subject)) {
+        Some((subject, text)) => Note {
+            subject: Some(subject.to_owned()),
+            text: text.trim().to_owned(),
+        },
         None => Note { subject: None, text },
     }
 }
 
 fn preceding(node: Node<'_>) -> Preceding {
-    Preceding { number: required(node, p!(cbc:ID)), date: text(node, p!(cbc:IssueDate)) }
+    Preceding {
+        number: required(node, p!(cbc:ID)),
+        date: text(node, p!(cbc:IssueDate)),
+    }
 }
 
 fn is_vat(scheme: &Node<'_>) -> bool {
@@ -67,9 +106,17 @@ fn is_vat(scheme: &Node<'_>) -> bool {
 
 fn party(node: Node<'_>) -> Party {
     let is_creditor = |id: &Identifier| id.scheme.as_deref() == Some("SEPA");
-    let mut ids: Vec<Identifier> = node.at(p!(cac:PartyIdentification/cbc:ID)).map(identifier).filter(|id| !is_creditor(id)).collect();
+    let mut ids: Vec<Identifier> = node
+        .at(p!(cac:PartyIdentification/cbc:ID))
+        .map(identifier)
+        .filter(|id| !id.id.is_empty() && !is_creditor(id))
+        .collect();
     ids.sort_by_key(|id| id.scheme.is_some());
-    let tax = |vat: bool| node.at(p!(cac:PartyTaxScheme)).find(|scheme| is_vat(scheme) == vat).and_then(|scheme| text(scheme, p!(cbc:CompanyID)));
+    let tax = |vat: bool| {
+        node.at(p!(cac:PartyTaxScheme))
+            .find(|scheme| is_vat(scheme) == vat)
+            .and_then(|scheme| text(scheme, p!(cbc:CompanyID)))
+    };
     Party {
         name: required(node, p!(cac:PartyLegalEntity/cbc:RegistrationName)),
         trading_name: text(node, p!(cac:PartyName/cbc:Name)),
@@ -97,14 +144,18 @@ fn address(node: Node<'_>) -> Address {
 }
 
 fn contact(node: Node<'_>) -> Contact {
-    Contact { name: text(node, p!(cbc:Name)), telephone: text(node, p!(cbc:Telephone)), email: text(node, p!(cbc:ElectronicMail)) }
+    Contact {
+        name: text(node, p!(cbc:Name)),
+        telephone: text(node, p!(cbc:Telephone)),
+        email: text(node, p!(cbc:ElectronicMail)),
+    }
 }
 
 fn payee(node: Node<'_>) -> Payee {
     let mut ids = node.at(p!(cac:PartyIdentification/cbc:ID)).map(identifier);
     Payee {
         name: required(node, p!(cac:PartyName/cbc:Name)),
-        id: ids.find(|id| id.scheme.as_deref() != Some("SEPA")),
+        id: ids.find(|id| !id.id.is_empty() && id.scheme.as_deref() != Some("SEPA")),
         registration: identifier_at(node, p!(cac:PartyLegalEntity/cbc:CompanyID)),
     }
 }
@@ -122,27 +173,47 @@ fn delivery(node: Node<'_>) -> Delivery {
         name: text(node, p!(cac:DeliveryParty/cac:PartyName/cbc:Name)),
         location: identifier_at(node, p!(cac:DeliveryLocation/cbc:ID)),
         date: text(node, p!(cbc:ActualDeliveryDate)),
-        address: node.first(p!(cac:DeliveryLocation/cac:Address)).map(address).and_then(group),
+        address: node
+            .first(p!(cac:DeliveryLocation/cac:Address))
+            .map(address)
+            .and_then(group),
     }
 }
 
 fn period(node: Node<'_>) -> Period {
-    Period { start: text(node, p!(cbc:StartDate)), end: text(node, p!(cbc:EndDate)) }
+    Period {
+        start: text(node, p!(cbc:StartDate)),
+        end: text(node, p!(cbc:EndDate)),
+    }
 }
 
 fn payment(root: Node<'_>) -> Option<Payment> {
     let first = root.first(p!(cac:PaymentMeans));
     let code = first.and_then(|means| means.first(p!(cbc:PaymentMeansCode)));
     let mandate = text(root, p!(cac:PaymentMeans/cac:PaymentMandate/cbc:ID));
-    let account = text(root, p!(cac:PaymentMeans/cac:PaymentMandate/cac:PayerFinancialAccount/cbc:ID));
+    let account = text(
+        root,
+        p!(cac:PaymentMeans/cac:PaymentMandate/cac:PayerFinancialAccount/cbc:ID),
+    );
     let creditor = creditor(root);
     group(Payment {
         code: code.map(value).unwrap_or_default(),
         text: code.and_then(|code| attribute(code, at::name)),
         remittance: text(root, p!(cac:PaymentMeans/cbc:PaymentID)),
-        accounts: root.at(p!(cac:PaymentMeans/cac:PayeeFinancialAccount)).map(account_of).filter_map(group).collect(),
-        card: root.first(p!(cac:PaymentMeans/cac:CardAccount)).map(card).and_then(group),
-        debit: group(Debit { mandate, creditor, account }),
+        accounts: root
+            .at(p!(cac:PaymentMeans/cac:PayeeFinancialAccount))
+            .map(account_of)
+            .filter_map(group)
+            .collect(),
+        card: root
+            .first(p!(cac:PaymentMeans/cac:CardAccount))
+            .map(card)
+            .and_then(group),
+        debit: group(Debit {
+            mandate,
+            creditor,
+            account,
+        }),
     })
 }
 
@@ -161,11 +232,16 @@ fn account_of(node: Node<'_>) -> Account {
 }
 
 fn card(node: Node<'_>) -> Card {
-    Card { number: required(node, p!(cbc:PrimaryAccountNumberID)), holder: text(node, p!(cbc:HolderName)) }
+    Card {
+        number: required(node, p!(cbc:PrimaryAccountNumberID)),
+        holder: text(node, p!(cbc:HolderName)),
+    }
 }
 
-fn adjustments(node: Node<'_>, source: &Source, charge: &str) -> Vec<Adjustment> {
-    let all = node.at(p!(cac:AllowanceCharge)).filter(|node| node.clean_at(p!(cbc:ChargeIndicator)) == charge);
+fn adjustments(node: Node<'_>, source: &Source, charge: bool) -> Vec<Adjustment> {
+    let all = node
+        .at(p!(cac:AllowanceCharge))
+        .filter(|node| node.is(p!(cbc:ChargeIndicator), charge));
     let read = |node: Node<'_>| Adjustment {
         amount: source.number(node, p!(cbc:Amount)),
         base: source.number(node, p!(cbc:BaseAmount)),
@@ -192,8 +268,12 @@ fn vat(node: Node<'_>, source: &Source) -> Vat {
 fn totals(root: Node<'_>, invoice: &Invoice, source: &Source) -> Totals {
     let total = |path| source.number(root, path);
     let in_tax_currency = |node: &Node<'_>| {
-        let currency = node.first(p!(cbc:TaxAmount)).and_then(|amount| attribute(amount, at::currencyID));
-        invoice.tax_currency.is_some() && currency == invoice.tax_currency && invoice.tax_currency.as_deref() != Some(&invoice.currency)
+        let currency = node
+            .first(p!(cbc:TaxAmount))
+            .and_then(|amount| attribute(amount, at::currencyID));
+        invoice.tax_currency.is_some()
+            && currency == invoice.tax_currency
+            && invoice.tax_currency.as_deref() != Some(&invoice.currency)
     };
     let vat = root.at(p!(cac:TaxTotal)).find(|node| !in_tax_currency(node));
     let other = root.at(p!(cac:TaxTotal)).find(in_tax_currency);
@@ -222,7 +302,9 @@ fn documents(root: Node<'_>, invoice: &mut Invoice) {
                 id: required(node, p!(cbc:ID)),
                 description: text(node, p!(cbc:DocumentDescription)),
                 url: text(node, p!(cac:Attachment/cac:ExternalReference/cbc:URI)),
-                attachment: node.first(p!(cac:Attachment/cbc:EmbeddedDocumentBinaryObject)).map(attachment),
+                attachment: node
+                    .first(p!(cac:Attachment/cbc:EmbeddedDocumentBinaryObject))
+                    .map(attachment),
             }),
         }
     }
@@ -237,20 +319,28 @@ fn attachment(node: Node<'_>) -> Attachment {
 }
 
 fn line(node: Node<'_>, source: &Source) -> Line {
-    let quantity = node.first(p!(cbc:InvoicedQuantity)).or_else(|| node.first(p!(cbc:CreditedQuantity)));
-    let path = if node.has(p!(cbc:InvoicedQuantity)) { p!(cbc:InvoicedQuantity) } else { p!(cbc:CreditedQuantity) };
+    let quantity = node
+        .first(p!(cbc:InvoicedQuantity))
+        .or_else(|| node.first(p!(cbc:CreditedQuantity)));
+    let path = if node.has(p!(cbc:InvoicedQuantity)) {
+        p!(cbc:InvoicedQuantity)
+    } else {
+        p!(cbc:CreditedQuantity)
+    };
     Line {
         id: required(node, p!(cbc:ID)),
         note: text(node, p!(cbc:Note)),
         object: identifier_at(node, p!(cac:DocumentReference/cbc:ID)),
         quantity: source.number(node, path),
-        unit: quantity.and_then(|quantity| attribute(quantity, at::unitCode)).unwrap_or_default(),
+        unit: quantity
+            .and_then(|quantity| attribute(quantity, at::unitCode))
+            .unwrap_or_default(),
         net: source.number(node, p!(cbc:LineExtensionAmount)),
         order_line: text(node, p!(cac:OrderLineReference/cbc:LineID)),
         accounting: text(node, p!(cbc:AccountingCost)),
         period: node.first(p!(cac:InvoicePeriod)).map(period).and_then(group),
-        allowances: adjustments(node, source, "false"),
-        charges: adjustments(node, source, "true"),
+        allowances: adjustments(node, source, false),
+        charges: adjustments(node, source, true),
         price: price(node, source),
         category: required(node, p!(cac:Item/cac:ClassifiedTaxCategory/cbc:ID)),
         rate: source.number(node, p!(cac:Item/cac:ClassifiedTaxCategory/cbc:Percent)),
@@ -262,7 +352,9 @@ fn price(line: Node<'_>, source: &Source) -> Price {
     let base = line.first(p!(cac:Price/cbc:BaseQuantity));
     Price {
         net: source.number(line, p!(cac:Price/cbc:PriceAmount)),
-        discount: source.number(line, p!(cac:Price/cac:AllowanceCharge/cbc:Amount)).filter(|discount| !discount.is_zero()),
+        discount: source
+            .number(line, p!(cac:Price/cac:AllowanceCharge/cbc:Amount))
+            .filter(|discount| !discount.is_zero()),
         gross: source.number(line, p!(cac:Price/cac:AllowanceCharge/cbc:BaseAmount)),
         base: source.number(line, p!(cac:Price/cbc:BaseQuantity)),
         base_unit: base.and_then(|base| attribute(base, at::unitCode)),
@@ -275,15 +367,26 @@ fn item(node: Node<'_>) -> Item {
         scheme: attribute(node, at::listID),
         version: attribute(node, at::listVersionID),
     };
-    let property = |node: Node<'_>| Attribute { name: required(node, p!(cbc:Name)), value: required(node, p!(cbc:Value)) };
+    let property = |node: Node<'_>| Attribute {
+        name: required(node, p!(cbc:Name)),
+        value: required(node, p!(cbc:Value)),
+    };
     Item {
         name: required(node, p!(cbc:Name)),
         description: text(node, p!(cbc:Description)),
         seller_id: text(node, p!(cac:SellersItemIdentification/cbc:ID)),
         buyer_id: text(node, p!(cac:BuyersItemIdentification/cbc:ID)),
         standard_id: identifier_at(node, p!(cac:StandardItemIdentification/cbc:ID)),
-        classifications: node.at(p!(cac:CommodityClassification/cbc:ItemClassificationCode)).map(classification).filter_map(group).collect(),
+        classifications: node
+            .at(p!(cac:CommodityClassification/cbc:ItemClassificationCode))
+            .map(classification)
+            .filter_map(group)
+            .collect(),
         origin: text(node, p!(cac:OriginCountry/cbc:IdentificationCode)),
-        attributes: node.at(p!(cac:AdditionalItemProperty)).map(property).filter_map(group).collect(),
+        attributes: node
+            .at(p!(cac:AdditionalItemProperty))
+            .map(property)
+            .filter_map(group)
+            .collect(),
     }
 }

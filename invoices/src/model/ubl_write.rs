@@ -6,7 +6,10 @@ use super::*;
 pub(super) fn write(invoice: &Invoice) -> String {
     let credit = invoice.is_credit_note();
     let (name, namespace) = if credit {
-        ("CreditNote", "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2")
+        (
+            "CreditNote",
+            "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2",
+        )
     } else {
         ("Invoice", "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2")
     };
@@ -21,8 +24,16 @@ pub(super) fn write(invoice: &Invoice) -> String {
     parts.push(totals(invoice));
     parts.extend(invoice.lines.iter().map(|node| line(node, credit, currency)));
     let root = with(group(name, parts), "xmlns", Some(namespace));
-    let root = with(root, "xmlns:cac", Some("urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"));
-    document(with(root, "xmlns:cbc", Some("urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2")))
+    let root = with(
+        root,
+        "xmlns:cac",
+        Some("urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"),
+    );
+    document(with(
+        root,
+        "xmlns:cbc",
+        Some("urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"),
+    ))
 }
 
 fn header(invoice: &Invoice, credit: bool) -> Vec<Part> {
@@ -65,30 +76,54 @@ fn header(invoice: &Invoice, credit: bool) -> Vec<Part> {
 
 fn order(invoice: &Invoice) -> Part {
     let none = "NA".to_owned();
-    let number = invoice.purchase_order.as_ref().or(invoice.sales_order.as_ref().map(|_| &none));
-    group("cac:OrderReference", [optional("cbc:ID", number), optional("cbc:SalesOrderID", invoice.sales_order.as_ref())])
+    let number = invoice
+        .purchase_order
+        .as_ref()
+        .or(invoice.sales_order.as_ref().map(|_| &none));
+    group(
+        "cac:OrderReference",
+        [
+            optional("cbc:ID", number),
+            optional("cbc:SalesOrderID", invoice.sales_order.as_ref()),
+        ],
+    )
 }
 
 fn period(period: Option<&Period>) -> Vec<Part> {
     let Some(period) = period else { return Vec::new() };
-    vec![optional("cbc:StartDate", period.start.as_ref()), optional("cbc:EndDate", period.end.as_ref())]
+    vec![
+        optional("cbc:StartDate", period.start.as_ref()),
+        optional("cbc:EndDate", period.end.as_ref()),
+    ]
 }
 
 fn references(invoice: &Invoice, credit: bool) -> Vec<Part> {
     let reference = |name, id: Option<&String>| group(name, [optional("cbc:ID", id)]);
     let mut parts: Vec<Part> = invoice.preceding.iter().map(preceding).collect();
-    parts.push(reference("cac:DespatchDocumentReference", invoice.despatch_advice.as_ref()));
-    parts.push(reference("cac:ReceiptDocumentReference", invoice.receiving_advice.as_ref()));
+    parts.push(reference(
+        "cac:DespatchDocumentReference",
+        invoice.despatch_advice.as_ref(),
+    ));
+    parts.push(reference(
+        "cac:ReceiptDocumentReference",
+        invoice.receiving_advice.as_ref(),
+    ));
     let tender = reference("cac:OriginatorDocumentReference", invoice.tender.as_ref());
     let contract = reference("cac:ContractDocumentReference", invoice.contract.as_ref());
     let typed = |id: &Identifier, kind| {
         let number = with(text("cbc:ID", id.id.as_str()), "schemeID", id.scheme.as_deref());
-        group("cac:AdditionalDocumentReference", [number, text("cbc:DocumentTypeCode", kind)])
+        group(
+            "cac:AdditionalDocumentReference",
+            [number, text("cbc:DocumentTypeCode", kind)],
+        )
     };
     let mut additional: Vec<Part> = invoice.object.iter().map(|object| typed(object, "130")).collect();
     additional.extend(invoice.documents.iter().map(supporting));
     if credit {
-        let project = invoice.project.iter().map(|id| Identifier { id: id.clone(), scheme: None });
+        let project = invoice.project.iter().map(|id| Identifier {
+            id: id.clone(),
+            scheme: None,
+        });
         additional.extend(project.map(|id| typed(&id, "50")));
         parts.push(contract);
         parts.extend(additional);
@@ -103,15 +138,29 @@ fn references(invoice: &Invoice, credit: bool) -> Vec<Part> {
 }
 
 fn preceding(preceding: &Preceding) -> Part {
-    let reference = [text("cbc:ID", preceding.number.as_str()), optional("cbc:IssueDate", preceding.date.as_ref())];
-    group("cac:BillingReference", [group("cac:InvoiceDocumentReference", reference)])
+    let reference = [
+        text("cbc:ID", preceding.number.as_str()),
+        optional("cbc:IssueDate", preceding.date.as_ref()),
+    ];
+    group(
+        "cac:BillingReference",
+        [group("cac:InvoiceDocumentReference", reference)],
+    )
 }
 
 fn supporting(document: &Supporting) -> Part {
     let object = document.attachment.as_ref().and_then(|attachment| {
         // An attachment without content keeps its element: a space is no content either.
-        let content = if attachment.content.is_empty() { " " } else { &attachment.content };
-        let object = with(text("cbc:EmbeddedDocumentBinaryObject", content), "mimeCode", Some(&attachment.mime));
+        let content = if attachment.content.is_empty() {
+            " "
+        } else {
+            &attachment.content
+        };
+        let object = with(
+            text("cbc:EmbeddedDocumentBinaryObject", content),
+            "mimeCode",
+            Some(&attachment.mime),
+        );
         with(object, "filename", Some(&attachment.filename))
     });
     let url = group("cac:ExternalReference", [optional("cbc:URI", document.url.as_ref())]);
@@ -131,10 +180,20 @@ fn identifier(name: &'static str, id: Option<&Identifier>) -> Part {
 }
 
 fn parties(invoice: &Invoice) -> Vec<Part> {
-    let creditor = invoice.payment.as_ref().and_then(|payment| payment.debit.as_ref()?.creditor.as_ref());
-    let creditor = creditor.map(|id| Identifier { id: id.clone(), scheme: Some("SEPA".to_owned()) });
+    let creditor = invoice
+        .payment
+        .as_ref()
+        .and_then(|payment| payment.debit.as_ref()?.creditor.as_ref());
+    let creditor = creditor.map(|id| Identifier {
+        id: id.clone(),
+        scheme: Some("SEPA".to_owned()),
+    });
     // The creditor is who is paid: the payee where there is one.
-    let (of_payee, of_seller) = if invoice.payee.is_some() { (creditor.as_ref(), None) } else { (None, creditor.as_ref()) };
+    let (of_payee, of_seller) = if invoice.payee.is_some() {
+        (creditor.as_ref(), None)
+    } else {
+        (None, creditor.as_ref())
+    };
     vec![
         group("cac:AccountingSupplierParty", [party(&invoice.seller, of_seller)]),
         group("cac:AccountingCustomerParty", [party(&invoice.buyer, None)]),
@@ -148,8 +207,16 @@ fn party(party: &Party, creditor: Option<&Identifier>) -> Part {
     let mut parts = vec![identifier("cbc:EndpointID", party.address_id.as_ref())];
     let ids = party.ids.iter().chain(creditor);
     parts.extend(ids.map(|id| group("cac:PartyIdentification", [identifier("cbc:ID", Some(id))])));
-    parts.push(group("cac:PartyName", [optional("cbc:Name", party.trading_name.as_ref())]));
-    parts.push(party.address.as_ref().and_then(|node| address("cac:PostalAddress", node)));
+    parts.push(group(
+        "cac:PartyName",
+        [optional("cbc:Name", party.trading_name.as_ref())],
+    ));
+    parts.push(
+        party
+            .address
+            .as_ref()
+            .and_then(|node| address("cac:PostalAddress", node)),
+    );
     parts.extend(party.vat_id.iter().map(|id| tax_scheme(id, "VAT")));
     parts.extend(party.tax_id.iter().map(|id| tax_scheme(id, "FC")));
     parts.push(group(
@@ -174,7 +241,13 @@ fn party(party: &Party, creditor: Option<&Identifier>) -> Part {
 }
 
 fn tax_scheme(id: &str, scheme: &str) -> Part {
-    group("cac:PartyTaxScheme", [text("cbc:CompanyID", id), group("cac:TaxScheme", [text("cbc:ID", scheme)])])
+    group(
+        "cac:PartyTaxScheme",
+        [
+            text("cbc:CompanyID", id),
+            group("cac:TaxScheme", [text("cbc:ID", scheme)]),
+        ],
+    )
 }
 
 fn address(name: &'static str, address: &Address) -> Part {
@@ -187,16 +260,24 @@ fn address(name: &'static str, address: &Address) -> Part {
             optional("cbc:PostalZone", address.post_code.as_ref()),
             optional("cbc:CountrySubentity", address.subdivision.as_ref()),
             group("cac:AddressLine", [optional("cbc:Line", address.line3.as_ref())]),
-            group("cac:Country", [text("cbc:IdentificationCode", address.country.as_str())]),
+            group(
+                "cac:Country",
+                [text("cbc:IdentificationCode", address.country.as_str())],
+            ),
         ],
     )
 }
 
 fn payee(payee: &Payee, creditor: Option<&Identifier>) -> Part {
     let ids = payee.id.iter().chain(creditor);
-    let mut parts: Vec<Part> = ids.map(|id| group("cac:PartyIdentification", [identifier("cbc:ID", Some(id))])).collect();
+    let mut parts: Vec<Part> = ids
+        .map(|id| group("cac:PartyIdentification", [identifier("cbc:ID", Some(id))]))
+        .collect();
     parts.push(group("cac:PartyName", [text("cbc:Name", payee.name.as_str())]));
-    parts.push(group("cac:PartyLegalEntity", [identifier("cbc:CompanyID", payee.registration.as_ref())]));
+    parts.push(group(
+        "cac:PartyLegalEntity",
+        [identifier("cbc:CompanyID", payee.registration.as_ref())],
+    ));
     group("cac:PayeeParty", parts)
 }
 
@@ -205,8 +286,15 @@ fn representative(party: &Representative) -> Part {
         "cac:TaxRepresentativeParty",
         [
             group("cac:PartyName", [text("cbc:Name", party.name.as_str())]),
-            party.address.as_ref().and_then(|node| address("cac:PostalAddress", node)),
-            if party.vat_id.is_empty() { None } else { tax_scheme(&party.vat_id, "VAT") },
+            party
+                .address
+                .as_ref()
+                .and_then(|node| address("cac:PostalAddress", node)),
+            if party.vat_id.is_empty() {
+                None
+            } else {
+                tax_scheme(&party.vat_id, "VAT")
+            },
         ],
     )
 }
@@ -240,7 +328,11 @@ fn payment(invoice: &Invoice, credit: bool) -> Vec<Part> {
             group(
                 "cac:PaymentMeans",
                 [
-                    with(text("cbc:PaymentMeansCode", payment.code.as_str()), "name", payment.text.as_deref()),
+                    with(
+                        text("cbc:PaymentMeansCode", payment.code.as_str()),
+                        "name",
+                        payment.text.as_deref(),
+                    ),
                     optional("cbc:PaymentDueDate", due),
                     optional("cbc:PaymentID", payment.remittance.as_ref()),
                     payment.card.as_ref().filter(|_| first).and_then(card),
@@ -250,7 +342,10 @@ fn payment(invoice: &Invoice, credit: bool) -> Vec<Part> {
             )
         })
         .collect();
-    parts.push(group("cac:PaymentTerms", [optional("cbc:Note", invoice.payment_terms.as_ref())]));
+    parts.push(group(
+        "cac:PaymentTerms",
+        [optional("cbc:Note", invoice.payment_terms.as_ref())],
+    ));
     parts
 }
 
@@ -271,14 +366,23 @@ fn account(account: &Account) -> Part {
         [
             text("cbc:ID", account.id.as_str()),
             optional("cbc:Name", account.name.as_ref()),
-            group("cac:FinancialInstitutionBranch", [optional("cbc:ID", account.bank.as_ref())]),
+            group(
+                "cac:FinancialInstitutionBranch",
+                [optional("cbc:ID", account.bank.as_ref())],
+            ),
         ],
     )
 }
 
 fn mandate(debit: &Debit) -> Part {
-    let account = group("cac:PayerFinancialAccount", [optional("cbc:ID", debit.account.as_ref())]);
-    group("cac:PaymentMandate", [optional("cbc:ID", debit.mandate.as_ref()), account])
+    let account = group(
+        "cac:PayerFinancialAccount",
+        [optional("cbc:ID", debit.account.as_ref())],
+    );
+    group(
+        "cac:PaymentMandate",
+        [optional("cbc:ID", debit.mandate.as_ref()), account],
+    )
 }
 
 fn amount(name: &'static str, value: Option<Decimal>, currency: &str) -> Part {
@@ -311,7 +415,12 @@ fn adjustment(node: &Adjustment, charge: bool, currency: &str) -> Part {
             number("cbc:MultiplierFactorNumeric", node.percent),
             amount("cbc:Amount", node.amount, currency),
             amount("cbc:BaseAmount", node.base, currency),
-            category("cac:TaxCategory", node.category.as_deref().unwrap_or_default(), node.rate, [None, None]),
+            category(
+                "cac:TaxCategory",
+                node.category.as_deref().unwrap_or_default(),
+                node.rate,
+                [None, None],
+            ),
         ],
     )
 }
@@ -325,11 +434,20 @@ fn vat(invoice: &Invoice) -> Vec<Part> {
             [
                 amount("cbc:TaxableAmount", vat.base, currency),
                 amount("cbc:TaxAmount", vat.vat, currency),
-                category("cac:TaxCategory", &vat.category, vat.rate, [vat.reason.as_ref(), vat.reason_code.as_ref()]),
+                category(
+                    "cac:TaxCategory",
+                    &vat.category,
+                    vat.rate,
+                    [vat.reason.as_ref(), vat.reason_code.as_ref()],
+                ),
             ],
         )
     }));
-    let other = amount("cbc:TaxAmount", invoice.totals.vat_in_tax_currency, invoice.tax_currency.as_deref().unwrap_or_default());
+    let other = amount(
+        "cbc:TaxAmount",
+        invoice.totals.vat_in_tax_currency,
+        invoice.tax_currency.as_deref().unwrap_or_default(),
+    );
     vec![group("cac:TaxTotal", parts), group("cac:TaxTotal", [other])]
 }
 
@@ -351,9 +469,16 @@ fn totals(invoice: &Invoice) -> Part {
 }
 
 fn line(line: &Line, credit: bool, currency: &str) -> Part {
-    let quantity = if credit { "cbc:CreditedQuantity" } else { "cbc:InvoicedQuantity" };
+    let quantity = if credit {
+        "cbc:CreditedQuantity"
+    } else {
+        "cbc:InvoicedQuantity"
+    };
     let object = line.object.as_ref().and_then(|object| {
-        group("cac:DocumentReference", [identifier("cbc:ID", Some(object)), text("cbc:DocumentTypeCode", "130")])
+        group(
+            "cac:DocumentReference",
+            [identifier("cbc:ID", Some(object)), text("cbc:DocumentTypeCode", "130")],
+        )
     });
     let mut parts = vec![
         text("cbc:ID", line.id.as_str()),
@@ -362,14 +487,24 @@ fn line(line: &Line, credit: bool, currency: &str) -> Part {
         amount("cbc:LineExtensionAmount", line.net, currency),
         optional("cbc:AccountingCost", line.accounting.as_ref()),
         group("cac:InvoicePeriod", period(line.period.as_ref())),
-        group("cac:OrderLineReference", [optional("cbc:LineID", line.order_line.as_ref())]),
+        group(
+            "cac:OrderLineReference",
+            [optional("cbc:LineID", line.order_line.as_ref())],
+        ),
         object,
     ];
     parts.extend(line.allowances.iter().map(|node| adjustment(node, false, currency)));
     parts.extend(line.charges.iter().map(|node| adjustment(node, true, currency)));
     parts.push(item(line));
     parts.push(price(&line.price, currency));
-    group(if credit { "cac:CreditNoteLine" } else { "cac:InvoiceLine" }, parts)
+    group(
+        if credit {
+            "cac:CreditNoteLine"
+        } else {
+            "cac:InvoiceLine"
+        },
+        parts,
+    )
 }
 
 fn item(line: &Line) -> Part {
@@ -380,16 +515,40 @@ fn item(line: &Line) -> Part {
         text("cbc:Name", item.name.as_str()),
         id("cac:BuyersItemIdentification", item.buyer_id.as_ref()),
         id("cac:SellersItemIdentification", item.seller_id.as_ref()),
-        group("cac:StandardItemIdentification", [identifier("cbc:ID", item.standard_id.as_ref())]),
-        group("cac:OriginCountry", [optional("cbc:IdentificationCode", item.origin.as_ref())]),
+        group(
+            "cac:StandardItemIdentification",
+            [identifier("cbc:ID", item.standard_id.as_ref())],
+        ),
+        group(
+            "cac:OriginCountry",
+            [optional("cbc:IdentificationCode", item.origin.as_ref())],
+        ),
     ];
     parts.extend(item.classifications.iter().map(|code| {
-        let part = with(text("cbc:ItemClassificationCode", code.code.as_str()), "listID", code.scheme.as_deref());
-        group("cac:CommodityClassification", [with(part, "listVersionID", code.version.as_deref())])
+        let part = with(
+            text("cbc:ItemClassificationCode", code.code.as_str()),
+            "listID",
+            code.scheme.as_deref(),
+        );
+        group(
+            "cac:CommodityClassification",
+            [with(part, "listVersionID", code.version.as_deref())],
+        )
     }));
-    parts.push(category("cac:ClassifiedTaxCategory", &line.category, line.rate, [None, None]));
+    parts.push(category(
+        "cac:ClassifiedTaxCategory",
+        &line.category,
+        line.rate,
+        [None, None],
+    ));
     parts.extend(item.attributes.iter().map(|attribute| {
-        group("cac:AdditionalItemProperty", [text("cbc:Name", attribute.name.as_str()), text("cbc:Value", attribute.value.as_str())])
+        group(
+            "cac:AdditionalItemProperty",
+            [
+                text("cbc:Name", attribute.name.as_str()),
+                text("cbc:Value", attribute.value.as_str()),
+            ],
+        )
     }));
     group("cac:Item", parts)
 }
@@ -400,7 +559,11 @@ fn price(price: &Price, currency: &str) -> Part {
         let less = price.discount.or(Some(Decimal::ZERO));
         group(
             "cac:AllowanceCharge",
-            [text("cbc:ChargeIndicator", "false"), amount("cbc:Amount", less, currency), amount("cbc:BaseAmount", price.gross, currency)],
+            [
+                text("cbc:ChargeIndicator", "false"),
+                amount("cbc:Amount", less, currency),
+                amount("cbc:BaseAmount", price.gross, currency),
+            ],
         )
     } else {
         None
@@ -409,7 +572,11 @@ fn price(price: &Price, currency: &str) -> Part {
         "cac:Price",
         [
             amount("cbc:PriceAmount", price.net, currency),
-            with(number("cbc:BaseQuantity", price.base), "unitCode", price.base_unit.as_deref()),
+            with(
+                number("cbc:BaseQuantity", price.base),
+                "unitCode",
+                price.base_unit.as_deref(),
+            ),
             discount,
         ],
     )

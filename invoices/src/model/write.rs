@@ -18,7 +18,12 @@ pub(super) struct Xml {
 /// An element with a text.
 pub(super) fn text(name: &'static str, text: impl Into<String>) -> Part {
     let text = text.into();
-    (!text.is_empty()).then(|| Xml { name, attributes: Vec::new(), text, children: Vec::new() })
+    (!text.is_empty()).then(|| Xml {
+        name,
+        attributes: Vec::new(),
+        text,
+        children: Vec::new(),
+    })
 }
 
 /// An element with a text that may be absent.
@@ -34,7 +39,12 @@ pub(super) fn number(name: &'static str, value: Option<Decimal>) -> Part {
 /// An element with others inside; nothing if all of them are nothing.
 pub(super) fn group(name: &'static str, children: impl IntoIterator<Item = Part>) -> Part {
     let children: Vec<Xml> = children.into_iter().flatten().collect();
-    (!children.is_empty()).then(|| Xml { name, attributes: Vec::new(), text: String::new(), children })
+    (!children.is_empty()).then(|| Xml {
+        name,
+        attributes: Vec::new(),
+        text: String::new(),
+        children,
+    })
 }
 
 /// Adds an attribute, if both are there.

@@ -44,22 +44,50 @@ const MODEL: Pattern = &[
     context!([ram:SellerTaxRepresentativeTradeParty]; groups::TAX_REPRESENTATIVE),
     context!([ram:TaxTotalAmount] if document::is_vat_total; document::VAT_TOTAL),
     context!([ram:ID] if groups::is_vat_identifier; groups::VAT_IDENTIFIER),
-    vat::AE[0], vat::AE[1], vat::AE[2], vat::AE[3],
-    vat::AF[0], vat::AF[1], vat::AF[2], vat::AF[3],
-    vat::AG[0], vat::AG[1], vat::AG[2], vat::AG[3],
-    vat::E[0], vat::E[1], vat::E[2], vat::E[3],
-    vat::G[0], vat::G[1], vat::G[2], vat::G[3],
-    vat::IC[0], vat::IC[1], vat::IC[2], vat::IC[3],
-    vat::O[0], vat::O[1], vat::O[2], vat::O[3],
-    vat::S[0], vat::S[1], vat::S[2], vat::S[3],
-    vat::Z[0], vat::Z[1], vat::Z[2], vat::Z[3],
+    vat::AE[0],
+    vat::AE[1],
+    vat::AE[2],
+    vat::AE[3],
+    vat::AF[0],
+    vat::AF[1],
+    vat::AF[2],
+    vat::AF[3],
+    vat::AG[0],
+    vat::AG[1],
+    vat::AG[2],
+    vat::AG[3],
+    vat::E[0],
+    vat::E[1],
+    vat::E[2],
+    vat::E[3],
+    vat::G[0],
+    vat::G[1],
+    vat::G[2],
+    vat::G[3],
+    vat::IC[0],
+    vat::IC[1],
+    vat::IC[2],
+    vat::IC[3],
+    vat::O[0],
+    vat::O[1],
+    vat::O[2],
+    vat::O[3],
+    vat::S[0],
+    vat::S[1],
+    vat::S[2],
+    vat::S[3],
+    vat::Z[0],
+    vat::Z[1],
+    vat::Z[2],
+    vat::Z[3],
     context!([ram:ApplicableTradeTax] if |node, _| node.inside(ram::ApplicableHeaderTradeSettlement).is_some(); document::BREAKDOWN),
 ];
 
-
 /// The settlement of the document.
 pub(in crate::rules) fn settlement<'d>(facts: &Facts<'d>) -> Option<Node<'d>> {
-    facts.root().first(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeSettlement))
+    facts
+        .root()
+        .first(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeSettlement))
 }
 
 /// Directly below the transaction of the document.
@@ -74,5 +102,6 @@ pub(in crate::rules) fn in_header(node: Node<'_>, header: Name) -> bool {
 
 /// Directly below a line of the document.
 pub(in crate::rules) fn in_line(node: Node<'_>) -> bool {
-    node.inside(ram::IncludedSupplyChainTradeLineItem).is_some_and(in_transaction)
+    node.inside(ram::IncludedSupplyChainTradeLineItem)
+        .is_some_and(in_transaction)
 }

@@ -13,8 +13,7 @@ pub(crate) const XRECHNUNG: &str = "urn:cen.eu:en16931:2017#compliant#urn:xeinka
 /// Its extension.
 pub(crate) const XRECHNUNG_EXTENSION: &str = "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0#conformant#urn:xeinkauf.de:kosit:extension:xrechnung_3.0";
 /// Its usage for clean vehicles.
-pub(crate) const XRECHNUNG_CVD: &str =
-    "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0#compliant#urn:xeinkauf.de:kosit:xrechnung:cvd_0.9";
+pub(crate) const XRECHNUNG_CVD: &str = "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0#compliant#urn:xeinkauf.de:kosit:xrechnung:cvd_0.9";
 
 /// What a document says of its profile, its parties' countries and its currency.
 pub(crate) struct ProfileFacts {
@@ -42,7 +41,11 @@ pub(super) fn profile<'f>(facts: &'f Facts<'_>) -> &'f ProfileFacts {
 }
 
 fn slack(currency: Option<&str>) -> Decimal {
-    if currency == Some("HUF") { Decimal::new(5, 1) } else { Decimal::new(2, 2) }
+    if currency == Some("HUF") {
+        Decimal::new(5, 1)
+    } else {
+        Decimal::new(2, 2)
+    }
 }
 
 /// `urn:fdc:peppol.eu:2017:poacc:billing:NN:1.0` somewhere in the process identifier.
@@ -64,11 +67,15 @@ fn first_two(text: &str) -> String {
 fn of_ubl(root: Node<'_>) -> ProfileFacts {
     let vat = |path| {
         let of_vat = |scheme: &Node<'_>| scheme.says(p!(cac:TaxScheme/cbc:ID), "VAT");
-        root.at(path).find(of_vat).map(|scheme| upper(&first_two(scheme.text_at(p!(cbc:CompanyID)).unwrap_or_default())))
+        root.at(path)
+            .find(of_vat)
+            .map(|scheme| upper(&first_two(scheme.text_at(p!(cbc:CompanyID)).unwrap_or_default())))
     };
     let address = |path| root.text_at(path).map(upper);
-    let supplier_address = address(p!(cac:AccountingSupplierParty/cac:Party/cac:PostalAddress/cac:Country/cbc:IdentificationCode));
-    let customer_address = address(p!(cac:AccountingCustomerParty/cac:Party/cac:PostalAddress/cac:Country/cbc:IdentificationCode));
+    let supplier_address =
+        address(p!(cac:AccountingSupplierParty/cac:Party/cac:PostalAddress/cac:Country/cbc:IdentificationCode));
+    let customer_address =
+        address(p!(cac:AccountingCustomerParty/cac:Party/cac:PostalAddress/cac:Country/cbc:IdentificationCode));
     let unknown = || "XX".to_owned();
     ProfileFacts {
         extension: root.says(p!(cbc:CustomizationID), XRECHNUNG_EXTENSION),
@@ -82,7 +89,10 @@ fn of_ubl(root: Node<'_>) -> ProfileFacts {
             .unwrap_or_else(unknown),
         supplier_address: supplier_address.unwrap_or_default(),
         customer_address: customer_address.unwrap_or_default(),
-        representative_address: address(p!(cac:TaxRepresentativeParty/cac:PostalAddress/cac:Country/cbc:IdentificationCode)).unwrap_or_default(),
+        representative_address: address(
+            p!(cac:TaxRepresentativeParty/cac:PostalAddress/cac:Country/cbc:IdentificationCode),
+        )
+        .unwrap_or_default(),
         process: process(&root.clean_at(p!(cbc:ProfileID))),
         slack: slack(root.text_at(p!(cbc:DocumentCurrencyCode))),
     }
@@ -91,8 +101,12 @@ fn of_ubl(root: Node<'_>) -> ProfileFacts {
 fn of_cii(root: Node<'_>) -> ProfileFacts {
     let guideline = p!(rsm:ExchangedDocumentContext/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID);
     let address = |path| root.text_at(path).map(upper).unwrap_or_default();
-    let supplier = address(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:SellerTradeParty/ram:PostalTradeAddress/ram:CountryID));
-    let customer = address(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:BuyerTradeParty/ram:PostalTradeAddress/ram:CountryID));
+    let supplier = address(
+        p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:SellerTradeParty/ram:PostalTradeAddress/ram:CountryID),
+    );
+    let customer = address(
+        p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:BuyerTradeParty/ram:PostalTradeAddress/ram:CountryID),
+    );
     let currency = p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeSettlement/ram:InvoiceCurrencyCode);
     ProfileFacts {
         extension: root.says(guideline, XRECHNUNG_EXTENSION),
@@ -101,8 +115,13 @@ fn of_cii(root: Node<'_>) -> ProfileFacts {
         customer: customer.clone(),
         supplier_address: supplier,
         customer_address: customer,
-        representative_address: address(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:SellerTaxRepresentativeTradeParty/ram:PostalTradeAddress/ram:CountryID)),
-        process: process(&root.clean_at(p!(rsm:ExchangedDocumentContext/ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID))),
+        representative_address: address(
+            p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:SellerTaxRepresentativeTradeParty/ram:PostalTradeAddress/ram:CountryID),
+        ),
+        process: process(
+            &root
+                .clean_at(p!(rsm:ExchangedDocumentContext/ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID)),
+        ),
         slack: slack(root.text_at(currency)),
     }
 }
@@ -114,7 +133,10 @@ pub(super) fn near(value: Decimal, expected: Decimal, slack: Decimal) -> bool {
 
 /// An IBAN without its white space: form and check digits.
 pub(super) fn is_iban(text: &str) -> bool {
-    let iban: String = text.chars().filter(|letter| !matches!(letter, ' ' | '\t' | '\n' | '\r')).collect();
+    let iban: String = text
+        .chars()
+        .filter(|letter| !matches!(letter, ' ' | '\t' | '\n' | '\r'))
+        .collect();
     let bytes = iban.as_bytes();
     let form = (4..=34).contains(&bytes.len())
         && bytes[..2].iter().all(u8::is_ascii_uppercase)
@@ -126,7 +148,11 @@ pub(super) fn is_iban(text: &str) -> bool {
     let letters = bytes[4..].iter().chain(&bytes[..4]);
     let rest = letters.fold(0_u32, |rest, letter| {
         let value = u32::from(*letter) - if *letter > 64 { 55 } else { 48 };
-        if value > 9 { (rest * 100 + value) % 97 } else { (rest * 10 + value) % 97 }
+        if value > 9 {
+            (rest * 100 + value) % 97
+        } else {
+            (rest * 10 + value) % 97
+        }
     });
     rest == 1
 }
@@ -138,7 +164,9 @@ pub(super) fn is_telephone(text: &str) -> bool {
 
 /// One `@` with something before it and a domain of at least two labels behind it.
 pub(super) fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.split_once('@') else { return false };
+    let Some((local, domain)) = text.split_once('@') else {
+        return false;
+    };
     let plain = |part: &str| !part.is_empty() && !part.contains(['@', ' ', '\t', '\n', '\r']);
     plain(local) && domain.contains('.') && domain.split('.').all(plain)
 }
@@ -148,13 +176,19 @@ pub(super) fn is_absolute_url(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, _)| {
         scheme.len() >= 2
             && scheme.starts_with(|letter: char| letter.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-'))
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-'))
     })
 }
 
 /// Cash discounts in payment terms: each line that starts with `#` is a whole statement, and a line break follows.
 pub(super) fn discounts_are_statements(notes: &[&str]) -> bool {
-    let mut statements = notes.iter().flat_map(|note| note.lines()).filter(|line| crate::xml::trim(line).starts_with('#')).peekable();
+    let mut statements = notes
+        .iter()
+        .flat_map(|note| note.lines())
+        .filter(|line| crate::xml::trim(line).starts_with('#'))
+        .peekable();
     if statements.peek().is_none() {
         return true;
     }
@@ -165,13 +199,26 @@ pub(super) fn discounts_are_statements(notes: &[&str]) -> bool {
 /// `#SKONTO#TAGE=14#PROZENT=2.00#BASISBETRAG=100.00#`, the base being optional.
 fn is_discount(line: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let cents = |text: &str| text.split_once('.').is_some_and(|(whole, rest)| digits(whole) && digits(rest) && rest.len() == 2);
-    let Some(segments) = line.strip_prefix("#SKONTO#").and_then(|line| line.strip_suffix('#')) else { return false };
+    let cents = |text: &str| {
+        text.split_once('.')
+            .is_some_and(|(whole, rest)| digits(whole) && digits(rest) && rest.len() == 2)
+    };
+    let Some(segments) = line.strip_prefix("#SKONTO#").and_then(|line| line.strip_suffix('#')) else {
+        return false;
+    };
     let mut segments = segments.split('#');
-    let days = segments.next().and_then(|segment| segment.strip_prefix("TAGE=")).is_some_and(digits);
-    let percent = segments.next().and_then(|segment| segment.strip_prefix("PROZENT=")).is_some_and(cents);
+    let days = segments
+        .next()
+        .and_then(|segment| segment.strip_prefix("TAGE="))
+        .is_some_and(digits);
+    let percent = segments
+        .next()
+        .and_then(|segment| segment.strip_prefix("PROZENT="))
+        .is_some_and(cents);
     let base = segments.next().is_none_or(|segment| {
-        segment.strip_prefix("BASISBETRAG=").is_some_and(|base| cents(base.strip_prefix('-').unwrap_or(base)))
+        segment
+            .strip_prefix("BASISBETRAG=")
+            .is_some_and(|base| cents(base.strip_prefix('-').unwrap_or(base)))
     });
     days && percent && base && segments.next().is_none()
 }
@@ -210,7 +257,11 @@ pub(super) fn is_empty(node: Node<'_>) -> bool {
 
 /// `xs:decimal(path)`, or something else where nothing stands there.
 pub(super) fn decimal_or<'d>(node: Node<'d>, path: crate::xml::Path, other: Decimal) -> Option<Decimal> {
-    if node.has(path) { node.decimal_at(path) } else { Some(other) }
+    if node.has(path) {
+        node.decimal_at(path)
+    } else {
+        Some(other)
+    }
 }
 
 /// Sum of the allowances or charges of a line, by the text of the indicator.
@@ -221,8 +272,13 @@ pub(super) fn adjustments<'d>(
     amount: crate::xml::Path,
     is: &str,
 ) -> Option<Decimal> {
-    let mut amounts = line.at(groups).filter(|group| group.clean_at(indicator) == is).flat_map(|group| group.at(amount));
-    amounts.try_fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount.decimal()?)).map(crate::xml::round_cents)
+    let mut amounts = line
+        .at(groups)
+        .filter(|group| group.clean_at(indicator) == is)
+        .flat_map(|group| group.at(amount));
+    amounts
+        .try_fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount.decimal()?))
+        .map(crate::xml::round_cents)
 }
 
 /// Quantity times price of one unit, plus charges, less allowances.
@@ -240,9 +296,14 @@ impl LineParts {
     pub(super) fn add_up(&self, slack: Decimal) -> bool {
         let expected = || {
             let price = self.price?.checked_div(self.base?)?;
-            self.quantity?.checked_mul(price)?.checked_add(self.charges?)?.checked_sub(self.allowances?)
+            self.quantity?
+                .checked_mul(price)?
+                .checked_add(self.charges?)?
+                .checked_sub(self.allowances?)
         };
-        self.net.zip(expected()).is_some_and(|(net, expected)| near(net, expected, slack))
+        self.net
+            .zip(expected())
+            .is_some_and(|(net, expected)| near(net, expected, slack))
     }
 }
 

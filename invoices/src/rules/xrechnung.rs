@@ -11,7 +11,15 @@ use crate::engine::{RuleSet, Set, Tables};
 static NONE: LazyLock<Tables> = LazyLock::new(Tables::default);
 
 /// The rules for UBL.
-pub(super) static UBL: RuleSet = RuleSet { set: Set::XRechnung, patterns: ubl::PATTERNS, tables: || &NONE };
+pub(super) static UBL: RuleSet = RuleSet {
+    set: Set::XRechnung,
+    patterns: ubl::PATTERNS,
+    tables: || &NONE,
+};
 
 /// The rules for CII.
-pub(super) static CII: RuleSet = RuleSet { set: Set::XRechnung, patterns: cii::PATTERNS, tables: || &NONE };
+pub(super) static CII: RuleSet = RuleSet {
+    set: Set::XRechnung,
+    patterns: cii::PATTERNS,
+    tables: || &NONE,
+};

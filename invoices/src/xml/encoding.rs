@@ -14,7 +14,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
         [0, b'<', ..] => utf16(bytes, u16::from_be_bytes),
         _ => match declared(bytes).as_deref() {
             None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => utf8(bytes),
-            Some("iso-8859-1" | "latin1" | "latin-1") => Ok(Cow::Owned(bytes.iter().copied().map(char::from).collect())),
+            Some("iso-8859-1" | "latin1" | "latin-1") => {
+                Ok(Cow::Owned(bytes.iter().copied().map(char::from).collect()))
+            }
             Some(other) => Err(Unreadable::Encoding(format!(
                 "the encoding {other} is not read here; save the document as UTF-8"
             ))),
@@ -38,7 +40,10 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Cow<'_, str>, Unreada
         return Err(broken());
     }
     let units = pairs.iter().map(|pair| unit(*pair));
-    char::decode_utf16(units).collect::<Result<String, _>>().map(Cow::Owned).map_err(|_| broken())
+    char::decode_utf16(units)
+        .collect::<Result<String, _>>()
+        .map(Cow::Owned)
+        .map_err(|_| broken())
 }
 
 /// The encoding that an ASCII-compatible XML declaration names, in lower case.

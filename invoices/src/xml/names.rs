@@ -43,15 +43,51 @@ use Namespace::{Aggregate, Basic, Data, Entity, Extension, Message, Other, Quali
 const NAMESPACES: [(Namespace, &str, &str); 11] = [
     (Other, "", ""),
     (Namespace::Attribute, "@", ""),
-    (Basic, "cbc", "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"),
-    (Aggregate, "cac", "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"),
-    (Extension, "ext", "urn:oasis:names:specification:ubl:schema:xsd:CommonExtensionComponents-2"),
-    (Namespace::Invoice, "", "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2"),
-    (Namespace::CreditNote, "", "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2"),
-    (Message, "rsm", "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"),
-    (Entity, "ram", "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100"),
-    (Data, "udt", "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100"),
-    (Qualified, "qdt", "urn:un:unece:uncefact:data:standard:QualifiedDataType:100"),
+    (
+        Basic,
+        "cbc",
+        "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2",
+    ),
+    (
+        Aggregate,
+        "cac",
+        "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2",
+    ),
+    (
+        Extension,
+        "ext",
+        "urn:oasis:names:specification:ubl:schema:xsd:CommonExtensionComponents-2",
+    ),
+    (
+        Namespace::Invoice,
+        "",
+        "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2",
+    ),
+    (
+        Namespace::CreditNote,
+        "",
+        "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2",
+    ),
+    (
+        Message,
+        "rsm",
+        "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100",
+    ),
+    (
+        Entity,
+        "ram",
+        "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100",
+    ),
+    (
+        Data,
+        "udt",
+        "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
+    ),
+    (
+        Qualified,
+        "qdt",
+        "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
+    ),
 ];
 
 /// The first name that is not a namespace's unknown name.
@@ -66,7 +102,9 @@ impl Namespace {
 
     /// By the prefix that the tables use.
     pub(crate) fn of_prefix(prefix: &str) -> Self {
-        let known = NAMESPACES.iter().find(|(_, known, _)| !known.is_empty() && *known == prefix);
+        let known = NAMESPACES
+            .iter()
+            .find(|(_, known, _)| !known.is_empty() && *known == prefix);
         known.map_or(Other, |(namespace, _, _)| *namespace)
     }
 
@@ -86,7 +124,10 @@ impl Namespace {
 impl Name {
     /// The number of a name; the namespace's unknown name if nothing here uses it.
     pub(crate) fn of(namespace: Namespace, local: &str) -> Self {
-        INTERNER.maps[namespace as usize].get(local).copied().unwrap_or(Self(namespace as u16))
+        INTERNER.maps[namespace as usize]
+            .get(local)
+            .copied()
+            .unwrap_or(Self(namespace as u16))
     }
 
     /// How many names there are.
@@ -121,7 +162,10 @@ impl Name {
             let names = (0..Self::count() as u16).map(Self);
             let elements = names.filter(|name| name.namespace() != Namespace::Attribute);
             // There are a dozen endings, so this is not a leak that grows.
-            elements.filter(|name| name.local().ends_with(ending) || name.local().is_empty()).collect::<Vec<_>>().leak()
+            elements
+                .filter(|name| name.local().ends_with(ending) || name.local().is_empty())
+                .collect::<Vec<_>>()
+                .leak()
         })
     }
 }
@@ -137,7 +181,10 @@ impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {
         let (head, tail) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
             (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-            _ => (bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), bytes.len() as u64),
+            _ => (
+                bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+                bytes.len() as u64,
+            ),
         };
         for word in [head, tail, bytes.len() as u64] {
             self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
@@ -155,10 +202,16 @@ struct Interner {
 }
 
 /// The tables whose names are known besides the constants.
-const TABLES: [&str; 2] = [include_str!("../../data/syntax-ubl.txt"), include_str!("../../data/syntax-cii.txt")];
+const TABLES: [&str; 2] = [
+    include_str!("../../data/syntax-ubl.txt"),
+    include_str!("../../data/syntax-cii.txt"),
+];
 
 static INTERNER: LazyLock<Interner> = LazyLock::new(|| {
-    let mut interner = Interner { names: Vec::new(), maps: Vec::new() };
+    let mut interner = Interner {
+        names: Vec::new(),
+        maps: Vec::new(),
+    };
     for (namespace, _, _) in NAMESPACES {
         interner.names.push((namespace, ""));
         interner.maps.push(HashMap::default());
@@ -212,8 +265,17 @@ macro_rules! names {
 }
 
 // The order is the order of the numbers.
-const CONSTANTS: &[(Namespace, &[&str])] =
-    &[at::ALL, cbc::ALL, cac::ALL, ext::ALL, inv::ALL, cn::ALL, rsm::ALL, ram::ALL, udt::ALL];
+const CONSTANTS: &[(Namespace, &[&str])] = &[
+    at::ALL,
+    cbc::ALL,
+    cac::ALL,
+    ext::ALL,
+    inv::ALL,
+    cn::ALL,
+    rsm::ALL,
+    ram::ALL,
+    udt::ALL,
+];
 
 // BEGIN NAMES
 names! { at Attribute super::FIRST;

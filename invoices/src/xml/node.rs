@@ -52,7 +52,10 @@ impl<'d> Node<'d> {
     }
 
     pub(crate) fn parent(self) -> Option<Self> {
-        (self.id != 0).then(|| Self { id: self.element().parent, ..self })
+        (self.id != 0).then(|| Self {
+            id: self.element().parent,
+            ..self
+        })
     }
 
     /// The parent, if it has this name.
@@ -80,13 +83,19 @@ impl<'d> Node<'d> {
     }
 
     pub(crate) fn first_child(self) -> Option<Self> {
-        (self.id + 1 < self.element().end).then(|| Self { id: self.id + 1, ..self })
+        (self.id + 1 < self.element().end).then(|| Self {
+            id: self.id + 1,
+            ..self
+        })
     }
 
     pub(crate) fn next_sibling(self) -> Option<Self> {
         let element = self.element();
         let end = self.document.elements[element.parent as usize].end;
-        (element.end < end).then(|| Self { id: element.end, ..self })
+        (element.end < end).then(|| Self {
+            id: element.end,
+            ..self
+        })
     }
 
     /// Where its descendants start and end.
@@ -201,7 +210,8 @@ impl<'d> Node<'d> {
 
     /// Sum of `xs:decimal` over the path; `None` if one is no number.
     pub(crate) fn sum(self, path: &'d [Name]) -> Option<Decimal> {
-        self.at(path).try_fold(Decimal::ZERO, |sum, node| sum.checked_add(node.decimal()?))
+        self.at(path)
+            .try_fold(Decimal::ZERO, |sum, node| sum.checked_add(node.decimal()?))
     }
 
     /// Sum as XPath sums untyped values: in binary.
@@ -245,13 +255,16 @@ impl<'d> Node<'d> {
     /// XPath of it, with a number where siblings have the same name.
     #[must_use]
     pub fn location(self) -> String {
-        let Some(parent) = self.parent() else { return format!("/{}", self.label()) };
+        let Some(parent) = self.parent() else {
+            return format!("/{}", self.label());
+        };
         let mut location = parent.location();
         let same = |node: &Self| node.name() == self.name() && node.written() == self.written();
         location.push('/');
         location.push_str(&self.label());
         let before = parent.children().take_while(|node| *node != self).filter(same).count();
-        if before > 0 || std::iter::successors(self.next_sibling(), |node| node.next_sibling()).any(|node| same(&node)) {
+        if before > 0 || std::iter::successors(self.next_sibling(), |node| node.next_sibling()).any(|node| same(&node))
+        {
             location.push_str(&format!("[{}]", before + 1));
         }
         location
@@ -270,7 +283,8 @@ pub(crate) fn normalize(text: &str) -> Cow<'_, str> {
     }
     let text = trim(text);
     let bytes = text.as_bytes();
-    let odd = bytes.iter().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r')) || bytes.windows(2).any(|two| two == b"  ");
+    let odd =
+        bytes.iter().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r')) || bytes.windows(2).any(|two| two == b"  ");
     if !odd {
         return Cow::Borrowed(text);
     }

@@ -18,7 +18,11 @@ pub(crate) fn decimal(text: &str) -> Option<Decimal> {
             _ => return None,
         }
     }
-    if figures == 0 || points > 1 { None } else { Decimal::from_str(text).ok() }
+    if figures == 0 || points > 1 {
+        None
+    } else {
+        Decimal::from_str(text).ok()
+    }
 }
 
 /// `xs:double`, as an untyped value becomes when it meets a number.
@@ -30,7 +34,9 @@ pub(crate) fn double(text: &str) -> Option<f64> {
         "NaN" => return Some(f64::NAN),
         _ => {}
     }
-    let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E'));
+    let plain = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E'));
     if plain { text.parse().ok() } else { None }
 }
 
@@ -93,12 +99,16 @@ fn offset(zone: &str) -> Option<i64> {
 
 /// `round()`: halves go up, also below zero.
 pub(crate) fn round(value: Decimal) -> Decimal {
-    value.checked_add(Decimal::new(5, 1)).map_or(value, |value| value.floor())
+    value
+        .checked_add(Decimal::new(5, 1))
+        .map_or(value, |value| value.floor())
 }
 
 /// `round(x * 10 * 10) div 100`.
 pub(crate) fn round_cents(value: Decimal) -> Decimal {
-    value.checked_mul(Decimal::ONE_HUNDRED).map_or(value, |value| round(value) / Decimal::ONE_HUNDRED)
+    value
+        .checked_mul(Decimal::ONE_HUNDRED)
+        .map_or(value, |value| round(value) / Decimal::ONE_HUNDRED)
 }
 
 /// `xs:decimal(double)`: the binary value with all its digits, not the shortest decimal that looks like it.
@@ -108,5 +118,6 @@ pub(crate) fn retained(value: f64) -> Option<Decimal> {
 
 /// At most two characters after the first point, as the official rules count decimals.
 pub(crate) fn two_decimals(text: &str) -> bool {
-    text.split_once('.').is_none_or(|(_, decimals)| decimals.len() <= 2 || decimals.chars().count() <= 2)
+    text.split_once('.')
+        .is_none_or(|(_, decimals)| decimals.len() <= 2 || decimals.chars().count() <= 2)
 }

@@ -29,7 +29,12 @@ impl<'d> Walk<'d> {
         if !names.is_empty() && names.len() <= LONGEST {
             open[0] = from.inner();
         }
-        Self { document: from.document(), names, open, depth: 0 }
+        Self {
+            document: from.document(),
+            names,
+            open,
+            depth: 0,
+        }
     }
 }
 

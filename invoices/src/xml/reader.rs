@@ -14,12 +14,20 @@ use super::{Limits, Unreadable};
 /// Not well-formed, a DTD or an entity in it, an encoding that is not read here, or larger than the limits.
 pub fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Unreadable> {
     if bytes.len() > limits.bytes.min(SIDE as usize - 1) {
-        return Err(Unreadable::TooLarge { what: "bytes", limit: limits.bytes });
+        return Err(Unreadable::TooLarge {
+            what: "bytes",
+            limit: limits.bytes,
+        });
     }
     let source = decode(bytes)?;
     let mut builder = Builder::new(&source, limits);
     builder.run()?;
-    let Builder { side, elements, attributes, .. } = builder;
+    let Builder {
+        side,
+        elements,
+        attributes,
+        ..
+    } = builder;
     Ok(Document::new(source, side, elements, attributes))
 }
 
@@ -60,7 +68,10 @@ impl<'s> Builder<'s> {
     }
 
     fn malformed(&self, at: usize, reason: impl ToString) -> Unreadable {
-        Unreadable::Malformed { line: self.line(at), reason: reason.to_string() }
+        Unreadable::Malformed {
+            line: self.line(at),
+            reason: reason.to_string(),
+        }
     }
 
     fn run(&mut self) -> Result<(), Unreadable> {
@@ -68,7 +79,9 @@ impl<'s> Builder<'s> {
         reader.config_mut().check_comments = true;
         loop {
             let at = reader.buffer_position() as usize;
-            let event = reader.read_event().map_err(|error| self.malformed(reader.error_position() as usize, error))?;
+            let event = reader
+                .read_event()
+                .map_err(|error| self.malformed(reader.error_position() as usize, error))?;
             match event {
                 Event::Start(tag) => self.start(&tag, at)?,
                 Event::Empty(tag) => {
@@ -97,10 +110,16 @@ impl<'s> Builder<'s> {
             return Err(self.malformed(at, "there is a second root element"));
         }
         if self.open.len() >= self.limits.depth {
-            return Err(Unreadable::TooLarge { what: "elements inside each other", limit: self.limits.depth });
+            return Err(Unreadable::TooLarge {
+                what: "elements inside each other",
+                limit: self.limits.depth,
+            });
         }
         if self.elements.len() >= self.limits.elements {
-            return Err(Unreadable::TooLarge { what: "elements", limit: self.limits.elements });
+            return Err(Unreadable::TooLarge {
+                what: "elements",
+                limit: self.limits.elements,
+            });
         }
         let first = self.attributes.len();
         if !tag.attributes_raw().trim_ascii().is_empty() {
@@ -136,20 +155,34 @@ impl<'s> Builder<'s> {
         let first = self.attributes.len();
         for (number, attribute) in tag.attributes().with_checks(false).enumerate() {
             if number >= self.limits.attributes {
-                return Err(Unreadable::TooLarge { what: "attributes of one element", limit: self.limits.attributes });
+                return Err(Unreadable::TooLarge {
+                    what: "attributes of one element",
+                    limit: self.limits.attributes,
+                });
             }
             let attribute = attribute.map_err(|error| self.malformed(at, error))?;
             let (name, value) = (attribute.key.as_ref(), &*attribute.value);
             let (start, written) = self.place(value);
-            let prefix = if name == "xmlns" { Some("") } else { name.strip_prefix("xmlns:") };
+            let prefix = if name == "xmlns" {
+                Some("")
+            } else {
+                name.strip_prefix("xmlns:")
+            };
             if let Some(prefix) = prefix {
                 let prefix = self.place(prefix).1;
                 let depth = self.open.len();
-                self.bindings.push(Binding { prefix, namespace: Namespace::of(written), depth });
+                self.bindings.push(Binding {
+                    prefix,
+                    namespace: Namespace::of(written),
+                    depth,
+                });
             } else if !name.contains(':') {
                 let name = Name::of(Namespace::Attribute, name);
                 let value = self.attribute_value(start, written, at)?;
-                if self.attributes[first..].iter().any(|known| known.name == name && !name.local().is_empty()) {
+                if self.attributes[first..]
+                    .iter()
+                    .any(|known| known.name == name && !name.local().is_empty())
+                {
                     return Err(self.malformed(at, format!("the attribute {} stands twice", name.local())));
                 }
                 self.attributes.push(Attribute { name, value });
@@ -166,13 +199,23 @@ impl<'s> Builder<'s> {
     }
 
     fn attribute_value(&mut self, start: usize, written: &str, at: usize) -> Result<Text, Unreadable> {
-        if written.bytes().all(|byte| !matches!(byte, b'&' | b'\t' | b'\n' | b'\r')) {
-            return Ok(Text { start: start as u32, length: written.len() as u32 });
+        if written
+            .bytes()
+            .all(|byte| !matches!(byte, b'&' | b'\t' | b'\n' | b'\r'))
+        {
+            return Ok(Text {
+                start: start as u32,
+                length: written.len() as u32,
+            });
         }
         let value = quick_xml::escape::unescape(written).map_err(|error| self.malformed(at, error))?;
         let from = self.side.len();
-        self.side.push_str(&value.replace("\r\n", " ").replace(['\t', '\n', '\r'], " "));
-        Ok(Text { start: from as u32 | SIDE, length: (self.side.len() - from) as u32 })
+        self.side
+            .push_str(&value.replace("\r\n", " ").replace(['\t', '\n', '\r'], " "));
+        Ok(Text {
+            start: from as u32 | SIDE,
+            length: (self.side.len() - from) as u32,
+        })
     }
 
     fn end(&mut self) {
@@ -188,11 +231,18 @@ impl<'s> Builder<'s> {
     fn text(&mut self, at: usize, length: usize) -> Result<(), Unreadable> {
         let Some(element) = self.leaf() else {
             let stray = self.open.is_empty() && !self.source[at..at + length].trim_ascii().is_empty();
-            return if stray { Err(self.malformed(at, "there is text outside the root element")) } else { Ok(()) };
+            return if stray {
+                Err(self.malformed(at, "there is text outside the root element"))
+            } else {
+                Ok(())
+            };
         };
         let written = &self.source[at..at + length];
         if self.elements[element].text.length == 0 && memchr::memchr(b'\r', written.as_bytes()).is_none() {
-            self.elements[element].text = Text { start: at as u32, length: length as u32 };
+            self.elements[element].text = Text {
+                start: at as u32,
+                length: length as u32,
+            };
         } else {
             self.append(element, &written.replace("\r\n", "\n").replace('\r', "\n"));
         }
@@ -207,7 +257,9 @@ impl<'s> Builder<'s> {
     }
 
     fn reference(&mut self, reference: &BytesRef<'_>, at: usize) -> Result<(), Unreadable> {
-        let character = reference.resolve_char_ref().map_err(|error| self.malformed(at, error))?;
+        let character = reference
+            .resolve_char_ref()
+            .map_err(|error| self.malformed(at, error))?;
         let character = match (character, &**reference) {
             (Some(character), _) => character,
             (None, "lt") => '<',
@@ -215,7 +267,12 @@ impl<'s> Builder<'s> {
             (None, "amp") => '&',
             (None, "apos") => '\'',
             (None, "quot") => '"',
-            (None, name) => return Err(Unreadable::Entity { line: self.line(at), name: name.to_owned() }),
+            (None, name) => {
+                return Err(Unreadable::Entity {
+                    line: self.line(at),
+                    name: name.to_owned(),
+                });
+            }
         };
         if self.open.is_empty() {
             return Err(self.malformed(at, "there is text outside the root element"));

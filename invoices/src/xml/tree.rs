@@ -130,15 +130,20 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn slice(&self, text: Text) -> &str {
-        let (buffer, start) =
-            if text.start & SIDE == 0 { (&*self.source, text.start) } else { (&*self.side, text.start & !SIDE) };
+        let (buffer, start) = if text.start & SIDE == 0 {
+            (&*self.source, text.start)
+        } else {
+            (&*self.side, text.start & !SIDE)
+        };
         &buffer[start as usize..(start + text.length) as usize]
     }
 
     /// Line of a byte, counted from 1.
     pub(super) fn line(&self, position: u32) -> u32 {
         let lines = self.lines.get_or_init(|| {
-            memchr::memchr_iter(b'\n', self.source.as_bytes()).map(|at| at as u32).collect()
+            memchr::memchr_iter(b'\n', self.source.as_bytes())
+                .map(|at| at as u32)
+                .collect()
         });
         lines.partition_point(|at| *at < position) as u32 + 1
     }
@@ -192,7 +197,10 @@ impl<'a> Document<'a> {
         let element = &self.elements[element as usize];
         let first = element.first_attribute as usize;
         let attributes = &self.attributes[first..first + element.attributes as usize];
-        attributes.iter().find(|attribute| attribute.name == name).map(|attribute| self.slice(attribute.value))
+        attributes
+            .iter()
+            .find(|attribute| attribute.name == name)
+            .map(|attribute| self.slice(attribute.value))
     }
 }
 

@@ -5,5 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
 
+mod bad_input;
+mod exact;
+mod make;
+mod models;
+mod rules;
 mod shared;
 mod vectors;

@@ -26,7 +26,10 @@ pub fn folder() -> Option<PathBuf> {
     if path.join("manifest.jsonl").exists() {
         return Some(path);
     }
-    eprintln!("SKIPPED: no vectors at {}; set MUNIMENT_SHARED to run this test", path.display());
+    eprintln!(
+        "SKIPPED: no vectors at {}; set MUNIMENT_SHARED to run this test",
+        path.display()
+    );
     None
 }
 
@@ -34,7 +37,12 @@ pub fn folder() -> Option<PathBuf> {
 pub fn cases() -> Option<Vec<Case>> {
     let folder = folder()?;
     let manifest = std::fs::read_to_string(folder.join("manifest.jsonl")).unwrap();
-    Some(manifest.lines().map(|line| case(&folder, &serde_json::from_str(line).unwrap())).collect())
+    Some(
+        manifest
+            .lines()
+            .map(|line| case(&folder, &serde_json::from_str(line).unwrap()))
+            .collect(),
+    )
 }
 
 fn case(folder: &std::path::Path, row: &Value) -> Case {
@@ -45,12 +53,21 @@ fn case(folder: &std::path::Path, row: &Value) -> Case {
         Some(number) => child(&bytes, number as usize),
         None => bytes,
     };
-    let entry = |value: &Value| (value[0].as_str().unwrap().to_owned(), value[1].as_str().unwrap().to_owned());
+    let entry = |value: &Value| {
+        (
+            value[0].as_str().unwrap().to_owned(),
+            value[1].as_str().unwrap().to_owned(),
+        )
+    };
     Case {
         id: text("id"),
         family: file.split('/').next().unwrap().to_owned(),
         syntax: text("syntax"),
-        set: if text("artefact").starts_with("xrechnung") { Set::XRechnung } else { Set::En16931 },
+        set: if text("artefact").starts_with("xrechnung") {
+            Set::XRechnung
+        } else {
+            Set::En16931
+        },
         bytes,
         expect: row["expect"].as_array().unwrap().iter().map(expected).collect(),
         fired: row["fired"]
@@ -107,5 +124,8 @@ pub fn whole(cases: &[Case]) -> impl Iterator<Item = &Case> {
 
 /// The syntax by its name.
 pub fn syntax(name: &str) -> Syntax {
-    [Syntax::UblInvoice, Syntax::UblCreditNote, Syntax::Cii].into_iter().find(|syntax| syntax.name() == name).unwrap()
+    [Syntax::UblInvoice, Syntax::UblCreditNote, Syntax::Cii]
+        .into_iter()
+        .find(|syntax| syntax.name() == name)
+        .unwrap()
 }

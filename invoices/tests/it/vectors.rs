@@ -20,19 +20,28 @@ fn flag(severity: Severity) -> &'static str {
 fn ours(findings: &[Finding]) -> Fired {
     let mut fired = Fired::new();
     for finding in findings {
-        *fired.entry((finding.rule.to_string(), flag(finding.severity).to_owned())).or_default() += 1;
+        *fired
+            .entry((finding.rule.to_string(), flag(finding.severity).to_owned()))
+            .or_default() += 1;
     }
     fired
 }
 
 fn theirs(case: &Case) -> Fired {
-    case.fired.iter().map(|(rule, flag, count)| ((rule.clone(), flag.clone()), *count)).collect()
+    case.fired
+        .iter()
+        .map(|(rule, flag, count)| ((rule.clone(), flag.clone()), *count))
+        .collect()
 }
 
 /// The publisher's own expectation.
 fn expectation_holds(case: &Case, fired: &Fired) -> bool {
     case.expect.iter().all(|(rule, polarity, count)| {
-        let found: u64 = fired.iter().filter(|((id, _), _)| id == rule).map(|(_, count)| count).sum();
+        let found: u64 = fired
+            .iter()
+            .filter(|((id, _), _)| id == rule)
+            .map(|(_, count)| count)
+            .sum();
         match (polarity.as_str(), count) {
             ("success", _) => found == 0,
             (_, Some(count)) => found == *count,
@@ -42,7 +51,11 @@ fn expectation_holds(case: &Case, fired: &Fired) -> bool {
 }
 
 fn fatal(fired: &Fired) -> Vec<&str> {
-    fired.keys().filter(|(_, flag)| flag == "fatal").map(|(rule, _)| rule.as_str()).collect()
+    fired
+        .keys()
+        .filter(|(_, flag)| flag == "fatal")
+        .map(|(rule, _)| rule.as_str())
+        .collect()
 }
 
 #[test]
@@ -55,12 +68,19 @@ fn all_cases_agree_with_the_official_artefacts() {
         let fired = match check_sets(&case.bytes, &[case.set], &Limits::default()) {
             Ok(findings) => ours(&findings),
             Err(error) => {
-                missed.entry(format!("unreadable: {error}")).or_default().push(case.id.clone());
+                missed
+                    .entry(format!("unreadable: {error}"))
+                    .or_default()
+                    .push(case.id.clone());
                 continue;
             }
         };
         let expected = theirs(case);
-        let holds = [expectation_holds(case, &fired), fatal(&fired) == fatal(&expected), fired == expected];
+        let holds = [
+            expectation_holds(case, &fired),
+            fatal(&fired) == fatal(&expected),
+            fired == expected,
+        ];
         let family = families.entry(format!("{} {}", case.family, case.syntax)).or_default();
         family[3] += 1;
         for (level, holds) in holds.into_iter().enumerate() {
@@ -71,7 +91,9 @@ fn all_cases_agree_with_the_official_artefacts() {
             if fired.get(key) != expected.get(key) {
                 let (found, wanted) = (fired.get(key).unwrap_or(&0), expected.get(key).unwrap_or(&0));
                 let miss = format!("{} {found} for {wanted}", case.id);
-                let misses = missed.entry(format!("{} {} {}", case.syntax, key.0, key.1)).or_default();
+                let misses = missed
+                    .entry(format!("{} {} {}", case.syntax, key.0, key.1))
+                    .or_default();
                 if !misses.contains(&miss) {
                     misses.push(miss);
                 }
@@ -79,14 +101,24 @@ fn all_cases_agree_with_the_official_artefacts() {
         }
     }
     let all = cases.len();
-    println!("parity over {all} cases: (a) {}, (b) {}, (c) {}", levels[0], levels[1], levels[2]);
+    println!(
+        "parity over {all} cases: (a) {}, (b) {}, (c) {}",
+        levels[0], levels[1], levels[2]
+    );
     for (family, [a, b, c, of]) in &families {
         println!("  {family}: (a) {a}, (b) {b}, (c) {c} of {of}");
     }
     let mut missed: Vec<_> = missed.into_iter().collect();
     missed.sort_by_key(|(_, cases)| std::cmp::Reverse(cases.len()));
     for (rule, cases) in &missed {
-        println!("  {} cases miss {rule}: {}", cases.len(), cases[..cases.len().min(3)].join("; "));
+        println!(
+            "  {} cases miss {rule}: {}",
+            cases.len(),
+            cases[..cases.len().min(3)].join("; ")
+        );
     }
-    assert!(missed.is_empty() && levels == [all; 3], "{levels:?} of {all}; the misses are above");
+    assert!(
+        missed.is_empty() && levels == [all; 3],
+        "{levels:?} of {all}; the misses are above"
+    );
 }

@@ -68,5 +68,8 @@ pub(in crate::rules) fn is_location(id: Node<'_>, _: &Facts<'_>) -> bool {
 
 fn is_reason_of(code: Node<'_>, charge: bool) -> bool {
     let adjustment = code.inside(ram::SpecifiedTradeAllowanceCharge);
-    adjustment.is_some_and(|node| node.at(p!(ram:ChargeIndicator/udt:Indicator)).any(|indicator| boolean(indicator.text()) == Some(charge)))
+    adjustment.is_some_and(|node| {
+        node.at(p!(ram:ChargeIndicator/udt:Indicator))
+            .any(|indicator| boolean(indicator.text()) == Some(charge))
+    })
 }

@@ -101,13 +101,17 @@ pub(super) fn has_reason(indicator: Node<'_>) -> bool {
 }
 
 fn has_vat_category(indicator: Node<'_>) -> bool {
-    let mut taxes = indicator.parent().into_iter().flat_map(|adjustment| adjustment.at(p!(ram:CategoryTradeTax)));
+    let mut taxes = indicator
+        .parent()
+        .into_iter()
+        .flat_map(|adjustment| adjustment.at(p!(ram:CategoryTradeTax)));
     taxes.any(|tax| is_vat(tax) && tax.has(p!(ram:CategoryCode)))
 }
 
 /// `upper-case(ram:TypeCode) = 'VAT'`.
 pub(super) fn is_vat(tax: Node<'_>) -> bool {
-    tax.text_at(p!(ram:TypeCode)).is_some_and(|code| code.eq_ignore_ascii_case("VAT"))
+    tax.text_at(p!(ram:TypeCode))
+        .is_some_and(|code| code.eq_ignore_ascii_case("VAT"))
 }
 
 fn has_issue_date(invoice: Node<'_>) -> bool {
@@ -116,8 +120,12 @@ fn has_issue_date(invoice: Node<'_>) -> bool {
 }
 
 fn address_has_scheme(invoice: Node<'_>, path: Path) -> bool {
-    let Some(address) = invoice.first(path) else { return true };
-    address.at(p!(ram:URIID)).any(|id| id.scheme().is_some_and(|scheme| !scheme.trim().is_empty()))
+    let Some(address) = invoice.first(path) else {
+        return true;
+    };
+    address
+        .at(p!(ram:URIID))
+        .any(|id| id.scheme().is_some_and(|scheme| !scheme.trim().is_empty()))
 }
 
 fn currency<'d>(facts: &Facts<'d>) -> Option<&'d str> {
@@ -130,7 +138,9 @@ fn tax_currency<'d>(facts: &Facts<'d>) -> Option<&'d str> {
 
 fn gross_is_net_plus_vat(facts: &Facts<'_>) -> bool {
     let Some(currency) = currency(facts) else { return true };
-    let Some(settlement) = settlement(facts) else { return true };
+    let Some(settlement) = settlement(facts) else {
+        return true;
+    };
     let net = settlement.decimal_at(p!(ram:SpecifiedTradeSettlementHeaderMonetarySummation/ram:TaxBasisTotalAmount));
     let gross = settlement.decimal_at(p!(ram:SpecifiedTradeSettlementHeaderMonetarySummation/ram:GrandTotalAmount));
     let mut vat = settlement
@@ -149,7 +159,9 @@ fn equal(left: Option<Decimal>, right: Option<Decimal>) -> bool {
 }
 
 fn has_vat_in_tax_currency(totals: Node<'_>, facts: &Facts<'_>) -> bool {
-    let Some(tax_currency) = tax_currency(facts) else { return true };
+    let Some(tax_currency) = tax_currency(facts) else {
+        return true;
+    };
     let in_tax_currency = |amount: Node<'_>| amount.attribute(at::currencyID) == Some(tax_currency);
     totals.at(p!(ram:TaxTotalAmount)).any(in_tax_currency) && currency(facts) != Some(tax_currency)
 }
@@ -158,7 +170,9 @@ fn has_vat_in_tax_currency(totals: Node<'_>, facts: &Facts<'_>) -> bool {
 fn lines_total_is_sum(totals: Node<'_>) -> bool {
     let transaction = totals.parent().and_then(Node::parent);
     let lines = p!(ram:IncludedSupplyChainTradeLineItem/ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeSettlementLineMonetarySummation/ram:LineTotalAmount);
-    let sum = transaction.and_then(|transaction| transaction.double_sum(lines)).and_then(retained);
+    let sum = transaction
+        .and_then(|transaction| transaction.double_sum(lines))
+        .and_then(retained);
     equal(totals.decimal_at(p!(ram:LineTotalAmount)), sum.map(round_cents))
 }
 
@@ -169,10 +183,15 @@ fn double_cents(value: f64) -> f64 {
 
 #[allow(clippy::float_cmp)] // The artefact compares doubles.
 fn total_is_sum(totals: Node<'_>, facts: &Facts<'_>, total: Path, charge: bool) -> bool {
-    let Some(settlement) = settlement(facts) else { return !totals.has(total) };
+    let Some(settlement) = settlement(facts) else {
+        return !totals.has(total);
+    };
     let adjustments = || {
         let all = settlement.at(p!(ram:SpecifiedTradeAllowanceCharge));
-        all.filter(move |node| node.at(p!(ram:ChargeIndicator/udt:Indicator)).any(|indicator| boolean(indicator.text()) == Some(charge)))
+        all.filter(move |node| {
+            node.at(p!(ram:ChargeIndicator/udt:Indicator))
+                .any(|indicator| boolean(indicator.text()) == Some(charge))
+        })
     };
     if !totals.has(total) {
         return adjustments().next().is_none();
@@ -184,28 +203,41 @@ fn total_is_sum(totals: Node<'_>, facts: &Facts<'_>, total: Path, charge: bool) 
 
 /// The value of an element that may be absent: then nothing is added.
 fn optional(node: Node<'_>, path: Path) -> Option<Decimal> {
-    if node.has(path) { node.decimal_at(path) } else { Some(Decimal::ZERO) }
+    if node.has(path) {
+        node.decimal_at(path)
+    } else {
+        Some(Decimal::ZERO)
+    }
 }
 
 fn net_is_lines_less_allowances_plus_charges(totals: Node<'_>) -> bool {
     let expected = totals.decimal_at(p!(ram:LineTotalAmount)).and_then(|lines| {
         let allowances = optional(totals, p!(ram:AllowanceTotalAmount))?;
-        lines.checked_sub(allowances)?.checked_add(optional(totals, p!(ram:ChargeTotalAmount))?)
+        lines
+            .checked_sub(allowances)?
+            .checked_add(optional(totals, p!(ram:ChargeTotalAmount))?)
     });
-    equal(totals.decimal_at(p!(ram:TaxBasisTotalAmount)), expected.map(round_cents))
+    equal(
+        totals.decimal_at(p!(ram:TaxBasisTotalAmount)),
+        expected.map(round_cents),
+    )
 }
 
 fn due_is_gross_less_paid_plus_rounding(totals: Node<'_>) -> bool {
     let expected = totals.decimal_at(p!(ram:GrandTotalAmount)).and_then(|gross| {
         let paid = optional(totals, p!(ram:TotalPrepaidAmount))?;
-        gross.checked_sub(paid)?.checked_add(optional(totals, p!(ram:RoundingAmount))?)
+        gross
+            .checked_sub(paid)?
+            .checked_add(optional(totals, p!(ram:RoundingAmount))?)
     });
     equal(totals.decimal_at(p!(ram:DuePayableAmount)), expected)
 }
 
 #[allow(clippy::float_cmp)] // The artefact compares doubles.
 fn has_cents(amount: Node<'_>) -> bool {
-    amount.double().is_some_and(|value| value == (value * 100.0 + 0.5).floor() / 100.0)
+    amount
+        .double()
+        .is_some_and(|value| value == (value * 100.0 + 0.5).floor() / 100.0)
 }
 
 fn vat_has_cents(totals: Node<'_>, facts: &Facts<'_>) -> bool {
@@ -218,7 +250,9 @@ fn vat_has_cents(totals: Node<'_>, facts: &Facts<'_>) -> bool {
 }
 
 fn tax_currency_vat_has_cents(totals: Node<'_>, facts: &Facts<'_>) -> bool {
-    let Some(currency) = tax_currency(facts) else { return true };
+    let Some(currency) = tax_currency(facts) else {
+        return true;
+    };
     let fine = |amount: Node<'_>| amount.attribute(at::currencyID) == Some(currency) && has_cents(amount);
     !totals.has(p!(ram:TaxTotalAmount)) || totals.at(p!(ram:TaxTotalAmount)).any(fine)
 }
@@ -226,14 +260,18 @@ fn tax_currency_vat_has_cents(totals: Node<'_>, facts: &Facts<'_>) -> bool {
 /// The total VAT amount in the currency of the invoice.
 pub(super) fn is_vat_total(amount: Node<'_>, facts: &Facts<'_>) -> bool {
     let currency = currency(facts);
-    amount.inside(ram::SpecifiedTradeSettlementHeaderMonetarySummation).is_some()
+    amount
+        .inside(ram::SpecifiedTradeSettlementHeaderMonetarySummation)
+        .is_some()
         && currency.is_some()
         && amount.attribute(at::currencyID) == currency
 }
 
 #[allow(clippy::float_cmp)] // The artefact compares doubles.
 fn vat_total_is_sum(total: Node<'_>, facts: &Facts<'_>) -> bool {
-    let sum = settlement(facts).map_or(Some(0.0), |settlement| settlement.double_sum(p!(ram:ApplicableTradeTax/ram:CalculatedAmount)));
+    let sum = settlement(facts).map_or(Some(0.0), |settlement| {
+        settlement.double_sum(p!(ram:ApplicableTradeTax/ram:CalculatedAmount))
+    });
     sum.is_some_and(|sum| total.double() == Some(double_cents(sum)))
 }
 
@@ -243,21 +281,32 @@ fn vat_is_base_times_rate(breakdown: Node<'_>) -> bool {
     if !(is_vat(breakdown) && breakdown.has(p!(ram:RateApplicablePercent))) {
         return vat.is_some_and(|vat| round(vat).is_zero());
     }
-    let Some((rate, vat)) = breakdown.decimal_at(p!(ram:RateApplicablePercent)).zip(vat) else { return false };
+    let Some((rate, vat)) = breakdown.decimal_at(p!(ram:RateApplicablePercent)).zip(vat) else {
+        return false;
+    };
     if round(rate).is_zero() {
         return round(vat).is_zero();
     }
-    let Some(base) = breakdown.decimal_at(p!(ram:BasisAmount)) else { return false };
-    let Some(product) = base.abs().checked_mul(rate / Decimal::ONE_HUNDRED) else { return false };
+    let Some(base) = breakdown.decimal_at(p!(ram:BasisAmount)) else {
+        return false;
+    };
+    let Some(product) = base.abs().checked_mul(rate / Decimal::ONE_HUNDRED) else {
+        return false;
+    };
     let expected = round_cents(product);
     vat.abs() - Decimal::ONE <= expected && vat.abs() + Decimal::ONE >= expected
 }
 
 /// BR-S-09 of CII: whole units of base times rate, compared in binary.
 pub(super) fn vat_is_near_base_times_rate(breakdown: Node<'_>) -> bool {
-    let (vat, base) = (breakdown.decimal_at(p!(ram:CalculatedAmount)), breakdown.decimal_at(p!(ram:BasisAmount)));
+    let (vat, base) = (
+        breakdown.decimal_at(p!(ram:CalculatedAmount)),
+        breakdown.decimal_at(p!(ram:BasisAmount)),
+    );
     let rate = breakdown.double_at(p!(ram:RateApplicablePercent));
-    let (Some(vat), Some(base), Some(rate)) = (vat, base, rate) else { return false };
+    let (Some(vat), Some(base), Some(rate)) = (vat, base, rate) else {
+        return false;
+    };
     let expected = (base.abs().to_f64().unwrap_or(f64::NAN) * rate + 0.5).floor() / 100.0;
     let (low, high) = (vat.abs() - Decimal::ONE, vat.abs() + Decimal::ONE);
     low.to_f64().is_some_and(|low| low < expected) && high.to_f64().is_some_and(|high| high > expected)

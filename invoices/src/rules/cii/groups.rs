@@ -105,7 +105,8 @@ pub(super) const VAT_IDENTIFIER: &[Rule] = rules! {
 };
 
 pub(super) fn of_credit_transfer(node: Node<'_>, _: &Facts<'_>) -> bool {
-    node.inside(ram::SpecifiedTradeSettlementPaymentMeans).is_some_and(|means| means.says_one_of(p!(ram:TypeCode), &["30", "58"]))
+    node.inside(ram::SpecifiedTradeSettlementPaymentMeans)
+        .is_some_and(|means| means.says_one_of(p!(ram:TypeCode), &["30", "58"]))
 }
 
 /// An indicator of an allowance or charge of a line.
@@ -118,7 +119,10 @@ pub(super) fn is_vat_identifier(id: Node<'_>, _: &Facts<'_>) -> bool {
 }
 
 fn of_breakdown(tax: Node<'_>) -> bool {
-    tax.under(&[crate::xml::rsm::SupplyChainTradeTransaction, ram::ApplicableHeaderTradeSettlement])
+    tax.under(&[
+        crate::xml::rsm::SupplyChainTradeTransaction,
+        ram::ApplicableHeaderTradeSettlement,
+    ])
 }
 
 fn filled(value: Option<&str>) -> bool {
@@ -136,12 +140,19 @@ fn ends_after_start(period: Node<'_>) -> bool {
     }
     let of_format = |date: &Node<'_>| date.attribute(at::format) == Some("102");
     let mut ends = period.at(p!(ram:EndDateTime/udt:DateTimeString)).filter(of_format);
-    ends.any(|end| period.at(p!(ram:StartDateTime/udt:DateTimeString)).filter(of_format).any(|start| end.text() >= start.text()))
+    ends.any(|end| {
+        period
+            .at(p!(ram:StartDateTime/udt:DateTimeString))
+            .filter(of_format)
+            .any(|start| end.text() >= start.text())
+    })
 }
 
 fn differs_from_seller(payee: Node<'_>) -> bool {
     let transaction = payee.parent().and_then(Node::parent);
-    let Some(seller) = transaction.and_then(|transaction| transaction.first(p!(ram:ApplicableHeaderTradeAgreement/ram:SellerTradeParty))) else {
+    let Some(seller) = transaction
+        .and_then(|transaction| transaction.first(p!(ram:ApplicableHeaderTradeAgreement/ram:SellerTradeParty)))
+    else {
         return true;
     };
     let same = |path| payee.at(path).any(|value| seller.says(path, value.text()));
@@ -150,7 +161,10 @@ fn differs_from_seller(payee: Node<'_>) -> bool {
 
 /// The list has EL for Greece besides the country codes.
 fn has_country_prefix(identifier: &str) -> bool {
-    let end = identifier.char_indices().nth(2).map_or(identifier.len(), |(end, _)| end);
+    let end = identifier
+        .char_indices()
+        .nth(2)
+        .map_or(identifier.len(), |(end, _)| end);
     let prefix = &identifier[..end];
     let whole = prefix.len() == 2 && !prefix.contains(' ');
     prefix == "EL" || whole && codes::cii_country(prefix)

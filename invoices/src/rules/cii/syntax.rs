@@ -123,13 +123,19 @@ fn is_plain_identifier(id: Node<'_>, _: &Facts<'_>) -> bool {
         ram::SellerAssignedID => id.inside(ram::SpecifiedTradeProduct).is_some_and(in_line),
         _ => {
             id.under(&[ROOT, rsm::ExchangedDocument])
-                || id.under(&[ROOT, rsm::ExchangedDocumentContext, ram::GuidelineSpecifiedDocumentContextParameter])
+                || id.under(&[
+                    ROOT,
+                    rsm::ExchangedDocumentContext,
+                    ram::GuidelineSpecifiedDocumentContextParameter,
+                ])
         }
     }
 }
 
 fn is_line_category(code: Node<'_>) -> bool {
-    let settlement = code.inside(ram::ApplicableTradeTax).and_then(|tax| tax.inside(ram::SpecifiedLineTradeSettlement));
+    let settlement = code
+        .inside(ram::ApplicableTradeTax)
+        .and_then(|tax| tax.inside(ram::SpecifiedLineTradeSettlement));
     settlement.is_some_and(in_line)
 }
 
@@ -139,17 +145,22 @@ fn price_allowance_is_complete(agreement: Node<'_>) -> bool {
     if !agreement.has(allowance) && !amount {
         return true;
     }
-    let mut indicators = agreement.at(allowance).flat_map(|indicator| indicator.at(p!(udt:Indicator)));
+    let mut indicators = agreement
+        .at(allowance)
+        .flat_map(|indicator| indicator.at(p!(udt:Indicator)));
     amount && indicators.any(|indicator| boolean(indicator.text()) == Some(false))
 }
 
 /// Additional documents of a type, apart from white space around the code.
 fn of_type<'d>(node: Node<'d>, code: &'static str) -> impl Iterator<Item = Node<'d>> {
-    node.at(p!(ram:AdditionalReferencedDocument)).filter(move |document| document.clean_at(p!(ram:TypeCode)) == code)
+    node.at(p!(ram:AdditionalReferencedDocument))
+        .filter(move |document| document.clean_at(p!(ram:TypeCode)) == code)
 }
 
 fn exactly_of_type(node: Node<'_>, code: &str) -> usize {
-    node.at(p!(ram:AdditionalReferencedDocument)).filter(|document| document.says(p!(ram:TypeCode), code)).count()
+    node.at(p!(ram:AdditionalReferencedDocument))
+        .filter(|document| document.says(p!(ram:TypeCode), code))
+        .count()
 }
 
 fn one_kind_of_identifier(node: Node<'_>, one: Path, other: Path) -> bool {
@@ -159,7 +170,9 @@ fn one_kind_of_identifier(node: Node<'_>, one: Path, other: Path) -> bool {
 /// All texts are the same; `clean` leaves white space out of it.
 fn all_the_same<'d>(mut nodes: impl Iterator<Item = Node<'d>>, clean: bool) -> bool {
     let value = |node: Node<'d>| if clean { node.clean() } else { node.text().into() };
-    let Some(first) = nodes.next().map(value) else { return true };
+    let Some(first) = nodes.next().map(value) else {
+        return true;
+    };
     nodes.all(|node| value(node) == first)
 }
 
@@ -180,7 +193,8 @@ fn is_additional(document: Node<'_>, types: &[&str]) -> bool {
 fn some_billed_quantity_has_a_unit(facts: &Facts<'_>) -> bool {
     let mut quantities = facts.document.all(ram::BilledQuantity);
     quantities.any(|quantity| {
-        quantity.inside(ram::SpecifiedLineTradeDelivery).is_some_and(in_line) && quantity.attribute(at::unitCode).is_some()
+        quantity.inside(ram::SpecifiedLineTradeDelivery).is_some_and(in_line)
+            && quantity.attribute(at::unitCode).is_some()
     })
 }
 

@@ -30,11 +30,11 @@ macro_rules! category {
         $allowance_parties:literal $charge_parties:literal $line_parties:literal $parties:expr) => {
         pub(super) const $name: [Context; 4] = [
             $breakdown,
-            context!([ram:CategoryTradeTax] if |node, _| of_adjustment(node, false) && is(node, $code);
+    context!([ram:CategoryTradeTax] if |node, _| of_adjustment(node, false) && is(node, $code);
                 rules! { $allowance_parties, Fatal, $parties; $allowance, Fatal, $rate; }),
-            context!([ram:CategoryTradeTax] if |node, _| of_adjustment(node, true) && is(node, $code);
+    context!([ram:CategoryTradeTax] if |node, _| of_adjustment(node, true) && is(node, $code);
                 rules! { $charge_parties, Fatal, $parties; $charge, Fatal, $rate; }),
-            context!([ram:ApplicableTradeTax] if |node, _| of_line(node) && is(node, $code);
+    context!([ram:ApplicableTradeTax] if |node, _| of_line(node) && is(node, $code);
                 rules! { $line_parties, Fatal, $parties; $line, Fatal, $rate; }),
         ];
     };
@@ -108,23 +108,35 @@ fn of_breakdown(tax: Node<'_>) -> bool {
 
 /// A category code of the VAT breakdown.
 fn of_vat_breakdown(code: Node<'_>) -> bool {
-    code.inside(ram::ApplicableTradeTax).is_some_and(|tax| of_breakdown(tax) && is_vat(tax))
+    code.inside(ram::ApplicableTradeTax)
+        .is_some_and(|tax| of_breakdown(tax) && is_vat(tax))
 }
 
 fn of_line(tax: Node<'_>) -> bool {
-    tax.under(&[rsm::SupplyChainTradeTransaction, ram::IncludedSupplyChainTradeLineItem, ram::SpecifiedLineTradeSettlement])
+    tax.under(&[
+        rsm::SupplyChainTradeTransaction,
+        ram::IncludedSupplyChainTradeLineItem,
+        ram::SpecifiedLineTradeSettlement,
+    ])
 }
 
 fn of_adjustment(tax: Node<'_>, charge: bool) -> bool {
     let adjustment = tax.inside(ram::SpecifiedTradeAllowanceCharge);
-    adjustment.is_some_and(|node| node.at(p!(ram:ChargeIndicator/udt:Indicator)).any(|indicator| boolean(indicator.text()) == Some(charge)))
+    adjustment.is_some_and(|node| {
+        node.at(p!(ram:ChargeIndicator/udt:Indicator))
+            .any(|indicator| boolean(indicator.text()) == Some(charge))
+    })
 }
 
 /// Used on lines, allowances or charges, the category has one breakdown; unused, none.
 fn one_breakdown(facts: &Facts<'_>, category: Category) -> bool {
     let vat = facts.vat();
     let used = vat.lines.has(category) || vat.categories.has(category);
-    if used { vat.breakdown.of(category) == 1 } else { !vat.breakdown.has(category) }
+    if used {
+        vat.breakdown.of(category) == 1
+    } else {
+        !vat.breakdown.has(category)
+    }
 }
 
 /// Two or more uses of the category, counting the breakdown, on lines and on allowances and charges.
@@ -136,12 +148,18 @@ fn broken_down_if_used(facts: &Facts<'_>, category: Category) -> bool {
 }
 
 fn uses(facts: &Facts<'_>, code: &str) -> bool {
-    facts.document.all(ram::CategoryCode).any(|category| category.text() == code)
+    facts
+        .document
+        .all(ram::CategoryCode)
+        .any(|category| category.text() == code)
 }
 
 /// No other category in taxes of a kind.
 fn only(facts: &Facts<'_>, taxes: crate::xml::Name, code: &str) -> bool {
-    facts.document.all(taxes).all(|tax| tax.at(p!(ram:CategoryCode)).all(|category| category.text() == code))
+    facts
+        .document
+        .all(taxes)
+        .all(|tax| tax.at(p!(ram:CategoryCode)).all(|category| category.text() == code))
 }
 
 fn seller_is_taxable(facts: &Facts<'_>) -> bool {
@@ -159,7 +177,8 @@ fn delivery_has_a_date(code: Node<'_>, facts: &Facts<'_>) -> bool {
     let settlement = code.parent().and_then(Node::parent);
     facts.root().has(delivered)
         || settlement.is_some_and(|settlement| {
-            settlement.has(p!(ram:BillingSpecifiedPeriod/ram:StartDateTime)) || settlement.has(p!(ram:BillingSpecifiedPeriod/ram:EndDateTime))
+            settlement.has(p!(ram:BillingSpecifiedPeriod/ram:StartDateTime))
+                || settlement.has(p!(ram:BillingSpecifiedPeriod/ram:EndDateTime))
         })
 }
 
@@ -187,14 +206,17 @@ fn rounded_sum(facts: &Facts<'_>, category: Category, rate: Option<Decimal>) -> 
         None => facts.vat().sum(of, category),
     };
     let (lines, charges, allowances) = (sum(Of::InvoiceLine)?, sum(Of::Charge)?, sum(Of::Allowance)?);
-    round_cents(lines).checked_add(round_cents(charges))?.checked_sub(round_cents(allowances))
+    round_cents(lines)
+        .checked_add(round_cents(charges))?
+        .checked_sub(round_cents(allowances))
 }
 
 /// The base differs by less than one unit, compared in binary as the artefact does.
 fn base_is_near_sum(code: Node<'_>, facts: &Facts<'_>, category: Category) -> bool {
     let base = code.parent().and_then(|tax| tax.double_at(p!(ram:BasisAmount)));
     let sum = rounded_sum(facts, category, None).and_then(|sum| sum.to_f64());
-    base.zip(sum).is_some_and(|(base, sum)| base - 1.0 < sum && base + 1.0 > sum)
+    base.zip(sum)
+        .is_some_and(|(base, sum)| base - 1.0 < sum && base + 1.0 > sum)
 }
 
 #[allow(clippy::float_cmp)] // The artefact compares doubles.

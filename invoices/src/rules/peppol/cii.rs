@@ -94,8 +94,10 @@ const PROCESS: &[Rule] = rules! {
 const TAX_CURRENCY: &[Rule] = rules! {
     "PEPPOL-EN16931-R005", Fatal, |settlement, _| !settlement.has(p!(ram:TaxCurrencyCode)) || settlement.clean_at(p!(ram:TaxCurrencyCode)) != settlement.clean_at(p!(ram:InvoiceCurrencyCode));
 };
-const BUYER: &[Rule] = rules! { "PEPPOL-EN16931-R010", Fatal, |party, _| party.has(p!(ram:URIUniversalCommunication/ram:URIID)); };
-const SELLER: &[Rule] = rules! { "PEPPOL-EN16931-R020", Fatal, |party, _| party.has(p!(ram:URIUniversalCommunication/ram:URIID)); };
+const BUYER: &[Rule] =
+    rules! { "PEPPOL-EN16931-R010", Fatal, |party, _| party.has(p!(ram:URIUniversalCommunication/ram:URIID)); };
+const SELLER: &[Rule] =
+    rules! { "PEPPOL-EN16931-R020", Fatal, |party, _| party.has(p!(ram:URIUniversalCommunication/ram:URIID)); };
 const PERCENTAGE_WITHOUT_BASE: &[Rule] = rules! { "PEPPOL-EN16931-R041", Fatal, |_, _| false; };
 const BASE_WITHOUT_PERCENTAGE: &[Rule] = rules! { "PEPPOL-EN16931-R042", Fatal, |_, _| false; };
 const INDICATOR: &[Rule] = rules! {
@@ -105,7 +107,8 @@ const MANDATE: &[Rule] = rules! {
     "PEPPOL-EN16931-R061", Fatal, |means, _| means.parent().is_some_and(|settlement| settlement.has(p!(ram:SpecifiedTradePaymentTerms/ram:DirectDebitMandateID)));
 };
 const LINE_START: &[Rule] = rules! { "PEPPOL-EN16931-R110", Fatal, |start, facts| compares(start, facts, START, |line, document| line >= document); };
-const LINE_END: &[Rule] = rules! { "PEPPOL-EN16931-R111", Fatal, |end, facts| compares(end, facts, END, |line, document| line <= document); };
+const LINE_END: &[Rule] =
+    rules! { "PEPPOL-EN16931-R111", Fatal, |end, facts| compares(end, facts, END, |line, document| line <= document); };
 const OBJECT: &[Rule] = rules! {
     "PEPPOL-EN16931-R101", Fatal, |line, _| !line.has(p!(ram:SpecifiedLineTradeSettlement/ram:AdditionalReferencedDocument))
         || line.says(p!(ram:SpecifiedLineTradeSettlement/ram:AdditionalReferencedDocument/ram:TypeCode), "130");
@@ -142,7 +145,9 @@ const START: Path = p!(ram:BillingSpecifiedPeriod/ram:StartDateTime);
 const END: Path = p!(ram:BillingSpecifiedPeriod/ram:EndDateTime);
 
 fn of_type(node: Node<'_>, code: &str) -> usize {
-    node.at(p!(ram:AdditionalReferencedDocument)).filter(|document| document.says(p!(ram:TypeCode), code)).count()
+    node.at(p!(ram:AdditionalReferencedDocument))
+        .filter(|document| document.says(p!(ram:TypeCode), code))
+        .count()
 }
 
 fn is_base_times_percentage(adjustment: Node<'_>, slack: Decimal) -> bool {
@@ -150,16 +155,27 @@ fn is_base_times_percentage(adjustment: Node<'_>, slack: Decimal) -> bool {
         return true;
     }
     let amount = decimal_or(adjustment, p!(ram:ActualAmount), Decimal::ZERO);
-    let product = adjustment.decimal_at(BASE).zip(adjustment.decimal_at(PERCENT)).and_then(|(base, percent)| base.checked_mul(percent));
-    amount.zip(product).is_some_and(|(amount, product)| near(amount, product / Decimal::ONE_HUNDRED, slack))
+    let product = adjustment
+        .decimal_at(BASE)
+        .zip(adjustment.decimal_at(PERCENT))
+        .and_then(|(base, percent)| base.checked_mul(percent));
+    amount
+        .zip(product)
+        .is_some_and(|(amount, product)| near(amount, product / Decimal::ONE_HUNDRED, slack))
 }
 
 const VAT_TOTAL: Path = p!(ram:SpecifiedTradeSettlementHeaderMonetarySummation/ram:TaxTotalAmount);
 
 /// VAT totals in the currency of the invoice, or in any other.
 fn vat_totals(settlement: Node<'_>, own: bool) -> usize {
-    let Some(currency) = settlement.text_at(p!(ram:InvoiceCurrencyCode)) else { return 0 };
-    let fits = |amount: &Node<'_>| amount.attribute(at::currencyID).is_some_and(|code| (code == currency) == own);
+    let Some(currency) = settlement.text_at(p!(ram:InvoiceCurrencyCode)) else {
+        return 0;
+    };
+    let fits = |amount: &Node<'_>| {
+        amount
+            .attribute(at::currencyID)
+            .is_some_and(|code| (code == currency) == own)
+    };
     settlement.at(VAT_TOTAL).filter(fits).count()
 }
 
@@ -167,37 +183,68 @@ fn vat_totals(settlement: Node<'_>, own: bool) -> usize {
 fn vat_totals_have_one_sign(settlement: Node<'_>) -> bool {
     let amounts = |path| {
         let currency = settlement.text_at(path).unwrap_or_default();
-        settlement.at(VAT_TOTAL).filter(|amount| in_currency(*amount, currency)).filter_map(Node::double).collect::<Vec<_>>()
+        settlement
+            .at(VAT_TOTAL)
+            .filter(|amount| in_currency(*amount, currency))
+            .filter_map(Node::double)
+            .collect::<Vec<_>>()
     };
     let (tax, document) = (amounts(p!(ram:TaxCurrencyCode)), amounts(p!(ram:InvoiceCurrencyCode)));
-    let both = |test: fn(f64) -> bool| tax.iter().any(|amount| test(*amount)) && document.iter().any(|amount| test(*amount));
+    let both =
+        |test: fn(f64) -> bool| tax.iter().any(|amount| test(*amount)) && document.iter().any(|amount| test(*amount));
     both(|amount| amount < 0.0) || both(|amount| amount >= 0.0)
 }
 
 /// Start or end of the period of a line, where the document has one, too.
 fn of_line_period(node: Node<'_>, facts: &Facts<'_>, path: Path) -> bool {
-    let line = node.inside(ram::BillingSpecifiedPeriod).and_then(|period| period.inside(ram::SpecifiedLineTradeSettlement));
+    let line = node
+        .inside(ram::BillingSpecifiedPeriod)
+        .and_then(|period| period.inside(ram::SpecifiedLineTradeSettlement));
     line.is_some() && settlement(facts).is_some_and(|settlement| settlement.has(path))
 }
 
 fn compares(node: Node<'_>, facts: &Facts<'_>, path: Path, test: fn(&str, &str) -> bool) -> bool {
-    let document = settlement(facts).and_then(|settlement| settlement.first(path)).and_then(|date| date.text_at(p!(udt:DateTimeString)));
-    node.text_at(p!(udt:DateTimeString)).zip(document).is_some_and(|(line, document)| test(line, document))
+    let document = settlement(facts)
+        .and_then(|settlement| settlement.first(path))
+        .and_then(|date| date.text_at(p!(udt:DateTimeString)));
+    node.text_at(p!(udt:DateTimeString))
+        .zip(document)
+        .is_some_and(|(line, document)| test(line, document))
 }
 
 fn parts(line: Node<'_>, gross_base: bool) -> LineParts {
     const NET_BASE: Path = p!(ram:SpecifiedLineTradeAgreement/ram:NetPriceProductTradePrice/ram:BasisQuantity);
     const GROSS_BASE: Path = p!(ram:SpecifiedLineTradeAgreement/ram:GrossPriceProductTradePrice/ram:BasisQuantity);
     let not_zero = |path| line.decimal_at(path).filter(|base| !base.is_zero());
-    let base = not_zero(NET_BASE).or_else(|| not_zero(GROSS_BASE).filter(|_| gross_base)).unwrap_or(Decimal::ONE);
+    let base = not_zero(NET_BASE)
+        .or_else(|| not_zero(GROSS_BASE).filter(|_| gross_base))
+        .unwrap_or(Decimal::ONE);
     let sum = |is| {
         let groups = p!(ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeAllowanceCharge);
-        adjustments(line, groups, p!(ram:ChargeIndicator/udt:Indicator), p!(ram:ActualAmount), is)
+        adjustments(
+            line,
+            groups,
+            p!(ram:ChargeIndicator/udt:Indicator),
+            p!(ram:ActualAmount),
+            is,
+        )
     };
     LineParts {
-        net: decimal_or(line, p!(ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeSettlementLineMonetarySummation/ram:LineTotalAmount), Decimal::ZERO),
-        quantity: decimal_or(line, p!(ram:SpecifiedLineTradeDelivery/ram:BilledQuantity), Decimal::ONE),
-        price: decimal_or(line, p!(ram:SpecifiedLineTradeAgreement/ram:NetPriceProductTradePrice/ram:ChargeAmount), Decimal::ZERO),
+        net: decimal_or(
+            line,
+            p!(ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeSettlementLineMonetarySummation/ram:LineTotalAmount),
+            Decimal::ZERO,
+        ),
+        quantity: decimal_or(
+            line,
+            p!(ram:SpecifiedLineTradeDelivery/ram:BilledQuantity),
+            Decimal::ONE,
+        ),
+        price: decimal_or(
+            line,
+            p!(ram:SpecifiedLineTradeAgreement/ram:NetPriceProductTradePrice/ram:ChargeAmount),
+            Decimal::ZERO,
+        ),
         base: Some(base),
         charges: sum("true"),
         allowances: sum("false"),
@@ -205,7 +252,9 @@ fn parts(line: Node<'_>, gross_base: bool) -> LineParts {
 }
 
 fn is_price_base(quantity: Node<'_>, _: &Facts<'_>) -> bool {
-    let price = quantity.inside(ram::NetPriceProductTradePrice).or_else(|| quantity.inside(ram::GrossPriceProductTradePrice));
+    let price = quantity
+        .inside(ram::NetPriceProductTradePrice)
+        .or_else(|| quantity.inside(ram::GrossPriceProductTradePrice));
     price.is_some() && quantity.attribute(at::unitCode).is_some()
 }
 
@@ -218,5 +267,6 @@ fn has_unit_of_quantity(base: Node<'_>) -> bool {
 }
 
 fn is_reason_of(code: Node<'_>, indicator: &str) -> bool {
-    code.inside(ram::SpecifiedTradeAllowanceCharge).is_some_and(|adjustment| adjustment.clean_at(p!(ram:ChargeIndicator/udt:Indicator)) == indicator)
+    code.inside(ram::SpecifiedTradeAllowanceCharge)
+        .is_some_and(|adjustment| adjustment.clean_at(p!(ram:ChargeIndicator/udt:Indicator)) == indicator)
 }

@@ -3,16 +3,20 @@
 use rust_decimal::Decimal;
 
 use crate::engine::{Facts, Pattern, Rule, context, rules};
-use crate::rules::shared::{discounts_are_statements, file_names_are_unique, is_absolute_url, is_email, is_iban, is_telephone, profile};
+use crate::rules::shared::{
+    discounts_are_statements, file_names_are_unique, is_absolute_url, is_email, is_iban, is_telephone, profile,
+};
 use crate::syntax::Syntax;
 use crate::xml::{Node, Path, at, cac, date, double, p};
 
 use super::identifiers as id;
 
-pub(super) const NORWAY: Pattern = &[context!([cac:Party] if |node, facts| is_seller(node) && profile(facts).supplier == "NO"; rules! {
-    "NO-R-002", Warning, |party, _| tax_schemes(party, "TAX").any(|scheme| scheme.clean_at(COMPANY) == "Foretaksregisteret");
-    "NO-R-001", Fatal, |party, _| tax_schemes(party, "VAT").all(|scheme| is_norwegian_vat(scheme.text_at(COMPANY).unwrap_or_default()));
-})];
+pub(super) const NORWAY: Pattern = &[
+    context!([cac:Party] if |node, facts| is_seller(node) && profile(facts).supplier == "NO"; rules! {
+        "NO-R-002", Warning, |party, _| tax_schemes(party, "TAX").any(|scheme| scheme.clean_at(COMPANY) == "Foretaksregisteret");
+        "NO-R-001", Fatal, |party, _| tax_schemes(party, "VAT").all(|scheme| is_norwegian_vat(scheme.text_at(COMPANY).unwrap_or_default()));
+    }),
+];
 
 pub(super) const DENMARK: Pattern = &[
     context!([inv:Invoice, cn:CreditNote] if |_, facts| seller_in(facts, "DK"); rules! {
@@ -251,17 +255,25 @@ fn is_in(party: Node<'_>, country: &str) -> bool {
 }
 
 fn tax_schemes<'d>(party: Node<'d>, scheme: &'static str) -> impl Iterator<Item = Node<'d>> {
-    party.at(p!(cac:PartyTaxScheme)).filter(move |node| node.clean_at(p!(cac:TaxScheme/cbc:ID)) == scheme)
+    party
+        .at(p!(cac:PartyTaxScheme))
+        .filter(move |node| node.clean_at(p!(cac:TaxScheme/cbc:ID)) == scheme)
 }
 
 fn vat_number(party: Node<'_>) -> String {
-    tax_schemes(party, "VAT").next().map(|scheme| scheme.clean_at(COMPANY).into_owned()).unwrap_or_default()
+    tax_schemes(party, "VAT")
+        .next()
+        .map(|scheme| scheme.clean_at(COMPANY).into_owned())
+        .unwrap_or_default()
 }
 
 /// Numbers that start with NO: nine digits with their check digit, and MVA.
 fn is_norwegian_vat(number: &str) -> bool {
-    let Some(rest) = number.strip_prefix("NO") else { return true };
-    rest.strip_suffix("MVA").is_some_and(|digits| digits.len() == 9 && id::is_mod11(digits))
+    let Some(rest) = number.strip_prefix("NO") else {
+        return true;
+    };
+    rest.strip_suffix("MVA")
+        .is_some_and(|digits| digits.len() == 9 && id::is_mod11(digits))
 }
 
 fn payment_id(means: Node<'_>) -> &str {
@@ -278,7 +290,12 @@ fn is_digits(text: Option<&str>, length: std::ops::RangeInclusive<usize>) -> boo
 
 fn has_current_unspsc(line: Node<'_>) -> bool {
     const CODE: Path = p!(cac:Item/cac:CommodityClassification/cbc:ItemClassificationCode);
-    let current = |code: Node<'_>| matches!(code.attribute(at::listVersionID), Some("19.05.01" | "19.0501" | "26.08.01" | "26.0801"));
+    let current = |code: Node<'_>| {
+        matches!(
+            code.attribute(at::listVersionID),
+            Some("19.05.01" | "19.0501" | "26.08.01" | "26.0801")
+        )
+    };
     !line.at(CODE).any(|code| code.attribute(at::listID) == Some("TST")) || line.at(CODE).any(current)
 }
 
@@ -291,18 +308,27 @@ fn is_danish_duty(reason: Option<&str>) -> bool {
 }
 
 fn is_swedish_payer(party: Node<'_>) -> bool {
-    is_in(party, "SE") && tax_schemes(party, "VAT").any(|scheme| scheme.text_at(COMPANY).is_some_and(|number| number.starts_with("SE")))
+    is_in(party, "SE")
+        && tax_schemes(party, "VAT")
+            .any(|scheme| scheme.text_at(COMPANY).is_some_and(|number| number.starts_with("SE")))
 }
 
 fn is_swedish_tax_note(node: Node<'_>) -> bool {
-    let scheme = node.inside(cac::PartyTaxScheme).filter(|scheme| !scheme.clean_at(p!(cac:TaxScheme/cbc:ID)).eq_ignore_ascii_case("VAT"));
+    let scheme = node
+        .inside(cac::PartyTaxScheme)
+        .filter(|scheme| !scheme.clean_at(p!(cac:TaxScheme/cbc:ID)).eq_ignore_ascii_case("VAT"));
     let party = scheme.and_then(|scheme| scheme.inside(cac::Party));
-    party.is_some_and(|party| is_seller(party) && is_in(party, "SE") && party.has(p!(cac:PartyLegalEntity/cbc:CompanyID)))
+    party.is_some_and(|party| {
+        is_seller(party) && is_in(party, "SE") && party.has(p!(cac:PartyLegalEntity/cbc:CompanyID))
+    })
 }
 
 fn is_giro(node: Node<'_>, facts: &Facts<'_>, kind: &str) -> bool {
-    let means = node.inside(cac::PayeeFinancialAccount).and_then(|account| account.inside(cac::PaymentMeans));
-    means.is_some_and(|means| means.clean_at(MEANS) == "30" && means.clean_at(BRANCH) == kind) && seller(facts).is_some_and(|party| is_in(party, "SE"))
+    let means = node
+        .inside(cac::PayeeFinancialAccount)
+        .and_then(|account| account.inside(cac::PaymentMeans));
+    means.is_some_and(|means| means.clean_at(MEANS) == "30" && means.clean_at(BRANCH) == kind)
+        && seller(facts).is_some_and(|party| is_in(party, "SE"))
 }
 
 fn greek_seller(facts: &Facts<'_>) -> bool {
@@ -329,20 +355,33 @@ fn has_greek_vat_number(party: Node<'_>) -> bool {
 
 fn greek_number_is_the_sellers(number: &str, facts: &Facts<'_>) -> bool {
     let own = |path| {
-        let mut schemes = facts.root().at(path).filter(|scheme| scheme.says(p!(cac:TaxScheme/cbc:ID), "VAT"));
+        let mut schemes = facts
+            .root()
+            .at(path)
+            .filter(|scheme| scheme.says(p!(cac:TaxScheme/cbc:ID), "VAT"));
         schemes.any(|scheme| scheme.text_at(COMPANY).and_then(|id| id.get(2..11)) == Some(number))
     };
-    id::is_greek(number) && (own(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyTaxScheme)) || own(p!(cac:TaxRepresentativeParty/cac:PartyTaxScheme)))
+    id::is_greek(number)
+        && (own(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyTaxScheme))
+            || own(p!(cac:TaxRepresentativeParty/cac:PartyTaxScheme)))
 }
 
 fn greek_date_is_the_issue_date(day: &str, facts: &Facts<'_>) -> bool {
-    let issued: Vec<&str> = facts.root().text_at(p!(cbc:IssueDate)).unwrap_or_default().split('-').collect();
+    let issued: Vec<&str> = facts
+        .root()
+        .text_at(p!(cbc:IssueDate))
+        .unwrap_or_default()
+        .split('-')
+        .collect();
     let written: Vec<&str> = day.split('/').collect();
     matches!((&issued[..], &written[..]), ([y, m, d], [day, month, year]) if y == year && m == month && d == day)
 }
 
 fn described(invoice: Node<'_>, text: &str) -> usize {
-    invoice.at(p!(cac:AdditionalDocumentReference)).filter(|reference| reference.says(DESCRIPTION, text)).count()
+    invoice
+        .at(p!(cac:AdditionalDocumentReference))
+        .filter(|reference| reference.says(DESCRIPTION, text))
+        .count()
 }
 
 fn icelandic_account(invoice: Node<'_>, code: &str) -> bool {
@@ -351,8 +390,12 @@ fn icelandic_account(invoice: Node<'_>, code: &str) -> bool {
 }
 
 fn final_due_date(invoice: Node<'_>) -> Option<&str> {
-    let mut references = invoice.at(p!(cac:AdditionalDocumentReference)).filter(|reference| reference.says(DESCRIPTION, "EINDAGI"));
-    references.next().map(|reference| reference.text_at(p!(cbc:ID)).unwrap_or_default())
+    let mut references = invoice
+        .at(p!(cac:AdditionalDocumentReference))
+        .filter(|reference| reference.says(DESCRIPTION, "EINDAGI"));
+    references
+        .next()
+        .map(|reference| reference.text_at(p!(cbc:ID)).unwrap_or_default())
 }
 
 fn is_whole_address(address: Node<'_>) -> bool {
@@ -360,7 +403,9 @@ fn is_whole_address(address: Node<'_>) -> bool {
 }
 
 fn is_number_of(node: Node<'_>, party: fn(Node<'_>) -> bool) -> bool {
-    node.inside(cac::PartyLegalEntity).and_then(|entity| entity.inside(cac::Party)).is_some_and(party)
+    node.inside(cac::PartyLegalEntity)
+        .and_then(|entity| entity.inside(cac::Party))
+        .is_some_and(party)
 }
 
 fn is_dutch_number(number: Node<'_>) -> bool {
@@ -370,7 +415,13 @@ fn is_dutch_number(number: Node<'_>) -> bool {
 /// Where money is owed, there is a way to pay it.
 fn says_how_to_pay(totals: Node<'_>, facts: &Facts<'_>) -> bool {
     let due = totals.decimal_at(p!(cbc:PayableAmount));
-    let nothing_owed = due.is_some_and(|due| if facts.syntax == Syntax::UblInvoice { due <= Decimal::ZERO } else { due >= Decimal::ZERO });
+    let nothing_owed = due.is_some_and(|due| {
+        if facts.syntax == Syntax::UblInvoice {
+            due <= Decimal::ZERO
+        } else {
+            due >= Decimal::ZERO
+        }
+    });
     nothing_owed || facts.document.all(cac::PaymentMeans).len() > 0
 }
 
@@ -380,12 +431,19 @@ fn has_type(invoice: Node<'_>, types: &[&str]) -> bool {
 
 fn uses_vat(invoice: Node<'_>, facts: &Facts<'_>) -> bool {
     const CODES: [&str; 8] = ["S", "Z", "E", "AE", "K", "G", "L", "M"];
-    invoice.at(p!(cac:AllowanceCharge)).any(|node| node.says_one_of(p!(cac:TaxCategory/cbc:ID), &CODES))
-        || facts.document.all(cac::ClassifiedTaxCategory).any(|category| category.says_one_of(p!(cbc:ID), &CODES))
+    invoice
+        .at(p!(cac:AllowanceCharge))
+        .any(|node| node.says_one_of(p!(cac:TaxCategory/cbc:ID), &CODES))
+        || facts
+            .document
+            .all(cac::ClassifiedTaxCategory)
+            .any(|category| category.says_one_of(p!(cbc:ID), &CODES))
 }
 
 fn has_sepa(invoice: Node<'_>) -> bool {
     let sepa = |id: Node<'_>| id.scheme() == Some("SEPA");
-    invoice.at(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyIdentification/cbc:ID)).any(sepa)
+    invoice
+        .at(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyIdentification/cbc:ID))
+        .any(sepa)
         || invoice.at(p!(cac:PayeeParty/cac:PartyIdentification/cbc:ID)).any(sepa)
 }

@@ -11,8 +11,19 @@ use crate::xml::{Node, Path, at, cac, cbc, date, normalize, p};
 use super::identifiers as id;
 
 pub(super) const PATTERNS: &[Pattern] = &[
-    EMPTY, CREDIT_NOTE, BILLING, super::national::NORWAY, super::national::DENMARK, super::national::ITALY, super::national::SWEDEN,
-    super::national::GREECE, super::national::GREECE_BOTH, super::national::ICELAND, super::national::NETHERLANDS, super::national::GERMANY, CODES,
+    EMPTY,
+    CREDIT_NOTE,
+    BILLING,
+    super::national::NORWAY,
+    super::national::DENMARK,
+    super::national::ITALY,
+    super::national::SWEDEN,
+    super::national::GREECE,
+    super::national::GREECE_BOTH,
+    super::national::ICELAND,
+    super::national::NETHERLANDS,
+    super::national::GERMANY,
+    CODES,
 ];
 
 pub(in crate::rules) const EMPTY: Pattern = &[context!([] if |node, _| is_empty(node); rules! {
@@ -163,8 +174,8 @@ const FACTOR: Path = p!(cbc:MultiplierFactorNumeric);
 const BASE: Path = p!(cbc:BaseAmount);
 
 pub(super) const INVOICE_TYPES: [&str; 26] = [
-    "71", "80", "82", "84", "102", "218", "219", "326", "331", "380", "382", "383", "384", "386", "388", "393", "395", "553", "575",
-    "623", "780", "817", "870", "875", "876", "877",
+    "71", "80", "82", "84", "102", "218", "219", "326", "331", "380", "382", "383", "384", "386", "388", "393", "395",
+    "553", "575", "623", "780", "817", "870", "875", "876", "877",
 ];
 
 /// Peppol's currencies differ from the standard's in six codes.
@@ -178,7 +189,9 @@ pub(super) fn is_currency(code: &str) -> bool {
 
 /// Peppol's address schemes are the standard's but for twelve.
 pub(super) fn is_address_scheme(code: &str) -> bool {
-    const LATER: [&str; 12] = ["0219", "0220", "0242", "0244", "0245", "0246", "0248", "AN", "AQ", "AS", "AU", "EM"];
+    const LATER: [&str; 12] = [
+        "0219", "0220", "0242", "0244", "0245", "0246", "0248", "AN", "AQ", "AS", "AU", "EM",
+    ];
     codes::ADDRESSES.has(code) && !LATER.contains(&code)
 }
 
@@ -194,7 +207,8 @@ pub(super) fn both_german(facts: &Facts<'_>) -> bool {
 /// An allowance or charge of the document or of a line.
 fn is_adjustment(node: Node<'_>) -> bool {
     let Some(parent) = node.parent() else { return false };
-    parent.is_root() || matches!(parent.name(), cac::InvoiceLine | cac::CreditNoteLine) && parent.parent().is_some_and(Node::is_root)
+    parent.is_root()
+        || matches!(parent.name(), cac::InvoiceLine | cac::CreditNoteLine) && parent.parent().is_some_and(Node::is_root)
 }
 
 fn is_base_times_percentage(adjustment: Node<'_>, slack: Decimal) -> bool {
@@ -202,31 +216,43 @@ fn is_base_times_percentage(adjustment: Node<'_>, slack: Decimal) -> bool {
         return true;
     }
     let amount = decimal_or(adjustment, p!(cbc:Amount), Decimal::ZERO);
-    let product = adjustment.decimal_at(BASE).zip(adjustment.decimal_at(FACTOR)).and_then(|(base, factor)| base.checked_mul(factor));
-    amount.zip(product).is_some_and(|(amount, product)| near(amount, product / Decimal::ONE_HUNDRED, slack))
+    let product = adjustment
+        .decimal_at(BASE)
+        .zip(adjustment.decimal_at(FACTOR))
+        .and_then(|(base, factor)| base.checked_mul(factor));
+    amount
+        .zip(product)
+        .is_some_and(|(amount, product)| near(amount, product / Decimal::ONE_HUNDRED, slack))
 }
 
 /// VAT totals with a breakdown, or without.
 fn vat_totals(invoice: Node<'_>, broken_down: bool) -> usize {
-    invoice.at(p!(cac:TaxTotal)).filter(|total| total.has(p!(cac:TaxSubtotal)) == broken_down).count()
+    invoice
+        .at(p!(cac:TaxTotal))
+        .filter(|total| total.has(p!(cac:TaxSubtotal)) == broken_down)
+        .count()
 }
 
 /// VAT in the currency of the invoice and in the tax currency are both not above or both not below zero.
 fn vat_totals_have_one_sign(invoice: Node<'_>) -> bool {
     let amounts = |currency: Path| {
         let currency = invoice.clean_at(currency);
-        let amounts = invoice.at(p!(cac:TaxTotal/cbc:TaxAmount)).filter(|amount| amount.attribute(at::currencyID) == Some(&*currency));
+        let amounts = invoice
+            .at(p!(cac:TaxTotal/cbc:TaxAmount))
+            .filter(|amount| amount.attribute(at::currencyID) == Some(&*currency));
         amounts.filter_map(Node::double).collect::<Vec<_>>()
     };
     let (tax, document) = (amounts(p!(cbc:TaxCurrencyCode)), amounts(p!(cbc:DocumentCurrencyCode)));
-    let both = |test: fn(f64) -> bool| tax.iter().any(|amount| test(*amount)) && document.iter().any(|amount| test(*amount));
+    let both =
+        |test: fn(f64) -> bool| tax.iter().any(|amount| test(*amount)) && document.iter().any(|amount| test(*amount));
     both(|amount| amount <= 0.0) || both(|amount| amount >= 0.0)
 }
 
 fn of_line_period(node: Node<'_>, path: Path, facts: &Facts<'_>) -> bool {
     let line = node.inside(cac::InvoicePeriod).and_then(Node::parent);
-    line.is_some_and(|line| matches!(line.name(), cac::InvoiceLine | cac::CreditNoteLine) && line.parent().is_some_and(Node::is_root))
-        && facts.root().has(path)
+    line.is_some_and(|line| {
+        matches!(line.name(), cac::InvoiceLine | cac::CreditNoteLine) && line.parent().is_some_and(Node::is_root)
+    }) && facts.root().has(path)
 }
 
 fn is_line_start(node: Node<'_>, facts: &Facts<'_>) -> bool {
@@ -238,12 +264,24 @@ fn is_line_end(node: Node<'_>, facts: &Facts<'_>) -> bool {
 }
 
 fn quantity_path(facts: &Facts<'_>) -> Path {
-    if facts.syntax == Syntax::UblInvoice { p!(cbc:InvoicedQuantity) } else { p!(cbc:CreditedQuantity) }
+    if facts.syntax == Syntax::UblInvoice {
+        p!(cbc:InvoicedQuantity)
+    } else {
+        p!(cbc:CreditedQuantity)
+    }
 }
 
 fn parts(line: Node<'_>, facts: &Facts<'_>) -> LineParts {
     let base = decimal_or(line, p!(cac:Price/cbc:BaseQuantity), Decimal::ONE);
-    let sum = |is| adjustments(line, p!(cac:AllowanceCharge), p!(cbc:ChargeIndicator), p!(cbc:Amount), is);
+    let sum = |is| {
+        adjustments(
+            line,
+            p!(cac:AllowanceCharge),
+            p!(cbc:ChargeIndicator),
+            p!(cbc:Amount),
+            is,
+        )
+    };
     LineParts {
         net: decimal_or(line, p!(cbc:LineExtensionAmount), Decimal::ZERO),
         quantity: decimal_or(line, quantity_path(facts), Decimal::ONE),
@@ -255,22 +293,32 @@ fn parts(line: Node<'_>, facts: &Facts<'_>) -> LineParts {
 }
 
 fn net_is_gross_less_allowance(allowance: Node<'_>) -> bool {
-    let net = allowance.parent().and_then(|price| price.decimal_at(p!(cbc:PriceAmount)));
-    let expected = allowance.decimal_at(BASE).zip(allowance.decimal_at(p!(cbc:Amount))).and_then(|(gross, less)| gross.checked_sub(less));
+    let net = allowance
+        .parent()
+        .and_then(|price| price.decimal_at(p!(cbc:PriceAmount)));
+    let expected = allowance
+        .decimal_at(BASE)
+        .zip(allowance.decimal_at(p!(cbc:Amount)))
+        .and_then(|(gross, less)| gross.checked_sub(less));
     net.is_some() && net == expected
 }
 
 fn has_unit_of_quantity(base: Node<'_>, facts: &Facts<'_>) -> bool {
-    let Some(line) = base.parent().and_then(Node::parent) else { return true };
+    let Some(line) = base.parent().and_then(Node::parent) else {
+        return true;
+    };
     if !line.has(p!(cbc:InvoicedQuantity)) && !line.has(p!(cbc:CreditedQuantity)) {
         return true;
     }
-    line.at(quantity_path(facts)).any(|quantity| quantity.attribute(at::unitCode) == base.attribute(at::unitCode))
+    line.at(quantity_path(facts))
+        .any(|quantity| quantity.attribute(at::unitCode) == base.attribute(at::unitCode))
 }
 
 fn is_in_document_currency(amount: Node<'_>) -> bool {
     let of_total = amount.inside(cac::TaxTotal);
-    amount.name() != cbc::TaxAmount || amount.inside(cac::TaxSubtotal).is_some() || of_total.is_some_and(|total| total.has(p!(cac:TaxSubtotal)))
+    amount.name() != cbc::TaxAmount
+        || amount.inside(cac::TaxSubtotal).is_some()
+        || of_total.is_some_and(|total| total.has(p!(cac:TaxSubtotal)))
 }
 
 /// An address, a party identifier or a company number of a scheme.
@@ -279,9 +327,12 @@ fn of_scheme(node: Node<'_>, scheme: &str) -> bool {
 }
 
 fn is_reason_of(code: Node<'_>, indicator: &str) -> bool {
-    code.inside(cac::AllowanceCharge).is_some_and(|adjustment| adjustment.says(p!(cbc:ChargeIndicator), indicator))
+    code.inside(cac::AllowanceCharge)
+        .is_some_and(|adjustment| adjustment.says(p!(cbc:ChargeIndicator), indicator))
 }
 
 fn exempt_by(category: Node<'_>, code: &str) -> bool {
-    category.text_at(p!(cbc:TaxExemptionReasonCode)).is_some_and(|reason| normalize(reason).to_uppercase() == code)
+    category
+        .text_at(p!(cbc:TaxExemptionReasonCode))
+        .is_some_and(|reason| normalize(reason).to_uppercase() == code)
 }

@@ -52,7 +52,9 @@ pub(super) const PATTERN: Pattern = &[
 const KIND: Path = p!(cbc:DocumentTypeCode);
 
 fn is_invoiced_object(id: Node<'_>, _: &Facts<'_>) -> bool {
-    let reference = id.inside(cac::AdditionalDocumentReference).or_else(|| id.inside(cac::DocumentReference));
+    let reference = id
+        .inside(cac::AdditionalDocumentReference)
+        .or_else(|| id.inside(cac::DocumentReference));
     id.scheme().is_some() && reference.is_some_and(|reference| reference.says(KIND, "130"))
 }
 
@@ -69,4 +71,3 @@ pub(in crate::rules) fn may_be_sepa(id: Node<'_>) -> bool {
 fn is_party_scheme(id: Node<'_>) -> bool {
     is_scheme(id) || may_be_sepa(id)
 }
-

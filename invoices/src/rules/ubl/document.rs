@@ -94,7 +94,8 @@ pub(super) fn has_reason(adjustment: Node<'_>) -> bool {
 
 /// `cac:TaxCategory` with the VAT scheme.
 pub(super) fn vat_categories(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
-    node.at(p!(cac:TaxCategory)).filter(|category| super::vat::has_vat_scheme(*category))
+    node.at(p!(cac:TaxCategory))
+        .filter(|category| super::vat::has_vat_scheme(*category))
 }
 
 fn has_vat_category(adjustment: Node<'_>) -> bool {
@@ -108,7 +109,10 @@ pub(super) fn equal(left: Option<Decimal>, right: Option<Decimal>) -> bool {
 
 fn has_tax_total(invoice: Node<'_>, currency: &str) -> bool {
     let in_currency = |amount: Node<'_>| amount.attribute(at::currencyID) == Some(currency);
-    invoice.document().all(cac::TaxTotal).any(|total| total.at(p!(cbc:TaxAmount)).any(in_currency))
+    invoice
+        .document()
+        .all(cac::TaxTotal)
+        .any(|total| total.at(p!(cbc:TaxAmount)).any(in_currency))
 }
 
 fn gross_is_net_plus_vat(invoice: Node<'_>, currency: &str) -> bool {
@@ -116,20 +120,31 @@ fn gross_is_net_plus_vat(invoice: Node<'_>, currency: &str) -> bool {
         .at(p!(cac:TaxTotal/cbc:TaxAmount))
         .filter(|amount| amount.attribute(at::currencyID) == Some(currency))
         .map(Node::decimal);
-    let (Some(Some(vat)), None) = (vat.next(), vat.next()) else { return false };
+    let (Some(Some(vat)), None) = (vat.next(), vat.next()) else {
+        return false;
+    };
     let net = invoice.decimal_at(p!(cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount));
     let gross = invoice.decimal_at(p!(cac:LegalMonetaryTotal/cbc:TaxInclusiveAmount));
     equal(gross, net.and_then(|net| net.checked_add(vat)).map(round_cents))
 }
 
 fn sum_of_lines(facts: &Facts<'_>) -> Option<Decimal> {
-    let lines = facts.document.all(cac::InvoiceLine).chain(facts.document.all(cac::CreditNoteLine));
+    let lines = facts
+        .document
+        .all(cac::InvoiceLine)
+        .chain(facts.document.all(cac::CreditNoteLine));
     let mut amounts = lines.filter_map(|line| line.first(p!(cbc:LineExtensionAmount)));
     amounts.try_fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount.decimal()?))
 }
 
 fn total_is_sum(totals: Node<'_>, total: Path, kind: fn(Node<'_>) -> bool) -> bool {
-    let adjustments = || totals.parent().into_iter().flat_map(|root| root.at(p!(cac:AllowanceCharge))).filter(|node| kind(*node));
+    let adjustments = || {
+        totals
+            .parent()
+            .into_iter()
+            .flat_map(|root| root.at(p!(cac:AllowanceCharge)))
+            .filter(|node| kind(*node))
+    };
     if !totals.has(total) && adjustments().next().is_none() {
         return true;
     }
@@ -140,16 +155,26 @@ fn total_is_sum(totals: Node<'_>, total: Path, kind: fn(Node<'_>) -> bool) -> bo
 
 /// The value of an element that may be absent: then nothing is added.
 fn optional(node: Node<'_>, path: Path) -> Option<Decimal> {
-    if node.has(path) { node.decimal_at(path) } else { Some(Decimal::ZERO) }
+    if node.has(path) {
+        node.decimal_at(path)
+    } else {
+        Some(Decimal::ZERO)
+    }
 }
 
 fn net_is_lines_less_allowances_plus_charges(totals: Node<'_>) -> bool {
     let net = totals.decimal_at(p!(cbc:TaxExclusiveAmount));
     let expected = totals.decimal_at(p!(cbc:LineExtensionAmount)).and_then(|lines| {
         let (charges, allowances) = (p!(cbc:ChargeTotalAmount), p!(cbc:AllowanceTotalAmount));
-        let sum = lines.checked_add(optional(totals, charges)?)?.checked_sub(optional(totals, allowances)?)?;
+        let sum = lines
+            .checked_add(optional(totals, charges)?)?
+            .checked_sub(optional(totals, allowances)?)?;
         // Without allowances and charges the artefact compares as it is.
-        Some(if totals.has(charges) || totals.has(allowances) { round_cents(sum) } else { sum })
+        Some(if totals.has(charges) || totals.has(allowances) {
+            round_cents(sum)
+        } else {
+            sum
+        })
     });
     equal(net, expected)
 }
@@ -159,12 +184,17 @@ fn due_is_gross_less_paid_plus_rounding(totals: Node<'_>) -> bool {
     let gross = totals.decimal_at(p!(cbc:TaxInclusiveAmount));
     let (paid, rounding) = (p!(cbc:PrepaidAmount), p!(cbc:PayableRoundingAmount));
     let due = if totals.has(rounding) {
-        due.zip(totals.decimal_at(rounding)).and_then(|(due, rounding)| due.checked_sub(rounding)).map(round_cents)
+        due.zip(totals.decimal_at(rounding))
+            .and_then(|(due, rounding)| due.checked_sub(rounding))
+            .map(round_cents)
     } else {
         due
     };
     let expected = if totals.has(paid) {
-        gross.zip(totals.decimal_at(paid)).and_then(|(gross, paid)| gross.checked_sub(paid)).map(round_cents)
+        gross
+            .zip(totals.decimal_at(paid))
+            .and_then(|(gross, paid)| gross.checked_sub(paid))
+            .map(round_cents)
     } else {
         gross
     };
@@ -175,8 +205,12 @@ fn due_is_gross_less_paid_plus_rounding(totals: Node<'_>) -> bool {
 fn vat_is_base_times_rate(breakdown: Node<'_>) -> bool {
     let vat = breakdown.decimal_at(p!(cbc:TaxAmount));
     let rate = vat_categories(breakdown).find_map(|category| category.first(p!(cbc:Percent)));
-    let Some(rate) = rate else { return vat.is_some_and(|vat| round(vat).is_zero()) };
-    let Some((rate, vat)) = rate.decimal().zip(vat) else { return false };
+    let Some(rate) = rate else {
+        return vat.is_some_and(|vat| round(vat).is_zero());
+    };
+    let Some((rate, vat)) = rate.decimal().zip(vat) else {
+        return false;
+    };
     if round(rate).is_zero() {
         return round(vat).is_zero();
     }
@@ -185,8 +219,12 @@ fn vat_is_base_times_rate(breakdown: Node<'_>) -> bool {
 
 /// `abs(vat)` is less than one unit away from `abs(base) * rate / 100`, rounded to cents.
 pub(super) fn within_one_unit(vat: Option<Decimal>, base: Option<Decimal>, rate: Option<Decimal>) -> bool {
-    let (Some(vat), Some(base), Some(rate)) = (vat, base, rate) else { return false };
-    let Some(product) = base.abs().checked_mul(rate / Decimal::ONE_HUNDRED) else { return false };
+    let (Some(vat), Some(base), Some(rate)) = (vat, base, rate) else {
+        return false;
+    };
+    let Some(product) = base.abs().checked_mul(rate / Decimal::ONE_HUNDRED) else {
+        return false;
+    };
     let expected = round_cents(product);
     vat.abs() - Decimal::ONE < expected && vat.abs() + Decimal::ONE > expected
 }

@@ -141,7 +141,8 @@ pub(super) fn of_delivery(node: Node<'_>, _: &Facts<'_>) -> bool {
 
 /// Directly below a line.
 pub(super) fn of_line(node: Node<'_>) -> bool {
-    node.parent().is_some_and(|parent| matches!(parent.name(), cac::InvoiceLine | cac::CreditNoteLine))
+    node.parent()
+        .is_some_and(|parent| matches!(parent.name(), cac::InvoiceLine | cac::CreditNoteLine))
 }
 
 fn of_line_item(node: Node<'_>) -> bool {
@@ -157,7 +158,8 @@ pub(super) fn of_standard_item(node: Node<'_>, _: &Facts<'_>) -> bool {
 }
 
 pub(super) fn of_credit_transfer(node: Node<'_>, _: &Facts<'_>) -> bool {
-    node.inside(cac::PaymentMeans).is_some_and(|means| means.says_one_of(p!(cbc:PaymentMeansCode), &["30", "58"]))
+    node.inside(cac::PaymentMeans)
+        .is_some_and(|means| means.says_one_of(p!(cbc:PaymentMeansCode), &["30", "58"]))
 }
 
 fn not_negative(amount: Node<'_>) -> bool {
@@ -173,20 +175,38 @@ fn ends_after_start(period: Node<'_>) -> bool {
 
 /// A note may start with `#` + subject code + `#`; a code of three letters must be on the list.
 fn subject_is_known(note: &str) -> bool {
-    let code = note.split_once('#').and_then(|(_, rest)| rest.split_once('#')).map(|(code, _)| code);
-    let Some(code) = code.filter(|code| code.chars().count() == 3) else { return true };
+    let code = note
+        .split_once('#')
+        .and_then(|(_, rest)| rest.split_once('#'))
+        .map(|(code, _)| code);
+    let Some(code) = code.filter(|code| code.chars().count() == 3) else {
+        return true;
+    };
     codes::SUBJECTS.contains(code) && !codes::SUBJECTS_OF_CII_ONLY.contains(&code)
 }
 
 fn differs_from_seller(payee: Node<'_>) -> bool {
-    let Some(seller) = payee.parent().and_then(|parent| parent.first(p!(cac:AccountingSupplierParty))) else { return true };
-    let same_name = payee.at(p!(cac:PartyName/cbc:Name)).any(|name| seller.says(p!(cac:Party/cac:PartyName/cbc:Name), name.text()));
-    let same_id = payee.at(p!(cac:PartyIdentification/cbc:ID)).any(|id| seller.says(p!(cac:Party/cac:PartyIdentification/cbc:ID), id.text()));
+    let Some(seller) = payee
+        .parent()
+        .and_then(|parent| parent.first(p!(cac:AccountingSupplierParty)))
+    else {
+        return true;
+    };
+    let same_name = payee
+        .at(p!(cac:PartyName/cbc:Name))
+        .any(|name| seller.says(p!(cac:Party/cac:PartyName/cbc:Name), name.text()));
+    let same_id = payee
+        .at(p!(cac:PartyIdentification/cbc:ID))
+        .any(|id| seller.says(p!(cac:Party/cac:PartyIdentification/cbc:ID), id.text()));
     !same_name && !same_id
 }
 
 fn is_identified(seller: Node<'_>) -> bool {
-    seller.at(p!(cac:Party/cac:PartyTaxScheme)).any(|scheme| has_vat_scheme(scheme) && scheme.has(p!(cbc:CompanyID)))
-        || seller.at(p!(cac:Party/cac:PartyIdentification/cbc:ID)).any(|id| id.scheme() != Some("SEPA"))
+    seller
+        .at(p!(cac:Party/cac:PartyTaxScheme))
+        .any(|scheme| has_vat_scheme(scheme) && scheme.has(p!(cbc:CompanyID)))
+        || seller
+            .at(p!(cac:Party/cac:PartyIdentification/cbc:ID))
+            .any(|id| id.scheme() != Some("SEPA"))
         || seller.has(p!(cac:Party/cac:PartyLegalEntity/cbc:CompanyID))
 }

@@ -75,7 +75,11 @@ const PRECEDING_INVOICE: &[Rule] = rules! {
 /// The end of a name, also of names that nothing here knows.
 fn ends_with(node: Node<'_>, end: &str) -> bool {
     let local = node.name().local();
-    if local.is_empty() { node.written().ends_with(end) } else { local.ends_with(end) }
+    if local.is_empty() {
+        node.written().ends_with(end)
+    } else {
+        local.ends_with(end)
+    }
 }
 
 /// Any amount but prices, and but amounts beside the allowance of a price.
@@ -95,19 +99,35 @@ fn scheme_only_for_invoiced_objects(reference: Node<'_>, facts: &Facts<'_>) -> b
 
 /// References to an invoiced object (type 130), or all others.
 fn references<'d>(facts: &Facts<'d>, invoiced_object: bool) -> impl Iterator<Item = Node<'d>> {
-    facts.document.all(cac::AdditionalDocumentReference).filter(move |reference| {
-        let mut kinds = reference.at(p!(cbc:DocumentTypeCode)).map(|kind| kind.text() == "130").peekable();
-        if invoiced_object { kinds.any(|object| object) } else { kinds.peek().is_none() || kinds.any(|object| !object) }
-    })
+    facts
+        .document
+        .all(cac::AdditionalDocumentReference)
+        .filter(move |reference| {
+            let mut kinds = reference
+                .at(p!(cbc:DocumentTypeCode))
+                .map(|kind| kind.text() == "130")
+                .peekable();
+            if invoiced_object {
+                kinds.any(|object| object)
+            } else {
+                kinds.peek().is_none() || kinds.any(|object| !object)
+            }
+        })
 }
 
 fn only_payment_means_have_names(facts: &Facts<'_>) -> bool {
-    let codes = facts.document.all(cbc::PaymentMeansCode).filter(|code| code.attribute(at::name).is_some()).count();
+    let codes = facts
+        .document
+        .all(cbc::PaymentMeansCode)
+        .filter(|code| code.attribute(at::name).is_some())
+        .count();
     facts.document.attribute_count(at::name) <= codes
 }
 
 fn invoiced_objects(invoice: Node<'_>) -> usize {
-    let references = invoice.at(p!(cac:AdditionalDocumentReference)).filter(|reference| reference.says(p!(cbc:DocumentTypeCode), "130"));
+    let references = invoice
+        .at(p!(cac:AdditionalDocumentReference))
+        .filter(|reference| reference.says(p!(cbc:DocumentTypeCode), "130"));
     references.map(|reference| reference.count(p!(cbc:ID))).sum()
 }
 
@@ -123,7 +143,12 @@ fn is_sepa(id: &Node<'_>) -> bool {
 }
 
 fn creditor_identifiers(facts: &Facts<'_>) -> usize {
-    facts.document.all(cac::PartyIdentification).flat_map(|party| party.at(p!(cbc:ID))).filter(is_sepa).count()
+    facts
+        .document
+        .all(cac::PartyIdentification)
+        .flat_map(|party| party.at(p!(cbc:ID)))
+        .filter(is_sepa)
+        .count()
 }
 
 fn all_the_same<'d>(mut nodes: impl Iterator<Item = Node<'d>>) -> bool {
@@ -142,5 +167,8 @@ fn is_not_the_seller(payee: Node<'_>) -> bool {
 }
 
 fn other_identifiers(payee: Node<'_>) -> usize {
-    payee.at(p!(cac:PartyIdentification/cbc:ID)).filter(|id| id.scheme().is_some() && !is_sepa(id)).count()
+    payee
+        .at(p!(cac:PartyIdentification/cbc:ID))
+        .filter(|id| id.scheme().is_some() && !is_sepa(id))
+        .count()
 }

@@ -129,7 +129,9 @@ fn is(category: Node<'_>, code: &str) -> bool {
 
 /// In the VAT breakdown of the document.
 fn in_breakdown(category: Node<'_>) -> bool {
-    let total = category.inside(cac::TaxSubtotal).and_then(|subtotal| subtotal.inside(cac::TaxTotal));
+    let total = category
+        .inside(cac::TaxSubtotal)
+        .and_then(|subtotal| subtotal.inside(cac::TaxTotal));
     total.and_then(Node::parent).is_some_and(Node::is_root)
 }
 
@@ -197,8 +199,12 @@ fn nobody_has_vat_identifier(facts: &Facts<'_>) -> bool {
 }
 
 fn delivery_has_a_date(invoice: Node<'_>) -> bool {
-    invoice.text_at(p!(cac:Delivery/cbc:ActualDeliveryDate)).is_some_and(|date| date.chars().count() > 1)
-        || invoice.at(p!(cac:InvoicePeriod)).any(|period| period.first_child().is_some())
+    invoice
+        .text_at(p!(cac:Delivery/cbc:ActualDeliveryDate))
+        .is_some_and(|date| date.chars().count() > 1)
+        || invoice
+            .at(p!(cac:InvoicePeriod))
+            .any(|period| period.first_child().is_some())
 }
 
 fn delivery_has_a_country(invoice: Node<'_>) -> bool {
@@ -209,19 +215,28 @@ fn delivery_has_a_country(invoice: Node<'_>) -> bool {
 
 /// Some line or other tax category has the code, whatever its scheme.
 fn uses(facts: &Facts<'_>, code: &str) -> bool {
-    let mut categories = facts.document.all(cac::TaxCategory).chain(facts.document.all(cac::ClassifiedTaxCategory));
+    let mut categories = facts
+        .document
+        .all(cac::TaxCategory)
+        .chain(facts.document.all(cac::ClassifiedTaxCategory));
     categories.any(|category| category.says(p!(cbc:ID), code))
 }
 
 fn document_uses(invoice: Node<'_>, facts: &Facts<'_>, code: &str) -> bool {
     invoice.says(p!(cac:TaxTotal/cac:TaxSubtotal/cac:TaxCategory/cbc:ID), code)
         || invoice.says(p!(cac:AllowanceCharge/cac:TaxCategory/cbc:ID), code)
-        || facts.document.all(cac::ClassifiedTaxCategory).any(|category| category.says(p!(cbc:ID), code))
+        || facts
+            .document
+            .all(cac::ClassifiedTaxCategory)
+            .any(|category| category.says(p!(cbc:ID), code))
 }
 
 /// The list has EL for Greece besides the country codes.
 fn has_country_prefix(identifier: &str) -> bool {
-    let end = identifier.char_indices().nth(2).map_or(identifier.len(), |(end, _)| end);
+    let end = identifier
+        .char_indices()
+        .nth(2)
+        .map_or(identifier.len(), |(end, _)| end);
     let prefix = &identifier[..end];
     prefix == "EL" || codes::COUNTRIES.contains(prefix)
 }
@@ -236,7 +251,10 @@ fn rate_is_zero(category: Node<'_>) -> bool {
 }
 
 fn vat_is_zero(category: Node<'_>) -> bool {
-    category.parent().and_then(|subtotal| subtotal.decimal_at(p!(cbc:TaxAmount))).is_some_and(|vat| vat.is_zero())
+    category
+        .parent()
+        .and_then(|subtotal| subtotal.decimal_at(p!(cbc:TaxAmount)))
+        .is_some_and(|vat| vat.is_zero())
 }
 
 fn has_exemption_reason(category: Node<'_>) -> bool {
@@ -244,8 +262,13 @@ fn has_exemption_reason(category: Node<'_>) -> bool {
 }
 
 fn vat_is_base_times_rate(category: Node<'_>) -> bool {
-    let Some(subtotal) = category.parent() else { return false };
-    let (vat, base) = (subtotal.decimal_at(p!(cbc:TaxAmount)), subtotal.decimal_at(p!(cbc:TaxableAmount)));
+    let Some(subtotal) = category.parent() else {
+        return false;
+    };
+    let (vat, base) = (
+        subtotal.decimal_at(p!(cbc:TaxAmount)),
+        subtotal.decimal_at(p!(cbc:TaxableAmount)),
+    );
     within_one_unit(vat, base, category.decimal_at(p!(cbc:Percent)))
 }
 
@@ -253,15 +276,25 @@ fn vat_is_base_times_rate(category: Node<'_>) -> bool {
 fn line_kinds(facts: &Facts<'_>) -> impl Iterator<Item = Of> {
     let invoice = facts.document.all(cac::InvoiceLine).len() > 0;
     let credit_note = facts.document.all(cac::CreditNoteLine).len() > 0;
-    [(invoice, Of::InvoiceLine), (credit_note, Of::CreditNoteLine)].into_iter().filter(|(there, _)| *there).map(|(_, of)| of)
+    [(invoice, Of::InvoiceLine), (credit_note, Of::CreditNoteLine)]
+        .into_iter()
+        .filter(|(there, _)| *there)
+        .map(|(_, of)| of)
 }
 
 fn base_is_sum(category: Node<'_>, facts: &Facts<'_>, code: Category) -> bool {
     let vat = facts.vat();
-    let base = category.parent().and_then(|subtotal| subtotal.decimal_at(p!(cbc:TaxableAmount)));
+    let base = category
+        .parent()
+        .and_then(|subtotal| subtotal.decimal_at(p!(cbc:TaxableAmount)));
     line_kinds(facts).any(|lines| {
-        let charged = vat.sum(lines, code).zip(vat.sum(Of::Charge, code)).and_then(|(sum, more)| sum.checked_add(more));
-        let expected = charged.zip(vat.sum(Of::Allowance, code)).and_then(|(sum, less)| sum.checked_sub(less));
+        let charged = vat
+            .sum(lines, code)
+            .zip(vat.sum(Of::Charge, code))
+            .and_then(|(sum, more)| sum.checked_add(more));
+        let expected = charged
+            .zip(vat.sum(Of::Allowance, code))
+            .and_then(|(sum, less)| sum.checked_sub(less));
         equal(base, expected)
     })
 }
@@ -269,24 +302,36 @@ fn base_is_sum(category: Node<'_>, facts: &Facts<'_>, code: Category) -> bool {
 /// Lines plus charges less allowances at a rate are less than one unit away from the base.
 fn is_near(category: Node<'_>, facts: &Facts<'_>, code: Category, rate: Decimal, lines: Of) -> bool {
     let vat = facts.vat();
-    let charged = vat.sum_at(lines, code, rate).zip(vat.sum_at(Of::Charge, code, rate)).and_then(|(sum, more)| sum.checked_add(more));
-    let Some(expected) = charged.zip(vat.sum_at(Of::Allowance, code, rate)).and_then(|(sum, less)| sum.checked_sub(less)) else {
+    let charged = vat
+        .sum_at(lines, code, rate)
+        .zip(vat.sum_at(Of::Charge, code, rate))
+        .and_then(|(sum, more)| sum.checked_add(more));
+    let Some(expected) = charged
+        .zip(vat.sum_at(Of::Allowance, code, rate))
+        .and_then(|(sum, less)| sum.checked_sub(less))
+    else {
         return false;
     };
-    let base = category.parent().and_then(|subtotal| subtotal.double_at(p!(cbc:TaxableAmount)));
+    let base = category
+        .parent()
+        .and_then(|subtotal| subtotal.double_at(p!(cbc:TaxableAmount)));
     // The artefact subtracts in binary before it casts to decimal.
     let bounds = base.and_then(|base| retained(base - 1.0).zip(retained(base + 1.0)));
     bounds.is_some_and(|(low, high)| low < expected && high > expected)
 }
 
 fn base_is_sum_at_rate(category: Node<'_>, facts: &Facts<'_>, code: Category) -> bool {
-    let Some(rate) = category.first(p!(cbc:Percent)) else { return true };
+    let Some(rate) = category.first(p!(cbc:Percent)) else {
+        return true;
+    };
     let Some(rate) = rate.decimal() else { return false };
     line_kinds(facts).any(|lines| is_near(category, facts, code, rate, lines))
 }
 
 fn standard_base_is_sum_at_rate(category: Node<'_>, facts: &Facts<'_>) -> bool {
-    let Some(rate) = category.first(p!(cbc:Percent)) else { return true };
+    let Some(rate) = category.first(p!(cbc:Percent)) else {
+        return true;
+    };
     let Some(rate) = rate.decimal() else { return false };
     let vat = facts.vat();
     [Of::InvoiceLine, Of::CreditNoteLine].into_iter().any(|lines| {

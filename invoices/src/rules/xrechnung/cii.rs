@@ -9,16 +9,18 @@ use crate::engine::{Facts, Pattern, Rule, context, rules};
 use crate::rules::cii::{in_header, in_line, in_transaction};
 use crate::rules::peppol::cii as peppol;
 use crate::rules::shared::{
-    XRECHNUNG, XRECHNUNG_CVD, XRECHNUNG_EXTENSION, discounts_are_statements, file_names_are_unique, is_absolute_url, is_email,
-    is_empty, is_iban, is_telephone, profile,
+    XRECHNUNG, XRECHNUNG_CVD, XRECHNUNG_EXTENSION, discounts_are_statements, file_names_are_unique, is_absolute_url,
+    is_email, is_empty, is_iban, is_telephone, profile,
 };
 use crate::xml::{Node, Path, at, normalize, p, ram, rsm};
 
 pub(super) const PATTERNS: &[Pattern] = &[peppol::XRECHNUNG, EMPTY, GROSS_PRICE, GERMAN, EXTENSION, VEHICLES];
 
-const EMPTY: Pattern = &[context!([] if |node, _| is_empty(node) && node.name() != ram::ApplicableHeaderTradeDelivery; rules! {
-    "PEPPOL-EN16931-R008", Fatal, |_, _| false;
-})];
+const EMPTY: Pattern = &[
+    context!([] if |node, _| is_empty(node) && node.name() != ram::ApplicableHeaderTradeDelivery; rules! {
+        "PEPPOL-EN16931-R008", Fatal, |_, _| false;
+    }),
+];
 
 const GROSS_PRICE: Pattern = &[context!([ram:GrossPriceProductTradePrice] if is_gross_price; rules! {
     "PEPPOL-EN16931-R044", Fatal, |price, _| !price.has(p!(ram:AppliedTradeAllowanceCharge/ram:ActualAmount))
@@ -147,18 +149,29 @@ const VEHICLES: Pattern = &[
 use crate::rules::cii::codes as codes_of_cii;
 
 fn is_gross_price(price: Node<'_>, _: &Facts<'_>) -> bool {
-    price.under(&[rsm::SupplyChainTradeTransaction, ram::IncludedSupplyChainTradeLineItem, ram::SpecifiedLineTradeAgreement])
+    price.under(&[
+        rsm::SupplyChainTradeTransaction,
+        ram::IncludedSupplyChainTradeLineItem,
+        ram::SpecifiedLineTradeAgreement,
+    ])
 }
 
 fn net_is_gross_less_allowance(price: Node<'_>) -> bool {
-    let net = price.parent().and_then(|agreement| agreement.decimal_at(p!(ram:NetPriceProductTradePrice/ram:ChargeAmount)));
-    let allowance = price.decimal_at(p!(ram:AppliedTradeAllowanceCharge/ram:ActualAmount)).unwrap_or(Decimal::ZERO);
-    let expected = price.decimal_at(p!(ram:ChargeAmount)).and_then(|gross| gross.checked_sub(allowance));
+    let net = price
+        .parent()
+        .and_then(|agreement| agreement.decimal_at(p!(ram:NetPriceProductTradePrice/ram:ChargeAmount)));
+    let allowance = price
+        .decimal_at(p!(ram:AppliedTradeAllowanceCharge/ram:ActualAmount))
+        .unwrap_or(Decimal::ZERO);
+    let expected = price
+        .decimal_at(p!(ram:ChargeAmount))
+        .and_then(|gross| gross.checked_sub(allowance));
     net.is_some() && net == expected
 }
 
 fn of_seller(node: Node<'_>) -> bool {
-    node.inside(ram::SellerTradeParty).is_some_and(|party| in_header(party, ram::ApplicableHeaderTradeAgreement))
+    node.inside(ram::SellerTradeParty)
+        .is_some_and(|party| in_header(party, ram::ApplicableHeaderTradeAgreement))
 }
 
 fn pays_by(means: Node<'_>, codes: &[&str]) -> bool {
@@ -168,7 +181,8 @@ fn pays_by(means: Node<'_>, codes: &[&str]) -> bool {
 /// Mandate, creditor or debited account: what makes up a direct debit.
 fn is_direct_debit(means: Node<'_>) -> bool {
     let header = means.parent().is_some_and(|settlement| {
-        settlement.has(p!(ram:SpecifiedTradePaymentTerms/ram:DirectDebitMandateID)) || settlement.has(p!(ram:CreditorReferenceID))
+        settlement.has(p!(ram:SpecifiedTradePaymentTerms/ram:DirectDebitMandateID))
+            || settlement.has(p!(ram:CreditorReferenceID))
     });
     header || means.has(p!(ram:PayerPartyDebtorFinancialAccount/ram:IBANID))
 }
@@ -182,22 +196,24 @@ fn charges_vat(invoice: Node<'_>) -> bool {
 
 fn seller_has_tax_number(invoice: Node<'_>) -> bool {
     let id = p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:SellerTradeParty/ram:SpecifiedTaxRegistration/ram:ID);
-    let is_number = |id: Node<'_>| {
-        matches!(&*normalize(id.scheme().unwrap_or_default()), "VA" | "FC") && !id.clean().is_empty()
-    };
+    let is_number =
+        |id: Node<'_>| matches!(&*normalize(id.scheme().unwrap_or_default()), "VA" | "FC") && !id.clean().is_empty();
     invoice.at(id).any(is_number)
         || invoice.has(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeAgreement/ram:SellerTaxRepresentativeTradeParty))
 }
 
 fn payment_terms(invoice: Node<'_>) -> Vec<&str> {
-    let terms = invoice.at(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeSettlement/ram:SpecifiedTradePaymentTerms));
+    let terms = invoice
+        .at(p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeSettlement/ram:SpecifiedTradePaymentTerms));
     terms.filter_map(|terms| terms.text_at(p!(ram:Description))).collect()
 }
 
 fn attachments_have_unique_names(facts: &Facts<'_>) -> bool {
     let documents = facts.document.all(ram::AdditionalReferencedDocument);
     file_names_are_unique(documents.filter_map(|document| {
-        let name = document.first(p!(ram:AttachmentBinaryObject))?.attribute(at::filename)?;
+        let name = document
+            .first(p!(ram:AttachmentBinaryObject))?
+            .attribute(at::filename)?;
         Some((document.parent()?.id(), name))
     }))
 }
@@ -214,7 +230,9 @@ fn says_when_delivered(transaction: Node<'_>) -> bool {
 fn base_quantities_agree(line: Node<'_>) -> bool {
     let gross = line.first(p!(ram:SpecifiedLineTradeAgreement/ram:GrossPriceProductTradePrice/ram:BasisQuantity));
     let net = line.first(p!(ram:SpecifiedLineTradeAgreement/ram:NetPriceProductTradePrice/ram:BasisQuantity));
-    let Some((gross, net)) = gross.zip(net) else { return true };
+    let Some((gross, net)) = gross.zip(net) else {
+        return true;
+    };
     let units = gross.attribute(at::unitCode).zip(net.attribute(at::unitCode));
     gross.text() == net.text() && units.is_none_or(|(gross, net)| gross == net)
 }
@@ -237,7 +255,10 @@ fn vehicle_codes(product: Node<'_>) -> usize {
 }
 
 fn vehicle_kinds(product: Node<'_>) -> usize {
-    product.at(p!(ram:ApplicableProductCharacteristic)).filter(|node| node.says(p!(ram:Description), "cva")).count()
+    product
+        .at(p!(ram:ApplicableProductCharacteristic))
+        .filter(|node| node.says(p!(ram:Description), "cva"))
+        .count()
 }
 
 fn list(code: Node<'_>) -> Cow<'_, str> {

@@ -6,8 +6,8 @@ use crate::codes;
 use crate::engine::{Facts, Pattern, Rule, context, rules};
 use crate::rules::peppol::ubl as peppol;
 use crate::rules::shared::{
-    XRECHNUNG, XRECHNUNG_CVD, XRECHNUNG_EXTENSION, discounts_are_statements, file_names_are_unique, is_absolute_url, is_email,
-    is_iban, is_telephone, profile,
+    XRECHNUNG, XRECHNUNG_CVD, XRECHNUNG_EXTENSION, discounts_are_statements, file_names_are_unique, is_absolute_url,
+    is_email, is_iban, is_telephone, profile,
 };
 use crate::syntax::Syntax;
 use crate::xml::{Node, Path, at, cac, normalize, p, round_cents, two_decimals};
@@ -157,25 +157,33 @@ fn has_type(invoice: Node<'_>, types: &[&str]) -> bool {
 fn charges_vat(invoice: Node<'_>) -> bool {
     const CODES: [&str; 8] = ["S", "Z", "E", "AE", "K", "G", "L", "M"];
     let adjusts = |node: Node<'_>| {
-        node.says_one_of(p!(cbc:ChargeIndicator), &["true", "false"]) && node.says_one_of(p!(cac:TaxCategory/cbc:ID), &CODES)
+        node.says_one_of(p!(cbc:ChargeIndicator), &["true", "false"])
+            && node.says_one_of(p!(cac:TaxCategory/cbc:ID), &CODES)
     };
     invoice.at(p!(cac:AllowanceCharge)).any(adjusts)
         || items(invoice).any(|item| item.says_one_of(p!(cac:ClassifiedTaxCategory/cbc:ID), &CODES))
 }
 
 fn payment_terms(invoice: Node<'_>) -> Vec<&str> {
-    invoice.at(p!(cac:PaymentTerms)).filter_map(|terms| terms.text_at(p!(cbc:Note))).collect()
+    invoice
+        .at(p!(cac:PaymentTerms))
+        .filter_map(|terms| terms.text_at(p!(cbc:Note)))
+        .collect()
 }
 
 fn attachments_have_unique_names(invoice: Node<'_>) -> bool {
     const OBJECT: Path = p!(cac:Attachment/cbc:EmbeddedDocumentBinaryObject);
-    let objects = invoice.at(p!(cac:AdditionalDocumentReference)).filter_map(|reference| reference.first(OBJECT));
+    let objects = invoice
+        .at(p!(cac:AdditionalDocumentReference))
+        .filter_map(|reference| reference.first(OBJECT));
     file_names_are_unique(objects.filter_map(|object| Some((0, object.attribute(at::filename)?))))
 }
 
 fn has_creditor_identifier(invoice: Node<'_>) -> bool {
     let sepa = |id: Node<'_>| id.scheme() == Some("SEPA");
-    invoice.at(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyIdentification/cbc:ID)).any(sepa)
+    invoice
+        .at(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyIdentification/cbc:ID))
+        .any(sepa)
         || invoice.at(p!(cac:PayeeParty/cac:PartyIdentification/cbc:ID)).any(sepa)
 }
 
@@ -186,7 +194,9 @@ fn says_when_delivered(invoice: Node<'_>) -> bool {
 }
 
 fn lines(invoice: Node<'_>) -> impl Iterator<Item = Node<'_>> {
-    invoice.at(p!(cac:InvoiceLine)).chain(invoice.at(p!(cac:CreditNoteLine)))
+    invoice
+        .at(p!(cac:InvoiceLine))
+        .chain(invoice.at(p!(cac:CreditNoteLine)))
 }
 
 fn items(invoice: Node<'_>) -> impl Iterator<Item = Node<'_>> {
@@ -197,24 +207,43 @@ fn items(invoice: Node<'_>) -> impl Iterator<Item = Node<'_>> {
 fn sub_lines_add_up(invoice: Node<'_>, facts: &Facts<'_>) -> bool {
     let fine = |line: Node<'_>| {
         let amount = line.decimal_at(p!(cbc:LineExtensionAmount));
-        !line.has(p!(cac:SubInvoiceLine)) || amount.is_some() && amount == line.sum(p!(cac:SubInvoiceLine/cbc:LineExtensionAmount))
+        !line.has(p!(cac:SubInvoiceLine))
+            || amount.is_some() && amount == line.sum(p!(cac:SubInvoiceLine/cbc:LineExtensionAmount))
     };
     invoice.at(p!(cac:InvoiceLine)).all(fine) && facts.document.all(cac::SubInvoiceLine).all(fine)
 }
 
 fn due_counts_third_party_payments(totals: Node<'_>) -> bool {
-    let optional = |path: Path| if totals.has(path) { totals.decimal_at(path) } else { Some(Decimal::ZERO) };
+    let optional = |path: Path| {
+        if totals.has(path) {
+            totals.decimal_at(path)
+        } else {
+            Some(Decimal::ZERO)
+        }
+    };
     let parent = totals.parent();
     let paid_for_others = parent.map_or(Some(Decimal::ZERO), |parent| {
         let path = p!(cac:PrepaidPayment/cbc:PaidAmount);
-        if parent.any_filled(path) { parent.sum(path) } else { Some(Decimal::ZERO) }
+        if parent.any_filled(path) {
+            parent.sum(path)
+        } else {
+            Some(Decimal::ZERO)
+        }
     });
-    let due = || totals.decimal_at(p!(cbc:PayableAmount))?.checked_sub(optional(p!(cbc:PayableRoundingAmount))?);
+    let due = || {
+        totals
+            .decimal_at(p!(cbc:PayableAmount))?
+            .checked_sub(optional(p!(cbc:PayableRoundingAmount))?)
+    };
     let expected = || {
         let gross = totals.decimal_at(p!(cbc:TaxInclusiveAmount))?;
-        gross.checked_sub(optional(p!(cbc:PrepaidAmount))?)?.checked_add(paid_for_others?)
+        gross
+            .checked_sub(optional(p!(cbc:PrepaidAmount))?)?
+            .checked_add(paid_for_others?)
     };
-    due().zip(expected()).is_some_and(|(due, expected)| round_cents(due) == round_cents(expected))
+    due()
+        .zip(expected())
+        .is_some_and(|(due, expected)| round_cents(due) == round_cents(expected))
 }
 
 fn has_scheme(id: Node<'_>, facts: &Facts<'_>) -> bool {
@@ -236,7 +265,9 @@ fn may_be_sepa(id: Node<'_>) -> bool {
 }
 
 fn is_vehicle_item(item: Node<'_>, facts: &Facts<'_>) -> bool {
-    let line = item.inside(cac::InvoiceLine).or_else(|| item.inside(cac::CreditNoteLine));
+    let line = item
+        .inside(cac::InvoiceLine)
+        .or_else(|| item.inside(cac::CreditNoteLine));
     profile(facts).vehicles && item.name() == cac::Item && line.and_then(Node::parent).is_some_and(Node::is_root)
 }
 
@@ -246,10 +277,11 @@ fn vehicle_codes(item: Node<'_>) -> usize {
 }
 
 fn vehicle_kinds(item: Node<'_>) -> usize {
-    item.at(p!(cac:AdditionalItemProperty)).filter(|property| property.says(p!(cbc:Name), "cva")).count()
+    item.at(p!(cac:AdditionalItemProperty))
+        .filter(|property| property.says(p!(cbc:Name), "cva"))
+        .count()
 }
 
 fn list(code: Node<'_>) -> std::borrow::Cow<'_, str> {
     normalize(code.attribute(at::listID).unwrap_or_default())
 }
-
