@@ -92,7 +92,7 @@ impl<'d> Node<'d> {
     pub(crate) fn next_sibling(self) -> Option<Self> {
         let element = self.element();
         let end = self.document.elements[element.parent as usize].end;
-        (element.end < end).then(|| Self {
+        (element.end < end).then_some(Self {
             id: element.end,
             ..self
         })

@@ -25,7 +25,8 @@ fn what_was_made_is_exact() {
 #[test]
 fn a_cent_off_in_any_amount_is_told() {
     let cent = Decimal::new(1, 2);
-    let changes: [(&str, fn(&mut Invoice) -> &mut Option<Decimal>); 8] = [
+    type Amount = fn(&mut Invoice) -> &mut Option<Decimal>;
+    let changes: [(&str, Amount); 8] = [
         ("BT-131", |invoice| &mut invoice.lines[0].net),
         ("BT-106", |invoice| &mut invoice.totals.lines),
         ("BT-107", |invoice| &mut invoice.totals.allowances),

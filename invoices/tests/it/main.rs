@@ -9,6 +9,7 @@ mod bad_input;
 mod exact;
 mod make;
 mod models;
+mod peppol;
 mod rules;
 mod shared;
 mod vectors;

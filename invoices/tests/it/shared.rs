@@ -108,7 +108,7 @@ fn child(bytes: &[u8], number: usize) -> Vec<u8> {
             quick_xml::events::Event::End(_) => {
                 depth -= 1;
                 if let (Some(start), 2) = (start, depth) {
-                    return text[start..reader.buffer_position() as usize].as_bytes().to_vec();
+                    return bytes[start..reader.buffer_position() as usize].to_vec();
                 }
             }
             quick_xml::events::Event::Eof => panic!("no test {number}"),

@@ -97,7 +97,7 @@ pub(super) fn is_italian_vat(text: &str) -> bool {
                 }
             })
             .sum();
-        digits.len() == 11 && sum % 10 == 0
+        digits.len() == 11 && sum.is_multiple_of(10)
     })
 }
 
@@ -115,7 +115,7 @@ pub(super) fn is_swedish(text: &str) -> bool {
                 }
             })
             .sum();
-        digits.len() == 10 && sum % 10 == 0
+        digits.len() == 10 && sum.is_multiple_of(10)
     })
 }
 
