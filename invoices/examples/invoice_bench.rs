@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use muniment_invoices::{Limits, Options, Profile, check, read};
+use muniment_invoices::{Limits, Options, Profile, Syntax, check, model, read};
 
 /// Parity alone, without the exact verdict.
 const OPTIONS: Options = Options {
@@ -100,12 +100,21 @@ fn main() {
         invoices.len() as f64 / parse.as_secs_f64()
     );
     for lines in [1, 10, 100, 1_000, 5_000, 10_000, 100_000] {
-        many_lines(lines);
+        many_lines("UBL", lines, &invoice(lines));
+    }
+    for lines in [5_000, 10_000] {
+        let ubl = invoice(lines);
+        let document = read(ubl.as_bytes(), &Limits::DEFAULT).unwrap();
+        many_lines("CII", lines, &model(&document, Syntax::UblInvoice).0.to_cii());
+        many_lines(
+            "UBL, a mistake in each line,",
+            lines,
+            &ubl.replace("<cbc:Name>Item", "<cbc:Name/><cbc:Name>Item"),
+        );
     }
 }
 
-fn many_lines(lines: usize) {
-    let invoice = invoice(lines);
+fn many_lines(what: &str, lines: usize, invoice: &str) {
     let report = check(invoice.as_bytes(), &OPTIONS).unwrap();
     let times = (20_000 / lines).clamp(1, 1_000) as u32;
     let time = median(|| {
@@ -113,11 +122,17 @@ fn many_lines(lines: usize) {
             std::hint::black_box(check(invoice.as_bytes(), &OPTIONS).unwrap());
         }
     }) / times;
+    let reading = median(|| {
+        for _ in 0..times {
+            std::hint::black_box(read(invoice.as_bytes(), &Limits::DEFAULT).unwrap().len());
+        }
+    }) / times;
     let memory = read(invoice.as_bytes(), &Limits::DEFAULT).unwrap().memory();
     println!(
-        "{lines} lines, {} bytes: {:.3} ms, valid {}, tree {:.1} times the document",
+        "{what} {lines} lines, {} bytes: {:.3} ms (reading {:.3}), valid {}, tree {:.1} times the document",
         invoice.len(),
         time.as_secs_f64() * 1e3,
+        reading.as_secs_f64() * 1e3,
         report.valid,
         memory as f64 / invoice.len() as f64,
     );

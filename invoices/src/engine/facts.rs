@@ -167,6 +167,7 @@ pub(crate) struct Facts<'d> {
     pub syntax: Syntax,
     vat: OnceCell<VatSums>,
     parties: OnceCell<Parties>,
+    units: OnceCell<bool>,
     pub profile: OnceCell<crate::rules::ProfileFacts>,
 }
 
@@ -177,6 +178,7 @@ impl<'d> Facts<'d> {
             syntax,
             vat: OnceCell::new(),
             parties: OnceCell::new(),
+            units: OnceCell::new(),
             profile: OnceCell::new(),
         }
     }
@@ -190,6 +192,11 @@ impl<'d> Facts<'d> {
             Syntax::Cii => cii(self.document),
             Syntax::UblInvoice | Syntax::UblCreditNote => ubl(self.document),
         })
+    }
+
+    /// Whether some billed quantity of CII has a unit.
+    pub(crate) fn units(&self, find: impl FnOnce() -> bool) -> bool {
+        *self.units.get_or_init(find)
     }
 
     pub(crate) fn parties(&self) -> Parties {
@@ -320,7 +327,7 @@ fn cii<'d>(document: &'d Document<'d>) -> VatSums {
     }
     for category in document
         .all(ram::CategoryTradeTax)
-        .filter_map(|tax| tax.first(p!(ram:CategoryCode)))
+        .flat_map(|tax| tax.at(p!(ram:CategoryCode)))
         .map(code)
     {
         sums.categories.add(category);

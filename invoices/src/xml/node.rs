@@ -89,15 +89,6 @@ impl<'d> Node<'d> {
         })
     }
 
-    pub(crate) fn next_sibling(self) -> Option<Self> {
-        let element = self.element();
-        let end = self.document.elements[element.parent as usize].end;
-        (element.end < end).then_some(Self {
-            id: element.end,
-            ..self
-        })
-    }
-
     /// Where its descendants start and end.
     pub(super) fn inner(self) -> (u32, u32) {
         (self.id + 1, self.element().end)
@@ -259,13 +250,10 @@ impl<'d> Node<'d> {
             return format!("/{}", self.label());
         };
         let mut location = parent.location();
-        let same = |node: &Self| node.name() == self.name() && node.written() == self.written();
         location.push('/');
         location.push_str(&self.label());
-        let before = parent.children().take_while(|node| *node != self).filter(same).count();
-        if before > 0 || std::iter::successors(self.next_sibling(), |node| node.next_sibling()).any(|node| same(&node))
-        {
-            location.push_str(&format!("[{}]", before + 1));
+        if let (ordinal, 2..) = self.document.ordinal(self.id) {
+            location.push_str(&format!("[{ordinal}]"));
         }
         location
     }

@@ -127,8 +127,8 @@ impl<'s> Builder<'s> {
         }
         let name = tag.name();
         let written = name.as_ref();
-        let (prefix, local) = match written.split_once(':') {
-            Some((prefix, local)) => (prefix, local),
+        let (prefix, local) = match memchr::memchr(b':', written.as_bytes()) {
+            Some(colon) => (&written[..colon], &written[colon + 1..]),
             None => ("", written),
         };
         let namespace = match self.bindings.iter().rev().find(|binding| binding.prefix == prefix) {

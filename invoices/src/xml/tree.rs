@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 
 use super::{Name, Node};
 
@@ -34,6 +35,12 @@ pub(super) struct Attribute {
     pub value: Text,
 }
 
+/// Places among siblings of the same name, and how many those are.
+struct Ordinals {
+    each: Vec<u32>,
+    totals: HashMap<(u32, Name), u32>,
+}
+
 /// A value that a rule looked at, with the element or attribute that holds it.
 pub(crate) struct Seen {
     pub element: u32,
@@ -52,6 +59,7 @@ pub struct Document<'a> {
     /// How many attributes there are of each name.
     counts: Vec<u32>,
     lines: OnceCell<Vec<u32>>,
+    ordinals: OnceCell<Ordinals>,
     tracing: Cell<bool>,
     seen: RefCell<Vec<Seen>>,
 }
@@ -86,6 +94,7 @@ impl<'a> Document<'a> {
             starts,
             counts,
             lines: OnceCell::new(),
+            ordinals: OnceCell::new(),
             tracing: Cell::new(false),
             seen: RefCell::default(),
         }
@@ -146,6 +155,28 @@ impl<'a> Document<'a> {
                 .collect()
         });
         lines.partition_point(|at| *at < position) as u32 + 1
+    }
+
+    /// Which of its siblings of the same name an element is, and how many there are. Counted for the whole document
+    /// when the first finding needs it: counting siblings for each finding would take ages with many lines.
+    pub(super) fn ordinal(&self, id: u32) -> (u32, u32) {
+        let ordinals = self.ordinals.get_or_init(|| {
+            let mut totals: HashMap<(u32, Name), u32> = HashMap::new();
+            let mut each = vec![0; self.elements.len()];
+            for (ordinal, element) in each.iter_mut().zip(&self.elements).skip(1) {
+                let total = totals.entry((element.parent, element.name)).or_default();
+                *total += 1;
+                *ordinal = *total;
+            }
+            Ordinals { each, totals }
+        });
+        let element = &self.elements[id as usize];
+        let total = ordinals
+            .totals
+            .get(&(element.parent, element.name))
+            .copied()
+            .unwrap_or(1);
+        (ordinals.each[id as usize], total)
     }
 
     /// Bytes that the tree holds besides the source.

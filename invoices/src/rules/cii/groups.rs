@@ -5,6 +5,7 @@ use crate::engine::{Facts, Rule, rules};
 use crate::xml::{Node, at, p, ram};
 
 use super::document::{beside, cents_beside, has_reason, is_vat};
+use super::settlement;
 
 pub(super) const ITEM_CLASSIFICATION: &[Rule] = rules! {
     "BR-65", Fatal, |classification, _| !classification.has(p!(ram:ClassCode))
@@ -42,7 +43,7 @@ pub(super) const LINE: &[Rule] = rules! {
     "BR-64", Fatal, |line, _| !line.has(p!(ram:SpecifiedTradeProduct/ram:GlobalID))
         || line.at(p!(ram:SpecifiedTradeProduct/ram:GlobalID)).any(|id| filled(id.scheme()));
     "BR-CO-04", Fatal, |line, _| line.at(p!(ram:SpecifiedLineTradeSettlement/ram:ApplicableTradeTax)).any(|tax| is_vat(tax) && tax.has(p!(ram:CategoryCode)));
-    "BR-CO-18", Fatal, |_, facts| facts.document.all(ram::ApplicableTradeTax).any(of_breakdown);
+    "BR-CO-18", Fatal, |_, facts| settlement(facts).is_some_and(|settlement| settlement.has(p!(ram:ApplicableTradeTax)));
     "BR-DEC-23", Fatal, |line, _| line.cents_at(p!(ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeSettlementLineMonetarySummation/ram:LineTotalAmount));
 };
 
@@ -116,13 +117,6 @@ pub(super) fn of_line(indicator: Node<'_>) -> bool {
 
 pub(super) fn is_vat_identifier(id: Node<'_>, _: &Facts<'_>) -> bool {
     id.inside(ram::SpecifiedTaxRegistration).is_some() && id.scheme() == Some("VA")
-}
-
-fn of_breakdown(tax: Node<'_>) -> bool {
-    tax.under(&[
-        crate::xml::rsm::SupplyChainTradeTransaction,
-        ram::ApplicableHeaderTradeSettlement,
-    ])
 }
 
 fn filled(value: Option<&str>) -> bool {

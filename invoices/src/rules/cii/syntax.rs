@@ -91,7 +91,7 @@ const REFERENCED_DOCUMENT: &[Rule] = rules! {
 };
 
 const QUANTITY: &[Rule] = rules! {
-    "CII-DT-033", Fatal, |quantity, facts| quantity.attribute(at::unitCode).is_none() || some_billed_quantity_has_a_unit(facts);
+    "CII-DT-033", Fatal, |quantity, facts| quantity.attribute(at::unitCode).is_none() || facts.units(|| some_billed_quantity_has_a_unit(facts));
 };
 
 const TRADE_TAX: &[Rule] = rules! {

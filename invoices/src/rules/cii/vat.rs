@@ -79,10 +79,10 @@ category!(O "O"; context!([ram:ApplicableTradeTax] if |tax, _| of_breakdown(tax)
     "BR-O-08", Fatal, |tax, facts| base_is_sum(tax, rounded_sum(facts, Category::O, None));
     "BR-O-09", Fatal, |tax, _| vat_is_zero(Some(tax));
     "BR-O-10", Fatal, |tax, _| has_exemption_reason(Some(tax));
-    "BR-O-11", Fatal, |_, facts| only(facts, ram::ApplicableTradeTax, "O");
-    "BR-O-12", Fatal, |_, facts| only(facts, ram::ApplicableTradeTax, "O");
-    "BR-O-13", Fatal, |_, facts| only(facts, ram::CategoryTradeTax, "O");
-    "BR-O-14", Fatal, |_, facts| only(facts, ram::CategoryTradeTax, "O");
+    "BR-O-11", Fatal, |_, facts| facts.vat().lines.others(Category::O) + facts.vat().breakdown.others(Category::O) == 0;
+    "BR-O-12", Fatal, |_, facts| facts.vat().lines.others(Category::O) + facts.vat().breakdown.others(Category::O) == 0;
+    "BR-O-13", Fatal, |_, facts| facts.vat().categories.others(Category::O) == 0;
+    "BR-O-14", Fatal, |_, facts| facts.vat().categories.others(Category::O) == 0;
 }); "BR-O-06" "BR-O-07" "BR-O-05" |tax, _| !tax.has(p!(ram:RateApplicablePercent));
     "BR-O-03" "BR-O-04" "BR-O-02" |_, facts| !seller_has_vat_identifier(facts) && !facts.parties().buyer_vat);
 category!(S "S"; context!([ram:CategoryCode] if |code, _| code.under(&[ram::ApplicableHeaderTradeSettlement, ram::ApplicableTradeTax]) && code.text() == "S"; rules! {
@@ -152,14 +152,6 @@ fn uses(facts: &Facts<'_>, code: &str) -> bool {
         .document
         .all(ram::CategoryCode)
         .any(|category| category.text() == code)
-}
-
-/// No other category in taxes of a kind.
-fn only(facts: &Facts<'_>, taxes: crate::xml::Name, code: &str) -> bool {
-    facts
-        .document
-        .all(taxes)
-        .all(|tax| tax.at(p!(ram:CategoryCode)).all(|category| category.text() == code))
 }
 
 fn seller_is_taxable(facts: &Facts<'_>) -> bool {
