@@ -18,7 +18,7 @@ pub use check::{Options, Profile, Report, check, check_sets, rule_ids};
 pub use engine::{Finding, RuleText, Set, Severity, rule_text};
 pub use exact::{Difference, Exact, exact};
 pub use make::{MakeError, complete, json_schema, make, to_json};
-pub use model::{Invoice, Problem, model};
+pub use model::{Invoice, Problem, model, parse};
 pub use render::html;
 pub use syntax::Syntax;
 pub use xml::{Document, Limits, Name, Namespace, Node, Unreadable, read};

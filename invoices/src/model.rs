@@ -12,7 +12,7 @@ mod write;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-pub use read::{Problem, model};
+pub use read::{Problem, model, parse};
 
 use crate::codes;
 use crate::syntax::Syntax;

@@ -1,5 +1,9 @@
 //! The model as CII. The order of elements is that of the CII schemas.
 
+mod line;
+mod party;
+use self::line::*;
+use self::party::*;
 use super::write::{Part, document, group, number, optional, text, with};
 use super::*;
 
@@ -91,16 +95,6 @@ fn date(name: &'static str, date: Option<&String>) -> Part {
     )
 }
 
-fn identifier(name: &'static str, id: Option<&Identifier>) -> Part {
-    let id = id?;
-    with(text(name, id.id.as_str()), "schemeID", id.scheme.as_deref())
-}
-
-/// `ram:ID` without a scheme, `ram:GlobalID` with one.
-fn party_identifier(id: &Identifier) -> Part {
-    identifier(if id.scheme.is_some() { "ram:GlobalID" } else { "ram:ID" }, Some(id))
-}
-
 fn reference(name: &'static str, id: Option<&String>) -> Part {
     group(name, [optional("ram:IssuerAssignedID", id)])
 }
@@ -172,110 +166,6 @@ fn supporting(document: &Supporting) -> Part {
     )
 }
 
-fn registration(id: &str, scheme: &str) -> Part {
-    group(
-        "ram:SpecifiedTaxRegistration",
-        [with(text("ram:ID", id), "schemeID", Some(scheme))],
-    )
-}
-
-fn party(name: &'static str, party: &Party) -> Part {
-    let mut parts: Vec<Part> = party.ids.iter().map(party_identifier).collect();
-    parts.extend([
-        text("ram:Name", party.name.as_str()),
-        optional("ram:Description", party.legal_info.as_ref()),
-        group(
-            "ram:SpecifiedLegalOrganization",
-            [
-                identifier("ram:ID", party.registration.as_ref()),
-                optional("ram:TradingBusinessName", party.trading_name.as_ref()),
-            ],
-        ),
-        party.contact.as_ref().and_then(contact),
-        party.address.as_ref().and_then(address),
-        group(
-            "ram:URIUniversalCommunication",
-            [identifier("ram:URIID", party.address_id.as_ref())],
-        ),
-    ]);
-    parts.extend(party.vat_id.iter().map(|id| registration(id, "VA")));
-    parts.extend(party.tax_id.iter().map(|id| registration(id, "FC")));
-    group(name, parts)
-}
-
-fn contact(contact: &Contact) -> Part {
-    group(
-        "ram:DefinedTradeContact",
-        [
-            optional("ram:PersonName", contact.name.as_ref()),
-            group(
-                "ram:TelephoneUniversalCommunication",
-                [optional("ram:CompleteNumber", contact.telephone.as_ref())],
-            ),
-            group(
-                "ram:EmailURIUniversalCommunication",
-                [optional("ram:URIID", contact.email.as_ref())],
-            ),
-        ],
-    )
-}
-
-fn address(address: &Address) -> Part {
-    group(
-        "ram:PostalTradeAddress",
-        [
-            optional("ram:PostcodeCode", address.post_code.as_ref()),
-            optional("ram:LineOne", address.line1.as_ref()),
-            optional("ram:LineTwo", address.line2.as_ref()),
-            optional("ram:LineThree", address.line3.as_ref()),
-            optional("ram:CityName", address.city.as_ref()),
-            text("ram:CountryID", address.country.as_str()),
-            optional("ram:CountrySubDivisionName", address.subdivision.as_ref()),
-        ],
-    )
-}
-
-fn representative(party: &Representative) -> Part {
-    group(
-        "ram:SellerTaxRepresentativeTradeParty",
-        [
-            text("ram:Name", party.name.as_str()),
-            party.address.as_ref().and_then(address),
-            registration(&party.vat_id, "VA"),
-        ],
-    )
-}
-
-fn delivery(invoice: &Invoice) -> Part {
-    let delivery = invoice.delivery.as_ref();
-    let party = delivery.and_then(|delivery| {
-        group(
-            "ram:ShipToTradeParty",
-            [
-                delivery.location.as_ref().and_then(party_identifier),
-                optional("ram:Name", delivery.name.as_ref()),
-                delivery.address.as_ref().and_then(address),
-            ],
-        )
-    });
-    let day = delivery.and_then(|delivery| date("udt:DateTimeString", delivery.date.as_ref()));
-    group(
-        "ram:ApplicableHeaderTradeDelivery",
-        [
-            party,
-            group(
-                "ram:ActualDeliverySupplyChainEvent",
-                [group("ram:OccurrenceDateTime", [day])],
-            ),
-            reference("ram:DespatchAdviceReferencedDocument", invoice.despatch_advice.as_ref()),
-            reference(
-                "ram:ReceivingAdviceReferencedDocument",
-                invoice.receiving_advice.as_ref(),
-            ),
-        ],
-    )
-}
-
 fn settlement(invoice: &Invoice) -> Part {
     let debit = invoice.payment.as_ref().and_then(|payment| payment.debit.as_ref());
     let mut parts = vec![
@@ -328,20 +218,6 @@ fn settlement(invoice: &Invoice) -> Part {
         [optional("ram:ID", invoice.accounting.as_ref())],
     ));
     group("ram:ApplicableHeaderTradeSettlement", parts)
-}
-
-fn payee(payee: &Payee) -> Part {
-    group(
-        "ram:PayeeTradeParty",
-        [
-            payee.id.as_ref().and_then(party_identifier),
-            text("ram:Name", payee.name.as_str()),
-            group(
-                "ram:SpecifiedLegalOrganization",
-                [identifier("ram:ID", payee.registration.as_ref())],
-            ),
-        ],
-    )
 }
 
 /// One payment means for each account, and one at least.
@@ -506,124 +382,4 @@ fn totals(invoice: &Invoice) -> Part {
             number("ram:DuePayableAmount", totals.due),
         ],
     )
-}
-
-fn line(line: &Line) -> Part {
-    let note = group("ram:IncludedNote", [optional("ram:Content", line.note.as_ref())]);
-    group(
-        "ram:IncludedSupplyChainTradeLineItem",
-        [
-            group(
-                "ram:AssociatedDocumentLineDocument",
-                [text("ram:LineID", line.id.as_str()), note],
-            ),
-            product(&line.item),
-            price(line),
-            group(
-                "ram:SpecifiedLineTradeDelivery",
-                [with(
-                    number("ram:BilledQuantity", line.quantity),
-                    "unitCode",
-                    Some(&line.unit),
-                )],
-            ),
-            line_settlement(line),
-        ],
-    )
-}
-
-fn product(item: &Item) -> Part {
-    let mut parts = vec![
-        identifier("ram:GlobalID", item.standard_id.as_ref()),
-        optional("ram:SellerAssignedID", item.seller_id.as_ref()),
-        optional("ram:BuyerAssignedID", item.buyer_id.as_ref()),
-        text("ram:Name", item.name.as_str()),
-        optional("ram:Description", item.description.as_ref()),
-    ];
-    parts.extend(item.attributes.iter().map(|attribute| {
-        group(
-            "ram:ApplicableProductCharacteristic",
-            [
-                text("ram:Description", attribute.name.as_str()),
-                text("ram:Value", attribute.value.as_str()),
-            ],
-        )
-    }));
-    parts.extend(item.classifications.iter().map(|code| {
-        let part = with(
-            text("ram:ClassCode", code.code.as_str()),
-            "listID",
-            code.scheme.as_deref(),
-        );
-        group(
-            "ram:DesignatedProductClassification",
-            [with(part, "listVersionID", code.version.as_deref())],
-        )
-    }));
-    parts.push(group(
-        "ram:OriginTradeCountry",
-        [optional("ram:ID", item.origin.as_ref())],
-    ));
-    group("ram:SpecifiedTradeProduct", parts)
-}
-
-fn price(line: &Line) -> Part {
-    let price = &line.price;
-    let discount = price.discount.and_then(|discount| {
-        let indicator = group("ram:ChargeIndicator", [text("udt:Indicator", "false")]);
-        group(
-            "ram:AppliedTradeAllowanceCharge",
-            [indicator, number("ram:ActualAmount", Some(discount))],
-        )
-    });
-    group(
-        "ram:SpecifiedLineTradeAgreement",
-        [
-            group(
-                "ram:BuyerOrderReferencedDocument",
-                [optional("ram:LineID", line.order_line.as_ref())],
-            ),
-            group(
-                "ram:GrossPriceProductTradePrice",
-                [number("ram:ChargeAmount", price.gross), discount],
-            ),
-            group(
-                "ram:NetPriceProductTradePrice",
-                [
-                    number("ram:ChargeAmount", price.net),
-                    with(
-                        number("ram:BasisQuantity", price.base),
-                        "unitCode",
-                        price.base_unit.as_deref(),
-                    ),
-                ],
-            ),
-        ],
-    )
-}
-
-fn line_settlement(line: &Line) -> Part {
-    let tax = (!line.category.is_empty() || line.rate.is_some()).then(|| {
-        group(
-            "ram:ApplicableTradeTax",
-            [
-                text("ram:TypeCode", "VAT"),
-                text("ram:CategoryCode", line.category.as_str()),
-                number("ram:RateApplicablePercent", line.rate),
-            ],
-        )
-    });
-    let mut parts = vec![tax.flatten(), period(line.period.as_ref())];
-    parts.extend(line.allowances.iter().map(|node| adjustment(node, "false")));
-    parts.extend(line.charges.iter().map(|node| adjustment(node, "true")));
-    parts.push(group(
-        "ram:SpecifiedTradeSettlementLineMonetarySummation",
-        [number("ram:LineTotalAmount", line.net)],
-    ));
-    parts.extend(line.object.iter().map(object));
-    parts.push(group(
-        "ram:ReceivableSpecifiedTradeAccountingAccount",
-        [optional("ram:ID", line.accounting.as_ref())],
-    ));
-    group("ram:SpecifiedLineTradeSettlement", parts)
 }

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::{Identifier, Invoice, cii_read, ubl_read};
 use crate::syntax::Syntax;
-use crate::xml::{Document, Name, Node, Path, at, decimal, trim};
+use crate::xml::{Document, Limits, Name, Node, Path, Unreadable, at, decimal, trim};
 
 /// A value that the model cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,16 @@ pub fn model(document: &Document<'_>, syntax: Syntax) -> (Invoice, Vec<Problem>)
         Syntax::UblInvoice | Syntax::UblCreditNote => ubl_read::read(document.root(), &source),
     };
     (invoice, source.problems.into_inner())
+}
+
+/// Reads an invoice from bytes of either syntax into the model.
+///
+/// # Errors
+/// The bytes are not an invoice that can be read.
+pub fn parse(bytes: &[u8], limits: &Limits) -> Result<(Invoice, Vec<Problem>), Unreadable> {
+    let document = crate::xml::read(bytes, limits)?;
+    let syntax = Syntax::of(&document)?;
+    Ok(model(&document, syntax))
 }
 
 /// Takes values out of elements and keeps the problems.

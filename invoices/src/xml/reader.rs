@@ -50,14 +50,14 @@ struct Builder<'s> {
 
 impl<'s> Builder<'s> {
     fn new(source: &'s str, limits: &'s Limits) -> Self {
-        // Room as invoices need it: one element for about 60 bytes.
-        let room = (source.len() / 64).min(limits.elements) + 16;
+        // Room as dense invoices need it; what is not used is never touched.
+        let room = (source.len() / 32).min(limits.elements) + 16;
         Self {
             source,
             limits,
             side: String::new(),
             elements: Vec::with_capacity(room),
-            attributes: Vec::with_capacity(room / 4),
+            attributes: Vec::with_capacity(room / 8),
             open: Vec::with_capacity(16),
             bindings: Vec::new(),
         }

@@ -117,6 +117,13 @@ fn the_schema_has_decimals_as_texts_and_fits_the_form() {
     assert!(!validator.is_valid(&serde_json::from_str(&number).unwrap()));
 }
 
+/// Written anew with `cargo run -p muniment-invoices --example invoice_schema > invoices/data/invoice.schema.json`.
+#[test]
+fn the_published_schema_is_the_one_of_the_code() {
+    let published: serde_json::Value = serde_json::from_str(include_str!("../../data/invoice.schema.json")).unwrap();
+    assert_eq!(published, json_schema());
+}
+
 #[test]
 fn the_page_shows_the_amounts_and_escapes_texts() {
     let page = html(&make(DRAFT.as_bytes()).unwrap(), Some("https://example.org/receipts/1"));

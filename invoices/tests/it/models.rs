@@ -45,6 +45,21 @@ fn the_model_survives_both_syntaxes_and_json() {
 }
 
 #[test]
+fn bytes_of_both_syntaxes_are_parsed() {
+    let invoice = muniment_invoices::make(crate::make::DRAFT.as_bytes()).unwrap();
+    for text in [invoice.to_ubl(), invoice.to_cii()] {
+        let (again, problems) = muniment_invoices::parse(text.as_bytes(), &Limits::DEFAULT).unwrap();
+        assert!(again == invoice && problems.is_empty());
+    }
+    let credit = Invoice {
+        type_code: "381".to_owned(),
+        ..invoice
+    };
+    assert!(credit.to_ubl().contains("<CreditNote ") && credit.is_credit_note());
+    assert!(read_model(&credit.to_ubl()) == credit);
+}
+
+#[test]
 fn a_valid_document_stays_valid_in_the_other_syntax() {
     let Some(cases) = cases() else { return };
     let mut broken = Vec::new();

@@ -1,5 +1,10 @@
 //! National rules of Peppol for UBL. They apply by the country of the seller, some by that of the buyer as well.
 
+mod germany;
+mod greece;
+pub(super) use self::germany::GERMANY;
+use self::greece::DESCRIPTION;
+pub(super) use self::greece::{GREECE, GREECE_BOTH};
 use rust_decimal::Decimal;
 
 use crate::engine::{Facts, Pattern, Rule, context, rules};
@@ -89,49 +94,6 @@ pub(super) const SWEDEN: Pattern = &[
     context!([cac:PaymentMeans] if |node, facts| node.says(MEANS, "31") && both_in(facts, "SE"); rules! { "SE-R-012", Warning, |_, _| false; }),
 ];
 
-pub(super) const GREECE: Pattern = &[
-    context!([cbc:ID] if |node, facts| node.parent().is_some_and(Node::is_root) && greek_seller(facts); rules! {
-        "GR-R-001-1", Fatal, |id, _| id.text().split('|').count() == 6;
-        "GR-R-001-2", Fatal, |id, facts| greek_number_is_the_sellers(segment(id, 0), facts);
-        "GR-R-001-3", Fatal, |id, facts| greek_date_is_the_issue_date(segment(id, 1), facts);
-        "GR-R-001-4", Fatal, |id, _| segment(id, 2).parse::<u64>().is_ok();
-        "GR-R-001-5", Fatal, |id, _| ["1.1", "1.6", "2.1", "2.4", "5.1", "5.2"].contains(&segment(id, 3));
-        "GR-R-001-6", Fatal, |id, _| !segment(id, 4).is_empty();
-        "GR-R-001-7", Fatal, |id, _| !segment(id, 5).is_empty();
-    }),
-    context!([cac:Party] if |node, facts| is_seller(node) && greek_seller(facts); rules! {
-        "GR-R-002", Fatal, |party, _| party.text_at(p!(cac:PartyName/cbc:Name)).is_some_and(|name| !name.is_empty());
-        "GR-S-011", Warning, |party, _| has_greek_vat_number(party);
-    }),
-    context!([cbc:CompanyID] if |node, facts| greek_seller(facts) && node.inside(cac::PartyTaxScheme).is_some_and(|scheme| scheme.clean_at(p!(cac:TaxScheme/cbc:ID)) == "VAT" && scheme.inside(cac::Party).is_some_and(is_seller)); rules! {
-        "GR-R-003", Fatal, |number, _| is_greek_vat(number.text());
-    }),
-    context!([inv:Invoice, cn:CreditNote] if |_, facts| greek_seller(facts) && seller_in(facts, "GR"); rules! {
-        "GR-R-004-1", Fatal, |invoice, _| described(invoice, "##M.AR.K##") == 1;
-        "GR-S-008-1", Warning, |invoice, _| described(invoice, "##INVOICE|URL##") == 1;
-        "GR-R-008-2", Fatal, |invoice, _| described(invoice, "##INVOICE|URL##") <= 1;
-    }),
-    context!([cbc:ID] if |node, facts| greek_seller(facts) && seller_in(facts, "GR") && node.inside(cac::AdditionalDocumentReference).is_some_and(|reference| reference.says(DESCRIPTION, "##M.AR.K##")); rules! {
-        "GR-R-004-2", Fatal, |id, _| id.text().starts_with(|digit: char| ('1'..='9').contains(&digit));
-    }),
-    context!([cac:AdditionalDocumentReference] if |node, facts| greek_seller(facts) && node.says(DESCRIPTION, "##INVOICE|URL##"); rules! {
-        "GR-R-008-3", Fatal, |reference, _| reference.filled(p!(cac:Attachment/cac:ExternalReference/cbc:URI));
-    }),
-    context!([cac:Party] if |node, facts| is_buyer(node) && greek_seller(facts); rules! {
-        "GR-R-005", Fatal, |party, _| party.text_at(p!(cac:PartyName/cbc:Name)).is_some_and(|name| !name.is_empty());
-    }),
-    context!([cbc:EndpointID] if |node, facts| greek_seller(facts) && node.inside(cac::Party).is_some_and(is_seller); rules! {
-        "GR-R-009", Fatal, |id, _| id.scheme() == Some("9933") && id::is_greek(id.text());
-    }),
-];
-
-pub(super) const GREECE_BOTH: Pattern = &[
-    context!([cac:Party] if |node, facts| is_buyer(node) && greek_seller(facts) && greek_buyer(facts); rules! { "GR-R-006", Fatal, |party, _| has_greek_vat_number(party); }),
-    context!([cbc:EndpointID] if |node, facts| node.inside(cac::Party).is_some_and(is_buyer) && greek_seller(facts) && greek_buyer(facts); rules! {
-        "GR-R-010", Fatal, |id, _| id.scheme() == Some("9933") && id::is_greek(id.text());
-    }),
-];
-
 pub(super) const ICELAND: Pattern = &[
     context!([inv:Invoice, cn:CreditNote] if |_, facts| seller_in(facts, "IS"); rules! {
         "IS-R-001", Warning, |invoice, _| invoice.clean_one_of(p!(cbc:InvoiceTypeCode), &["380", "381"]) || invoice.clean_one_of(p!(cbc:CreditNoteTypeCode), &["380", "381"]);
@@ -167,63 +129,10 @@ pub(super) const NETHERLANDS: Pattern = &[
     }),
 ];
 
-pub(super) const GERMANY: Pattern = &[
-    context!([inv:Invoice, cn:CreditNote] if |node, facts| node.is_root() && both_in(facts, "DE"); GERMAN_DOCUMENT),
-    context!([cac:AccountingSupplierParty] if |_, facts| both_in(facts, "DE"); rules! { "DE-R-002", Fatal, |seller, _| seller.has(p!(cac:Party/cac:Contact)); }),
-    context!([cac:PostalAddress] if |node, facts| both_in(facts, "DE") && node.inside(cac::Party).is_some_and(is_seller); rules! {
-        "DE-R-003", Fatal, |address, _| address.any_filled(p!(cbc:CityName));
-        "DE-R-004", Fatal, |address, _| address.any_filled(p!(cbc:PostalZone));
-    }),
-    context!([cac:Contact] if |node, facts| both_in(facts, "DE") && node.inside(cac::Party).is_some_and(is_seller); rules! {
-        "DE-R-005", Fatal, |contact, _| contact.any_filled(p!(cbc:Name));
-        "DE-R-006", Fatal, |contact, _| contact.any_filled(p!(cbc:Telephone));
-        "DE-R-007", Fatal, |contact, _| contact.any_filled(p!(cbc:ElectronicMail));
-        "DE-R-027", Warning, |contact, _| is_telephone(&contact.clean_at(p!(cbc:Telephone)));
-        "DE-R-028", Warning, |contact, _| is_email(&contact.clean_at(p!(cbc:ElectronicMail)));
-    }),
-    context!([cac:PostalAddress] if |node, facts| both_in(facts, "DE") && node.inside(cac::Party).is_some_and(is_buyer); rules! {
-        "DE-R-008", Fatal, |address, _| address.any_filled(p!(cbc:CityName));
-        "DE-R-009", Fatal, |address, _| address.any_filled(p!(cbc:PostalZone));
-    }),
-    context!([cac:Address] if |node, facts| both_in(facts, "DE") && node.under(&[cac::Delivery, cac::DeliveryLocation]); rules! {
-        "DE-R-010", Fatal, |address, _| address.any_filled(p!(cbc:CityName));
-        "DE-R-011", Fatal, |address, _| address.any_filled(p!(cbc:PostalZone));
-    }),
-    context!([cac:PaymentMeans] if |node, facts| both_in(facts, "DE") && node.clean_one_of(MEANS, &["30", "58"]); rules! {
-        "DE-R-019", Warning, |means, _| !means.says(MEANS, "58") || is_iban(means.text_at(ACCOUNT).unwrap_or_default());
-        "DE-R-023-1", Fatal, |means, _| means.has(p!(cac:PayeeFinancialAccount));
-        "DE-R-023-2", Fatal, |means, _| !means.has(p!(cac:CardAccount)) && !means.has(p!(cac:PaymentMandate));
-    }),
-    context!([cac:PaymentMeans] if |node, facts| both_in(facts, "DE") && node.clean_one_of(MEANS, &["48", "54", "55"]); rules! {
-        "DE-R-024-1", Fatal, |means, _| means.has(p!(cac:CardAccount));
-        "DE-R-024-2", Fatal, |means, _| !means.has(p!(cac:PayeeFinancialAccount)) && !means.has(p!(cac:PaymentMandate));
-    }),
-    context!([cac:PaymentMeans] if |node, facts| both_in(facts, "DE") && node.clean_one_of(MEANS, &["59"]); rules! {
-        "DE-R-020", Warning, |means, _| is_iban(means.text_at(p!(cac:PaymentMandate/cac:PayerFinancialAccount/cbc:ID)).unwrap_or_default());
-        "DE-R-025-1", Fatal, |means, _| means.has(p!(cac:PaymentMandate));
-        "DE-R-025-2", Fatal, |means, _| !means.has(p!(cac:PayeeFinancialAccount)) && !means.has(p!(cac:CardAccount));
-    }),
-    context!([cac:TaxSubtotal] if |_, facts| both_in(facts, "DE"); rules! { "DE-R-014", Fatal, |breakdown, _| breakdown.any_filled(p!(cac:TaxCategory/cbc:Percent)); }),
-    context!([cac:ExternalReference] if |_, facts| both_in(facts, "DE"); rules! { "DE-R-T02", Warning, |reference, _| is_absolute_url(reference.text_at(p!(cbc:URI)).unwrap_or_default()); }),
-];
-
-const GERMAN_DOCUMENT: &[Rule] = rules! {
-    "DE-R-001", Fatal, |invoice, _| invoice.has(p!(cac:PaymentMeans));
-    "DE-R-015", Fatal, |invoice, _| invoice.any_filled(p!(cbc:BuyerReference));
-    "DE-R-016", Fatal, |invoice, facts| !uses_vat(invoice, facts) || invoice.has(p!(cac:TaxRepresentativeParty)) || invoice.any_filled(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyTaxScheme/cbc:CompanyID));
-    "DE-R-017", Warning, |invoice, _| has_type(invoice, &["326", "380", "384", "389", "381", "875", "876", "877"]);
-    "DE-R-018", Fatal, |invoice, _| discounts_are_statements(&invoice.at(p!(cac:PaymentTerms)).filter_map(|terms| terms.text_at(p!(cbc:Note))).collect::<Vec<_>>());
-    "DE-R-022", Fatal, |invoice, _| file_names_are_unique(invoice.at(p!(cac:AdditionalDocumentReference/cac:Attachment/cbc:EmbeddedDocumentBinaryObject)).filter_map(|object| Some((0, object.attribute(at::filename)?))));
-    "DE-R-026", Warning, |invoice, _| !has_type(invoice, &["384"]) || invoice.has(p!(cac:BillingReference/cac:InvoiceDocumentReference));
-    "DE-R-030", Fatal, |invoice, _| !invoice.has(p!(cac:PaymentMeans/cac:PaymentMandate)) || has_sepa(invoice);
-    "DE-R-031", Fatal, |invoice, _| !invoice.has(p!(cac:PaymentMeans/cac:PaymentMandate)) || invoice.has(p!(cac:PaymentMeans/cac:PaymentMandate/cac:PayerFinancialAccount/cbc:ID));
-};
-
 const COMPANY: Path = p!(cbc:CompanyID);
 const MEANS: Path = p!(cbc:PaymentMeansCode);
 const ACCOUNT: Path = p!(cac:PayeeFinancialAccount/cbc:ID);
 const BRANCH: Path = p!(cac:PayeeFinancialAccount/cac:FinancialInstitutionBranch/cbc:ID);
-const DESCRIPTION: Path = p!(cbc:DocumentDescription);
 const SELLER_NUMBER: Path = p!(cac:AccountingSupplierParty/cac:Party/cac:PartyLegalEntity/cbc:CompanyID);
 
 fn is_seller(party: Node<'_>) -> bool {
@@ -331,59 +240,6 @@ fn is_giro(node: Node<'_>, facts: &Facts<'_>, kind: &str) -> bool {
         && seller(facts).is_some_and(|party| is_in(party, "SE"))
 }
 
-fn greek_seller(facts: &Facts<'_>) -> bool {
-    matches!(profile(facts).supplier.as_str(), "GR" | "EL")
-}
-
-fn greek_buyer(facts: &Facts<'_>) -> bool {
-    matches!(profile(facts).customer.as_str(), "GR" | "EL")
-}
-
-fn segment(id: Node<'_>, number: usize) -> &str {
-    id.text().split('|').nth(number).unwrap_or_default()
-}
-
-fn is_greek_vat(number: &str) -> bool {
-    number.strip_prefix("EL").is_some_and(id::is_greek)
-}
-
-fn has_greek_vat_number(party: Node<'_>) -> bool {
-    let mut numbers = tax_schemes(party, "VAT").filter_map(|scheme| scheme.text_at(COMPANY));
-    let only = numbers.next().filter(|_| numbers.next().is_none());
-    only.is_some_and(is_greek_vat)
-}
-
-fn greek_number_is_the_sellers(number: &str, facts: &Facts<'_>) -> bool {
-    let own = |path| {
-        let mut schemes = facts
-            .root()
-            .at(path)
-            .filter(|scheme| scheme.says(p!(cac:TaxScheme/cbc:ID), "VAT"));
-        schemes.any(|scheme| scheme.text_at(COMPANY).and_then(|id| id.get(2..11)) == Some(number))
-    };
-    id::is_greek(number)
-        && (own(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyTaxScheme))
-            || own(p!(cac:TaxRepresentativeParty/cac:PartyTaxScheme)))
-}
-
-fn greek_date_is_the_issue_date(day: &str, facts: &Facts<'_>) -> bool {
-    let issued: Vec<&str> = facts
-        .root()
-        .text_at(p!(cbc:IssueDate))
-        .unwrap_or_default()
-        .split('-')
-        .collect();
-    let written: Vec<&str> = day.split('/').collect();
-    matches!((&issued[..], &written[..]), ([y, m, d], [day, month, year]) if y == year && m == month && d == day)
-}
-
-fn described(invoice: Node<'_>, text: &str) -> usize {
-    invoice
-        .at(p!(cac:AdditionalDocumentReference))
-        .filter(|reference| reference.says(DESCRIPTION, text))
-        .count()
-}
-
 fn icelandic_account(invoice: Node<'_>, code: &str) -> bool {
     let mut means = invoice.at(p!(cac:PaymentMeans)).filter(|means| means.says(MEANS, code));
     means.all(|means| means.clean_at(ACCOUNT).chars().count() == 12)
@@ -423,27 +279,4 @@ fn says_how_to_pay(totals: Node<'_>, facts: &Facts<'_>) -> bool {
         }
     });
     nothing_owed || facts.document.all(cac::PaymentMeans).len() > 0
-}
-
-fn has_type(invoice: Node<'_>, types: &[&str]) -> bool {
-    invoice.clean_one_of(p!(cbc:InvoiceTypeCode), types) || invoice.clean_one_of(p!(cbc:CreditNoteTypeCode), types)
-}
-
-fn uses_vat(invoice: Node<'_>, facts: &Facts<'_>) -> bool {
-    const CODES: [&str; 8] = ["S", "Z", "E", "AE", "K", "G", "L", "M"];
-    invoice
-        .at(p!(cac:AllowanceCharge))
-        .any(|node| node.says_one_of(p!(cac:TaxCategory/cbc:ID), &CODES))
-        || facts
-            .document
-            .all(cac::ClassifiedTaxCategory)
-            .any(|category| category.says_one_of(p!(cbc:ID), &CODES))
-}
-
-fn has_sepa(invoice: Node<'_>) -> bool {
-    let sepa = |id: Node<'_>| id.scheme() == Some("SEPA");
-    invoice
-        .at(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyIdentification/cbc:ID))
-        .any(sepa)
-        || invoice.at(p!(cac:PayeeParty/cac:PartyIdentification/cbc:ID)).any(sepa)
 }
