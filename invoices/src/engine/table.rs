@@ -283,13 +283,17 @@ fn texts(path: &str, least: usize, most: usize) -> (String, String) {
             format!("{path} has no place in an EN 16931 invoice in this syntax."),
             format!("Leave out {path}; carry the information in a business term of the standard or as an attachment."),
         ),
+        (0, 1) => (
+            format!("{path} stands here at most once."),
+            format!("Keep one {path} and drop or merge the others."),
+        ),
         (0, _) => (
             format!("{path} stands here at most {most} times."),
             format!("Keep {most} of {path} and drop or merge the others."),
         ),
         _ => (
-            format!("{path} stands here exactly {least} times."),
-            format!("Write {path} exactly {least} times."),
+            format!("{path} stands here exactly once."),
+            format!("Write {path} exactly once."),
         ),
     }
 }

@@ -194,7 +194,7 @@ fn payment(invoice: &Invoice, credit: bool) -> Vec<Part> {
                     with(
                         text("cbc:PaymentMeansCode", payment.code.as_str()),
                         "name",
-                        payment.text.as_deref(),
+                        payment.text.as_deref().filter(|_| first),
                     ),
                     optional("cbc:PaymentDueDate", due),
                     optional("cbc:PaymentID", payment.remittance.as_ref()),

@@ -12,4 +12,5 @@ mod models;
 mod peppol;
 mod rules;
 mod shared;
+mod unseen;
 mod vectors;
