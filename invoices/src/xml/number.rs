@@ -118,6 +118,6 @@ pub(crate) fn retained(value: f64) -> Option<Decimal> {
 
 /// At most two characters after the first point, as the official rules count decimals.
 pub(crate) fn two_decimals(text: &str) -> bool {
-    text.split_once('.')
-        .is_none_or(|(_, decimals)| decimals.len() <= 2 || decimals.chars().count() <= 2)
+    let decimals = memchr::memchr(b'.', text.as_bytes()).map(|point| &text[point + 1..]);
+    decimals.is_none_or(|decimals| decimals.len() <= 2 || decimals.chars().count() <= 2)
 }

@@ -61,6 +61,50 @@ fn a_finding_says_where_what_and_how() {
 }
 
 #[test]
+fn every_case_gets_a_report_by_every_profile() {
+    let Some(cases) = cases() else { return };
+    for case in &cases {
+        for profile in [Profile::En16931, Profile::XRechnung, Profile::Peppol] {
+            let fragment = case.family.ends_with("unit");
+            let report = check(
+                &case.bytes,
+                &Options {
+                    profile,
+                    fragment,
+                    ..Options::default()
+                },
+            )
+            .unwrap();
+            let fatal = report
+                .findings
+                .iter()
+                .any(|finding| finding.severity == Severity::Fatal);
+            assert_eq!(report.valid, !fatal, "{}", case.id);
+            let sets: BTreeSet<&str> = report
+                .findings
+                .iter()
+                .map(|finding| match finding.set {
+                    Set::En16931 => "en16931",
+                    Set::XRechnung => "xrechnung",
+                    Set::Peppol => "peppol",
+                })
+                .collect();
+            assert!(
+                sets.iter().all(|set| *set == "en16931" || *set == profile.name()),
+                "{sets:?}"
+            );
+            let text = serde_json::to_string(&report).unwrap();
+            assert_eq!(
+                serde_json::from_str::<muniment_invoices::Report>(&text)
+                    .unwrap()
+                    .findings,
+                report.findings
+            );
+        }
+    }
+}
+
+#[test]
 fn values_location_and_line_point_at_the_mistake() {
     let text = muniment_invoices::make(crate::make::DRAFT.as_bytes()).unwrap().to_ubl();
     let wrong = text.replace(">71.80<", ">71.81<");
