@@ -74,6 +74,9 @@ fn main() {
         .filter(|bytes| check(bytes, &OPTIONS).is_ok())
         .collect();
     let bytes: usize = invoices.iter().map(|bytes| bytes.len()).sum();
+    if invoices.is_empty() {
+        eprintln!("no invoices found: name folders, or set MUNIMENT_SHARED to where the vectors lie");
+    }
     let rounds = (4_000 / invoices.len().max(1)).max(1);
     let time = median(|| {
         for _ in 0..rounds {
@@ -83,7 +86,7 @@ fn main() {
             }
         }
     });
-    let each = time / (rounds * invoices.len().max(1)) as u32;
+    let each = (time / (rounds * invoices.len().max(1)) as u32).max(Duration::from_nanos(1));
     println!(
         "{} documents, {bytes} bytes: {:.0} documents/s, {:.0} MB/s (parse, EN 16931, JSON report; one core)",
         invoices.len(),
