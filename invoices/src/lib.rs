@@ -1,0 +1,24 @@
+//! Electronic invoices by EN 16931: reads UBL 2.1 and UN/CEFACT CII D16B, judges them by the rules of the standard,
+//! XRechnung and Peppol as strictly as the official artefacts do, converts, makes and renders them.
+//!
+//! Pure: bytes in, values out; no file, no network, no clock.
+
+mod check;
+mod codes;
+mod engine;
+mod exact;
+mod make;
+pub mod model;
+mod render;
+mod rules;
+mod syntax;
+mod xml;
+
+pub use check::{Options, Profile, Report, check, check_sets, rule_ids};
+pub use engine::{Finding, RuleText, Set, Severity, rule_text};
+pub use exact::{Difference, Exact, exact};
+pub use make::{MakeError, complete, json_schema, make, to_json};
+pub use model::{Invoice, Problem, model, parse};
+pub use render::html;
+pub use syntax::Syntax;
+pub use xml::{Document, Limits, Name, Namespace, Node, Unreadable, read};

@@ -1,0 +1,255 @@
+//! Makes an invoice out of its JSON form: the client gives quantities, prices and VAT rates; amounts of lines, totals
+//! and VAT breakdown are computed here, exactly.
+
+use rust_decimal::Decimal;
+
+use crate::exact::{bases, cents, line_net, sum, vat_of};
+use crate::model::{Adjustment, Invoice, Line, Totals, Vat};
+
+/// Why no invoice can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// The text is not the JSON form.
+    #[error("this is not the JSON form of an invoice: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Something is missing that the amounts need.
+    #[error("{place}: {what} is missing; the amounts cannot be computed without it")]
+    Missing {
+        /// Where.
+        place: String,
+        /// What.
+        what: &'static str,
+    },
+    /// An amount is given and is not what the others make it.
+    #[error("{place}: {what} is {found}, but must be {expected}; leave it out to have it computed")]
+    Differs {
+        /// Where.
+        place: String,
+        /// Which amount.
+        what: &'static str,
+        /// As given.
+        found: Decimal,
+        /// As computed.
+        expected: Decimal,
+    },
+    /// Numbers beyond 28 digits.
+    #[error("{0}: the numbers are too large")]
+    TooLarge(String),
+}
+
+/// An invoice from its JSON form, with everything computed that can be.
+///
+/// # Errors
+/// The text is not the JSON form, lacks a number, or has an amount that does not fit the others.
+pub fn make(json: &[u8]) -> Result<Invoice, MakeError> {
+    complete(serde_json::from_slice(json)?)
+}
+
+/// The JSON form of an invoice.
+///
+/// # Errors
+/// Never for a model; the type is that of the JSON library.
+pub fn to_json(invoice: &Invoice) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(invoice)
+}
+
+/// The JSON schema of the JSON form (draft 2020-12).
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(Invoice).to_value();
+    texts_for_decimals(&mut schema);
+    schema
+}
+
+/// Decimals are texts in the JSON form, never JSON numbers, which would be binary.
+fn texts_for_decimals(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(members) => {
+            if let Some(kinds) = members.get_mut("type").and_then(serde_json::Value::as_array_mut) {
+                let text = kinds.iter().any(|kind| kind == "string");
+                kinds.retain(|kind| !(text && kind == "number"));
+            }
+            members.values_mut().for_each(texts_for_decimals);
+        }
+        serde_json::Value::Array(members) => members.iter_mut().for_each(texts_for_decimals),
+        _ => {}
+    }
+}
+
+/// Computes what is absent and compares what is given.
+///
+/// # Errors
+/// A number is missing, or an amount does not fit the others.
+pub fn complete(mut invoice: Invoice) -> Result<Invoice, MakeError> {
+    for (place, line) in invoice.lines.iter_mut().enumerate() {
+        complete_line(line, place + 1)?;
+    }
+    for adjustment in invoice.allowances.iter_mut().chain(&mut invoice.charges) {
+        complete_adjustment(adjustment, "document")?;
+    }
+    let too_large = || MakeError::TooLarge("document".to_owned());
+    invoice.vat = breakdown(&invoice).ok_or_else(too_large)?;
+    let computed = totals(&invoice).ok_or_else(too_large)?;
+    let given = &mut invoice.totals;
+    settle(
+        &mut given.lines,
+        computed.lines,
+        "document",
+        "the sum of lines (BT-106)",
+    )?;
+    settle(
+        &mut given.allowances,
+        computed.allowances,
+        "document",
+        "the sum of allowances (BT-107)",
+    )?;
+    settle(
+        &mut given.charges,
+        computed.charges,
+        "document",
+        "the sum of charges (BT-108)",
+    )?;
+    settle(
+        &mut given.net,
+        computed.net,
+        "document",
+        "the total without VAT (BT-109)",
+    )?;
+    settle(&mut given.vat, computed.vat, "document", "the total VAT (BT-110)")?;
+    settle(
+        &mut given.gross,
+        computed.gross,
+        "document",
+        "the total with VAT (BT-112)",
+    )?;
+    settle(&mut given.due, computed.due, "document", "the amount due (BT-115)")?;
+    Ok(invoice)
+}
+
+/// Takes the computed value, unless another one is given.
+fn settle(
+    given: &mut Option<Decimal>,
+    computed: Option<Decimal>,
+    place: &str,
+    what: &'static str,
+) -> Result<(), MakeError> {
+    match (*given, computed) {
+        (Some(found), Some(expected)) if found != expected => Err(MakeError::Differs {
+            place: place.to_owned(),
+            what,
+            found,
+            expected,
+        }),
+        _ => {
+            *given = computed;
+            Ok(())
+        }
+    }
+}
+
+fn complete_line(line: &mut Line, number: usize) -> Result<(), MakeError> {
+    if line.id.is_empty() {
+        line.id = number.to_string();
+    }
+    let place = format!("line {}", line.id);
+    let missing = |what| MakeError::Missing {
+        place: place.clone(),
+        what,
+    };
+    line.quantity.ok_or_else(|| missing("the quantity"))?;
+    if let (None, Some(gross)) = (line.price.net, line.price.gross) {
+        line.price.net = gross.checked_sub(line.price.discount.unwrap_or_default());
+    }
+    line.price.net.ok_or_else(|| missing("the price"))?;
+    for adjustment in line.allowances.iter_mut().chain(&mut line.charges) {
+        complete_adjustment(adjustment, &place)?;
+    }
+    let net = line_net(line).ok_or_else(|| MakeError::TooLarge(place.clone()))?;
+    settle(&mut line.net, Some(net), &place, "the net amount (BT-131)")
+}
+
+fn complete_adjustment(adjustment: &mut Adjustment, place: &str) -> Result<(), MakeError> {
+    let computed = adjustment
+        .base
+        .zip(adjustment.percent)
+        .and_then(|(base, percent)| vat_of(base, percent));
+    if computed.is_some() {
+        settle(
+            &mut adjustment.amount,
+            computed,
+            place,
+            "the amount of an allowance or charge",
+        )?;
+    }
+    match adjustment.amount {
+        Some(_) => Ok(()),
+        None => Err(MakeError::Missing {
+            place: place.to_owned(),
+            what: "the amount of an allowance or charge",
+        }),
+    }
+}
+
+/// One entry for each category and rate; reasons of exemptions are taken from what the client gave.
+fn breakdown(invoice: &Invoice) -> Option<Vec<Vat>> {
+    let entry = |((category, rate), base): ((String, Decimal), Decimal)| {
+        let given = invoice
+            .vat
+            .iter()
+            .find(|vat| vat.category == category && vat.rate.unwrap_or_default() == rate);
+        let base = with_cents(cents(base));
+        Some(Vat {
+            base: Some(base),
+            vat: Some(with_cents(vat_of(base, rate)?)),
+            // What is not subject to VAT has no rate.
+            rate: (category != "O").then_some(rate),
+            category,
+            reason: given.and_then(|vat| vat.reason.clone()),
+            reason_code: given.and_then(|vat| vat.reason_code.clone()),
+        })
+    };
+    bases(invoice)?.into_iter().map(entry).collect()
+}
+
+/// With two decimals written out.
+fn with_cents(mut value: Decimal) -> Decimal {
+    value.rescale(2);
+    value
+}
+
+fn totals(invoice: &Invoice) -> Option<Totals> {
+    let lines = invoice
+        .lines
+        .iter()
+        .try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.net?))?;
+    let (allowances, charges) = (sum(&invoice.allowances)?, sum(&invoice.charges)?);
+    let net = lines.checked_sub(allowances)?.checked_add(charges)?;
+    let vat = invoice
+        .vat
+        .iter()
+        .try_fold(Decimal::ZERO, |sum, vat| sum.checked_add(vat.vat?))?;
+    let gross = net.checked_add(vat)?;
+    let paid = invoice.totals.paid.unwrap_or_default();
+    let due = gross
+        .checked_sub(paid)?
+        .checked_add(invoice.totals.rounding.unwrap_or_default())?;
+    let some = |value: Decimal| Some(with_cents(value));
+    Some(Totals {
+        lines: some(lines),
+        allowances: if invoice.allowances.is_empty() {
+            None
+        } else {
+            some(allowances)
+        },
+        charges: if invoice.charges.is_empty() {
+            None
+        } else {
+            some(charges)
+        },
+        net: some(net),
+        vat: some(vat),
+        gross: some(gross),
+        due: some(due),
+        ..invoice.totals.clone()
+    })
+}

@@ -1,0 +1,450 @@
+//! The semantic model of EN 16931: an invoice by its business terms, whatever the syntax. It is also the JSON form.
+//!
+//! Field names are plain words; the documentation of each names its business term. Decimals are texts in JSON.
+
+mod cii_read;
+mod cii_write;
+mod read;
+mod ubl_read;
+mod ubl_write;
+mod write;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+pub use read::{Problem, model, parse};
+
+use crate::codes;
+use crate::syntax::Syntax;
+
+/// Declares a group of business terms: absent members stay out of the JSON form.
+macro_rules! groups {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+            #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+            pub struct $name {
+                $(
+                    $(#[$field_doc])*
+                    #[serde(skip_serializing_if = "absent")]
+                    pub $field: $kind,
+                )*
+            }
+        )*
+    };
+}
+
+/// Whether a member has nothing to say.
+fn absent<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+groups! {
+    /// An invoice or credit note.
+    Invoice {
+        /// BT-1 Invoice number.
+        number: String,
+        /// BT-2 Issue date, `YYYY-MM-DD`.
+        issue_date: String,
+        /// BT-3 Type code, such as 380 or 381.
+        type_code: String,
+        /// BT-5 Currency of the invoice.
+        currency: String,
+        /// BT-6 Currency in which VAT is accounted.
+        tax_currency: Option<String>,
+        /// BT-7 Date on which VAT becomes accountable.
+        tax_point_date: Option<String>,
+        /// BT-8 What determines that date, as a code of UNTDID 2005.
+        tax_point_code: Option<String>,
+        /// BT-9 Date on which payment is due.
+        due_date: Option<String>,
+        /// BT-10 Reference of the buyer.
+        buyer_reference: Option<String>,
+        /// BT-11 Project.
+        project: Option<String>,
+        /// BT-12 Contract.
+        contract: Option<String>,
+        /// BT-13 Purchase order.
+        purchase_order: Option<String>,
+        /// BT-14 Sales order.
+        sales_order: Option<String>,
+        /// BT-15 Receiving advice.
+        receiving_advice: Option<String>,
+        /// BT-16 Despatch advice.
+        despatch_advice: Option<String>,
+        /// BT-17 Tender or lot.
+        tender: Option<String>,
+        /// BT-18 Invoiced object.
+        object: Option<Identifier>,
+        /// BT-19 Account of the buyer to book on.
+        accounting: Option<String>,
+        /// BT-20 Payment terms.
+        payment_terms: Option<String>,
+        /// BG-1 Notes.
+        notes: Vec<Note>,
+        /// BT-23 Business process.
+        process: Option<String>,
+        /// BT-24 Specification that the invoice follows.
+        specification: String,
+        /// BG-3 Preceding invoices.
+        preceding: Vec<Preceding>,
+        /// BG-4 Seller.
+        seller: Party,
+        /// BG-7 Buyer.
+        buyer: Party,
+        /// BG-10 Payee, if not the seller.
+        payee: Option<Payee>,
+        /// BG-11 Tax representative of the seller.
+        representative: Option<Representative>,
+        /// BG-13 Delivery.
+        delivery: Option<Delivery>,
+        /// BG-14 Period.
+        period: Option<Period>,
+        /// BG-16 Payment instructions.
+        payment: Option<Payment>,
+        /// BG-20 Allowances of the document.
+        allowances: Vec<Adjustment>,
+        /// BG-21 Charges of the document.
+        charges: Vec<Adjustment>,
+        /// BG-22 Totals.
+        totals: Totals,
+        /// BG-23 VAT breakdown.
+        vat: Vec<Vat>,
+        /// BG-24 Supporting documents.
+        documents: Vec<Supporting>,
+        /// BG-25 Lines.
+        lines: Vec<Line>,
+    }
+    /// An identifier with the scheme that it is of.
+    Identifier {
+        /// The identifier.
+        id: String,
+        /// Code of the scheme.
+        scheme: Option<String>,
+    }
+    /// BG-1 A note.
+    Note {
+        /// BT-21 Code of its subject.
+        subject: Option<String>,
+        /// BT-22 Its text.
+        text: String,
+    }
+    /// BG-3 A preceding invoice.
+    Preceding {
+        /// BT-25 Its number.
+        number: String,
+        /// BT-26 Its date.
+        date: Option<String>,
+    }
+    /// BG-4 or BG-7 Seller or buyer.
+    Party {
+        /// BT-27, BT-44 Legal name.
+        name: String,
+        /// BT-28, BT-45 Trading name.
+        trading_name: Option<String>,
+        /// BT-29, BT-46 Identifiers; those without a scheme first.
+        ids: Vec<Identifier>,
+        /// BT-30, BT-47 Legal registration.
+        registration: Option<Identifier>,
+        /// BT-31, BT-48 VAT identifier.
+        vat_id: Option<String>,
+        /// BT-32 Tax registration.
+        tax_id: Option<String>,
+        /// BT-33 Further legal information.
+        legal_info: Option<String>,
+        /// BT-34, BT-49 Electronic address.
+        address_id: Option<Identifier>,
+        /// BG-5, BG-8 Postal address.
+        address: Option<Address>,
+        /// BG-6, BG-9 Contact.
+        contact: Option<Contact>,
+    }
+    /// BG-5, BG-8, BG-12, BG-15 A postal address.
+    Address {
+        /// First line.
+        line1: Option<String>,
+        /// Second line.
+        line2: Option<String>,
+        /// Third line.
+        line3: Option<String>,
+        /// City.
+        city: Option<String>,
+        /// Post code.
+        post_code: Option<String>,
+        /// Part of the country.
+        subdivision: Option<String>,
+        /// Code of the country.
+        country: String,
+    }
+    /// BG-6, BG-9 A contact.
+    Contact {
+        /// Person or department.
+        name: Option<String>,
+        /// Telephone number.
+        telephone: Option<String>,
+        /// E-mail address.
+        email: Option<String>,
+    }
+    /// BG-10 Payee.
+    Payee {
+        /// BT-59 Name.
+        name: String,
+        /// BT-60 Identifier.
+        id: Option<Identifier>,
+        /// BT-61 Legal registration.
+        registration: Option<Identifier>,
+    }
+    /// BG-11 Tax representative.
+    Representative {
+        /// BT-62 Name.
+        name: String,
+        /// BT-63 VAT identifier.
+        vat_id: String,
+        /// BG-12 Postal address.
+        address: Option<Address>,
+    }
+    /// BG-13 Delivery.
+    Delivery {
+        /// BT-70 Name of who receives.
+        name: Option<String>,
+        /// BT-71 Location.
+        location: Option<Identifier>,
+        /// BT-72 Date.
+        date: Option<String>,
+        /// BG-15 Address.
+        address: Option<Address>,
+    }
+    /// BG-14, BG-26 A period.
+    Period {
+        /// First day.
+        start: Option<String>,
+        /// Last day.
+        end: Option<String>,
+    }
+    /// BG-16 Payment instructions.
+    Payment {
+        /// BT-81 Code of the means.
+        code: String,
+        /// BT-82 Text.
+        text: Option<String>,
+        /// BT-83 Remittance information.
+        remittance: Option<String>,
+        /// BG-17 Credit transfers.
+        accounts: Vec<Account>,
+        /// BG-18 Payment card.
+        card: Option<Card>,
+        /// BG-19 Direct debit.
+        debit: Option<Debit>,
+    }
+    /// BG-17 An account to transfer to.
+    Account {
+        /// BT-84 IBAN or account number.
+        id: String,
+        /// BT-85 Name of the account.
+        name: Option<String>,
+        /// BT-86 Bank.
+        bank: Option<String>,
+    }
+    /// BG-18 A payment card.
+    Card {
+        /// BT-87 Number.
+        number: String,
+        /// BT-88 Holder.
+        holder: Option<String>,
+    }
+    /// BG-19 A direct debit.
+    Debit {
+        /// BT-89 Mandate.
+        mandate: Option<String>,
+        /// BT-90 Creditor identifier of the bank.
+        creditor: Option<String>,
+        /// BT-91 Account to debit.
+        account: Option<String>,
+    }
+    /// BG-20, BG-21, BG-27, BG-28 An allowance or charge.
+    Adjustment {
+        /// BT-92, BT-99, BT-136, BT-141 Amount.
+        amount: Option<Decimal>,
+        /// BT-93, BT-100, BT-137, BT-142 Base.
+        base: Option<Decimal>,
+        /// BT-94, BT-101, BT-138, BT-143 Percentage.
+        percent: Option<Decimal>,
+        /// BT-95, BT-102 VAT category; of the document only.
+        category: Option<String>,
+        /// BT-96, BT-103 VAT rate; of the document only.
+        rate: Option<Decimal>,
+        /// BT-97, BT-104, BT-139, BT-144 Reason.
+        reason: Option<String>,
+        /// BT-98, BT-105, BT-140, BT-145 Code of the reason.
+        reason_code: Option<String>,
+    }
+    /// BG-22 Totals.
+    Totals {
+        /// BT-106 Sum of lines.
+        lines: Option<Decimal>,
+        /// BT-107 Sum of allowances.
+        allowances: Option<Decimal>,
+        /// BT-108 Sum of charges.
+        charges: Option<Decimal>,
+        /// BT-109 Total without VAT.
+        net: Option<Decimal>,
+        /// BT-110 Total VAT.
+        vat: Option<Decimal>,
+        /// BT-111 Total VAT in the currency in which it is accounted.
+        vat_in_tax_currency: Option<Decimal>,
+        /// BT-112 Total with VAT.
+        gross: Option<Decimal>,
+        /// BT-113 Paid before.
+        paid: Option<Decimal>,
+        /// BT-114 Rounding.
+        rounding: Option<Decimal>,
+        /// BT-115 Due for payment.
+        due: Option<Decimal>,
+    }
+    /// BG-23 VAT of a category and rate.
+    Vat {
+        /// BT-116 Base.
+        base: Option<Decimal>,
+        /// BT-117 VAT.
+        vat: Option<Decimal>,
+        /// BT-118 Category.
+        category: String,
+        /// BT-119 Rate.
+        rate: Option<Decimal>,
+        /// BT-120 Reason for an exemption.
+        reason: Option<String>,
+        /// BT-121 Code of the reason.
+        reason_code: Option<String>,
+    }
+    /// BG-24 A supporting document.
+    Supporting {
+        /// BT-122 Reference.
+        id: String,
+        /// BT-123 Description.
+        description: Option<String>,
+        /// BT-124 Where it lies.
+        url: Option<String>,
+        /// BT-125 The document itself.
+        attachment: Option<Attachment>,
+    }
+    /// BT-125 An attached document.
+    Attachment {
+        /// Kind, as a MIME type.
+        mime: String,
+        /// File name.
+        filename: String,
+        /// Content in Base64.
+        content: String,
+    }
+    /// BG-25 A line.
+    Line {
+        /// BT-126 Identifier.
+        id: String,
+        /// BT-127 Note.
+        note: Option<String>,
+        /// BT-128 Invoiced object.
+        object: Option<Identifier>,
+        /// BT-129 Quantity.
+        quantity: Option<Decimal>,
+        /// BT-130 Unit.
+        unit: String,
+        /// BT-131 Net amount.
+        net: Option<Decimal>,
+        /// BT-132 Line of the purchase order.
+        order_line: Option<String>,
+        /// BT-133 Account of the buyer to book on.
+        accounting: Option<String>,
+        /// BG-26 Period.
+        period: Option<Period>,
+        /// BG-27 Allowances.
+        allowances: Vec<Adjustment>,
+        /// BG-28 Charges.
+        charges: Vec<Adjustment>,
+        /// BG-29 Price.
+        price: Price,
+        /// BT-151 VAT category.
+        category: String,
+        /// BT-152 VAT rate.
+        rate: Option<Decimal>,
+        /// BG-31 Item.
+        item: Item,
+    }
+    /// BG-29 A price.
+    Price {
+        /// BT-146 Net price.
+        net: Option<Decimal>,
+        /// BT-147 Discount.
+        discount: Option<Decimal>,
+        /// BT-148 Gross price.
+        gross: Option<Decimal>,
+        /// BT-149 Quantity that the price is for.
+        base: Option<Decimal>,
+        /// BT-150 Unit of that quantity.
+        base_unit: Option<String>,
+    }
+    /// BG-31 An item.
+    Item {
+        /// BT-153 Name.
+        name: String,
+        /// BT-154 Description.
+        description: Option<String>,
+        /// BT-155 Identifier of the seller.
+        seller_id: Option<String>,
+        /// BT-156 Identifier of the buyer.
+        buyer_id: Option<String>,
+        /// BT-157 Standard identifier.
+        standard_id: Option<Identifier>,
+        /// BT-158 Classifications.
+        classifications: Vec<Classification>,
+        /// BT-159 Country of origin.
+        origin: Option<String>,
+        /// BG-32 Attributes.
+        attributes: Vec<Attribute>,
+    }
+    /// BT-158 A classification.
+    Classification {
+        /// Code.
+        code: String,
+        /// BT-158-1 Scheme.
+        scheme: Option<String>,
+        /// BT-158-2 Version of the scheme.
+        version: Option<String>,
+    }
+    /// BG-32 An attribute of an item.
+    Attribute {
+        /// BT-160 Name.
+        name: String,
+        /// BT-161 Value.
+        value: String,
+    }
+}
+
+impl Invoice {
+    /// Whether the type is one of a credit note.
+    #[must_use]
+    pub fn is_credit_note(&self) -> bool {
+        codes::CREDIT_NOTE_TYPES.has(&self.type_code)
+    }
+
+    /// As UBL 2.1 Invoice or CreditNote, by the type code.
+    #[must_use]
+    pub fn to_ubl(&self) -> String {
+        ubl_write::write(self)
+    }
+
+    /// As CII D16B.
+    #[must_use]
+    pub fn to_cii(&self) -> String {
+        cii_write::write(self)
+    }
+
+    /// In a syntax; UBL decides between its two documents by the type code.
+    #[must_use]
+    pub fn to_xml(&self, syntax: Syntax) -> String {
+        match syntax {
+            Syntax::Cii => self.to_cii(),
+            Syntax::UblInvoice | Syntax::UblCreditNote => self.to_ubl(),
+        }
+    }
+}

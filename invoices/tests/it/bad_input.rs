@@ -1,0 +1,203 @@
+//! Bad input, one by one: each is refused with a stable code or told as findings; nothing panics, nothing hangs.
+
+use muniment_invoices::{Limits, Options, Unreadable, check, read};
+use proptest::prelude::*;
+
+use crate::make::DRAFT;
+
+fn invoice() -> String {
+    muniment_invoices::make(DRAFT.as_bytes()).unwrap().to_ubl()
+}
+
+fn refusal(bytes: &[u8]) -> Unreadable {
+    check(bytes, &Options::default()).unwrap_err()
+}
+
+fn rules(text: &str) -> Vec<String> {
+    let report = check(text.as_bytes(), &Options::default()).unwrap();
+    report.findings.iter().map(|finding| finding.rule.to_string()).collect()
+}
+
+#[test]
+fn what_is_no_xml_is_refused() {
+    for bytes in [
+        &b""[..],
+        b"   ",
+        b"hello",
+        b"<a>",
+        b"<a></b>",
+        b"<a/><b/>",
+        b"<a/>text",
+        b"{\"number\": 1}",
+        b"<a b='1' b='2'",
+        b"%PDF-1.7",
+    ] {
+        assert_eq!(
+            refusal(bytes).code(),
+            "XML_MALFORMED",
+            "{}",
+            String::from_utf8_lossy(bytes)
+        );
+    }
+    assert_eq!(refusal(b"<x:a/>").code(), "XML_MALFORMED");
+}
+
+#[test]
+fn another_root_is_named() {
+    let error = refusal(b"<Order xmlns='urn:oasis:names:specification:ubl:schema:xsd:Order-2'/>");
+    assert_eq!(error.code(), "NOT_AN_INVOICE");
+    assert!(error.to_string().contains("Order"));
+    // The right name in no namespace is not an invoice either.
+    assert_eq!(refusal(b"<Invoice/>").code(), "NOT_AN_INVOICE");
+}
+
+#[test]
+fn document_types_and_entities_are_refused() {
+    let laughs = "<?xml version=\"1.0\"?><!DOCTYPE lolz [<!ENTITY lol \"lol\"><!ENTITY lol2 \"&lol;&lol;\">]><lolz>&lol2;</lolz>";
+    assert_eq!(refusal(laughs.as_bytes()).code(), "XML_DOCTYPE");
+    assert_eq!(
+        refusal(b"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>").code(),
+        "XML_DOCTYPE"
+    );
+    let entity = invoice().replace("Chair", "Chair &xxe;");
+    let error = refusal(entity.as_bytes());
+    assert_eq!(error.code(), "XML_ENTITY");
+    assert!(error.to_string().contains("&xxe;"));
+}
+
+#[test]
+fn bounds_are_kept() {
+    let deep = format!("{}{}", "<a>".repeat(1000), "</a>".repeat(1000));
+    assert_eq!(refusal(deep.as_bytes()).code(), "XML_TOO_LARGE");
+    let attributes: String = (0..1000).map(|number| format!(" a{number}='1'")).collect();
+    assert_eq!(refusal(format!("<a{attributes}/>").as_bytes()).code(), "XML_TOO_LARGE");
+    let limits = Limits {
+        bytes: 100,
+        ..Limits::DEFAULT
+    };
+    assert_eq!(
+        read(invoice().as_bytes(), &limits).err().unwrap().code(),
+        "XML_TOO_LARGE"
+    );
+    let limits = Limits {
+        elements: 10,
+        ..Limits::DEFAULT
+    };
+    assert_eq!(
+        read(invoice().as_bytes(), &limits).err().unwrap().code(),
+        "XML_TOO_LARGE"
+    );
+}
+
+#[test]
+fn encodings_are_read_or_named() {
+    let text = invoice().replace("Chair", "Stühlchen");
+    let of = |bytes: &[u8]| check(bytes, &Options::default()).unwrap().valid;
+    assert!(of(text.as_bytes()));
+    assert!(of(&[b"\xEF\xBB\xBF", text.as_bytes()].concat()));
+    let utf16: Vec<u16> = text.replace("UTF-8", "UTF-16").encode_utf16().collect();
+    let little: Vec<u8> = [0xFF, 0xFE]
+        .into_iter()
+        .chain(utf16.iter().flat_map(|unit| unit.to_le_bytes()))
+        .collect();
+    let big: Vec<u8> = [0xFE, 0xFF]
+        .into_iter()
+        .chain(utf16.iter().flat_map(|unit| unit.to_be_bytes()))
+        .collect();
+    assert!(of(&little) && of(&big));
+    let latin: Vec<u8> = text
+        .replace("UTF-8", "ISO-8859-1")
+        .chars()
+        .map(|letter| letter as u8)
+        .collect();
+    assert!(of(&latin));
+    assert_eq!(refusal(&little[..little.len() - 1]).code(), "XML_ENCODING");
+    assert_eq!(
+        refusal(text.replace("UTF-8", "windows-1252").as_bytes()).code(),
+        "XML_ENCODING"
+    );
+    let broken: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
+    assert_eq!(refusal(&broken).code(), "XML_ENCODING");
+}
+
+#[test]
+fn texts_in_pieces_are_one_text() {
+    let text = invoice();
+    let number = ">2026-1<";
+    for written in [
+        "><![CDATA[2026-1]]><",
+        ">2026<!-- no -->-1<",
+        ">&#x32;026-1<",
+        ">2026-<![CDATA[1]]><",
+    ] {
+        let document = text.replace(number, written);
+        let document = read(document.as_bytes(), &Limits::DEFAULT).unwrap();
+        let (invoice, _) = muniment_invoices::model(&document, muniment_invoices::Syntax::UblInvoice);
+        assert_eq!(invoice.number, "2026-1", "{written}");
+    }
+}
+
+#[test]
+fn bad_values_become_findings() {
+    let text = invoice();
+    let valid = rules(&text);
+    assert!(valid.is_empty(), "{valid:?}");
+    let with = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        rules(&text.replace(from, to))
+    };
+    assert!(with("unitCode=\"C62\"", "unitCode=\"XYZZY\"").contains(&"BR-CL-23".to_owned()));
+    assert!(with("currencyID=\"EUR\"", "currencyID=\"EURO\"").contains(&"BR-CL-03".to_owned()));
+    assert!(with(">12.50<", ">-12.50<").contains(&"BR-27".to_owned()));
+    assert!(with(">75.38<", ">lots<").contains(&"BR-CO-15".to_owned()));
+    assert!(with(">75.38<", "><").contains(&"BR-CO-15".to_owned()));
+    let digits = "1".repeat(40);
+    assert!(with(">75.38<", &format!(">{digits}<")).contains(&"BR-CO-15".to_owned()));
+    assert!(with(">71.80<", &format!(">{digits}.5<")).contains(&"BR-CO-10".to_owned()));
+    assert!(with(">75.38<", ">1e2<").contains(&"BR-CO-15".to_owned()));
+    // Twice what may stand once: the official rules stop with an error, ours report.
+    assert!(
+        with(
+            "<cbc:TaxInclusiveAmount",
+            "<cbc:TaxInclusiveAmount currencyID=\"EUR\">1</cbc:TaxInclusiveAmount><cbc:TaxInclusiveAmount"
+        )
+        .contains(&"BR-CO-15".to_owned())
+    );
+}
+
+#[test]
+fn amounts_that_are_no_numbers_are_not_exact() {
+    let text = invoice().replace(">75.38<", ">lots<");
+    let exact = check(text.as_bytes(), &Options::default()).unwrap().exact.unwrap();
+    assert!(
+        exact
+            .differences
+            .iter()
+            .any(|difference| difference.rule.contains("lots")),
+        "{exact:?}"
+    );
+}
+
+#[test]
+fn negative_lines_and_zero_quantities_are_no_mistake() {
+    let draft = DRAFT.replace("\"3\"", "\"-3\"").replace("\"1000\"", "\"0\"");
+    let invoice = muniment_invoices::make(draft.as_bytes()).unwrap();
+    assert_eq!(rules(&invoice.to_ubl()), Vec::<String>::new());
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics_on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = check(&bytes, &Options::default());
+        let _ = muniment_invoices::make(&bytes);
+    }
+
+    #[test]
+    fn nothing_panics_on_a_changed_invoice(at in 0_usize..4000, to in any::<u8>(), cut in 0_usize..4000) {
+        let mut bytes = invoice().into_bytes();
+        let length = bytes.len();
+        bytes[at % length] = to;
+        let _ = check(&bytes, &Options::default());
+        let _ = check(&bytes[..cut % length], &Options::default());
+    }
+}

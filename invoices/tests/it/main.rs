@@ -1,0 +1,16 @@
+//! Tests of the invoices crate from outside.
+//!
+//! The vectors lie in `shared/vectors` beside the repository (or in the folder that `MUNIMENT_SHARED` names); without
+//! them the tests that need them say so and pass.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
+
+mod bad_input;
+mod exact;
+mod make;
+mod models;
+mod peppol;
+mod rules;
+mod shared;
+mod unseen;
+mod vectors;

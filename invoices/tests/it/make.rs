@@ -1,0 +1,135 @@
+//! The JSON form: what is computed, what is refused, and that the schema says the same as the code.
+
+use muniment_invoices::{MakeError, Options, Profile, Severity, check, html, json_schema, make, to_json};
+
+/// A draft with two rates, an allowance of the document and a line with a price for many.
+pub const DRAFT: &str = r#"{
+  "number": "2026-1",
+  "issueDate": "2026-11-24",
+  "typeCode": "380",
+  "currency": "EUR",
+  "dueDate": "2026-12-24",
+  "specification": "urn:cen.eu:en16931:2017",
+  "seller": {
+    "name": "Seller <& Co",
+    "vatId": "DE123456789",
+    "address": { "city": "Berlin", "postCode": "10115", "country": "DE" }
+  },
+  "buyer": { "name": "Buyer", "address": { "city": "Paris", "postCode": "75001", "country": "FR" } },
+  "allowances": [
+    { "base": "100.00", "percent": "5", "category": "S", "rate": "19", "reason": "Loyalty" }
+  ],
+  "totals": { "paid": "10.00" },
+  "lines": [
+    { "quantity": "3", "unit": "C62", "price": { "net": "12.50" }, "category": "S", "rate": "19", "item": { "name": "Chair" } },
+    { "quantity": "1000", "unit": "C62", "price": { "net": "3.33", "base": "100" }, "category": "S", "rate": "7",
+      "charges": [{ "amount": "1.00", "reason": "Cutting" }], "item": { "name": "Screw" } }
+  ]
+}"#;
+
+#[test]
+fn amounts_are_computed() {
+    let invoice = make(DRAFT.as_bytes()).unwrap();
+    let text = |value: Option<rust_decimal::Decimal>| value.unwrap().to_string();
+    assert_eq!(invoice.lines[0].id, "1");
+    assert_eq!(text(invoice.lines[0].net), "37.50");
+    assert_eq!(text(invoice.lines[1].net), "34.30");
+    assert_eq!(text(invoice.totals.lines), "71.80");
+    assert_eq!(text(invoice.totals.allowances), "5.00");
+    assert_eq!(text(invoice.totals.net), "66.80");
+    let vat: Vec<String> = invoice
+        .vat
+        .iter()
+        .map(|vat| format!("{} {} {}", text(vat.rate), text(vat.base), text(vat.vat)))
+        .collect();
+    assert_eq!(vat, ["7 34.30 2.40", "19 32.50 6.18"]);
+    assert_eq!(text(invoice.totals.vat), "8.58");
+    assert_eq!(text(invoice.totals.gross), "75.38");
+    assert_eq!(text(invoice.totals.due), "65.38");
+}
+
+#[test]
+fn what_was_made_is_valid_in_both_syntaxes() {
+    let invoice = make(DRAFT.as_bytes()).unwrap();
+    for text in [invoice.to_ubl(), invoice.to_cii()] {
+        for profile in [Profile::En16931, Profile::Peppol] {
+            let report = check(
+                text.as_bytes(),
+                &Options {
+                    profile,
+                    ..Options::default()
+                },
+            )
+            .unwrap();
+            let of_standard = report
+                .findings
+                .iter()
+                .filter(|finding| finding.severity == Severity::Fatal);
+            let rules: Vec<_> = of_standard
+                .map(|finding| finding.rule.clone())
+                .filter(|rule| !rule.starts_with("PEPPOL"))
+                .collect();
+            assert!(rules.is_empty(), "{rules:?}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn an_amount_that_does_not_fit_is_refused_with_the_right_one() {
+    let wrong = DRAFT.replace(r#""paid": "10.00""#, r#""paid": "10.00", "gross": "75.39""#);
+    let error = make(wrong.as_bytes()).unwrap_err();
+    assert!(matches!(&error, MakeError::Differs { .. }));
+    assert!(
+        error.to_string().contains("75.39") && error.to_string().contains("75.38"),
+        "{error}"
+    );
+}
+
+#[test]
+fn missing_and_unknown_members_are_named() {
+    let error = make(DRAFT.replace(r#""quantity": "3", "#, "").as_bytes()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 1: the quantity is missing; the amounts cannot be computed without it"
+    );
+    let error = make(DRAFT.replace("issueDate", "issuedate").as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("unknown field `issuedate`"), "{error}");
+    assert!(make(b"{").is_err());
+    let huge = DRAFT
+        .replace("12.50", "9999999999999999999999999999")
+        .replace("\"3\"", "\"9999999999\"");
+    assert!(matches!(make(huge.as_bytes()), Err(MakeError::TooLarge(_))));
+}
+
+#[test]
+fn the_schema_has_decimals_as_texts_and_fits_the_form() {
+    let schema = json_schema();
+    let text = schema.to_string();
+    assert!(
+        !text.contains("\"number\",\"string\"") && !text.contains("\"string\",\"number\""),
+        "{text}"
+    );
+    let invoice: serde_json::Value = serde_json::from_str(&to_json(&make(DRAFT.as_bytes()).unwrap()).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&invoice).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let number = DRAFT.replace("\"12.50\"", "12.50");
+    assert!(!validator.is_valid(&serde_json::from_str(&number).unwrap()));
+}
+
+/// Written anew with `cargo run -p muniment-invoices --example invoice_schema > invoices/data/invoice.schema.json`.
+#[test]
+fn the_published_schema_is_the_one_of_the_code() {
+    let published: serde_json::Value = serde_json::from_str(include_str!("../../data/invoice.schema.json")).unwrap();
+    assert_eq!(published, json_schema());
+}
+
+#[test]
+fn the_page_shows_the_amounts_and_escapes_texts() {
+    let page = html(&make(DRAFT.as_bytes()).unwrap(), Some("https://example.org/receipts/1"));
+    for shown in ["Invoice 2026-1", "Seller &lt;&amp; Co", "65.38 EUR", "Screw", "<svg "] {
+        assert!(page.contains(shown), "{shown} is not on the page");
+    }
+    assert!(!page.contains("<script") && !page.contains("http://"));
+    assert!(!html(&make(DRAFT.as_bytes()).unwrap(), None).contains("<svg"));
+}
