@@ -1,15 +1,17 @@
 //! Which trust root a receipt is checked against, and the store of pinned ones.
 //!
-//! First contact with a network pins its trust root under the user's configuration folder. A pinned root is never
-//! silently replaced: another one under the same network id is an error.
+//! First contact with a network pins its trust root under the user's configuration folder, and which network stands
+//! behind a server's tenant and name. Neither is silently replaced: another root under the same id, or another network
+//! under the same name, is an error. Only `dev`, which makes networks itself, says that a name has a new one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use muniment_receipts::trust::TrustRoot;
+use sha2::{Digest, Sha256};
 
 use crate::client::Client;
-use crate::context::{Choice, config_dir};
+use crate::context::{Choice, Context, config_dir};
 use crate::error::{Failure, Result, chain, io};
 use crate::files;
 
@@ -52,8 +54,28 @@ impl Root {
 /// Asks the server for its trust root and pins it, or compares it with the pinned one.
 ///
 /// # Errors
-/// When the server can't be reached, or its root is not the pinned one.
+/// When the server can't be reached, its root is not the pinned one, or it shows another network than before.
 pub async fn contact(client: &Client) -> Result<Arc<Root>> {
+    let root = ask(client).await?;
+    let store = store()?;
+    name(client.context(), &root.network(), &store)?;
+    pin(&root, &store)?;
+    Ok(Arc::new(root))
+}
+
+/// As [`contact`], for who made the network: whatever had this name before is forgotten.
+///
+/// # Errors
+/// When the server can't be reached, or its root is not the pinned one.
+pub async fn adopt(client: &Client) -> Result<Arc<Root>> {
+    let root = ask(client).await?;
+    let store = store()?;
+    pin(&root, &store)?;
+    files::write(&name_path(client.context(), &store), root.network().as_bytes())?;
+    Ok(Arc::new(root))
+}
+
+async fn ask(client: &Client) -> Result<Root> {
     let id = client.network().await?.id;
     let bytes = client.trust_root().await?;
     let root = Root::parse(bytes, format!("the answer of {}", client.context().server))?;
@@ -67,8 +89,43 @@ pub async fn contact(client: &Client) -> Result<Arc<Root>> {
             "do not use this server",
         ));
     }
-    pin(&root, &store()?)?;
-    Ok(Arc::new(root))
+    Ok(root)
+}
+
+/// File that says which network was first seen under a name. The name is hashed: it is a URL.
+fn name_path(context: &Context, store: &Path) -> PathBuf {
+    let Context {
+        server,
+        tenant,
+        network,
+        ..
+    } = context;
+    let name = format!("{}\n{tenant}\n{network}", server.trim_end_matches('/'));
+    store.join("names").join(hex::encode(Sha256::digest(name)))
+}
+
+/// Remembers the network behind a name, or checks that it is the one seen before.
+fn name(context: &Context, id: &str, store: &Path) -> Result<()> {
+    let path = name_path(context, store);
+    match std::fs::read_to_string(&path) {
+        Ok(known) if known.trim() == id => Ok(()),
+        Ok(known) => Err(Failure::new(
+            "network_replaced",
+            format!(
+                "{} shows another network as {}/{} than before: {id} instead of {}",
+                context.server,
+                context.tenant,
+                context.network,
+                known.trim()
+            ),
+            format!(
+                "find out why before you go on; only if it was made anew, delete {}",
+                path.display()
+            ),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => files::write(&path, id.as_bytes()),
+        Err(error) => Err(io("can't read", &path, &error)),
+    }
 }
 
 /// Folder of pinned trust roots.
@@ -136,7 +193,7 @@ pub fn find(named: Option<&Path>, network: Option<&str>, choice: &Choice) -> Res
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::context::{Context, save};
+    use crate::context::save;
     use ed25519_dalek::SigningKey;
     use muniment_receipts::genesis::{GENESIS_TYPE, Genesis, ValidatorKeys};
 
@@ -158,6 +215,32 @@ mod tests {
             governance_threshold: 1,
         };
         TrustRoot::new(genesis).unwrap()
+    }
+
+    #[test]
+    fn another_network_under_a_known_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |server: &str, network: &str| Context {
+            version: 1,
+            server: server.to_owned(),
+            api_key: String::new(),
+            tenant: "demo".to_owned(),
+            network: network.to_owned(),
+            trust_root: None,
+            data_dir: None,
+        };
+        let (first, other) = ("11".repeat(32), "22".repeat(32));
+        let seen = |context: &Context, id: &str| name(context, id, folder.path()).map_err(|error| error.code);
+        let here = at("http://one:1", "notary");
+        assert_eq!(seen(&here, &first), Ok(()));
+        assert_eq!(seen(&here, &first), Ok(()));
+        assert_eq!(
+            seen(&at("http://one:1/", "notary"), &other),
+            Err("network_replaced".into())
+        );
+        assert_eq!(seen(&at("http://one:1", "second"), &other), Ok(()));
+        assert_eq!(seen(&at("http://two:1", "notary"), &other), Ok(()));
+        assert_eq!(seen(&here, &first), Ok(()), "what was seen first stays");
     }
 
     #[test]

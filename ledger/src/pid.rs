@@ -37,7 +37,13 @@ pub enum PidFileError {
 /// unlinking would let two processes lock two files of one name.
 #[derive(Debug)]
 pub struct PidFile {
-    _file: File,
+    file: File,
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        release(&self.file);
+    }
 }
 
 impl PidFile {
@@ -79,7 +85,7 @@ impl PidFile {
         file.set_len(0).map_err(io)?;
         file.seek(SeekFrom::Start(0)).map_err(io)?;
         writeln!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Who holds a folder now: `None` when nobody does, `Some(None)` when somebody does but hasn't said who.
@@ -99,7 +105,10 @@ impl PidFile {
         };
         // Shared, so that two supervisors that look don't take each other for a node.
         match file.try_lock_shared() {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                release(&file);
+                Ok(None)
+            }
             Err(TryLockError::WouldBlock) => Ok(Some(read_pid(&mut file))),
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -110,6 +119,13 @@ impl PidFile {
     pub fn is_claimed_by(folder: &Path, pid: u32) -> bool {
         File::open(folder.join(PID_FILE)).is_ok_and(|mut file| read_pid(&mut file) == Some(pid))
     }
+}
+
+/// Gives a lock up. Closing the file is not enough: a child that another thread is just starting has a copy of it until
+/// it runs its own program, and the lock lives as long as the last copy.
+fn release(file: &File) {
+    // When this fails, closing is what is left, and nobody is there to be told.
+    let _ = file.unlock();
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {
@@ -137,6 +153,17 @@ mod tests {
         drop(first);
         assert_eq!(PidFile::holder(folder.path()).unwrap(), None);
         PidFile::claim(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_copy_of_the_file_in_a_starting_child_does_not_keep_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = PidFile::claim(folder.path()).unwrap();
+        let copy = first.file.try_clone().unwrap();
+        drop(first);
+        assert_eq!(PidFile::holder(folder.path()).unwrap(), None);
+        PidFile::claim(folder.path()).unwrap();
+        drop(copy);
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) 
 pub async fn publish(choice: &Choice, context: &Context) -> Result<(Client, Arc<Root>)> {
     context::save(&choice.path()?, context)?;
     let client = Client::new(context.clone())?;
-    let root = trust::contact(&client).await?;
+    let root = trust::adopt(&client).await?;
     Ok((client, root))
 }
 
