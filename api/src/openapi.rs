@@ -14,6 +14,7 @@ use crate::routes::{api_keys, networks, notarizations, operations, records, serv
         verify::verify, operations::get, api_keys::list, api_keys::create, api_keys::revoke, networks::list,
         networks::get, networks::trust_root, notarizations::create, notarizations::batch, notarizations::find,
         transactions::submit, records::list, records::get, records::history, records::proof, records::receipt,
+        records::cose_receipts,
     ),
     modifiers(&ApiKeyScheme)
 )]

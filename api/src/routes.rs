@@ -70,6 +70,7 @@ pub fn table() -> Vec<Row> {
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/history" SMALL, records::history),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/proof" SMALL, records::proof),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/receipt" SMALL, records::receipt),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/receipt/cose" SMALL, records::cose_receipts),
     ]
 }
 

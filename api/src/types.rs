@@ -330,6 +330,28 @@ pub struct StateProof {
     pub proof: String,
 }
 
+/// A leaf's COSE receipts (RFC 9942), one per validator, at least a quorum of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CoseReceipts {
+    /// The bytes whose RFC 6962 leaf hash the receipts are about, base64.
+    pub leaf: String,
+    /// In the order of the validator set.
+    pub receipts: Vec<CoseReceipt>,
+}
+
+/// One validator's COSE receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CoseReceipt {
+    /// Name of the validator.
+    pub validator: String,
+    /// Its Ed25519 COSE key, hex, as the trust root has it.
+    pub public_key: String,
+    /// Tagged COSE_Sign1 with the inclusion proof, payload detached (the root), base64.
+    pub receipt: String,
+}
+
 /// Answer of `POST /v1/verify`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use muniment_receipts::receipt::Disclosure;
 use muniment_receipts::receipt::Receipt;
-use muniment_receipts::verify::{Outcome, Report, Verification, verify};
+use muniment_receipts::verify::{Outcome, Report, Verifier};
 
 use crate::error::{Failure, Result, chain};
 use crate::output::rfc3339;
@@ -54,13 +54,10 @@ pub fn disclose(bytes: &[u8], disclosure: &Disclosure) -> Result<Vec<u8>> {
 
 /// All verdicts over a receipt.
 pub fn judge(receipt: &[u8], root: Option<&Root>, document: Option<[u8; 32]>) -> Report {
-    verify(&Verification {
-        receipt,
-        trust_root: root.map(|root| root.bytes.as_slice()),
-        document,
-        evaluation_time: now(),
-        network: None,
-    })
+    match root {
+        Some(root) => root.verifier.verify(receipt, document, now()),
+        None => Verifier::new(None, None).verify(receipt, document, now()),
+    }
 }
 
 /// Whether a receipt proves a document under a trust root.

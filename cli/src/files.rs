@@ -164,12 +164,17 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|error| io("can't write", path, &error))
 }
 
-/// As [`write`], but never over another file: answers `false` when there is one.
+/// A document's receipt, never over another file: answers `false` when there is one. It is as readable as its
+/// document: the salt in it is what keeps a guess at the document from being confirmed.
 ///
 /// # Errors
 /// As [`write`].
-pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
-    match write_as(path, bytes, 0o644, Over::Keep) {
+pub fn write_receipt(source: &Source, bytes: &[u8]) -> Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = &source.receipt;
+    let document = std::fs::metadata(&source.document);
+    let mode = document.map_or(0, |document| document.permissions().mode() & 0o666);
+    match write_as(path, bytes, mode | 0o600, Over::Keep) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(io("can't write", path, &error)),
@@ -291,13 +296,33 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_there_is_kept_by_write_new() {
+    fn a_receipt_is_never_replaced_and_as_readable_as_its_document() {
+        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.receipt");
-        assert!(write_new(&path, b"one").unwrap());
-        assert!(!write_new(&path, b"two").unwrap());
-        assert_eq!(std::fs::read(&path).unwrap(), b"one");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        for (name, mode, expected) in [
+            ("a", 0o600, 0o600),
+            ("b", 0o644, 0o644),
+            ("c", 0o440, 0o640),
+            ("d", 0o755, 0o644),
+        ] {
+            let document = folder.path().join(name);
+            std::fs::write(&document, name).unwrap();
+            std::fs::set_permissions(&document, std::fs::Permissions::from_mode(mode)).unwrap();
+            let receipt = receipt_path(&document, None);
+            let source = Source {
+                document,
+                receipt: receipt.clone(),
+            };
+            assert!(write_receipt(&source, b"one").unwrap());
+            assert!(!write_receipt(&source, b"two").unwrap());
+            assert_eq!(std::fs::read(&receipt).unwrap(), b"one");
+            assert_eq!(
+                receipt.metadata().unwrap().permissions().mode() & 0o777,
+                expected,
+                "{name}"
+            );
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 8);
     }
 
     #[test]

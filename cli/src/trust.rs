@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use muniment_receipts::trust::TrustRoot;
+use muniment_receipts::verify::Verifier;
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
@@ -21,6 +22,8 @@ pub struct Root {
     pub bytes: Vec<u8>,
     /// Parsed.
     pub root: TrustRoot,
+    /// Checks receipts against it.
+    pub verifier: Verifier,
     /// Where it is from, for messages.
     pub from: String,
 }
@@ -39,7 +42,12 @@ impl Root {
                 "take it again from a source you trust, for example GET …/trust-root of the network",
             )
         })?;
-        Ok(Self { bytes, root, from })
+        Ok(Self {
+            bytes,
+            verifier: Verifier::with(root.clone(), None),
+            root,
+            from,
+        })
     }
 
     fn read(path: &Path) -> Result<Option<Self>> {

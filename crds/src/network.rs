@@ -114,8 +114,6 @@ pub struct MemberSpec {
 /// Limits of every node; absent ones are chosen by the software version.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = Rule::new("!has(self.blockBytes) || !has(self.mempoolBytes) || self.mempoolBytes >= self.blockBytes")
-    .message("spec.limits.mempoolBytes must be at least spec.limits.blockBytes, or a block could never be filled; raise it"))]
 pub struct NetworkLimits {
     /// Most transaction bytes in one block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,10 +125,11 @@ pub struct NetworkLimits {
     #[x_kube(validation = Rule::new("self >= 1000 && self <= 20000")
         .message("spec.limits.blockActions must be from 1000 (one full batch) to 20000"))]
     pub block_actions: Option<u64>,
-    /// Most transaction bytes waiting at a node.
+    /// Memory that a node gives to waiting transactions, as it estimates it: bytes, their parsed form and bookkeeping.
+    /// One signer gets at most a quarter of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self >= 1048576 && self <= 1073741824")
-        .message("spec.limits.mempoolBytes must be from 1048576 (1 MiB) to 1073741824 (1 GiB)"))]
+    #[x_kube(validation = Rule::new("self >= 33554432 && self <= 1073741824")
+        .message("spec.limits.mempoolBytes must be from 33554432 (32 MiB) to 1073741824 (1 GiB)"))]
     pub mempool_bytes: Option<u64>,
     /// Milliseconds a proposer is waited for in the first round.
     #[serde(default, skip_serializing_if = "Option::is_none")]

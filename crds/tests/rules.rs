@@ -180,7 +180,7 @@ fn bad_networks_are_refused_with_the_fix() {
     refused(with("/limits", json!({ "voteTimeoutMillis": 90000 })), "10 to 60000");
     refused(
         with("/limits", json!({ "blockBytes": 4194304, "mempoolBytes": 2097152 })),
-        "raise it",
+        "32 MiB",
     );
     let mut named = network(notarization());
     for name in ["a.b", "a-", &"x".repeat(41)] {

@@ -20,7 +20,7 @@ use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::store::entity::operation;
 use crate::store::{StoreError, Write};
-use crate::types::{ItemOutcome, Notarization};
+use crate::types::{CoseReceipts, ItemOutcome, Notarization};
 
 /// Blocks kept from look-ups, so that the replays of one block ask for it once.
 const RECENT: usize = 4;
@@ -245,6 +245,15 @@ impl Network {
     /// 503 when no validator gives a proof that holds.
     pub async fn notarization(&self, record: &[u8; 32], leaf: u64) -> Result<Notarization, ApiError> {
         let check = |proof: &_| proof::check(proof, leaf, &self.trust)?.notarization(record);
+        self.client.proven_leaf(leaf, check).await.map_err(unavailable)
+    }
+
+    /// The COSE receipts of a record's leaf.
+    ///
+    /// # Errors
+    /// 503 when no validator gives a proof that holds.
+    pub async fn cose_receipts(&self, record: &[u8; 32], leaf: u64) -> Result<CoseReceipts, ApiError> {
+        let check = |proof: &_| proof::check(proof, leaf, &self.trust)?.cose_receipts(proof, record, &self.trust);
         self.client.proven_leaf(leaf, check).await.map_err(unavailable)
     }
 

@@ -2,10 +2,13 @@
 //!
 //! Pure. A leaf counts when it and its block's marker lead to a checkpoint that a quorum cosigned.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use muniment_ledger::wire::LeafProof;
 use muniment_receipts::checkpoint::Checkpoint;
+use muniment_receipts::cose;
 use muniment_receipts::leaf::{Leaf, Marker};
 use muniment_receipts::merkle::{Frontier, Hash, leaf_hash, verify_inclusion};
 use muniment_receipts::note::Note;
@@ -13,7 +16,7 @@ use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use muniment_receipts::trust::TrustRoot;
 
 use super::answer::text;
-use crate::types::Notarization;
+use crate::types::{CoseReceipt, CoseReceipts, Notarization};
 
 /// A proof that can't be read or doesn't hold.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +92,41 @@ impl ProvenLeaf {
     /// The log before this leaf: its path passes every full subtree to its left.
     pub fn frontier(&self) -> Result<Frontier, BadProof> {
         before(self.index, self.size, &self.path).ok_or(BadProof("the path has a wrong length"))
+    }
+
+    /// The leaf's COSE receipts: one of each validator whose signature holds, at least a quorum. `proof` is the one that
+    /// this was checked from.
+    ///
+    /// # Errors
+    /// When it is the leaf of another record or of no action, or fewer signatures hold.
+    pub fn cose_receipts(&self, proof: &LeafProof, record: &Hash, trust: &TrustRoot) -> Result<CoseReceipts, BadProof> {
+        let parsed = Leaf::parse(&self.leaf).map_err(|_| BadProof("the leaf can't be read"))?;
+        if parsed.outcome().is_none_or(|outcome| outcome.record != *record) {
+            return Err(BadProof("it is the leaf of another record"));
+        }
+        let set = trust.validators_at(self.block.height);
+        let hash = leaf_hash(&self.leaf);
+        let one = |(index, signature): &(u16, String)| {
+            let validator = set.validators().get(usize::from(*index))?;
+            let signature = hex::decode(signature).ok()?.try_into().ok()?;
+            let receipt = cose::encode_receipt(self.size, self.index, &self.path, &signature).ok()?;
+            cose::verify(&receipt, &hash, set.cose_key(usize::from(*index))?).ok()?;
+            let receipt = CoseReceipt {
+                validator: validator.name.clone(),
+                public_key: validator.cose.clone(),
+                receipt: STANDARD.encode(receipt),
+            };
+            Some((*index, receipt))
+        };
+        // By index, each validator once.
+        let receipts: BTreeMap<u16, CoseReceipt> = proof.cose.iter().filter_map(one).collect();
+        if receipts.len() < set.quorum() {
+            return Err(BadProof("no quorum has signed the root for COSE"));
+        }
+        Ok(CoseReceipts {
+            leaf: STANDARD.encode(&self.leaf),
+            receipts: receipts.into_values().collect(),
+        })
     }
 
     /// The notarization that the leaf is, with its receipt.

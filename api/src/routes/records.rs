@@ -8,7 +8,7 @@ use super::respond;
 use crate::ctx::{Ctx, With};
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
-use crate::types::{HistoryEntry, Problem, Record, RecordPage, StateProof};
+use crate::types::{CoseReceipts, HistoryEntry, Problem, Record, RecordPage, StateProof};
 
 /// A record's id as it stands in paths.
 ///
@@ -161,27 +161,37 @@ pub async fn receipt(
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
-    let leaf = match query.version {
-        None => {
-            network
-                .reader()
-                .record(&id)
-                .await
-                .map_err(unavailable)?
-                .ok_or_else(ApiError::not_found)?
-                .leaf
-        }
-        Some(version) => {
-            let steps = steps(&network, &id).await?;
-            steps
-                .iter()
-                .find(|step| step.version == version)
-                .ok_or_else(ApiError::not_found)?
-                .leaf
-        }
-    };
+    let leaf = leaf(&network, &id, query.version).await?;
     let notarization = network.notarization(&id, leaf).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(notarization.receipt))
+}
+
+/// The same in the second encoding, RFC 9942: a COSE receipt of each validator, for tools that read COSE.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/records/{record}/receipt/cose", tag = "records",
+    operation_id = "getCoseReceipts", security(("apiKey" = [])),
+    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path),
+        ("version" = Option<u32>, Query, description = "record version; without it the present one")),
+    responses((status = 200, description = "at least a quorum of receipts", body = CoseReceipts),
+        (status = 404, description = "no such record or version", body = Problem)))]
+pub async fn cose_receipts(
+    With(ctx, query): With<Query<Which>>,
+    path: Path<(String, String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let network = ctx.network(&path.1).await?;
+    let id = record_id(&path.2)?;
+    let leaf = leaf(&network, &id, query.version).await?;
+    Ok(HttpResponse::Ok().json(network.cose_receipts(&id, leaf).await?))
+}
+
+/// Index of the leaf of a record's present version, or of a named one.
+async fn leaf(network: &Network, id: &[u8; 32], version: Option<u32>) -> Result<u64, ApiError> {
+    let Some(version) = version else {
+        let record = network.reader().record(id).await.map_err(unavailable)?;
+        return Ok(record.ok_or_else(ApiError::not_found)?.leaf);
+    };
+    let steps = steps(network, id).await?;
+    let step = steps.iter().find(|step| step.version == version);
+    Ok(step.ok_or_else(ApiError::not_found)?.leaf)
 }

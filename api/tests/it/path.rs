@@ -1,6 +1,10 @@
 //! The path through: notarize, read, verify.
 
 use super::support::{NETWORK, World, answer, deposit};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use muniment_receipts::cose;
+use muniment_receipts::merkle::leaf_hash;
 use muniment_receipts::verify::{Outcome, Verification, verify};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -25,6 +29,23 @@ fn passes(world: &World, receipt: &str, number: u64) {
         .filter(|verdict| verdict.result == Outcome::Fail)
         .collect();
     assert!(bad.is_empty(), "{bad:?}");
+}
+
+/// Each is checked with its validator's key of the trust root, and all lead to one root.
+fn cose_receipts_hold(world: &World, answer: &serde_json::Value) {
+    let bytes = |value: &serde_json::Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
+    let leaf = leaf_hash(&bytes(&answer["leaf"]));
+    let receipts = answer["receipts"].as_array().unwrap();
+    let trust = world.replica.trust_root();
+    let set = trust.newest();
+    assert!(receipts.len() >= set.quorum(), "{answer}");
+    let mut roots = Vec::new();
+    for receipt in receipts {
+        let index = set.validators().iter().position(|one| receipt["validator"] == one.name);
+        let key = set.cose_key(index.unwrap()).unwrap();
+        roots.push(cose::verify(&bytes(&receipt["receipt"]), &leaf, key).unwrap());
+    }
+    assert!(roots.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,6 +81,11 @@ async fn a_deposit_comes_back_with_a_receipt_that_verifies() {
             .unwrap();
         assert_eq!(again, receipt, "the same receipt later");
     }
+    cose_receipts_hold(&world, &get(&format!("records/{id}/receipt/cose")).await.1);
+    assert_eq!(
+        get(&format!("records/{id}/receipt/cose?version=2")).await.0,
+        StatusCode::NOT_FOUND
+    );
     let (status, page) = get("records?template=notarization").await;
     assert_eq!((status, page["records"].as_array().unwrap().len()), (StatusCode::OK, 1));
     let (status, trust) = get("trust-root").await;

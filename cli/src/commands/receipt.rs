@@ -1,5 +1,7 @@
 //! `muniment receipt`: looking into a receipt, and taking it apart for other tools.
 
+mod cose;
+
 use std::path::{Path, PathBuf};
 
 use muniment_receipts::receipt::Receipt;
@@ -17,6 +19,18 @@ pub enum Command {
         /// Receipt file.
         receipt: PathBuf,
     },
+    /// Gets a receipt's second encoding, RFC 9942 COSE receipts, and writes `leaf`, and of each validator
+    /// `NAME.cose` and `NAME.key` (its Ed25519 key, 32 bytes). Needs the server.
+    Cose {
+        /// Receipt file.
+        receipt: PathBuf,
+        /// Folder to write to; made if it is not there.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Trust root file [default: the one pinned at first contact with the network].
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+    },
     /// Writes what a foreign C2SP verifier needs: `proof`, `leaf`, `policy` and `origin`.
     Export {
         /// Receipt file.
@@ -31,9 +45,12 @@ pub enum Command {
 }
 
 /// Runs the command.
-pub fn run(command: &Command, choice: &Choice, output: Output) -> Result<bool> {
+pub async fn run(command: &Command, choice: &Choice, output: Output) -> Result<bool> {
     match command {
         Command::Show { receipt } => show(&read(receipt)?, output)?,
+        Command::Cose { receipt, to, trust } => {
+            cose::run(&read(receipt)?, to, trust.as_deref(), choice, output).await?
+        }
         Command::Export { receipt, to, trust } => export(&read(receipt)?, to, trust.as_deref(), choice, output)?,
     }
     Ok(true)
@@ -44,19 +61,13 @@ fn read(path: &Path) -> Result<Receipt> {
     evidence::parse(&bytes, &path.display().to_string())
 }
 
-#[derive(serde::Serialize)]
-struct Exported<'a> {
-    network: String,
-    origin: &'a str,
-    files: Vec<PathBuf>,
-}
-
-fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, output: Output) -> Result<()> {
+/// The trust root of a receipt's network.
+fn trust_root(receipt: &Receipt, named: Option<&Path>, choice: &Choice) -> Result<trust::Root> {
     let network = hex::encode(receipt.network);
     let Some(root) = trust::find(named, Some(&network), choice)? else {
         return Err(Failure::usage(
             "no_trust_root",
-            format!("the policy needs the trust root of network {network}, and none is known"),
+            format!("this needs the trust root of network {network}, and none is known"),
             "name it with --trust",
         ));
     };
@@ -71,6 +82,18 @@ fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, o
             "name the right trust root with --trust",
         ));
     }
+    Ok(root)
+}
+
+#[derive(serde::Serialize)]
+struct Exported<'a> {
+    network: String,
+    origin: &'a str,
+    files: Vec<PathBuf>,
+}
+
+fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, output: Output) -> Result<()> {
+    let root = trust_root(receipt, named, choice)?;
     let export = receipt.export(&root.root);
     let origin = format!("{}\n", export.origin);
     let parts: [(&str, &[u8]); 4] = [
@@ -87,7 +110,7 @@ fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, o
     }
     if output.json() {
         return output.document(&Exported {
-            network,
+            network: root.network(),
             origin: &export.origin,
             files: written,
         });

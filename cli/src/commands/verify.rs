@@ -55,17 +55,22 @@ pub fn run(args: Args, choice: &Choice, output: Output) -> Result<u8> {
             // One unreadable file of many must not hide the verdicts on the others.
             Err(failure) if several => {
                 output.fail(&failure);
-                1
+                UNUSABLE
             }
             Err(failure) => return Err(failure),
         };
-        code = match (code, one) {
-            (1, _) | (_, 1) => 1,
-            (3, _) | (_, 3) => 3,
-            _ => 0,
-        };
+        code = worse(code, one);
     }
     Ok(code)
+}
+
+/// A file that can't be used: bad usage, as when it is the only one.
+const UNUSABLE: u8 = 2;
+
+/// The exit code that says more: a verdict that fails, then a file that can't be used, then one that can't be decided.
+fn worse(one: u8, other: u8) -> u8 {
+    const ORDER: [u8; 4] = [1, UNUSABLE, 3, 0];
+    ORDER.into_iter().find(|code| [one, other].contains(code)).unwrap_or(1)
 }
 
 fn pairs(files: Vec<PathBuf>, receipt: Option<PathBuf>) -> Result<Vec<Pair>> {
@@ -101,7 +106,7 @@ fn pairs(files: Vec<PathBuf>, receipt: Option<PathBuf>) -> Result<Vec<Pair>> {
 fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output) -> Result<u8> {
     let bytes = std::fs::read(&pair.receipt).map_err(|error| missing(pair, &error))?;
     let document = match &pair.document {
-        Some(path) => Some(digest::file(path).map_err(|error| io("can't read", path, &error))?.0),
+        Some(path) => Some(digest::file(path).map_err(|error| unreadable(path, &error))?.0),
         None => None,
     };
     // A file that can't be read as a receipt still gets its verdicts, so that its network may be unknown here.
@@ -139,10 +144,14 @@ fn missing(pair: &Pair, error: &std::io::Error) -> Failure {
                 document.display()
             ),
         ),
-        _ => Failure {
-            class: crate::error::Class::Usage,
-            ..io("can't read", &pair.receipt, error)
-        },
+        _ => unreadable(&pair.receipt, error),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure {
+        class: crate::error::Class::Usage,
+        ..io("can't read", path, error)
     }
 }
 
@@ -170,6 +179,10 @@ fn text(pair: &Pair, root: Option<&str>, report: &Report) -> String {
             statement.template, statement.action
         ));
         lines.push(format!("  record {}", statement.record));
+        lines.push(format!(
+            "  steps since then: muniment records history {}",
+            statement.record
+        ));
     }
     let signers: Vec<&str> = report.cosigned.iter().map(|cosigned| cosigned.name.as_str()).collect();
     if !signers.is_empty() {

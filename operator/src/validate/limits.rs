@@ -35,7 +35,7 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
     } = limits.clone();
     let default = Limits::default();
     let millis = (10, 60_000);
-    let chosen = Limits {
+    Limits {
         block_bytes: size(pick(
             findings,
             "blockBytes",
@@ -54,7 +54,7 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
             findings,
             "mempoolBytes",
             mempool_bytes,
-            (1_048_576, 1_073_741_824),
+            (33_554_432, 1_073_741_824),
             default.mempool_bytes as u64,
         )),
         propose_timeout: pick(
@@ -78,16 +78,5 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
             (1_000, 86_400_000),
             default.heartbeat,
         ),
-    };
-    if chosen.mempool_bytes < chosen.block_bytes {
-        findings.add(
-            "spec.limits.mempoolBytes",
-            format!(
-                "{} is less than blockBytes ({}), so a block could never be filled",
-                chosen.mempool_bytes, chosen.block_bytes
-            ),
-            "raise it to at least blockBytes",
-        );
     }
-    chosen
 }

@@ -124,7 +124,7 @@ fn names_the_field_the_reason_and_the_fix() {
         (
             json!({ "limits": { "mempoolBytes": 1048576 } }),
             "spec.limits.mempoolBytes",
-            "at least blockBytes",
+            "range",
         ),
     ];
     for (extra, field, fix) in cases {

@@ -215,7 +215,7 @@ fn store(root: &trust::Root, hashed: &Hashed, receipt: &[u8], answer: Option<&No
         ));
     }
     let path = &hashed.source.receipt;
-    if !files::write_new(path, &bytes)? {
+    if !files::write_receipt(&hashed.source, &bytes)? {
         // Another run over the same document may have been faster.
         let found = std::fs::read(path).map_err(|error| io("can't read", path, &error))?;
         if !evidence::proves(&found, root, &hashed.document) {
