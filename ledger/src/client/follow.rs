@@ -1,23 +1,27 @@
 //! Following the chain of final blocks, over any validators, without a gap or a double.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures::future::join_all;
 use futures::{Stream, stream};
 use reqwest::Response;
+use tokio::time::Instant;
 
-use super::endpoint::{Trouble, Validator};
+use super::endpoint::Trouble;
 use super::{ClientError, Inner, NetworkClient, read};
 use crate::block::Hash;
 use crate::wire::codec::{Frame, Frames};
 use crate::wire::{FinalBlock, KEEP_ALIVE};
 
-/// Silence of a stream that is alive never lasts this long.
+/// A stream that is alive gives a whole frame in this time, however its bytes come.
 const STALL: Duration = KEEP_ALIVE.saturating_mul(3);
 const OPEN: Duration = Duration::from_secs(3);
-/// After so many frames without news, the other validators are asked whether they have some.
-const QUIET: usize = 2;
+/// After so much waiting for a stream the other validators are asked how far they are, and after as much again the
+/// stream must have got there.
+const COMPARE: Duration = Duration::from_secs(3);
 
 impl NetworkClient {
     /// All final blocks from a height (at least 1) on, one after the other, without end. When a validator fails, the
@@ -40,6 +44,7 @@ impl NetworkClient {
             next: from.max(1),
             before: None,
             given: None,
+            asked: None,
             open: None,
             patience: patience(),
         }
@@ -55,6 +60,8 @@ pub struct Following {
     before: Option<(Hash, Hash)>,
     /// Who gave the last block, and what `before` was until then.
     given: Option<(usize, Option<(Hash, Hash)>)>,
+    /// Who is or was waited for.
+    asked: Option<usize>,
     open: Option<Open>,
     /// Pauses between failures that follow on each other.
     patience: ExponentialBackoff,
@@ -65,8 +72,14 @@ struct Open {
     index: usize,
     answer: Response,
     frames: Frames,
-    /// Frames since the last block.
-    quiet: usize,
+    /// How long it has been waited for since the others were asked, and up to when that is counted. The time that the
+    /// caller takes for a block isn't: who follows slowly must not blame the source for it.
+    waited: Duration,
+    since: Instant,
+    /// Height that enough others said to have when they were asked.
+    elsewhere: Arc<AtomicU64>,
+    /// It didn't give in time what enough others had.
+    behind: bool,
 }
 
 impl Following {
@@ -75,36 +88,36 @@ impl Following {
     /// # Errors
     /// News, not the end.
     pub async fn next_block(&mut self) -> Result<FinalBlock, ClientError> {
+        if let Some(open) = &mut self.open {
+            open.since = Instant::now();
+        }
         loop {
             let mut open = match self.open.take() {
                 Some(open) => open,
                 None => self.connect().await?,
             };
-            match open.frame().await {
+            self.asked = Some(open.index);
+            match self.frame(&mut open).await {
                 Ok(Frame::Block(block)) => {
                     let before = self.before;
                     if let Err(what) = self.check(&block) {
                         return Err(self.disbelieve(open.index, what).await);
                     }
                     self.given = Some((open.index, before));
-                    open.quiet = 0;
-                    self.open = Some(open);
+                    self.keep(open);
                     self.patience = patience();
                     return Ok(*block);
                 }
                 Ok(Frame::Alive) => {
-                    open.quiet += 1;
+                    self.keep(open);
                     self.patience = patience();
-                    if open.quiet < QUIET || !self.others_have_news(&open).await {
-                        self.open = Some(open);
-                    } else {
-                        self.inner.failed(open.index);
-                    }
                 }
                 Err(Broken::Gone) => {
                     self.inner.failed(open.index);
                     self.pause().await;
                 }
+                // What took so long once would take as long again.
+                Err(Broken::Late) => self.inner.distrust(open.index),
                 Err(Broken::Wrong(what)) => return Err(self.disbelieve(open.index, what).await),
             }
         }
@@ -126,11 +139,29 @@ impl Following {
         }
     }
 
+    /// Leaves the validator that [`Self::next_block`] waited for when the caller's own patience ended and dropped it.
+    pub fn give_up(&mut self) {
+        self.open = None;
+        if let Some(index) = self.asked.take() {
+            self.inner.distrust(index);
+        }
+    }
+
+    /// Goes on with a stream, unless it lags: then another one does, from the next height on.
+    fn keep(&mut self, open: Open) {
+        if open.behind {
+            self.inner.failed(open.index);
+        } else {
+            self.open = Some(open);
+        }
+    }
+
     /// Opens a stream at the first validator that gives one.
     async fn connect(&mut self) -> Result<Open, ClientError> {
         let mut reasons = Vec::new();
         let query = [("from", self.next.to_string())];
         for index in self.inner.order() {
+            self.asked = Some(index);
             let validator = &self.inner.validators[index];
             let reason = match validator.open("/v1/blocks", &query, OPEN).await {
                 Ok(answer) => {
@@ -138,7 +169,10 @@ impl Following {
                         index,
                         answer,
                         frames: Frames::default(),
-                        quiet: 0,
+                        waited: Duration::ZERO,
+                        since: Instant::now(),
+                        elsewhere: Arc::default(),
+                        behind: false,
                     });
                 }
                 Err(Trouble::Gone(reason) | Trouble::Behind(reason)) => reason,
@@ -190,21 +224,61 @@ impl Following {
         Ok(())
     }
 
-    /// A validator can be alive and cut off; then others are at heights that it doesn't send.
-    async fn others_have_news(&self, open: &Open) -> bool {
-        let others: Vec<&Validator> = self
-            .inner
-            .validators
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != open.index)
-            .map(|(_, one)| one)
-            .collect();
-        if others.is_empty() {
-            return false;
+    /// The next frame of a stream. A validator can be alive and cut off, or give block after block and more slowly than
+    /// they are made: while it is waited for, the others are asked how far they are.
+    async fn frame(&self, open: &mut Open) -> Result<Frame, Broken> {
+        let end = Instant::now() + STALL;
+        loop {
+            let now = Instant::now();
+            open.waited += now.duration_since(open.since);
+            open.since = now;
+            if open.waited >= COMPARE && !open.behind {
+                open.waited = Duration::ZERO;
+                open.behind = open.elsewhere.load(Ordering::Relaxed) >= self.next;
+                if !open.behind {
+                    self.ask_others(open);
+                }
+            }
+            let frame = open.frames.next_frame();
+            if let Some(frame) = frame.map_err(|error| Broken::Wrong(error.to_string()))? {
+                return Ok(frame);
+            }
+            if now >= end {
+                return Err(Broken::Late);
+            }
+            let compare = if open.behind {
+                end
+            } else {
+                now + (COMPARE - open.waited)
+            };
+            match tokio::time::timeout_at(end.min(compare), open.answer.chunk()).await {
+                Ok(Ok(Some(chunk))) => open.frames.push(&chunk),
+                Ok(Ok(None) | Err(_)) => return Err(Broken::Gone),
+                // It goes on waiting, or ends above.
+                Err(_) => {}
+            }
         }
-        let other = others[open.quiet % others.len()];
-        read::status(other).await.is_ok_and(|status| status.height >= self.next)
+    }
+
+    /// Finds out, beside the stream so that no block waits for it, which height so many others have that one of them
+    /// is honest.
+    fn ask_others(&self, open: &Open) {
+        let count = self.inner.validators.len();
+        let ask = |index: usize| {
+            let inner = Arc::clone(&self.inner);
+            async move { read::status(&inner.validators[index]).await }
+        };
+        let asked: Vec<_> = (0..count).filter(|index| *index != open.index).map(ask).collect();
+        let elsewhere = Arc::clone(&open.elsewhere);
+        tokio::spawn(async move {
+            let answers = join_all(asked).await;
+            let mut heights: Vec<u64> = answers.into_iter().flatten().map(|status| status.height).collect();
+            heights.sort_unstable_by_key(|height| std::cmp::Reverse(*height));
+            let liars = count.saturating_sub(1) / 3;
+            if let Some(height) = heights.get(liars) {
+                elsewhere.store(*height, Ordering::Relaxed);
+            }
+        });
     }
 
     async fn disbelieve(&mut self, index: usize, what: String) -> ClientError {
@@ -221,25 +295,8 @@ impl Following {
 /// Why a stream can't go on.
 enum Broken {
     Gone,
+    Late,
     Wrong(String),
-}
-
-impl Open {
-    async fn frame(&mut self) -> Result<Frame, Broken> {
-        loop {
-            if let Some(frame) = self
-                .frames
-                .next_frame()
-                .map_err(|error| Broken::Wrong(error.to_string()))?
-            {
-                return Ok(frame);
-            }
-            match tokio::time::timeout(STALL, self.answer.chunk()).await {
-                Ok(Ok(Some(chunk))) => self.frames.push(&chunk),
-                Ok(Ok(None) | Err(_)) | Err(_) => return Err(Broken::Gone),
-            }
-        }
-    }
 }
 
 /// The first pause is short: another validator most likely answers at once.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::Stream;
 use futures::future::join_all;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, FuturesUnordered};
+use futures::{Stream, StreamExt};
 
 use super::endpoint::{Trouble, Validator};
 use super::{ClientError, Failures, NetworkClient};
@@ -16,6 +16,8 @@ use crate::wire::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(4);
+/// For what is small and asked of the next validator when it doesn't come.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(2);
 const STATUS_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// As of which height an answer is.
@@ -55,6 +57,33 @@ impl NetworkClient {
         self.must("/v1/records", &query, as_of).await
     }
 
+    /// As [`Self::record`], the validators' own answers by name, each asked when the one before didn't do: for whoever
+    /// can tell a wrong one.
+    pub fn record_at_each(
+        &self,
+        id: &Hash,
+    ) -> impl Stream<Item = (String, Result<Option<RecordView>, ClientError>)> + Send + Unpin + use<> {
+        let path = format!("/v1/records/{}", hex::encode(id));
+        self.at_each(path, |view: &RecordView| AsOf::Height(view.height))
+    }
+
+    /// The same of [`Self::history`].
+    pub fn history_at_each(
+        &self,
+        id: &Hash,
+    ) -> impl Stream<Item = (String, Result<Option<Vec<HistoryEntry>>, ClientError>)> + Send + Unpin + use<> {
+        let path = format!("/v1/records/{}/history", hex::encode(id));
+        self.at_each(path, |_: &Vec<HistoryEntry>| AsOf::Now)
+    }
+
+    /// Has a validator asked after the others for a while: the caller found that it told something wrong.
+    pub fn distrust(&self, name: &str) {
+        let found = self.inner.validators.iter().position(|one| one.name() == name);
+        if let Some(index) = found {
+            self.inner.distrust(index);
+        }
+    }
+
     /// Steps of a record, oldest first; empty when unknown.
     ///
     /// # Errors
@@ -83,7 +112,8 @@ impl NetworkClient {
     }
 
     /// What the first proof of a leaf is that the caller accepts: a validator whose proof doesn't hold, or that has no
-    /// such leaf yet, is passed over.
+    /// such leaf yet, is passed over. A proof that holds and is of something else than was looked for is accepted all
+    /// the same, and said to be so: whoever named the leaf was wrong, not who proves it.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -100,7 +130,7 @@ impl NetworkClient {
                 let proof = validator.json::<LeafProof>(&body)?;
                 check(&proof).map_err(|error| Trouble::Fatal(validator.protocol(error.to_string())))
             };
-            match validator.get(&path, &[], TIMEOUT).await.and_then(judge) {
+            match validator.get(&path, &[], PROOF_TIMEOUT).await.and_then(judge) {
                 Ok(proven) => {
                     self.inner.answered(at);
                     return Ok(proven);
@@ -241,26 +271,10 @@ impl NetworkClient {
         limit: Duration,
         read: impl Fn(&Validator, Bytes) -> Result<(T, AsOf), Trouble>,
     ) -> Result<Option<T>, ClientError> {
-        let tell = async |validator: &Validator| match validator.get(path, query, limit).await {
-            Ok(body) => read(validator, body).map(|(value, as_of)| (Some(value), as_of)),
-            Err(Trouble::NotFound) => Ok((None, AsOf::Now)),
-            Err(trouble) => Err(trouble),
-        };
         let mut failures = Failures::default();
         for index in self.inner.order() {
             let validator = &self.inner.validators[index];
-            let answer = match tell(validator).await {
-                Ok((value, AsOf::Ever)) => Ok(value),
-                Ok((value, AsOf::Height(height))) => self.reaches(height).map(|()| value),
-                Ok((value, AsOf::Now)) if self.minimum == 0 => Ok(value),
-                // Only what it says after it is known to keep up counts.
-                Ok((_, AsOf::Now)) => match self.keeps_up(validator).await {
-                    Ok(()) => tell(validator).await.map(|(value, _)| value),
-                    Err(trouble) => Err(trouble),
-                },
-                Err(trouble) => Err(trouble),
-            };
-            match answer {
+            match self.one(validator, path, query, limit, &read).await {
                 Ok(value) => {
                     self.inner.answered(index);
                     return Ok(value);
@@ -269,6 +283,61 @@ impl NetworkClient {
             }
         }
         Err(failures.error())
+    }
+
+    /// One validator's answer, if it isn't behind; `None` is its 404.
+    async fn one<T>(
+        &self,
+        validator: &Validator,
+        path: &str,
+        query: &[(&str, String)],
+        limit: Duration,
+        read: &impl Fn(&Validator, Bytes) -> Result<(T, AsOf), Trouble>,
+    ) -> Result<Option<T>, Trouble> {
+        let tell = async || match validator.get(path, query, limit).await {
+            Ok(body) => read(validator, body).map(|(value, as_of)| (Some(value), as_of)),
+            Err(Trouble::NotFound) => Ok((None, AsOf::Now)),
+            Err(trouble) => Err(trouble),
+        };
+        match tell().await? {
+            (value, AsOf::Ever) => Ok(value),
+            (value, AsOf::Height(height)) => self.reaches(height).map(|()| value),
+            (value, AsOf::Now) if self.minimum == 0 => Ok(value),
+            // Only what it says after it is known to keep up counts.
+            (_, AsOf::Now) => {
+                self.keeps_up(validator).await?;
+                tell().await.map(|(value, _)| value)
+            }
+        }
+    }
+
+    /// The validators' own answers by name, in the usual order, each asked when it is wanted.
+    fn at_each<T: serde::de::DeserializeOwned + Send + 'static>(
+        &self,
+        path: String,
+        as_of: fn(&T) -> AsOf,
+    ) -> impl Stream<Item = (String, Result<Option<T>, ClientError>)> + Send + Unpin + use<T> {
+        let client = self.clone();
+        let ask = move |index: usize| {
+            let (client, path) = (client.clone(), path.clone());
+            async move {
+                let validator = &client.inner.validators[index];
+                let read = |validator: &Validator, body: Bytes| {
+                    let value = validator.json(&body)?;
+                    let as_of = as_of(&value);
+                    Ok((value, as_of))
+                };
+                let answer = client.one(validator, &path, &[], TIMEOUT, &read).await;
+                let answer = answer.map_err(|trouble| {
+                    if matches!(trouble, Trouble::Gone(_) | Trouble::Fatal(_)) {
+                        client.inner.failed(index);
+                    }
+                    validator.error(trouble)
+                });
+                (validator.name().to_owned(), answer)
+            }
+        };
+        Box::pin(stream::iter(self.inner.order()).then(ask))
     }
 
     /// Whether a validator has the height that is wanted, by its own word.

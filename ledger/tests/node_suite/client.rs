@@ -275,6 +275,140 @@ async fn a_validator_that_accepts_and_says_nothing_is_left() {
     node.stop().await;
 }
 
+/// A validator that streams as it likes: `stream` gets the connection after the answer's head.
+async fn streams<F: Future<Output = std::io::Result<()>> + Send>(
+    stream: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
+) -> Endpoint {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let read = connection.read(&mut request).await.unwrap();
+            let head = if request[..read].starts_with(b"GET /v1/blocks") {
+                "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n\r\n"
+            } else {
+                "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            };
+            connection.write_all(head.as_bytes()).await.unwrap();
+            if head.contains("200 OK") {
+                // It breaks when the client leaves.
+                let _ = stream(connection).await;
+            }
+        }
+    });
+    endpoint("slow", address)
+}
+
+fn frame(block: &FinalBlock) -> Vec<u8> {
+    let body = borsh::to_vec(block).unwrap();
+    let length = u32::try_from(body.len()).unwrap();
+    [&length.to_le_bytes()[..], &body].concat()
+}
+
+#[tokio::test]
+async fn a_block_that_drips_is_asked_for_elsewhere() {
+    use tokio::io::AsyncWriteExt;
+    let replica = replica();
+    replica.heartbeat();
+    let node = Node::start("good", replica);
+    // Never silent for long, and never done.
+    let slow = streams(|mut connection| async move {
+        connection.write_all(&1_000_000_u32.to_le_bytes()).await?;
+        loop {
+            connection.write_all(&[0]).await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let client = NetworkClient::new(vec![slow.await, node.endpoint()]);
+    let mut following = client.following(1);
+    let block = tokio::time::timeout(Duration::from_secs(60), following.next_block()).await;
+    assert_eq!(block.expect("it waits for ever").unwrap().header.height, 1);
+    assert_eq!(following.source(), Some("good"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_lags_more_and_more_is_left() {
+    use tokio::io::AsyncWriteExt;
+    const BLOCKS: u64 = 6;
+    let replica = replica();
+    for _ in 0..BLOCKS {
+        replica.heartbeat();
+    }
+    let node = Node::start("good", replica.clone());
+    // Whole and right, one after the other, and far too slowly.
+    let slow = streams(move |mut connection| {
+        let replica = replica.clone();
+        async move {
+            for height in 1..=BLOCKS {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                let block = replica.final_block(height).unwrap().unwrap();
+                connection.write_all(&frame(&block)).await?;
+            }
+            std::future::pending().await
+        }
+    });
+    let client = NetworkClient::new(vec![slow.await, node.endpoint()]);
+    let mut following = client.following(1);
+    let mut sources = Vec::new();
+    for height in 1..=BLOCKS {
+        assert_eq!(following.next_block().await.unwrap().header.height, height);
+        sources.push(following.source().unwrap().to_owned());
+    }
+    assert_eq!(
+        (sources[0].as_str(), sources[5].as_str()),
+        ("slow", "good"),
+        "{sources:?}"
+    );
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_comes_to_another() {
+    let silent = free_port();
+    let replica = replica();
+    replica.heartbeat();
+    let node = Node::start("good", replica);
+    let client = NetworkClient::new(vec![endpoint("silent", silent.local_addr().unwrap()), node.endpoint()]);
+    let mut following = client.following(1);
+    let late = tokio::time::timeout(Duration::from_millis(200), following.next_block()).await;
+    assert!(late.is_err());
+    following.give_up();
+    // Not asked again, although it doesn't refuse either: its own time limit never comes into it.
+    assert_eq!(following.next_block().await.unwrap().header.height, 1);
+    assert_eq!(client.following(1).next_block().await.unwrap().header.height, 1);
+    assert_eq!(following.source(), Some("good"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn each_validator_tells_of_a_record_in_turn() {
+    let (empty, replica) = (replica(), replica());
+    replica.admit(vec![single(&replica, 1)]);
+    let block = replica.final_block(1).unwrap().unwrap();
+    let (id, leaf) = record(&block, 0);
+    let (old, good) = (Node::start("old", empty), Node::start("good", replica.clone()));
+    let client = client(&[&old, &good]);
+    let views: Vec<_> = client.record_at_each(&id).collect().await;
+    let told: Vec<_> = views
+        .iter()
+        .map(|(name, view)| (name.as_str(), view.as_ref().unwrap().as_ref().map(|view| view.leaf)))
+        .collect();
+    assert_eq!(told, [("old", None), ("good", Some(leaf))]);
+    // Who told something wrong is asked last, and who is behind doesn't count.
+    client.distrust("old");
+    let mut views = client.at_least(1).history_at_each(&id);
+    let (name, steps) = views.next().await.unwrap();
+    assert_eq!((name.as_str(), steps.unwrap().unwrap().len()), ("good", 1));
+    assert!(matches!(views.next().await, Some((name, Err(_))) if name == "old"));
+    assert!(views.next().await.is_none());
+    old.stop().await;
+    good.stop().await;
+}
+
 #[tokio::test]
 async fn a_rejected_block_is_asked_for_elsewhere() {
     let replica = replica();
