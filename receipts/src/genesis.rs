@@ -79,7 +79,7 @@ pub const MAX_MEMBERS: usize = 10_000;
 pub const MAX_TEMPLATES: usize = 1_000;
 /// Longest source of a template in bytes.
 pub const MAX_TEMPLATE_SOURCE: usize = 64 * 1024;
-/// Largest genesis in bytes, in whatever spelling it is read.
+/// Largest genesis in bytes, in the canonical form and in whatever other spelling it is read.
 pub const MAX_GENESIS: usize = 8 * 1024 * 1024;
 
 /// A genesis or validator set is not valid.
@@ -207,7 +207,7 @@ impl Genesis {
         Ok(genesis)
     }
 
-    /// Judges the document: type, names, keys, threshold.
+    /// Judges the document: type, names, keys, threshold, size.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -235,7 +235,11 @@ impl Genesis {
                 "the threshold must lie between 1 and the number of members",
             ));
         }
-        Ok(())
+        // The canonical form is the shortest: what passes here can be read again.
+        match self.canonical().map_err(GenesisError::Json)?.len() {
+            size if size > MAX_GENESIS => Err(GenesisError::TooLong(size)),
+            _ => Ok(()),
+        }
     }
 
     fn check_members(&self, validators: &BTreeSet<[u8; 32]>) -> Result<(), GenesisError> {

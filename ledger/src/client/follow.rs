@@ -249,7 +249,7 @@ impl Following {
             let compare = if open.behind {
                 end
             } else {
-                now + (COMPARE - open.waited)
+                now + COMPARE.saturating_sub(open.waited)
             };
             match tokio::time::timeout_at(end.min(compare), open.answer.chunk()).await {
                 Ok(Ok(Some(chunk))) => open.frames.push(&chunk),

@@ -134,3 +134,21 @@ fn each_mistake_is_named() {
     }
     assert_ne!(hex("a"), hex("b"));
 }
+
+#[test]
+fn what_could_not_be_read_again_is_not_valid() {
+    let (_, mut genesis, _) = genesis(4);
+    let template = genesis.templates[0].clone();
+    // Each alone is within its limits, and so is their number.
+    genesis.templates = (1..=200)
+        .map(|revision| {
+            let mut one = template.clone();
+            (one.revision, one.source) = (revision, "#".repeat(MAX_TEMPLATE_SOURCE));
+            one
+        })
+        .collect();
+    assert!(matches!(genesis.validate(), Err(GenesisError::TooLong(size)) if size > MAX_GENESIS));
+    genesis.templates.truncate(100);
+    genesis.validate().unwrap();
+    Genesis::parse(&genesis.canonical().unwrap()).unwrap();
+}
