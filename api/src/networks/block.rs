@@ -12,6 +12,7 @@ use muniment_receipts::checkpoint::Checkpoint;
 use muniment_receipts::leaf::{self, Leaf};
 use muniment_receipts::merkle::{self, Extension, Frontier, Hash, leaf_hash};
 use muniment_receipts::trust::{Cosignature, TrustRoot, ValidatorSet};
+use std::collections::BTreeSet;
 
 /// A block from the follower's stream can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +79,14 @@ impl ResolvedBlock {
 }
 
 /// Number of actions.
-pub fn actions(block: &FinalBlock) -> usize {
+fn actions(block: &FinalBlock) -> usize {
     block.outcomes.iter().map(Vec::len).sum()
+}
+
+/// How much there is to look at, whatever of it the sender made up.
+pub fn weight(block: &FinalBlock) -> usize {
+    let counted = block.transactions.len().max(block.cosignatures.len());
+    counted.max(actions(block))
 }
 
 /// Executed on the frontier before the block. `keep` is whether receipts will be asked for.
@@ -98,6 +105,7 @@ pub fn resolve(
     let leaves = leaves(block).map_err(wrong)?;
     check_marker(block, trust).map_err(wrong)?;
     let set = trust.validators_at(height);
+    check_count(block, set).map_err(wrong)?;
     let checkpoint = Checkpoint::new(trust.network(), block.log_size, block.log_root);
     let cosignatures = proven(block, set, &checkpoint);
     let note = set
@@ -114,7 +122,6 @@ pub fn resolve(
     }
     let mut indices: Vec<usize> = cosignatures.iter().map(|one| usize::from(one.validator)).collect();
     indices.sort_unstable();
-    indices.dedup();
     let names = indices
         .into_iter()
         .take(set.quorum())
@@ -153,6 +160,18 @@ fn check_marker(block: &FinalBlock, trust: &TrustRoot) -> Result<(), &'static st
     let root = leaves.map(|leaves| merkle::root(&leaves));
     if root.ok() != Some(header.transactions_root) || header.transactions as usize != block.transactions.len() {
         return Err("its transactions aren't those of its header");
+    }
+    Ok(())
+}
+
+/// Each validator's cosignature is there once: a block of nothing but cosignatures must not cost a check for each.
+fn check_count(block: &FinalBlock, set: &ValidatorSet) -> Result<(), &'static str> {
+    if block.cosignatures.len() > set.validators().len() {
+        return Err("it has more cosignatures than there are validators");
+    }
+    let validators: BTreeSet<u16> = block.cosignatures.iter().map(|one| one.validator).collect();
+    if validators.len() < block.cosignatures.len() {
+        return Err("it has two cosignatures of one validator");
     }
     Ok(())
 }

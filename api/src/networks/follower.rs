@@ -21,7 +21,7 @@ use super::runtime::Network;
 
 /// Longest pause before a refused block is asked for again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Blocks with more actions than this are hashed away from the async workers.
+/// Blocks with more transactions, actions or cosignatures than this are hashed away from the async workers.
 const HEAVY: usize = 64;
 
 /// A block isn't taken.
@@ -115,7 +115,7 @@ pub(super) async fn resolve(
     frontier: Frontier,
     keep: bool,
 ) -> Result<ResolvedBlock, Refusal> {
-    if block.transactions.len().max(block::actions(&block)) <= HEAVY {
+    if block::weight(&block) <= HEAVY {
         return Ok(block::resolve(&block, &frontier, &trust, keep)?);
     }
     let job = move || block::resolve(&block, &frontier, &trust, keep);
