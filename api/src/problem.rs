@@ -151,6 +151,11 @@ impl ApiError {
         error
     }
 
+    /// The network can't tell yet.
+    pub fn undecided(detail: &str) -> Self {
+        Self::new(Code::UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from(2_u16))
+    }
+
     /// A network that is there and can't be served until somebody mends the server.
     pub fn detached(code: Code) -> Self {
         let detail = "the server can't attach the network, nothing was accepted; its log names the reason and whoever \

@@ -2,8 +2,10 @@
 //!
 //! Time is the time of blocks that were followed, never a clock: a proposed block may be decided long after its time, so
 //! until a later block is final nobody can say that a statement won't land. An idle network tells the time by its
-//! heartbeat block. Rows are written before anything leaves the pending set, many in one database transaction.
+//! heartbeat block. What came in after a block that may hold it was followed is looked for first: it may be final, and
+//! its removal got lost. Rows are written before anything leaves the pending set, many in one database transaction.
 
+use futures::future::join_all;
 use muniment_ledger::transaction::TransactionId;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -11,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::answer::Decided;
+use super::follower;
 use super::pending::Entry;
 use super::runtime::Network;
 use crate::problem::ApiError;
@@ -20,7 +23,9 @@ use crate::store::{StoreError, Write};
 
 /// Most transactions of one database transaction.
 const GROUP: usize = 500;
-/// Pause before a failed write is tried again.
+/// Transactions looked for at once.
+const LOOKS: usize = 16;
+/// Pause before what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A transaction that won't be in a block, and why.
@@ -31,6 +36,15 @@ pub struct Refused {
     pub code: String,
     /// Plain sentence.
     pub message: String,
+}
+
+/// Something expired is still there.
+#[derive(Debug, thiserror::Error)]
+enum Delay {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("it isn't known of each whether it is in a block")]
+    Unknown(#[source] ApiError),
 }
 
 /// Runs until the network is dropped; `wake` comes with each block.
@@ -59,10 +73,11 @@ pub async fn run(network: Weak<Network>, wake: Arc<Notify>) {
 impl Network {
     /// Deals with a group of what can't land any more: every block up to a block time has been seen and it was in none.
     /// Answers how many they were.
-    async fn expire(&self) -> Result<usize, StoreError> {
+    async fn expire(&self) -> Result<usize, Delay> {
         let expired = self.pending.expired(self.time.load(Ordering::Acquire), GROUP);
+        let (missed, unknown) = self.missed(&expired).await;
         let (mut again, mut refused) = (Vec::new(), Vec::new());
-        for entry in &expired {
+        for entry in &missed {
             match self.again(entry).await {
                 Ok(Some(new)) => again.push((entry.clone(), Arc::new(new))),
                 Ok(None) => refused.push(gone(
@@ -78,7 +93,41 @@ impl Network {
         }
         self.replace(again).await?;
         self.refuse(refused).await?;
-        Ok(expired.len())
+        match unknown {
+            Some(error) => Err(Delay::Unknown(error)),
+            None => Ok(expired.len()),
+        }
+    }
+
+    /// Those of a group that are in no block. What is found in one is settled; what can't be looked for stays, and why.
+    async fn missed(&self, expired: &[Arc<Entry>]) -> (Vec<Arc<Entry>>, Option<ApiError>) {
+        let (mut missed, mut unknown) = (Vec::new(), None);
+        for group in expired.chunks(LOOKS) {
+            let looks: Vec<_> = group.iter().map(|entry| self.is_in_none(entry.clone())).collect();
+            let answers = join_all(looks).await;
+            for (entry, answer) in group.iter().zip(answers) {
+                match answer {
+                    Ok(true) => missed.push(entry.clone()),
+                    Ok(false) => {}
+                    Err(error) => unknown = Some(error),
+                }
+            }
+        }
+        (missed, unknown)
+    }
+
+    async fn is_in_none(&self, entry: Arc<Entry>) -> Result<bool, ApiError> {
+        if entry.fresh {
+            return Ok(true);
+        }
+        match self.landed(&entry.id).await? {
+            Some((block, transaction)) if follower::settles(&entry, &block, transaction) => {
+                self.found(&entry, block, transaction).await;
+                Ok(false)
+            }
+            // Somebody else may have settled it meanwhile.
+            _ => Ok(self.is_pending(&entry.id)),
+        }
     }
 
     /// The same actions under a new nonce and time, when the key is ours.

@@ -125,6 +125,7 @@ impl Network {
             transaction: signed.transaction,
             seq: self.shared.seq.fetch_add(1, Ordering::Relaxed) + 1,
             ours,
+            fresh: ours,
             valid_until: signed.valid_until,
             created_at: crate::time::now_ms(),
             sent_at: AtomicI64::new(0),

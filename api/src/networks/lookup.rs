@@ -2,9 +2,10 @@
 //! hint; an answer is made only of a block that is proven.
 
 use futures::StreamExt;
-use muniment_ledger::client::ClientError;
+use futures::stream::BoxStream;
+use muniment_ledger::client::{ClientError, NetworkClient};
 use muniment_ledger::transaction::TransactionId;
-use muniment_ledger::wire::{FinalBlock, TransactionStatus};
+use muniment_ledger::wire::{FinalBlock, LeafProof, TransactionStatus};
 use muniment_receipts::merkle::Frontier;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::answer::Decided;
 use super::block::ResolvedBlock;
 use super::follower::{self, Refusal};
 use super::pending::Entry;
-use super::proof;
+use super::proof::{self, Step};
 use super::runtime::Network;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
@@ -25,7 +26,11 @@ use crate::types::{CoseReceipts, ItemOutcome, Notarization};
 /// Blocks kept from look-ups, so that the replays of one block ask for it once.
 const RECENT: usize = 4;
 /// How long a block is looked for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long one validator has for it at first; each next one has so much more, for a large block on a slow line.
+const ATTEMPT: Duration = Duration::from_millis(1_500);
+/// How long those are still waited for who may be faulty, after all others have said where a transaction is.
+const LAST: Duration = Duration::from_millis(300);
 
 /// A failed call to the network as the caller is told.
 pub fn unavailable(error: ClientError) -> ApiError {
@@ -40,10 +45,29 @@ pub fn unavailable(error: ClientError) -> ApiError {
 pub enum Whereabouts {
     /// In a block that is proven to hold it.
     Final(Vec<ItemOutcome>),
-    /// Some validator has it.
+    /// Enough validators have it, or know a block with it that wasn't followed yet.
     Pending,
     /// Enough validators that keep up don't know it.
     Unknown,
+}
+
+/// What validators say of a transaction. Enough of them are so many that one is honest.
+#[derive(Default)]
+struct Search {
+    /// In a block that was followed and is proven to hold it.
+    found: Option<(Arc<ResolvedBlock>, usize)>,
+    /// How many have it, or know a later block with it.
+    waiting: usize,
+    /// How many that keep up don't know it.
+    unknown: usize,
+    failure: Option<ApiError>,
+}
+
+impl Search {
+    fn failed(self) -> ApiError {
+        let few = || ApiError::unavailable("too few validators say where the transaction is");
+        self.failure.unwrap_or_else(few)
+    }
 }
 
 impl Network {
@@ -77,7 +101,7 @@ impl Network {
         }
     }
 
-    async fn found(&self, entry: &Entry, block: Arc<ResolvedBlock>, transaction: usize) {
+    pub(super) async fn found(&self, entry: &Entry, block: Arc<ResolvedBlock>, transaction: usize) {
         let Some(removed) = self.pending.remove(&entry.id) else {
             return;
         };
@@ -138,43 +162,83 @@ impl Network {
         Ok(ids.into_iter().filter_map(|id| id.try_into().ok()).collect())
     }
 
-    /// Where a transaction is that isn't pending here. That it is nowhere is believed only to so many validators that
-    /// one of them is honest, and only while they keep up with what was followed here.
+    /// Where a transaction is that isn't pending here. That it is nowhere, or somewhere on its way, is believed only to
+    /// so many validators that one of them is honest, and only while they keep up with what was followed here.
     ///
     /// # Errors
     /// 503 when too few validators answer.
     pub async fn whereabouts(&self, id: &TransactionId, wait: Duration) -> Result<Whereabouts, ApiError> {
-        let mut answers = self.reader().transaction_at_each(id, wait);
-        let (mut tried, mut pending, mut unknown, mut failure) = (Vec::new(), false, 0, None);
-        while let Some(answer) = answers.next().await {
-            match answer {
-                // The follower will come by.
-                Ok(TransactionStatus::Final { height }) if height > self.height() => pending = true,
-                Ok(TransactionStatus::Final { height }) if tried.contains(&height) => {}
-                Ok(TransactionStatus::Final { height }) => {
-                    tried.push(height);
-                    match self.proven_block(height).await {
-                        Ok(block) => match block.position(id) {
-                            Some(at) => return Ok(Whereabouts::Final(self.in_block(id, &block, at))),
-                            None => {
-                                tracing::error!(height, "a validator names a block that doesn't hold the transaction")
-                            }
-                        },
-                        Err(error) => failure = Some(error),
-                    }
-                }
-                Ok(TransactionStatus::Pending) => pending = true,
-                Ok(TransactionStatus::Unknown) => unknown += 1,
-                Err(error) => failure = failure.or_else(|| Some(unavailable(error))),
-            }
+        let search = self.search(id, wait).await;
+        if let Some((block, at)) = &search.found {
+            return Ok(Whereabouts::Final(self.in_block(id, block, *at)));
         }
-        if pending {
+        if search.waiting >= self.enough() {
             return Ok(Whereabouts::Pending);
         }
-        if unknown >= self.enough() {
+        if search.unknown >= self.enough() {
             return Ok(Whereabouts::Unknown);
         }
-        Err(failure.unwrap_or_else(|| ApiError::unavailable("too few validators say where the transaction is")))
+        Err(search.failed())
+    }
+
+    /// The block that holds a transaction among those that were followed; `None` when enough validators say that none
+    /// does.
+    ///
+    /// # Errors
+    /// 503 when too few validators answer.
+    pub(super) async fn landed(&self, id: &TransactionId) -> Result<Option<(Arc<ResolvedBlock>, usize)>, ApiError> {
+        let search = self.search(id, Duration::ZERO).await;
+        if search.found.is_some() {
+            return Ok(search.found);
+        }
+        // Who has it, or puts it into a later block, has it in none of these.
+        if search.waiting + search.unknown >= self.enough() {
+            return Ok(None);
+        }
+        Err(search.failed())
+    }
+
+    async fn search(&self, id: &TransactionId, wait: Duration) -> Search {
+        let height = self.height();
+        let mut answers = self.client.at_least(height).transaction_at_each(id, wait);
+        let honest = self.client.names().len().saturating_sub(self.faulty());
+        let (mut search, mut tried, mut said, mut end) = (Search::default(), Vec::new(), 0, None);
+        loop {
+            let answer = match end {
+                // Who hangs doesn't hold up what the others have said.
+                Some(end) => tokio::time::timeout_at(end, answers.next()).await.unwrap_or_default(),
+                None => answers.next().await,
+            };
+            let Some(answer) = answer else { return search };
+            said += usize::from(answer.is_ok());
+            match answer {
+                // The follower will come by.
+                Ok(TransactionStatus::Final { height: at }) if at > height => search.waiting += 1,
+                Ok(TransactionStatus::Final { height: at }) if tried.contains(&at) => {}
+                Ok(TransactionStatus::Final { height: at }) => {
+                    tried.push(at);
+                    match self.proven_block(at).await {
+                        Ok(block) => match block.position(id) {
+                            Some(position) => {
+                                search.found = Some((block, position));
+                                return search;
+                            }
+                            None => tracing::error!(
+                                height = at,
+                                "a validator names a block that doesn't hold the transaction"
+                            ),
+                        },
+                        Err(error) => search.failure = Some(error),
+                    }
+                }
+                Ok(TransactionStatus::Pending) => search.waiting += 1,
+                Ok(TransactionStatus::Unknown) => search.unknown += 1,
+                Err(error) => search.failure = search.failure.or_else(|| Some(unavailable(error))),
+            }
+            if said >= honest.max(self.enough()) {
+                end.get_or_insert_with(|| tokio::time::Instant::now() + LAST);
+            }
+        }
     }
 
     /// An earlier block with all its leaves, proven as the follower does it: the log before it comes from the proof of
@@ -203,8 +267,15 @@ impl Network {
 
     async fn find_block(&self, height: u64) -> Result<ResolvedBlock, ApiError> {
         let mut following = self.client.following(height);
+        let mut limit = Duration::ZERO;
         loop {
-            let block = Arc::new(match following.next_block().await {
+            limit += ATTEMPT;
+            let Ok(next) = tokio::time::timeout(limit, following.next_block()).await else {
+                // Its source must not be met again, here or in the next look-up.
+                following.give_up();
+                continue;
+            };
+            let block = Arc::new(match next {
                 Ok(block) => block,
                 Err(error @ ClientError::Unavailable { .. }) => return Err(unavailable(error)),
                 // The stream goes on at another validator.
@@ -239,27 +310,101 @@ impl Network {
         follower::resolve(self.trust.clone(), block.clone(), frontier, true).await
     }
 
-    /// The notarization of a record's leaf, with its receipt.
+    /// The notarization of a record's step, with its receipt.
     ///
     /// # Errors
-    /// 503 when no validator gives a proof that holds.
-    pub async fn notarization(&self, record: &[u8; 32], leaf: u64) -> Result<Notarization, ApiError> {
-        let check = |proof: &_| proof::check(proof, leaf, &self.trust)?.notarization(record);
-        self.client.proven_leaf(leaf, check).await.map_err(unavailable)
+    /// 404 when there is no such step, 503 when no validator gives a proof that holds.
+    pub async fn notarization(&self, step: &Step) -> Result<Notarization, ApiError> {
+        let prove = async |leaf: u64| {
+            let check = |proof: &LeafProof| {
+                let proven = proof::check(proof, leaf, &self.trust);
+                proven.map(|proven| proven.notarization(step))
+            };
+            self.client.proven_leaf(leaf, check).await
+        };
+        self.proven_step(step, prove).await
     }
 
-    /// The COSE receipts of a record's leaf.
+    /// The COSE receipts of a record's step.
     ///
     /// # Errors
-    /// 503 when no validator gives a proof that holds.
-    pub async fn cose_receipts(&self, record: &[u8; 32], leaf: u64) -> Result<CoseReceipts, ApiError> {
-        let check = |proof: &_| proof::check(proof, leaf, &self.trust)?.cose_receipts(proof, record, &self.trust);
-        self.client.proven_leaf(leaf, check).await.map_err(unavailable)
+    /// As [`Self::notarization`].
+    pub async fn cose_receipts(&self, step: &Step) -> Result<CoseReceipts, ApiError> {
+        let prove = async |leaf: u64| {
+            let check = |proof: &LeafProof| {
+                let proven = proof::check(proof, leaf, &self.trust);
+                proven.and_then(|proven| proven.cose_receipts(proof, step, &self.trust))
+            };
+            self.client.proven_leaf(leaf, check).await
+        };
+        self.proven_step(step, prove).await
+    }
+
+    /// What `prove` makes of a step's leaf. Where the leaf is, one validator says: when another step's leaf is proven
+    /// to be there, or nothing can be proven, the next one is asked.
+    async fn proven_step<T>(
+        &self,
+        step: &Step,
+        prove: impl AsyncFn(u64) -> Result<Option<T>, ClientError>,
+    ) -> Result<T, ApiError> {
+        let mut answers = places(&self.reader(), *step);
+        let (mut tried, mut absent, mut failure) = (Vec::new(), 0, None);
+        while let Some((validator, answer)) = answers.next().await {
+            let leaf = match answer {
+                Ok(Some(leaf)) if tried.contains(&leaf) => continue,
+                Ok(Some(leaf)) => leaf,
+                Ok(None) => {
+                    absent += 1;
+                    if absent >= self.enough() {
+                        return Err(ApiError::not_found());
+                    }
+                    continue;
+                }
+                Err(error) => {
+                    failure = failure.or_else(|| Some(unavailable(error)));
+                    continue;
+                }
+            };
+            tried.push(leaf);
+            match prove(leaf).await {
+                Ok(Some(proven)) => return Ok(proven),
+                Ok(None) => {
+                    tracing::error!(validator, leaf, "a validator names the leaf of another step");
+                    self.client.distrust(&validator);
+                }
+                Err(error) => failure = failure.or_else(|| Some(unavailable(error))),
+            }
+        }
+        Err(failure.unwrap_or_else(|| ApiError::unavailable("too few validators say where the record's leaf is")))
     }
 
     /// So many validators that one of them is honest, as far as we know that many.
     pub(super) fn enough(&self) -> usize {
-        let faulty = self.trust.newest().validators().len().saturating_sub(1) / 3;
-        (faulty + 1).min(self.client.names().len()).max(1)
+        (self.faulty() + 1).min(self.client.names().len()).max(1)
     }
+
+    /// How many validators may be faulty.
+    fn faulty(&self) -> usize {
+        self.trust.newest().validators().len().saturating_sub(1) / 3
+    }
+}
+
+/// Where the leaf of a step is, by each validator's own word; none when it knows no such step.
+fn places(reader: &NetworkClient, step: Step) -> BoxStream<'static, (String, Result<Option<u64>, ClientError>)> {
+    let Some(version) = step.version else {
+        let views = reader.record_at_each(&step.record);
+        return views
+            .map(|(name, view)| (name, view.map(|view| view.map(|view| view.leaf))))
+            .boxed();
+    };
+    let histories = reader.history_at_each(&step.record);
+    histories
+        .map(move |(name, steps)| {
+            let leaf = steps.map(|steps| {
+                let mut steps = steps.into_iter().flatten();
+                steps.find(|one| one.version == version).map(|one| one.leaf)
+            });
+            (name, leaf)
+        })
+        .boxed()
 }

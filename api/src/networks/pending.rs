@@ -20,6 +20,8 @@ pub struct Entry {
     pub seq: i64,
     /// Whether we hold the key and may sign again.
     pub ours: bool,
+    /// Signed here just before it came in: no block that was followed by then can hold it.
+    pub fresh: bool,
     /// Block time up to which it may be executed, milliseconds.
     pub valid_until: i64,
     /// Acceptance, milliseconds.
@@ -187,7 +189,8 @@ impl Pending {
             .unwrap_or_default()
     }
 
-    /// Those last sent before `before`, oldest acceptance first, at most `limit`.
+    /// Those last sent before `before`, at most `limit`: the longest unsent first, so that what is refused again and
+    /// again for want of room leaves everything else its turn.
     pub fn unsent_since(&self, before: i64, limit: usize) -> Vec<Arc<Entry>> {
         let inner = self.lock();
         let stale = |slot: &&Slot| slot.entry.sent_at.load(Ordering::Relaxed) < before;
@@ -197,7 +200,8 @@ impl Pending {
             .filter(stale)
             .map(|slot| slot.entry.clone())
             .collect();
-        entries.sort_by_key(|entry| entry.seq);
+        // Cached: a key may change while it is compared.
+        entries.sort_by_cached_key(|entry| (entry.sent_at.load(Ordering::Relaxed), entry.seq));
         entries.truncate(limit);
         entries
     }

@@ -23,6 +23,15 @@ use crate::types::{CoseReceipt, CoseReceipts, Notarization};
 #[error("a proof doesn't hold: {0}")]
 pub struct BadProof(&'static str);
 
+/// A step of a record whose leaf is looked for.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// Record.
+    pub record: Hash,
+    /// Version that the step made; without it any, the validator's word being all there is on which is the last.
+    pub version: Option<u32>,
+}
+
 /// A leaf that is in the log.
 pub struct ProvenLeaf {
     network: Hash,
@@ -94,17 +103,33 @@ impl ProvenLeaf {
         before(self.index, self.size, &self.path).ok_or(BadProof("the path has a wrong length"))
     }
 
+    /// Whether it is the leaf of a step: of this record, and to this version if one is named.
+    fn is_of(&self, step: &Step) -> bool {
+        let outcome = Leaf::parse(&self.leaf).ok().and_then(|leaf| leaf.outcome());
+        outcome.is_some_and(|outcome| {
+            outcome.record == step.record && step.version.is_none_or(|version| outcome.version == version)
+        })
+    }
+
     /// The leaf's COSE receipts: one of each validator whose signature holds, at least a quorum. `proof` is the one that
-    /// this was checked from.
+    /// this was checked from. `None` when it is another step's leaf: the proof holds all the same.
     ///
     /// # Errors
-    /// When it is the leaf of another record or of no action, or fewer signatures hold.
-    pub fn cose_receipts(&self, proof: &LeafProof, record: &Hash, trust: &TrustRoot) -> Result<CoseReceipts, BadProof> {
-        let parsed = Leaf::parse(&self.leaf).map_err(|_| BadProof("the leaf can't be read"))?;
-        if parsed.outcome().is_none_or(|outcome| outcome.record != *record) {
-            return Err(BadProof("it is the leaf of another record"));
+    /// When fewer signatures hold.
+    pub fn cose_receipts(
+        &self,
+        proof: &LeafProof,
+        step: &Step,
+        trust: &TrustRoot,
+    ) -> Result<Option<CoseReceipts>, BadProof> {
+        if !self.is_of(step) {
+            return Ok(None);
         }
         let set = trust.validators_at(self.block.height);
+        // Each costs a check of a signature.
+        if proof.cose.len() > set.validators().len() {
+            return Err(BadProof("it has more COSE signatures than there are validators"));
+        }
         let hash = leaf_hash(&self.leaf);
         let one = |(index, signature): &(u16, String)| {
             let validator = set.validators().get(usize::from(*index))?;
@@ -123,24 +148,17 @@ impl ProvenLeaf {
         if receipts.len() < set.quorum() {
             return Err(BadProof("no quorum has signed the root for COSE"));
         }
-        Ok(CoseReceipts {
+        Ok(Some(CoseReceipts {
             leaf: STANDARD.encode(&self.leaf),
             receipts: receipts.into_values().collect(),
-        })
+        }))
     }
 
-    /// The notarization that the leaf is, with its receipt.
-    ///
-    /// # Errors
-    /// When it is the leaf of another record, or of no action.
-    pub fn notarization(&self, record: &Hash) -> Result<Notarization, BadProof> {
-        let parsed = Leaf::parse(&self.leaf).map_err(|_| BadProof("the leaf can't be read"))?;
-        let (Some(outcome), Some((signed, _))) = (parsed.outcome(), parsed.signed()) else {
-            return Err(BadProof("it isn't the leaf of an action"));
-        };
-        if outcome.record != *record {
-            return Err(BadProof("it is the leaf of another record"));
-        }
+    /// The notarization that the leaf is, with its receipt; `None` when it is another step's leaf.
+    pub fn notarization(&self, step: &Step) -> Option<Notarization> {
+        let parsed = Leaf::parse(&self.leaf).ok()?;
+        let (signed, _) = parsed.signed().filter(|_| self.is_of(step))?;
+        let record = &step.record;
         let receipt = Receipt::build(ReceiptParts {
             network: &self.network,
             height: self.block.height,
@@ -152,7 +170,7 @@ impl ProvenLeaf {
             marker: &self.marker,
             marker_path: &self.marker_path,
         });
-        Ok(Notarization {
+        Some(Notarization {
             id: hex::encode(record),
             transaction: hex::encode(<sha2::Sha256 as sha2::Digest>::digest(signed)),
             height: self.block.height,

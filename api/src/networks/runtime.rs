@@ -138,6 +138,7 @@ impl Network {
             transaction,
             seq: row.seq,
             ours: row.ours,
+            fresh: false,
             valid_until,
             created_at: row.created_at,
             sent_at: AtomicI64::new(0),

@@ -2,6 +2,8 @@
 
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -51,13 +53,24 @@ fn one() -> usize {
         (status = 404, description = "no such operation", body = Problem)))]
 pub async fn get(ctx: Ctx, path: Path<String>) -> Result<HttpResponse, ApiError> {
     let id: OperationId = path.parse().map_err(|()| ApiError::not_found())?;
-    for network in ctx.networks().await {
-        match standing(&network, id).await? {
-            Some(Standing::Pending) => return Ok(HttpResponse::Ok().json(respond::pending(id))),
-            Some(Standing::Done(_)) if id.created_at < crate::time::now_ms() - KEPT_MS => break,
-            Some(Standing::Done(items)) => return Ok(HttpResponse::Ok().json(respond::finished(id, items))),
-            None => {}
+    let networks = ctx.networks().await;
+    let mut standings: FuturesUnordered<_> = networks.iter().map(|network| standing(network, id)).collect();
+    let (mut pending, mut failure) = (false, None);
+    // Only a decision is an answer before all were asked: one network must not hide what became of it in another.
+    while let Some(stands) = standings.next().await {
+        match stands {
+            Ok(Some(Standing::Done(_))) if id.created_at < crate::time::now_ms() - KEPT_MS => {}
+            Ok(Some(Standing::Done(items))) => return Ok(HttpResponse::Ok().json(respond::finished(id, items))),
+            Ok(Some(Standing::Pending)) => pending = true,
+            Ok(None) => {}
+            Err(error) => failure = failure.or(Some(error)),
         }
+    }
+    if pending {
+        return Ok(HttpResponse::Ok().json(respond::pending(id)));
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
     }
     // It may belong to a network that is there and can't be attached.
     let trouble = ctx.state().networks.trouble(ctx.tenant(), None);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::respond;
 use crate::ctx::{Ctx, With};
 use crate::networks::lookup::unavailable;
+use crate::networks::proof::Step;
 use crate::problem::{ApiError, Code};
 use crate::types::{CoseReceipts, HistoryEntry, Problem, Record, RecordPage, StateProof};
 
@@ -98,7 +99,10 @@ pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpR
 pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
-    let steps = steps(&network, &id).await?;
+    let steps = network.reader().history(&id).await.map_err(unavailable)?;
+    if steps.is_empty() {
+        return Err(ApiError::not_found());
+    }
     let entry = |step: muniment_ledger::wire::HistoryEntry| HistoryEntry {
         version: step.version,
         action: step.action,
@@ -108,18 +112,6 @@ pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<H
         leaf: step.leaf,
     };
     Ok(HttpResponse::Ok().json(steps.into_iter().map(entry).collect::<Vec<_>>()))
-}
-
-async fn steps(
-    network: &crate::networks::Network,
-    id: &[u8; 32],
-) -> Result<Vec<muniment_ledger::wire::HistoryEntry>, ApiError> {
-    let steps = network.reader().history(id).await.map_err(unavailable)?;
-    if steps.is_empty() {
-        Err(ApiError::not_found())
-    } else {
-        Ok(steps)
-    }
 }
 
 /// Proof of a record's state, or that there is no such record, against the state root of a height.
@@ -160,9 +152,7 @@ pub async fn receipt(
     path: Path<(String, String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
-    let id = record_id(&path.2)?;
-    let leaf = leaf(&network, &id, query.version).await?;
-    let notarization = network.notarization(&id, leaf).await?;
+    let notarization = network.notarization(&step(&path.2, &query)?).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(notarization.receipt))
@@ -180,18 +170,13 @@ pub async fn cose_receipts(
     path: Path<(String, String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
-    let id = record_id(&path.2)?;
-    let leaf = leaf(&network, &id, query.version).await?;
-    Ok(HttpResponse::Ok().json(network.cose_receipts(&id, leaf).await?))
+    let receipts = network.cose_receipts(&step(&path.2, &query)?).await?;
+    Ok(HttpResponse::Ok().json(receipts))
 }
 
-/// Index of the leaf of a record's present version, or of a named one.
-async fn leaf(network: &Network, id: &[u8; 32], version: Option<u32>) -> Result<u64, ApiError> {
-    let Some(version) = version else {
-        let record = network.reader().record(id).await.map_err(unavailable)?;
-        return Ok(record.ok_or_else(ApiError::not_found)?.leaf);
-    };
-    let steps = steps(network, id).await?;
-    let step = steps.iter().find(|step| step.version == version);
-    Ok(step.ok_or_else(ApiError::not_found)?.leaf)
+fn step(record: &str, query: &Which) -> Result<Step, ApiError> {
+    Ok(Step {
+        record: record_id(record)?,
+        version: query.version,
+    })
 }

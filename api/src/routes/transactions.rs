@@ -67,8 +67,11 @@ async fn first_answer(
     }
     match network.whereabouts(&id, Duration::ZERO).await? {
         Whereabouts::Final(items) => answer(network, operation, shape, items),
-        // It came to the ledger by another way, or its block is about to be followed.
-        Whereabouts::Pending => Ok(respond::accepted(operation)),
+        // It came to the ledger by another way, or its block is about to be followed. It isn't in our outbox, so it can't
+        // be promised; the next attempt finds its block, or that there is none.
+        Whereabouts::Pending => Err(ApiError::undecided(
+            "the statement's time has ended, and the network can't tell yet whether it was in a block; send it again",
+        )),
         Whereabouts::Unknown => Err(expired),
     }
 }
