@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{broadcast, watch};
 
 type Lie = Box<dyn Fn(&Liar, FinalBlock) -> FinalBlock + Send + Sync>;
-type Judge = Box<dyn Fn(&Transaction) -> Admission + Send + Sync>;
+pub type Judge = Box<dyn Fn(&Transaction) -> Admission + Send + Sync>;
 
 /// A replica that tells what it wants.
 pub struct Liar {
@@ -23,10 +23,14 @@ pub struct Liar {
     /// What it makes of a block.
     block: Lie,
     /// What it says of a submission, which it then keeps to itself.
-    admission: Option<Judge>,
+    pub admission: Option<Judge>,
+    /// Where it says that the leaf is whose index this is.
+    pub place: fn(u64) -> u64,
+    /// What it says of every transaction.
+    pub status: Option<TransactionStatus>,
     /// It never has heard of any block.
     behind: bool,
-    seen: Mutex<Vec<Transaction>>,
+    pub seen: Mutex<Vec<Transaction>>,
 }
 
 impl Liar {
@@ -35,6 +39,8 @@ impl Liar {
             honest,
             block: Box::new(|_, block| block),
             admission: None,
+            place: |leaf| leaf,
+            status: None,
             behind: false,
             seen: Mutex::default(),
         }
@@ -86,10 +92,20 @@ impl Replica for Liar {
         if self.behind {
             return Ok(TransactionStatus::Unknown);
         }
-        self.honest.transaction(id)
+        match &self.status {
+            Some(status) => Ok(status.clone()),
+            None => self.honest.transaction(id),
+        }
     }
     fn record(&self, id: &Hash) -> Result<Option<RecordView>, ReadError> {
-        if self.behind { Ok(None) } else { self.honest.record(id) }
+        if self.behind {
+            return Ok(None);
+        }
+        let view = self.honest.record(id)?;
+        Ok(view.map(|view| RecordView {
+            leaf: (self.place)(view.leaf),
+            ..view
+        }))
     }
     fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<RecordPage, ReadError> {
         if self.behind {
@@ -100,10 +116,11 @@ impl Replica for Liar {
     }
     fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError> {
         if self.behind {
-            Ok(Vec::new())
-        } else {
-            self.honest.history(id)
+            return Ok(Vec::new());
         }
+        let mut steps = self.honest.history(id)?;
+        steps.iter_mut().for_each(|step| step.leaf = (self.place)(step.leaf));
+        Ok(steps)
     }
     fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError> {
         let mut proof = self.honest.state_proof(id)?;
@@ -155,7 +172,7 @@ impl Replica for Liar {
     }
 }
 
-async fn accept(world: &World, number: u64) -> String {
+pub async fn accept(world: &World, number: u64) -> String {
     let request = world
         .request(Method::POST, &format!("{NETWORK}/notarizations"))
         .json(&deposit(number));

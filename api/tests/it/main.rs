@@ -10,3 +10,4 @@ mod path;
 mod signed;
 mod store;
 mod support;
+mod word;

@@ -115,7 +115,8 @@ impl World {
         Self::build(|_| {}, |honest| vec![only(honest)]).await
     }
 
-    async fn build(
+    /// A world with these validators.
+    pub async fn build(
         adjust: impl FnOnce(&mut ApiConfig),
         validators: impl FnOnce(Arc<MemoryReplica>) -> Vec<Arc<dyn Replica>>,
     ) -> Self {

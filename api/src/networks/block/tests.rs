@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
+use crate::networks::proof::{self, Step};
 use ed25519_dalek::{Signer as _, SigningKey};
 use muniment_ledger::replica::Replica as _;
 use muniment_ledger::replica::memory::{MemoryReplica, test_network};
@@ -133,6 +134,15 @@ fn no_lie_about_what_was_signed_passes() {
             let one = block.cosignatures[0].clone();
             block.cosignatures = vec![one; 3];
         }),
+        // The quorum is there all the same: what is refused is the work.
+        ("more cosignatures than validators", |block, _| {
+            let one = block.cosignatures[0].clone();
+            block.cosignatures.extend(vec![one; 5]);
+        }),
+        ("a validator's cosignature twice", |block, _| {
+            let last = block.cosignatures.len() - 1;
+            block.cosignatures[last] = block.cosignatures[0].clone();
+        }),
         ("nothing at all", |block, _| {
             (block.transactions, block.outcomes) = (Vec::new(), Vec::new());
         }),
@@ -165,6 +175,45 @@ fn only_what_depends_on_our_own_log_differs() {
     unsigned.cosignatures.clear();
     let unsigned = resolve(&unsigned, &Frontier::new(), replica.trust_root(), false);
     assert!(matches!(unsigned, Err(BlockError::Unproven { .. })));
+}
+
+#[test]
+fn a_proof_is_of_one_step_and_has_a_bounded_price() {
+    let (replica, first, _, _) = world();
+    let trust = replica.trust_root();
+    let Outcome::Accepted { record, leaf, .. } = first.outcomes[0][0] else {
+        panic!("{:?}", first.outcomes)
+    };
+    let proof = replica.leaf_proof(leaf).unwrap().unwrap();
+    let proven = proof::check(&proof, leaf, trust).unwrap();
+    let steps = [
+        (record, None, true),
+        (record, Some(1), true),
+        (record, Some(2), false),
+        ([9; 32], None, false),
+    ];
+    for (record, version, same) in steps {
+        let step = Step { record, version };
+        assert_eq!(proven.notarization(&step).is_some(), same);
+        // Another step's leaf is no fault of the proof.
+        assert_eq!(proven.cose_receipts(&proof, &step, trust).unwrap().is_some(), same);
+    }
+    let marker = replica.leaf_proof(leaf + 1).unwrap().unwrap();
+    let marker = proof::check(&marker, leaf + 1, trust).unwrap();
+    let version = None;
+    assert!(marker.notarization(&Step { record, version }).is_none());
+    let mut padded = proof.clone();
+    padded.cose.extend(vec![proof.cose[0].clone(); 5]);
+    let padded = proven.cose_receipts(&padded, &Step { record, version }, trust);
+    assert!(padded.is_err());
+}
+
+#[test]
+fn cosignatures_weigh_as_much_as_actions() {
+    let (_, mut first, _, _) = world();
+    let one = first.cosignatures[0].clone();
+    first.cosignatures = vec![one; 1_000];
+    assert_eq!(weight(&first), 1_000);
 }
 
 /// The threat model says so: why an action was rejected is the sender's word, that it was rejected isn't.
