@@ -5,7 +5,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use muniment_ledger::client::{ClientError, NetworkClient};
 use muniment_ledger::transaction::TransactionId;
-use muniment_ledger::wire::{FinalBlock, LeafProof, TransactionStatus};
+use muniment_ledger::wire::{FinalBlock, LeafProof};
 use muniment_receipts::merkle::Frontier;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::store::entity::operation;
 use crate::store::{StoreError, Write};
-use crate::types::{CoseReceipts, ItemOutcome, Notarization};
+use crate::types::{CoseReceipts, Notarization};
 
 /// Blocks kept from look-ups, so that the replays of one block ask for it once.
 const RECENT: usize = 4;
@@ -29,8 +29,6 @@ const RECENT: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long one validator has for it at first; each next one has so much more, for a large block on a slow line.
 const ATTEMPT: Duration = Duration::from_millis(1_500);
-/// How long those are still waited for who may be faulty, after all others have said where a transaction is.
-const LAST: Duration = Duration::from_millis(300);
 
 /// A failed call to the network as the caller is told.
 pub fn unavailable(error: ClientError) -> ApiError {
@@ -38,35 +36,6 @@ pub fn unavailable(error: ClientError) -> ApiError {
         ApiError::unavailable(error)
     } else {
         ApiError::internal(error)
-    }
-}
-
-/// Where a transaction is that isn't pending here.
-pub enum Whereabouts {
-    /// In a block that is proven to hold it.
-    Final(Vec<ItemOutcome>),
-    /// Enough validators have it, or know a block with it that wasn't followed yet.
-    Pending,
-    /// Enough validators that keep up don't know it.
-    Unknown,
-}
-
-/// What validators say of a transaction. Enough of them are so many that one is honest.
-#[derive(Default)]
-struct Search {
-    /// In a block that was followed and is proven to hold it.
-    found: Option<(Arc<ResolvedBlock>, usize)>,
-    /// How many have it, or know a later block with it.
-    waiting: usize,
-    /// How many that keep up don't know it.
-    unknown: usize,
-    failure: Option<ApiError>,
-}
-
-impl Search {
-    fn failed(self) -> ApiError {
-        let few = || ApiError::unavailable("too few validators say where the transaction is");
-        self.failure.unwrap_or_else(few)
     }
 }
 
@@ -162,91 +131,12 @@ impl Network {
         Ok(ids.into_iter().filter_map(|id| id.try_into().ok()).collect())
     }
 
-    /// Where a transaction is that isn't pending here. That it is nowhere, or somewhere on its way, is believed only to
-    /// so many validators that one of them is honest, and only while they keep up with what was followed here.
-    ///
-    /// # Errors
-    /// 503 when too few validators answer.
-    pub async fn whereabouts(&self, id: &TransactionId, wait: Duration) -> Result<Whereabouts, ApiError> {
-        let search = self.search(id, wait).await;
-        if let Some((block, at)) = &search.found {
-            return Ok(Whereabouts::Final(self.in_block(id, block, *at)));
-        }
-        if search.waiting >= self.enough() {
-            return Ok(Whereabouts::Pending);
-        }
-        if search.unknown >= self.enough() {
-            return Ok(Whereabouts::Unknown);
-        }
-        Err(search.failed())
-    }
-
-    /// The block that holds a transaction among those that were followed; `None` when enough validators say that none
-    /// does.
-    ///
-    /// # Errors
-    /// 503 when too few validators answer.
-    pub(super) async fn landed(&self, id: &TransactionId) -> Result<Option<(Arc<ResolvedBlock>, usize)>, ApiError> {
-        let search = self.search(id, Duration::ZERO).await;
-        if search.found.is_some() {
-            return Ok(search.found);
-        }
-        // Who has it, or puts it into a later block, has it in none of these.
-        if search.waiting + search.unknown >= self.enough() {
-            return Ok(None);
-        }
-        Err(search.failed())
-    }
-
-    async fn search(&self, id: &TransactionId, wait: Duration) -> Search {
-        let height = self.height();
-        let mut answers = self.client.at_least(height).transaction_at_each(id, wait);
-        let honest = self.client.names().len().saturating_sub(self.faulty());
-        let (mut search, mut tried, mut said, mut end) = (Search::default(), Vec::new(), 0, None);
-        loop {
-            let answer = match end {
-                // Who hangs doesn't hold up what the others have said.
-                Some(end) => tokio::time::timeout_at(end, answers.next()).await.unwrap_or_default(),
-                None => answers.next().await,
-            };
-            let Some(answer) = answer else { return search };
-            said += usize::from(answer.is_ok());
-            match answer {
-                // The follower will come by.
-                Ok(TransactionStatus::Final { height: at }) if at > height => search.waiting += 1,
-                Ok(TransactionStatus::Final { height: at }) if tried.contains(&at) => {}
-                Ok(TransactionStatus::Final { height: at }) => {
-                    tried.push(at);
-                    match self.proven_block(at).await {
-                        Ok(block) => match block.position(id) {
-                            Some(position) => {
-                                search.found = Some((block, position));
-                                return search;
-                            }
-                            None => tracing::error!(
-                                height = at,
-                                "a validator names a block that doesn't hold the transaction"
-                            ),
-                        },
-                        Err(error) => search.failure = Some(error),
-                    }
-                }
-                Ok(TransactionStatus::Pending) => search.waiting += 1,
-                Ok(TransactionStatus::Unknown) => search.unknown += 1,
-                Err(error) => search.failure = search.failure.or_else(|| Some(unavailable(error))),
-            }
-            if said >= honest.max(self.enough()) {
-                end.get_or_insert_with(|| tokio::time::Instant::now() + LAST);
-            }
-        }
-    }
-
     /// An earlier block with all its leaves, proven as the follower does it: the log before it comes from the proof of
     /// its first leaf.
     ///
     /// # Errors
     /// 503 when no validator gives a block and a proof that hold.
-    async fn proven_block(&self, height: u64) -> Result<Arc<ResolvedBlock>, ApiError> {
+    pub(super) async fn proven_block(&self, height: u64) -> Result<Arc<ResolvedBlock>, ApiError> {
         let known = {
             let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
             recent.iter().find(|block| block.height == height).cloned()
@@ -384,7 +274,7 @@ impl Network {
     }
 
     /// How many validators may be faulty.
-    fn faulty(&self) -> usize {
+    pub(super) fn faulty(&self) -> usize {
         self.trust.newest().validators().len().saturating_sub(1) / 3
     }
 }

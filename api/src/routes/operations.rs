@@ -12,7 +12,7 @@ use super::respond::{self, Refused, Shape};
 use crate::ctx::Ctx;
 use crate::networks::Network;
 use crate::networks::answer::refused;
-use crate::networks::lookup::Whereabouts;
+use crate::networks::whereabouts::Whereabouts;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::types::{ItemOutcome, Operation, Problem};

@@ -11,7 +11,7 @@ use crate::body;
 use crate::ctx::With;
 use crate::networks::Network;
 use crate::networks::intake::Ticket;
-use crate::networks::lookup::Whereabouts;
+use crate::networks::whereabouts::Whereabouts;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::sign::{self, Signed};
