@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::respond;
 use crate::ctx::{Ctx, With};
+use crate::networks::Network;
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
 use crate::types::{CoseReceipts, HistoryEntry, Problem, Record, RecordPage, StateProof};
@@ -110,10 +111,7 @@ pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<H
     Ok(HttpResponse::Ok().json(steps.into_iter().map(entry).collect::<Vec<_>>()))
 }
 
-async fn steps(
-    network: &crate::networks::Network,
-    id: &[u8; 32],
-) -> Result<Vec<muniment_ledger::wire::HistoryEntry>, ApiError> {
+async fn steps(network: &Network, id: &[u8; 32]) -> Result<Vec<muniment_ledger::wire::HistoryEntry>, ApiError> {
     let steps = network.reader().history(id).await.map_err(unavailable)?;
     if steps.is_empty() {
         Err(ApiError::not_found())
