@@ -165,16 +165,19 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// A document's receipt, never over another file: answers `false` when there is one. It is as readable as its
-/// document: the salt in it is what keeps a guess at the document from being confirmed.
+/// document, to the same group if it has it: the salt in it is what keeps a guess at the document from being confirmed.
 ///
 /// # Errors
 /// As [`write`].
 pub fn write_receipt(source: &Source, bytes: &[u8]) -> Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     let path = &source.receipt;
-    let document = std::fs::metadata(&source.document);
-    let mode = document.map_or(0, |document| document.permissions().mode() & 0o666);
-    match write_as(path, bytes, mode | 0o600, Over::Keep) {
+    let document = std::fs::metadata(&source.document).ok();
+    let mode = document
+        .as_ref()
+        .map_or(0, |document| document.permissions().mode() & 0o666);
+    let group = document.as_ref().map(std::os::unix::fs::MetadataExt::gid);
+    match write_for(path, bytes, mode | 0o600, group, Over::Keep) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(io("can't write", path, &error)),
@@ -204,13 +207,22 @@ enum Over {
 }
 
 fn write_as(path: &Path, bytes: &[u8], mode: u32, over: Over) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
+    write_for(path, bytes, mode, None, over)
+}
+
+/// `group` is whom the group bits of `mode` are meant for; a file of another group doesn't get them.
+fn write_for(path: &Path, bytes: &[u8], mode: u32, group: Option<u32>, over: Over) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let folder = parent(path);
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .permissions(std::fs::Permissions::from_mode(mode))
         .tempfile_in(folder)?;
+    if group.is_some_and(|group| file.as_file().metadata().is_ok_and(|own| own.gid() != group)) {
+        file.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(mode & !0o070))?;
+    }
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     match over {

@@ -66,8 +66,9 @@ impl Root {
 pub async fn contact(client: &Client) -> Result<Arc<Root>> {
     let root = ask(client).await?;
     let store = store()?;
-    name(client.context(), &root.network(), &store)?;
+    // The root first: a name is remembered only for a network whose root isn't refused.
     pin(&root, &store)?;
+    name(client.context(), &root.network(), &store)?;
     Ok(Arc::new(root))
 }
 

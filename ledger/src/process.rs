@@ -265,12 +265,15 @@ async fn guard(
     Ok(guard)
 }
 
-/// Highest height among the peers, once enough of them proved theirs that at least one took part in the last decision.
-/// A claim without proof would let one liar decide: too low and this validator signs twice, too high and it never
-/// votes again.
+/// Highest height among the peers, once so many answered that one of them is honest and took part in the last decision
+/// that this validator saw. Too low and this validator signs twice, too high and it never votes again: against the
+/// first stands the number of answers, against the second the proof of each.
+///
+/// A decision takes a quorum q of n. Without this validator and f liars, at least q - 1 - f honest ones took part; of
+/// the n - 1 others at most n - q + f did not or may lie. With four validators all three others have to answer.
 async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u64 {
-    let (validators, _) = replica.quorum();
-    let needed = validators.saturating_sub(1 + validators.saturating_sub(1) / 3);
+    let (validators, quorum) = replica.quorum();
+    let needed = answers_needed(validators, quorum);
     loop {
         let claims = futures::future::join_all(config.peers.iter().map(|peer| proven_height(peer, config, replica)));
         let heights: Vec<u64> = claims.await.into_iter().flatten().collect();
@@ -285,6 +288,12 @@ async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u6
         );
         tokio::time::sleep(ASK_AGAIN).await;
     }
+}
+
+/// See [`highest_peer`].
+fn answers_needed(validators: usize, quorum: usize) -> usize {
+    let faulty = validators.saturating_sub(1) / 3;
+    (validators - quorum + faulty + 1).min(validators.saturating_sub(1))
 }
 
 /// A peer's height, if it shows a certificate for it or for the height below: the last block may not be final yet.
@@ -366,5 +375,24 @@ async fn order(
         EngineExit::Halted => Err(failed(
             "its write-ahead log can't be written or read; look at the disk".into(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answers_needed;
+
+    #[test]
+    fn one_answer_is_of_an_honest_validator_that_took_part() {
+        for validators in 4_usize..=31 {
+            let faulty = (validators - 1) / 3;
+            let quorum = validators - faulty;
+            let needed = answers_needed(validators, quorum);
+            // Who decided without this validator: honest ones among the others, at the least.
+            let took_part = quorum - 1 - faulty;
+            let useless = validators - 1 - took_part;
+            assert!(needed > useless && needed < validators, "{needed} of {validators}");
+        }
+        assert_eq!((answers_needed(4, 3), answers_needed(7, 5)), (3, 5));
     }
 }

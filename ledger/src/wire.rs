@@ -49,6 +49,10 @@ pub const RELAY_HEADER: &str = "muniment-relay";
 /// Code of an [`Admission::Refused`] that is only temporary: the mempool has no room. The node answers the whole
 /// request with 503 [`code::MEMPOOL_FULL`], and what was admitted stays admitted.
 pub const MEMPOOL_FULL: &str = "MEMPOOL_FULL";
+/// Code of an [`Admission::Refused`] that is only temporary: this signer's transactions have used up his part of the
+/// mempool here, or of too many other validators. Said of the transaction, not of the request: those of other signers
+/// go on.
+pub const SHARE_FULL: &str = "SHARE_FULL";
 
 /// Stable codes of [`Problem`].
 pub mod code {

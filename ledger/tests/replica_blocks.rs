@@ -270,6 +270,7 @@ fn the_clock_judges_new_blocks_and_never_decided_ones() {
     let cases = [
         // time, proposed, proposed again, decided
         (now() + 10 * MINUTE, invalid, invalid, valid),
+        (now() - MINUTE / 6, valid, valid, valid),
         (now() - 10 * MINUTE, invalid, valid, valid),
         (0, invalid, invalid, invalid),
         (u64::MAX, invalid, invalid, invalid),
@@ -287,6 +288,12 @@ fn the_clock_judges_new_blocks_and_never_decided_ones() {
             "{time}"
         );
         assert_eq!(verdict(order.app_mut(3).import(1, &bytes).unwrap()), decided, "{time}");
+        // Seen as a later proposal before, it is no better as a first one: a proposer must not date back by that.
+        assert_eq!(
+            verdict(order.app_mut(2).check(1, 0, false, &bytes).unwrap()),
+            proposed,
+            "{time}, again as the first"
+        );
     }
 }
 

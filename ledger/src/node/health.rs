@@ -129,10 +129,39 @@ fn dump(shared: &Shared, height: u64) {
     }
 }
 
+/// Blocks that an idle network makes for a peer that says it lost its data. It says so without proof, so there is a
+/// budget for each: a liar costs a few blocks an hour, and who tells the truth needs no more to pass its floor.
+struct Favours(Vec<(Option<Instant>, u32)>);
+
+impl Favours {
+    const EACH: u32 = 8;
+    const PERIOD: Duration = Duration::from_secs(3_600);
+
+    fn new(peers: usize) -> Self {
+        Self(vec![(None, 0); peers])
+    }
+
+    /// Whether a block is to be made for one of those who follow.
+    fn grant(&mut self, follows: impl Iterator<Item = bool>, now: Instant) -> bool {
+        let mut granted = false;
+        for ((since, used), _) in self.0.iter_mut().zip(follows).filter(|(_, follows)| *follows) {
+            if since.is_none_or(|since| now.duration_since(since) >= Self::PERIOD) {
+                (*since, *used) = (Some(now), 0);
+            }
+            if *used < Self::EACH {
+                *used += 1;
+                granted = true;
+            }
+        }
+        granted
+    }
+}
+
 /// Asks the peers every few seconds; this is also how a peer's return is noticed on an idle network.
 pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
     let shared = Arc::clone(shared);
     tasks.spawn(async move {
+        let mut favours = Favours::new(shared.peers.len());
         loop {
             let probes = join_all(shared.peers.iter().map(|peer| peer.probe()));
             tokio::select! {
@@ -141,8 +170,11 @@ pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
             }
             let _ = readiness(&shared);
             let height = shared.replica.tip().height;
-            if shared.replica.voting() && shared.peers.iter().any(|peer| peer.follows_at(height)) {
-                shared.replica.want_block();
+            if shared.replica.voting() {
+                let follows = shared.peers.iter().map(|peer| peer.follows_at(height));
+                if favours.grant(follows, Instant::now()) {
+                    shared.replica.want_block();
+                }
             }
             if shared.health.stuck(height, is_behind(&shared, height)) {
                 dump(&shared, height);
@@ -154,4 +186,21 @@ pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_always_follows_gets_few_blocks_an_hour() {
+        let (mut favours, start) = (Favours::new(2), Instant::now());
+        let mut granted =
+            |follows: [bool; 2], seconds: u64| favours.grant(follows.into_iter(), start + Duration::from_secs(seconds));
+        let made = (0..700).filter(|probe| granted([true, false], probe * 5)).count();
+        assert_eq!(made, Favours::EACH as usize);
+        assert!(granted([true, true], 3_500), "another peer has a budget of its own");
+        assert!(granted([true, false], 3_600), "and there is a new one every hour");
+        assert!(!granted([false, false], 3_601));
+    }
 }

@@ -32,29 +32,38 @@ pub struct Group {
     held: Held,
 }
 
-/// Counts for each transaction the peers that hold it.
+/// Counts for each transaction the peers that hold it, and those that refuse it.
 struct Held {
-    counts: Mutex<Vec<usize>>,
+    counts: Mutex<Vec<Count>>,
     needed: usize,
+    peers: usize,
     enough: Notify,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Count {
+    holding: usize,
+    refusing: usize,
+}
+
 impl Group {
-    /// `needed` peers must hold each transaction until [`Self::spread`] is ready.
-    pub fn new(ids: Vec<TransactionId>, payload: Bytes, needed: usize) -> Arc<Self> {
-        let counts = Mutex::new(vec![0; ids.len()]);
+    /// `needed` of the `peers` must hold each transaction, or so many refuse it that they can't any more, until
+    /// [`Self::spread`] is ready.
+    pub fn new(ids: Vec<TransactionId>, payload: Bytes, needed: usize, peers: usize) -> Arc<Self> {
+        let counts = Mutex::new(vec![Count::default(); ids.len()]);
         Arc::new(Self {
             ids,
             payload,
             held: Held {
                 counts,
                 needed,
+                peers,
                 enough: Notify::new(),
             },
         })
     }
 
-    /// Ready when enough peers hold every transaction of the group.
+    /// Ready when it is known of every transaction of the group whether enough peers hold it.
     pub async fn spread(&self) {
         if self.held.needed > 0 {
             // Only one task waits, and a permit is kept when nobody waits yet.
@@ -64,15 +73,31 @@ impl Group {
 
     /// A peer holds the group, save those it refuses.
     fn hold(&self, refused: &HashSet<String>) {
-        let mut counts = self.held.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
         for (count, id) in counts.iter_mut().zip(&self.ids) {
             if refused.is_empty() || !refused.contains(&id.to_string()) {
-                *count += 1;
+                count.holding += 1;
+            } else {
+                count.refusing += 1;
             }
         }
-        if counts.iter().all(|count| *count >= self.held.needed) {
+        let (needed, peers) = (self.held.needed, self.held.peers);
+        let known = |count: &Count| count.holding >= needed || count.refusing + needed > peers;
+        if counts.iter().all(known) {
             self.held.enough.notify_one();
         }
+    }
+
+    /// Transactions that too few peers hold.
+    pub fn lacking(&self) -> HashSet<TransactionId> {
+        let counts = self.counts();
+        let pairs = self.ids.iter().zip(counts.iter());
+        let lacking = pairs.filter(|(_, count)| count.holding < self.held.needed);
+        lacking.map(|(id, _)| *id).collect()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Vec<Count>> {
+        self.held.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True when no transaction of the group waits any more.
@@ -245,4 +270,32 @@ fn backoff() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_many_peers_refuse_holds_up_nothing_else() {
+        let ids = vec![TransactionId([1; 32]), TransactionId([2; 32])];
+        let group = Group::new(ids.clone(), Bytes::new(), 1, 3);
+        let refused = HashSet::from([ids[0].to_string()]);
+        group.hold(&refused);
+        group.hold(&refused);
+        let early = tokio::time::timeout(Duration::from_millis(20), group.spread()).await;
+        assert!(early.is_err(), "the third peer may still take it");
+        group.hold(&refused);
+        group.spread().await;
+        assert_eq!(group.lacking(), HashSet::from([ids[0]]));
+    }
+
+    #[tokio::test]
+    async fn enough_holders_make_a_group_spread() {
+        let ids = vec![TransactionId([1; 32])];
+        let group = Group::new(ids, Bytes::new(), 1, 3);
+        group.hold(&HashSet::new());
+        group.spread().await;
+        assert!(group.lacking().is_empty());
+    }
 }

@@ -43,6 +43,9 @@ enum Came {
 struct Checked {
     header: Header,
     transactions: Vec<Arc<Prepared>>,
+    /// Our clock has agreed to it as a first proposal. One that came as a later proposal may be old, and doesn't become
+    /// a good first one by that.
+    timely: bool,
 }
 
 /// The engine's application.
@@ -69,6 +72,11 @@ fn fatal<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) 
         what,
         source: source.into(),
     }
+}
+
+/// Is its time too far behind our clock for a first proposal?
+fn is_old(header: &Header) -> bool {
+    header.time.saturating_add(MAX_BEHIND) < now()
 }
 
 /// This machine's clock in milliseconds since the Unix epoch. Consensus on it is the block's time.
@@ -174,7 +182,17 @@ impl ReplicaApplication {
             return Ok(None);
         };
         let hash = block.header.hash();
-        if self.checked.contains_key(&hash) {
+        if let Some(checked) = self.checked.get_mut(&hash) {
+            if came == Came::Proposed && !checked.timely {
+                if is_old(&checked.header) {
+                    tracing::warn!(
+                        height = checked.header.height,
+                        "refusing an old block as a first proposal"
+                    );
+                    return Ok(Some((hash, Verdict::Invalid)));
+                }
+                checked.timely = true;
+            }
             return Ok(Some((hash, Verdict::Valid)));
         }
         let header = block.header.clone();
@@ -193,7 +211,12 @@ impl ReplicaApplication {
             .store
             .put_block(&header, bytes, None)
             .map_err(fatal("block can't be stored"))?;
-        self.checked.insert(hash, Checked { header, transactions });
+        let checked = Checked {
+            header,
+            transactions,
+            timely: came == Came::Proposed,
+        };
+        self.checked.insert(hash, checked);
         Ok(Some((hash, Verdict::Valid)))
     }
 
@@ -218,7 +241,7 @@ impl ReplicaApplication {
         if came != Came::Decided && header.time > now.saturating_add(MAX_AHEAD) {
             return Err("its time lies ahead of our clock");
         }
-        if came == Came::Proposed && header.time.saturating_add(MAX_BEHIND) < now {
+        if came == Came::Proposed && is_old(header) {
             return Err("its time lies too far behind our clock");
         }
         let actions: usize = block.transactions.iter().map(Transaction::actions).sum();
@@ -274,7 +297,11 @@ impl ReplicaApplication {
         let block = decode_block(&bytes).map_err(fatal("decided block can't be read"))?;
         let header = block.header.clone();
         match self.prepare(block.transactions)? {
-            Some(transactions) => Ok(Some(Checked { header, transactions })),
+            Some(transactions) => Ok(Some(Checked {
+                header,
+                transactions,
+                timely: false,
+            })),
             None => Err(Fatal {
                 what: "a decided block holds a transaction that is not valid here",
                 source: format!("height {}, block {}", header.height, hex::encode(hash)).into(),
@@ -290,7 +317,10 @@ impl ReplicaApplication {
         decided: Option<(crate::store::Position, Option<OwnCheckpoint>)>,
     ) -> Result<bool, Fatal> {
         let hash = certificate.block;
-        let Some(Checked { header, transactions }) = self.decided_checked(&hash)? else {
+        let Some(Checked {
+            header, transactions, ..
+        }) = self.decided_checked(&hash)?
+        else {
             return Ok(false);
         };
         let replica = Arc::clone(&self.replica);
@@ -441,6 +471,7 @@ impl Application for ReplicaApplication {
             Checked {
                 header,
                 transactions: chosen,
+                timely: true,
             },
         );
         Ok((hash, bytes))

@@ -3,6 +3,7 @@
 //! Owns the counting; pure but for signature checks. A height is final when it and every height below it have a
 //! quorum. More than a quorum is not kept: a receipt carries exactly that many.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -39,8 +40,9 @@ struct Height {
     checkpoint: Option<(u64, Hash)>,
     /// Checked signatures.
     good: BTreeMap<u16, Cosigned>,
-    /// Signatures that came before we executed the height, one per validator.
-    early: BTreeMap<u16, Cosigned>,
+    /// Signatures that came before we executed the height: of each validator the first and the newest, because whoever
+    /// forges one in its name must neither keep the good one out nor displace it.
+    early: BTreeMap<u16, (Cosigned, Option<Cosigned>)>,
 }
 
 /// State of the collection.
@@ -95,10 +97,15 @@ impl Cosigners {
                 accepted.push(cosigned);
             }
         }
-        let early = self.ask(early.into_values().collect());
-        let mut progress = self.answer(early.into_iter().filter(Question::holds).collect());
-        accepted.append(&mut progress.accepted);
-        let final_height = self.advance().or(progress.final_height);
+        let (first, newest): (Vec<_>, Vec<_>) = early.into_values().unzip();
+        let mut final_height = None;
+        for candidates in [first, newest.into_iter().flatten().collect()] {
+            let questions = self.ask(candidates);
+            let mut progress = self.answer(questions.into_iter().filter(Question::holds).collect());
+            accepted.append(&mut progress.accepted);
+            final_height = progress.final_height.or(final_height);
+        }
+        let final_height = self.advance().or(final_height);
         Progress { accepted, final_height }
     }
 
@@ -117,8 +124,11 @@ impl Cosigners {
             };
             let entry = self.heights.entry(cosigned.height).or_default();
             let Some((size, root)) = entry.checkpoint else {
-                // The first stays; a wrong one that displaced a good one is asked for again by the exchange.
-                entry.early.entry(cosigned.validator).or_insert(cosigned);
+                match entry.early.entry(cosigned.validator) {
+                    Entry::Vacant(free) => drop(free.insert((cosigned, None))),
+                    Entry::Occupied(mut kept) if kept.get().0 != cosigned => kept.get_mut().1 = Some(cosigned),
+                    Entry::Occupied(_) => {}
+                }
                 continue;
             };
             let wanted = entry.good.len() < self.set.quorum && !entry.good.contains_key(&cosigned.validator);
@@ -255,9 +265,8 @@ mod tests {
             }
             if late { execute(&mut cosigners); }
             let good = |height: u64| (0..4u8).filter(|v| {
-                let mut of = offers.iter().filter(|(h, w, _)| *h == height && w == v);
-                // only the first early signature of a validator is kept
-                if late { of.next().is_some_and(|o| !o.2) } else { of.any(|o| !o.2) }
+                // Also when it came early, before or after a wrong one.
+                offers.iter().any(|(h, w, wrong)| *h == height && w == v && !wrong)
             }).count();
             let wanted = (1..=executed).take_while(|h| good(*h) >= 3).last().unwrap_or(0);
             prop_assert_eq!(cosigners.final_height(), wanted);

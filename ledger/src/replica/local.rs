@@ -23,8 +23,8 @@ use crate::state::{record_key, tree};
 use crate::store::{BlockResult, Store, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, StateProof,
-    TransactionStatus, id_hex,
+    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, SHARE_FULL,
+    StateProof, TransactionStatus, id_hex,
 };
 
 /// How far the next block's time may lie ahead of our clock, in milliseconds.
@@ -225,7 +225,7 @@ fn full(id: String) -> Admission {
 
 fn share(id: String) -> Admission {
     let message = "this signer's waiting transactions take up a quarter of the mempool; try again in a moment";
-    refused(id, MEMPOOL_FULL, message)
+    refused(id, SHARE_FULL, message)
 }
 
 fn too_large(id: String) -> Admission {

@@ -44,6 +44,13 @@ impl Entry {
     fn key(&self) -> Key {
         (self.document.clone(), self.digest.clone())
     }
+
+    /// Another receipt at its place, of a plain deposit for example, doesn't hold the salt of this one.
+    fn is_in_its_receipt(&self) -> bool {
+        let bytes = std::fs::read(&self.receipt).unwrap_or_default();
+        let receipt = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
+        receipt["disclosure"]["salt"] == self.salt
+    }
 }
 
 /// The pages of one network.
@@ -101,6 +108,14 @@ impl Journal {
         Ok(self.salts.get(&key).copied())
     }
 
+    /// Whether a deposit goes on with the salt of an earlier run.
+    pub fn continues(&self, hashed: &Hashed) -> bool {
+        let Disclosure::Salted { salt } = &hashed.disclosure else {
+            return false;
+        };
+        self.salts.values().any(|known| known == salt)
+    }
+
     /// Puts the salts of a request on disk. Plain deposits have none: their value is the same in every run.
     ///
     /// # Errors
@@ -138,13 +153,13 @@ impl Journal {
     }
 
     /// Removes pages of earlier runs of which nothing is left to do: each document is on a page of this run, or has its
-    /// receipt.
+    /// receipt with this very salt.
     ///
     /// # Errors
     /// When a page can't be removed.
     pub fn tidy(self) -> Result<()> {
         let taken_over = self.taken_over.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let done = |entry: &Entry| taken_over.contains(&entry.key()) || entry.receipt.exists();
+        let done = |entry: &Entry| taken_over.contains(&entry.key()) || entry.is_in_its_receipt();
         for (path, page) in &self.earlier {
             if page.entries.iter().all(done) {
                 remove(path)?;
@@ -266,8 +281,14 @@ mod tests {
         next.tidy().unwrap();
         assert_eq!(count(), 2, "`two` is on the first page only and has no receipt");
         page.finish().unwrap();
-        std::fs::write(&both[1].source.receipt, "{}").unwrap();
+        std::fs::write(&both[1].source.receipt, r#"{"disclosure":{"mode":"plain"}}"#).unwrap();
+        open().tidy().unwrap();
+        assert_eq!(count(), 1, "a receipt without the salt is of another deposit");
+        let salt = hex::encode([8; 32]);
+        let receipt = format!(r#"{{"disclosure":{{"mode":"salted","salt":"{salt}"}}}}"#);
+        std::fs::write(&both[1].source.receipt, receipt).unwrap();
         let last = open();
+        assert!(last.continues(&both[0]) && !last.continues(&hashed(folder.path(), "new", Some([9; 32]))));
         let page = last.write(&both[..1]).unwrap();
         last.tidy().unwrap();
         page.finish().unwrap();

@@ -165,7 +165,11 @@ impl Writer {
             },
             ItemOutcome::Rejected {
                 code, detail, pointer, ..
-            } => return (true, Err(refused(&code, &detail, &pointer))),
+            } => {
+                // The reason is one server's word. With the salt of an earlier run there may be a record all the same.
+                let settled = !self.journal.continues(&hashed);
+                return (settled, Err(refused(&code, &detail, &pointer)));
+            }
         };
         (stored.is_ok(), stored)
     }

@@ -1,5 +1,6 @@
 //! `muniment receipt cose`: the COSE receipts of a step, checked before they are written.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -32,6 +33,14 @@ pub async fn run(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Ch
         return Err(wrong("they are about another leaf than the receipt file"));
     }
     let set = root.root.validators_at(receipt.height);
+    let named: BTreeSet<&str> = answer.receipts.iter().map(|one| one.validator.as_str()).collect();
+    if named.len() < set.quorum() || named.len() < answer.receipts.len() {
+        return Err(wrong(&format!(
+            "{} of {} validators are no quorum, or one is there twice",
+            named.len(),
+            set.validators().len()
+        )));
+    }
     let mut parts = vec![("leaf".to_owned(), receipt.leaf.clone())];
     for one in &answer.receipts {
         let (bytes, key) = check(one, &leaf_hash(&receipt.leaf), set)?;

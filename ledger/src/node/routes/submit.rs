@@ -1,5 +1,6 @@
 //! Submission of transactions, by clients and by peers.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,7 +12,7 @@ use crate::node::relay::{self, Group};
 use crate::node::shared::Shared;
 use crate::transaction::TransactionId;
 use crate::wire::codec::{self, CodecError};
-use crate::wire::{Admission, MEMPOOL_FULL, RELAY_HEADER, Submitted};
+use crate::wire::{Admission, MEMPOOL_FULL, RELAY_HEADER, SHARE_FULL, Submitted};
 
 /// How long f+1 validators may take to hold a submission.
 const SPREAD: Duration = Duration::from_secs(2);
@@ -41,7 +42,7 @@ pub async fn submit(
     shared.metrics.submitted(results.len());
     let (validators, _) = shared.replica.quorum();
     let needed = validators.saturating_sub(1) / 3;
-    let group = waiting(&results, &ranges, &body, needed)?;
+    let group = waiting(&results, &ranges, &body, needed, shared.peers.len())?;
     if let Some(group) = &group {
         let fresh = results
             .iter()
@@ -55,8 +56,23 @@ pub async fn submit(
         tokio::time::timeout(SPREAD, group.spread())
             .await
             .map_err(|_| Failure::no_quorum(needed + 1))?;
+        withdraw(&mut results, &group.lacking());
     }
     json(&Submitted { results })
+}
+
+/// What is admitted here but refused by too many peers isn't accepted. It stays in the mempool: a repetition of the
+/// request finds it, and it may be decided nevertheless.
+fn withdraw(results: &mut [Admission], lacking: &HashSet<TransactionId>) {
+    for result in results.iter_mut().filter(|result| result.waits()) {
+        if result.id().parse().is_ok_and(|id| lacking.contains(&id)) {
+            *result = Admission::Refused {
+                id: result.id().to_owned(),
+                code: SHARE_FULL.to_owned(),
+                message: "too few validators have room for this signer's transaction; try again in a moment".to_owned(),
+            };
+        }
+    }
 }
 
 fn is_full(result: &Admission) -> bool {
@@ -70,6 +86,7 @@ fn waiting(
     ranges: &[std::ops::Range<usize>],
     body: &Bytes,
     needed: usize,
+    peers: usize,
 ) -> Result<Option<std::sync::Arc<Group>>, Failure> {
     let chosen: Vec<_> = results
         .iter()
@@ -90,5 +107,5 @@ fn waiting(
             .for_each(|(_, range)| part.extend_from_slice(&body[(*range).clone()]));
         part.freeze()
     };
-    Ok(Some(Group::new(ids, payload, needed)))
+    Ok(Some(Group::new(ids, payload, needed, peers)))
 }
