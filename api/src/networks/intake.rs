@@ -2,7 +2,7 @@
 
 use muniment_ledger::transaction::TransactionId;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -129,6 +129,7 @@ impl Network {
             valid_until: signed.valid_until,
             created_at: crate::time::now_ms(),
             sent_at: AtomicI64::new(0),
+            crowded: AtomicBool::new(false),
         }
     }
 

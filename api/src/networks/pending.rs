@@ -4,7 +4,7 @@
 
 use muniment_ledger::transaction::{Transaction, TransactionId};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
@@ -28,6 +28,8 @@ pub struct Entry {
     pub created_at: i64,
     /// When it was last sent, milliseconds; 0 never.
     pub sent_at: AtomicI64,
+    /// Whether it was refused last because its signer has no room left: all others are sent again before it.
+    pub crowded: AtomicBool,
 }
 
 impl Entry {
@@ -189,8 +191,8 @@ impl Pending {
             .unwrap_or_default()
     }
 
-    /// Those last sent before `before`, at most `limit`: the longest unsent first, so that what is refused again and
-    /// again for want of room leaves everything else its turn.
+    /// Those last sent before `before`, at most `limit`: the longest unsent first, and at the end what its signer has no
+    /// room for, so that it takes nobody's turn.
     pub fn unsent_since(&self, before: i64, limit: usize) -> Vec<Arc<Entry>> {
         let inner = self.lock();
         let stale = |slot: &&Slot| slot.entry.sent_at.load(Ordering::Relaxed) < before;
@@ -200,8 +202,11 @@ impl Pending {
             .filter(stale)
             .map(|slot| slot.entry.clone())
             .collect();
-        // Cached: a key may change while it is compared.
-        entries.sort_by_cached_key(|entry| (entry.sent_at.load(Ordering::Relaxed), entry.seq));
+        // Cached: what they are sorted by may change meanwhile.
+        entries.sort_by_cached_key(|entry| {
+            let crowded = entry.crowded.load(Ordering::Relaxed);
+            (crowded, entry.sent_at.load(Ordering::Relaxed), entry.seq)
+        });
         entries.truncate(limit);
         entries
     }
@@ -214,5 +219,49 @@ impl Pending {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(seq: i64, sent_at: i64, crowded: bool) -> Arc<Entry> {
+        let transaction = Transaction::Single {
+            statement: seq.to_le_bytes().to_vec(),
+            signature: [0; 64],
+        };
+        Arc::new(Entry {
+            id: transaction.id(),
+            transaction,
+            seq,
+            ours: true,
+            fresh: true,
+            valid_until: 0,
+            created_at: 0,
+            sent_at: AtomicI64::new(sent_at),
+            crowded: AtomicBool::new(crowded),
+        })
+    }
+
+    #[test]
+    fn what_has_no_room_takes_nobodys_turn() {
+        let pending = Pending::default();
+        let entries = [
+            entry(1, 10, true),
+            entry(2, 30, false),
+            entry(3, 20, false),
+            entry(4, 20, false),
+            entry(5, 99, false),
+        ];
+        for entry in entries {
+            assert!(pending.add(entry, false, Vec::new()));
+        }
+        let unsent = |limit| -> Vec<i64> {
+            let entries = pending.unsent_since(50, limit);
+            entries.iter().map(|entry| entry.seq).collect()
+        };
+        assert_eq!(unsent(10), [3, 4, 2, 1]);
+        assert_eq!(unsent(3), [3, 4, 2]);
     }
 }

@@ -6,7 +6,7 @@ use muniment_receipts::merkle::{Frontier, FrontierError, Hash};
 use muniment_receipts::statement::{BatchHeader, Statement};
 use muniment_receipts::trust::{TrustError, TrustRoot};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -142,6 +142,7 @@ impl Network {
             valid_until,
             created_at: row.created_at,
             sent_at: AtomicI64::new(0),
+            crowded: AtomicBool::new(false),
         });
         if self.pending.add(entry.clone(), true, Vec::new()) {
             self.shared.in_flight.fetch_add(actions, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use muniment_ledger::client::ClientError;
 use muniment_ledger::transaction::Transaction;
 use muniment_ledger::wire::{Admission, MEMPOOL_FULL, SHARE_FULL};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -148,6 +149,8 @@ fn transactions(group: &[Arc<Entry>]) -> Vec<Transaction> {
 fn hints(group: Vec<Arc<Entry>>, admissions: Vec<Admission>) -> Hints {
     let mut hints = Hints::default();
     for (entry, admission) in group.into_iter().zip(admissions) {
+        let crowded = matches!(&admission, Admission::Refused { code, .. } if code == SHARE_FULL);
+        entry.crowded.store(crowded, Ordering::Relaxed);
         match &admission {
             Admission::Known {
                 height: Some(height), ..
