@@ -145,7 +145,9 @@ async fn a_row_that_outlived_its_transaction_is_not_signed_again() {
     let end = now() + 5_000;
     let url = format!("sqlite://{}", world.folder.path().join("muniment.db").display());
     let database = sea_orm::Database::connect(url).await.unwrap();
-    let run = async |sql: &str| drop(database.execute_unprepared(sql).await.unwrap());
+    let run = async |sql: &str| {
+        database.execute_unprepared(sql).await.unwrap();
+    };
     run("CREATE TABLE kept AS SELECT * FROM outbox").await;
     world
         .until("it is sent", async || !liar.seen.lock().unwrap().is_empty())
