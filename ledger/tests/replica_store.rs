@@ -291,7 +291,7 @@ fn what_waits_is_counted_as_it_lies_in_memory_and_by_signer() {
         let mut numbers = first..first + 100;
         let refused = numbers.find_map(|n| Some((n, world.offered(&replica, member, n, deposit(n)).err()?)));
         let (number, code) = refused.unwrap();
-        assert_eq!(code, "MEMPOOL_FULL");
+        assert_eq!(code, "SHARE_FULL");
         number - first
     };
     let each: Vec<u64> = (1..=3).map(taken).collect();
