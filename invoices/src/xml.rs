@@ -30,6 +30,8 @@ pub struct Limits {
     pub attributes: usize,
     /// Elements of the whole document.
     pub elements: usize,
+    /// Firings of rules that a report may have; a rule may fire on each element, and its report is longer than that.
+    pub findings: usize,
 }
 
 impl Limits {
@@ -39,6 +41,7 @@ impl Limits {
         depth: 64,
         attributes: 64,
         elements: 8 << 20,
+        findings: 1 << 19,
     };
 }
 

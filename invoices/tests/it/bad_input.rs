@@ -90,6 +90,26 @@ fn bounds_are_kept() {
 }
 
 #[test]
+fn a_report_does_not_grow_without_end() {
+    let limits = Limits {
+        findings: 1_000,
+        ..Limits::DEFAULT
+    };
+    let options = Options {
+        limits,
+        profile: muniment_invoices::Profile::Peppol,
+        ..Options::default()
+    };
+    let with = |number: usize| invoice().replace("<cbc:ID>", &format!("{}<cbc:ID>", "<cbc:Note/>".repeat(number)));
+    let error = check(with(1_000).as_bytes(), &options).unwrap_err();
+    assert_eq!(
+        (error.code(), error.to_string().contains("1000 findings")),
+        ("XML_TOO_LARGE", true)
+    );
+    assert!(check(with(10).as_bytes(), &options).is_ok());
+}
+
+#[test]
 fn encodings_are_read_or_named() {
     let text = invoice().replace("Chair", "Stühlchen");
     let of = |bytes: &[u8]| check(bytes, &Options::default()).unwrap().valid;
