@@ -9,6 +9,7 @@ mod path;
 mod reader;
 mod tree;
 
+pub(crate) use encoding::allowed;
 pub(crate) use names::{Hashing, at};
 pub use names::{Name, Namespace};
 pub(crate) use names::{cac, cbc, cn, inv, ram, rsm, udt};
