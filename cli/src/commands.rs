@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod dev;
+pub mod invoice;
 pub mod network;
 pub mod node;
 pub mod notarize;

@@ -1,7 +1,7 @@
 //! Finding the files to notarize, and writing files so that a kill leaves the old one or the new one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Failure, Result, io};
@@ -154,6 +154,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_as(path, bytes, 0o644, Over::Replace).map_err(|error| io("can't write", path, &error))
 }
 
+/// As [`write`], but a file that is there already stays, unless it may be replaced.
+///
+/// # Errors
+/// As [`write`], and when there is a file of this name.
+pub fn write_new(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
+    let over = if replace { Over::Replace } else { Over::Keep };
+    write_as(path, bytes, 0o644, over).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::usage(
+            "exists",
+            format!("{} is there already", path.display()),
+            "name another file with --out, or replace it with --force",
+        ),
+        _ => io("can't write", path, &error),
+    })
+}
+
 /// As [`write`], readable by the owner only, and on disk with its name when this returns.
 ///
 /// # Errors
@@ -198,6 +214,32 @@ pub fn sync_folders<'a>(files: impl Iterator<Item = &'a Path>) -> Result<()> {
 
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
+}
+
+/// A whole file, or stdin for `-`, if it is not longer than `limit`; a longer one costs no memory. `None` if it is.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_bounded(path: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
+    let read = || {
+        let (file, length): (Box<dyn Read>, u64) = if path == Path::new("-") {
+            (Box::new(std::io::stdin().lock()), 0)
+        } else {
+            let file = std::fs::File::open(path)?;
+            let length = file.metadata()?.len();
+            (Box::new(file), length)
+        };
+        if length > limit as u64 {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(length as usize + 1);
+        file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        Ok((bytes.len() <= limit).then_some(bytes))
+    };
+    read().map_err(|error| Failure {
+        class: crate::error::Class::Usage,
+        ..io("can't read", path, &error)
+    })
 }
 
 /// What to do about a file that is there already.

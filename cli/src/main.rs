@@ -10,13 +10,14 @@ mod error;
 mod evidence;
 mod files;
 mod output;
+mod progress;
 mod trust;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{bench, dev, network, node, notarize, receipt, records, verify};
+use crate::commands::{bench, dev, invoice, network, node, notarize, receipt, records, verify};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -58,6 +59,9 @@ enum Command {
     /// Reads records.
     #[command(subcommand)]
     Records(records::Command),
+    /// Judges electronic invoices by EN 16931, converts, makes and renders them, offline.
+    #[command(subcommand)]
+    Invoice(invoice::Command),
     /// Loads a network and prints throughput and latency.
     Bench(bench::Args),
 }
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
 fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
         Command::Verify(args) => return verify::run(args, choice, output),
+        Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
         Command::Dev(args) => dev::run(&args, choice, output),
@@ -89,7 +94,7 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
 }
 
 /// Runs a client command. One thread: the network does the work, and `bench` must not take cores from it.
-fn on_runtime(work: impl Future<Output = Result<bool>>) -> Result<bool> {
+fn on_runtime<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

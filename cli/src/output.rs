@@ -10,8 +10,10 @@ pub enum Format {
     /// For people.
     #[default]
     Table,
-    /// For programs.
+    /// For programs: JSON documents, indented.
     Json,
+    /// For programs: JSON documents, one on each line.
+    Jsonl,
 }
 
 /// Where and how a command writes.
@@ -22,9 +24,9 @@ pub struct Output {
 }
 
 impl Output {
-    /// True for `-o json`.
+    /// True for `-o json` and `-o jsonl`.
     pub fn json(self) -> bool {
-        self.format == Format::Json
+        self.format != Format::Table
     }
 
     /// A line of data on stdout.
@@ -32,18 +34,29 @@ impl Output {
         write_stdout(text.as_ref())
     }
 
-    /// A JSON document on stdout, indented.
+    /// A JSON document on stdout, indented unless it is to be one line.
     pub fn document(self, value: &impl serde::Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value)
-            .map_err(|error| Failure::new("output", format!("the answer can't be written as JSON: {error}"), ""))?;
-        write_stdout(&text)
+        write_stdout(&self.document_text(value)?)
+    }
+
+    /// The text of [`Self::document`].
+    pub fn document_text(self, value: &impl serde::Serialize) -> Result<String> {
+        match self.format {
+            Format::Jsonl => serde_json::to_string(value),
+            Format::Table | Format::Json => serde_json::to_string_pretty(value),
+        }
+        .map_err(|error| not_json(&error))
     }
 
     /// A JSON document on one line of stdout.
     pub fn json_line(self, value: &impl serde::Serialize) -> Result<()> {
-        let text = serde_json::to_string(value)
-            .map_err(|error| Failure::new("output", format!("the answer can't be written as JSON: {error}"), ""))?;
-        write_stdout(&text)
+        write_stdout(&serde_json::to_string(value).map_err(|error| not_json(&error))?)
+    }
+
+    /// A document on stdout, byte for byte.
+    pub fn bytes(self, bytes: &[u8]) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
     }
 
     /// Talk for the person at the terminal; nothing in JSON mode.
@@ -65,8 +78,16 @@ impl Output {
     }
 }
 
+fn not_json(error: &serde_json::Error) -> Failure {
+    Failure::new("output", format!("the answer can't be written as JSON: {error}"), "")
+}
+
 fn write_stdout(text: &str) -> Result<()> {
-    writeln!(std::io::stdout().lock(), "{text}").map_err(|error| {
+    written(writeln!(std::io::stdout().lock(), "{text}"))
+}
+
+fn written(outcome: std::io::Result<()>) -> Result<()> {
+    outcome.map_err(|error| {
         // `muniment … | head` closes the pipe: that is the reader's choice.
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             std::process::exit(0);

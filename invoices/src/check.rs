@@ -92,7 +92,7 @@ pub struct Report {
 pub fn check(bytes: &[u8], options: &Options) -> Result<Report, Unreadable> {
     let document = read(bytes, &options.limits)?;
     let syntax = Syntax::of(&document)?;
-    let findings = findings(&document, syntax, options.profile.sets());
+    let findings = findings(&document, syntax, options.profile.sets(), &options.limits)?;
     let valid = findings.iter().all(|finding| finding.severity != Severity::Fatal);
     let exact = options.exact.then(|| {
         let (invoice, problems) = model(&document, syntax);
@@ -108,11 +108,25 @@ pub fn check(bytes: &[u8], options: &Options) -> Result<Report, Unreadable> {
 }
 
 /// All findings of some rule sets, in their order.
-pub(crate) fn findings(document: &Document<'_>, syntax: Syntax, sets: &[Set]) -> Vec<Finding> {
+fn findings(
+    document: &Document<'_>,
+    syntax: Syntax,
+    sets: &[Set],
+    limits: &Limits,
+) -> Result<Vec<Finding>, Unreadable> {
     let facts = Facts::new(document, syntax);
-    sets.iter()
-        .flat_map(|set| run(rules::rule_set(*set, syntax), document, &facts))
-        .collect()
+    let mut findings = Vec::new();
+    for set in sets {
+        let left = limits.findings - findings.len();
+        findings.append(&mut run(rules::rule_set(*set, syntax), document, &facts, left));
+        if findings.len() > limits.findings {
+            return Err(Unreadable::TooLarge {
+                what: "findings",
+                limit: limits.findings,
+            });
+        }
+    }
+    Ok(findings)
 }
 
 /// Findings of single rule sets, for comparing with the official artefacts one by one.
@@ -122,7 +136,7 @@ pub(crate) fn findings(document: &Document<'_>, syntax: Syntax, sets: &[Set]) ->
 pub fn check_sets(bytes: &[u8], sets: &[Set], limits: &Limits) -> Result<Vec<Finding>, Unreadable> {
     let document = read(bytes, limits)?;
     let syntax = Syntax::of(&document)?;
-    Ok(findings(&document, syntax, sets))
+    findings(&document, syntax, sets, limits)
 }
 
 /// Ids of the rules of a set for a syntax, sorted and each once.

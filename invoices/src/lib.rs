@@ -19,6 +19,6 @@ pub use engine::{Finding, RuleText, Set, Severity, rule_text};
 pub use exact::{Difference, Exact, exact};
 pub use make::{MakeError, complete, json_schema, make, to_json};
 pub use model::{Invoice, Problem, model, parse};
-pub use render::html;
+pub use render::{Pdf, PdfError, html, pdf};
 pub use syntax::Syntax;
 pub use xml::{Document, Limits, Name, Namespace, Node, Unreadable, read};

@@ -37,6 +37,32 @@ pub enum MakeError {
     TooLarge(String),
 }
 
+impl MakeError {
+    /// Stable code for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "not_the_json_form",
+            Self::Missing { .. } => "number_missing",
+            Self::Differs { .. } => "amount_differs",
+            Self::TooLarge(_) => "number_too_large",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::Json(_) => {
+                "`muniment invoice schema` prints what may stand where; numbers are texts, as in \"12.50\""
+            }
+            Self::Missing { .. } => "give it, as a text such as \"12.50\"",
+            Self::Differs { .. } => "leave the amount out, or mend what it is computed from",
+            Self::TooLarge(_) => "give numbers of at most 28 digits",
+        }
+    }
+}
+
 /// An invoice from its JSON form, with everything computed that can be.
 ///
 /// # Errors

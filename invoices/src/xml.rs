@@ -9,6 +9,7 @@ mod path;
 mod reader;
 mod tree;
 
+pub(crate) use encoding::allowed;
 pub(crate) use names::{Hashing, at};
 pub use names::{Name, Namespace};
 pub(crate) use names::{cac, cbc, cn, inv, ram, rsm, udt};
@@ -30,15 +31,18 @@ pub struct Limits {
     pub attributes: usize,
     /// Elements of the whole document.
     pub elements: usize,
+    /// Firings of rules that a report may have; a rule may fire on each element, and its report is longer than that.
+    pub findings: usize,
 }
 
 impl Limits {
-    /// Wide enough for an invoice of 100,000 lines.
+    /// Wide enough for an invoice of 100,000 lines, narrow enough that the worst document costs less than a gigabyte.
     pub const DEFAULT: Self = Self {
-        bytes: 512 << 20,
+        bytes: 128 << 20,
         depth: 64,
         attributes: 64,
-        elements: 16 << 20,
+        elements: 8 << 20,
+        findings: 1 << 19,
     };
 }
 
@@ -60,13 +64,13 @@ pub enum Unreadable {
         reason: String,
     },
     /// A document type declaration, which could define entities.
-    #[error("line {line}: document type declarations (DTD) are refused; remove the DOCTYPE")]
+    #[error("line {line}: document type declarations (DTD) are refused")]
     Doctype {
         /// Line of the declaration.
         line: u32,
     },
     /// A reference to an entity that XML itself does not define.
-    #[error("line {line}: the entity &{name}; is refused; write the character itself")]
+    #[error("line {line}: the entity &{name}; is refused")]
     Entity {
         /// Line of the reference.
         line: u32,
@@ -77,7 +81,7 @@ pub enum Unreadable {
     #[error("{0}")]
     Encoding(String),
     /// A bound is crossed.
-    #[error("the document has more than {limit} {what}; such a document is refused")]
+    #[error("the document has more than {limit} {what}")]
     TooLarge {
         /// What there is too much of.
         what: &'static str,
@@ -85,7 +89,7 @@ pub enum Unreadable {
         limit: usize,
     },
     /// Well-formed, but not an invoice.
-    #[error("the root element is {0}; an invoice is a UBL Invoice or CreditNote or a CII CrossIndustryInvoice")]
+    #[error("the root element {0} is not that of an invoice")]
     NotAnInvoice(String),
 }
 
@@ -100,6 +104,20 @@ impl Unreadable {
             Self::Encoding(_) => "XML_ENCODING",
             Self::TooLarge { .. } => "XML_TOO_LARGE",
             Self::NotAnInvoice(_) => "NOT_AN_INVOICE",
+        }
+    }
+    /// What to do about it.
+    #[must_use]
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "mend the XML there, or export the invoice again",
+            Self::Doctype { .. } => "remove the DOCTYPE; an invoice needs none",
+            Self::Entity { .. } => "write the character itself in place of the entity",
+            Self::Encoding(_) => "save the document as UTF-8 and declare it so",
+            Self::TooLarge { .. } => "split the invoice, or take attachments out of it",
+            Self::NotAnInvoice(_) => {
+                "give a UBL 2.1 Invoice or CreditNote or a CII CrossIndustryInvoice, in its own namespace"
+            }
         }
     }
 }

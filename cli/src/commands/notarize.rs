@@ -5,7 +5,6 @@
 
 mod journal;
 mod plan;
-mod progress;
 mod write;
 
 use std::path::PathBuf;
@@ -17,10 +16,10 @@ use crate::client::Client;
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::{files, trust};
 use journal::Journal;
 use plan::Job;
-use progress::Progress;
 use write::{Receipted, Writer};
 
 /// Batches on their way at the same time: one is hashed while the other becomes final.

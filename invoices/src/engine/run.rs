@@ -23,12 +23,13 @@ impl Claims {
     }
 }
 
-/// All findings of a rule set, in the order of patterns, contexts and elements.
-pub(crate) fn run<'d>(rules: &RuleSet, document: &'d Document<'d>, facts: &Facts<'d>) -> Vec<Finding> {
+/// All findings of a rule set, in the order of patterns, contexts and elements; of too many one more than `most`.
+pub(crate) fn run<'d>(rules: &RuleSet, document: &'d Document<'d>, facts: &Facts<'d>, most: usize) -> Vec<Finding> {
     let mut judge = Judge {
         rules,
         document,
         facts,
+        most,
         findings: Vec::new(),
         counts: Vec::new(),
     };
@@ -42,6 +43,7 @@ struct Judge<'r, 'd> {
     rules: &'r RuleSet,
     document: &'d Document<'d>,
     facts: &'r Facts<'d>,
+    most: usize,
     findings: Vec<Finding>,
     /// Room for counting, used again and again.
     counts: Vec<u32>,
@@ -88,7 +90,7 @@ impl<'d> Judge<'_, 'd> {
     }
 
     fn meet(&mut self, context: &Context, table: Option<&'static Table>, node: Node<'d>, claims: &mut Claims) {
-        if !claims.free(node) || !(context.when)(node, self.facts) {
+        if self.findings.len() > self.most || !claims.free(node) || !(context.when)(node, self.facts) {
             return;
         }
         claims.take(node);

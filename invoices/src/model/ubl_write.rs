@@ -4,7 +4,7 @@ mod line;
 mod party;
 use self::line::*;
 use self::party::*;
-use super::write::{Part, document, group, number, optional, text, with};
+use super::write::{Part, document, group, number, optional, root, text, with};
 use super::*;
 
 pub(super) fn write(invoice: &Invoice) -> String {
@@ -27,7 +27,7 @@ pub(super) fn write(invoice: &Invoice) -> String {
     parts.extend(vat(invoice));
     parts.push(totals(invoice));
     parts.extend(invoice.lines.iter().map(|node| line(node, credit, currency)));
-    let root = with(group(name, parts), "xmlns", Some(namespace));
+    let root = with(root(name, parts), "xmlns", Some(namespace));
     let root = with(
         root,
         "xmlns:cac",

@@ -1,8 +1,12 @@
 //! A small tree of elements to be written, in which groups without content vanish.
 
+use std::borrow::Cow;
+
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use rust_decimal::Decimal;
+
+use crate::xml::allowed;
 
 /// An element to be written, or nothing.
 pub(super) type Part = Option<Xml>;
@@ -56,6 +60,27 @@ pub(super) fn with(part: Part, name: &'static str, value: Option<&str>) -> Part 
     Some(part)
 }
 
+/// The root element: written even if there is nothing in it.
+pub(super) fn root(name: &'static str, children: impl IntoIterator<Item = Part>) -> Part {
+    Some(Xml {
+        name,
+        attributes: Vec::new(),
+        text: String::new(),
+        children: children.into_iter().flatten().collect(),
+    })
+}
+
+/// A text as XML can hold it: what JSON lets pass and XML does not becomes a replacement mark.
+fn held(text: &str) -> Cow<'_, str> {
+    if text.chars().all(allowed) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text
+        .chars()
+        .map(|character| if allowed(character) { character } else { '\u{FFFD}' });
+    Cow::Owned(shown.collect())
+}
+
 /// The document with its declaration.
 pub(super) fn document(root: Part) -> String {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
@@ -70,11 +95,11 @@ pub(super) fn document(root: Part) -> String {
 fn element(writer: &mut Writer<Vec<u8>>, xml: &Xml) -> std::io::Result<()> {
     let mut start = BytesStart::new(xml.name);
     for (name, value) in &xml.attributes {
-        start.push_attribute((*name, value.as_str()));
+        start.push_attribute((*name, &*held(value)));
     }
     writer.write_event(Event::Start(start))?;
     if xml.children.is_empty() {
-        writer.write_event(Event::Text(BytesText::new(&xml.text)))?;
+        writer.write_event(Event::Text(BytesText::new(&held(&xml.text))))?;
     }
     for child in &xml.children {
         element(writer, child)?;

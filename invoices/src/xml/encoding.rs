@@ -57,3 +57,23 @@ fn declared(bytes: &[u8]) -> Option<String> {
     let close = value[open + 1..].iter().position(|byte| *byte == value[open])?;
     Some(String::from_utf8_lossy(&value[open + 1..open + 1 + close]).to_ascii_lowercase())
 }
+
+/// Whether XML 1.0 can hold a character.
+pub(crate) fn allowed(character: char) -> bool {
+    !matches!(character, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// Where the first character stands that XML 1.0 can't hold.
+pub(super) fn forbidden(text: &str) -> Option<usize> {
+    // Without leaving a chunk early, so that it is looked at many bytes at once.
+    let control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let any = |chunk: &[u8]| chunk.iter().fold(false, |found, byte| found | control(byte));
+    let suspicious =
+        text.as_bytes().chunks(4096).any(any) || memchr::memmem::find(text.as_bytes(), b"\xEF\xBF").is_some();
+    if !suspicious {
+        return None;
+    }
+    text.char_indices()
+        .find(|(_, character)| !allowed(*character))
+        .map(|(at, _)| at)
+}

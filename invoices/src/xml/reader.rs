@@ -3,7 +3,7 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use super::encoding::decode;
+use super::encoding::{allowed, decode, forbidden};
 use super::names::{Name, Namespace};
 use super::tree::{Attribute, Document, Element, SIDE, Text};
 use super::{Limits, Unreadable};
@@ -21,6 +21,9 @@ pub fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Unread
     }
     let source = decode(bytes)?;
     let mut builder = Builder::new(&source, limits);
+    if let Some(at) = forbidden(&source) {
+        return Err(builder.malformed(at, "a control character stands here, which XML does not allow"));
+    }
     builder.run()?;
     let Builder {
         side,
@@ -209,6 +212,9 @@ impl<'s> Builder<'s> {
             });
         }
         let value = quick_xml::escape::unescape(written).map_err(|error| self.malformed(at, error))?;
+        if forbidden(&value).is_some() {
+            return Err(self.malformed(at, "a control character is meant here, which XML does not allow"));
+        }
         let from = self.side.len();
         self.side
             .push_str(&value.replace("\r\n", " ").replace(['\t', '\n', '\r'], " "));
@@ -261,7 +267,10 @@ impl<'s> Builder<'s> {
             .resolve_char_ref()
             .map_err(|error| self.malformed(at, error))?;
         let character = match (character, &**reference) {
-            (Some(character), _) => character,
+            (Some(character), _) if allowed(character) => character,
+            (Some(_), _) => {
+                return Err(self.malformed(at, "a control character is meant here, which XML does not allow"));
+            }
             (None, "lt") => '<',
             (None, "gt") => '>',
             (None, "amp") => '&',

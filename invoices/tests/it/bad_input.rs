@@ -90,6 +90,26 @@ fn bounds_are_kept() {
 }
 
 #[test]
+fn a_report_does_not_grow_without_end() {
+    let limits = Limits {
+        findings: 1_000,
+        ..Limits::DEFAULT
+    };
+    let options = Options {
+        limits,
+        profile: muniment_invoices::Profile::Peppol,
+        ..Options::default()
+    };
+    let with = |number: usize| invoice().replace("<cbc:ID>", &format!("{}<cbc:ID>", "<cbc:Note/>".repeat(number)));
+    let error = check(with(1_000).as_bytes(), &options).unwrap_err();
+    assert_eq!(
+        (error.code(), error.to_string().contains("1000 findings")),
+        ("XML_TOO_LARGE", true)
+    );
+    assert!(check(with(10).as_bytes(), &options).is_ok());
+}
+
+#[test]
 fn encodings_are_read_or_named() {
     let text = invoice().replace("Chair", "Stühlchen");
     let of = |bytes: &[u8]| check(bytes, &Options::default()).unwrap().valid;
@@ -118,6 +138,34 @@ fn encodings_are_read_or_named() {
     );
     let broken: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
     assert_eq!(refusal(&broken).code(), "XML_ENCODING");
+}
+
+#[test]
+fn characters_that_xml_cannot_hold_are_neither_read_nor_written() {
+    for written in ["Chair\u{1}", "Chair&#1;", "Chair\u{FFFF}", "Chair&#xFFFE;"] {
+        let error = refusal(invoice().replace("Chair", written).as_bytes());
+        assert_eq!(error.code(), "XML_MALFORMED", "{written:?}");
+        assert!(error.to_string().contains("control character"), "{error}");
+    }
+    assert_eq!(
+        refusal(invoice().replace("\"EUR\"", "\"&#2;\"").as_bytes()).code(),
+        "XML_MALFORMED"
+    );
+    let draft = DRAFT.replace("Chair", "Ch\\u0001air").replace("C62", "C\\u0002");
+    let invoice = muniment_invoices::make(draft.as_bytes()).unwrap();
+    for text in [invoice.to_ubl(), invoice.to_cii()] {
+        assert!(text.contains("Ch\u{FFFD}air") && text.contains("\"C\u{FFFD}\""));
+        assert!(read(text.as_bytes(), &Limits::DEFAULT).is_ok());
+    }
+}
+
+/// Found by fuzzing: a document without a root was written.
+#[test]
+fn an_invoice_with_nothing_in_it_is_written_as_xml() {
+    let nothing = muniment_invoices::Invoice::default();
+    for text in [nothing.to_ubl(), nothing.to_cii()] {
+        assert!(!check(text.as_bytes(), &Options::default()).unwrap().valid);
+    }
 }
 
 #[test]

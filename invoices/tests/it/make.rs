@@ -1,6 +1,6 @@
 //! The JSON form: what is computed, what is refused, and that the schema says the same as the code.
 
-use muniment_invoices::{MakeError, Options, Profile, Severity, check, html, json_schema, make, to_json};
+use muniment_invoices::{MakeError, Options, Profile, Severity, check, html, json_schema, make, pdf, to_json};
 
 /// A draft with two rates, an allowance of the document and a line with a price for many.
 pub const DRAFT: &str = r#"{
@@ -132,4 +132,63 @@ fn the_page_shows_the_amounts_and_escapes_texts() {
     }
     assert!(!page.contains("<script") && !page.contains("http://"));
     assert!(!html(&make(DRAFT.as_bytes()).unwrap(), None).contains("<svg"));
+}
+
+/// What poppler's tools say is looked at by hand (docs/invoices.md); here what needs no tool.
+#[test]
+fn the_pdf_is_a_hybrid_and_always_the_same() {
+    let invoice = make(DRAFT.as_bytes()).unwrap();
+    let made = pdf(&invoice, None, Some("https://example.org/receipts/1")).unwrap();
+    assert_eq!(made.plain, None);
+    let text = String::from_utf8_lossy(&made.bytes);
+    assert!(text.starts_with("%PDF-1.7"));
+    for part in [
+        "<pdfaid:part>3</pdfaid:part>",
+        "<pdfaid:conformance>B</pdfaid:conformance>",
+        "<fx:ConformanceLevel>EN 16931</fx:ConformanceLevel>",
+        "<fx:DocumentFileName>factur-x.xml</fx:DocumentFileName>",
+        "/AFRelationship/Alternative",
+        "(Electronic invoice with its XML)",
+    ] {
+        assert!(text.contains(part), "{part} is not in the PDF");
+    }
+    assert!(!text.contains("xxxx"), "reserved room is left over");
+    assert_eq!(
+        pdf(&invoice, None, Some("https://example.org/receipts/1"))
+            .unwrap()
+            .bytes,
+        made.bytes
+    );
+}
+
+#[test]
+fn an_xrechnung_is_attached_under_its_own_name() {
+    let draft = DRAFT.replace(
+        "urn:cen.eu:en16931:2017",
+        "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0",
+    );
+    let made = pdf(&make(draft.as_bytes()).unwrap(), None, None).unwrap();
+    let text = String::from_utf8_lossy(&made.bytes);
+    assert!(text.contains("<fx:ConformanceLevel>XRECHNUNG<") && text.contains("(xrechnung.xml)"));
+}
+
+#[test]
+fn what_breaks_a_rule_is_shown_but_not_attached() {
+    let mut invoice = make(DRAFT.as_bytes()).unwrap();
+    invoice.totals.gross = Some(1.into());
+    let made = pdf(&invoice, None, None).unwrap();
+    assert!(made.plain.unwrap().contains("BR-CO-1"));
+    assert!(!String::from_utf8_lossy(&made.bytes).contains("factur-x"));
+}
+
+#[test]
+fn any_text_fits_on_a_page() {
+    let mut invoice = make(DRAFT.as_bytes()).unwrap();
+    invoice.number = "9".repeat(3_000);
+    invoice.seller.name = "Ωμέγα Дом 漢字 \u{7}\t\u{E000} \u{202E}abc".to_owned();
+    invoice.issue_date = "soon".to_owned();
+    invoice.lines[0].item.description = Some("word ".repeat(20_000) + &"x".repeat(5_000));
+    invoice.lines[0].item.name = "(\\)\r\n\r\n".to_owned();
+    let pages = pdf(&invoice, None, Some(&"too long for a code".repeat(500))).unwrap();
+    assert!(pages.bytes.len() > 10_000);
 }

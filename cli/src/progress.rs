@@ -20,9 +20,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts at zero.
+    /// Starts at zero. A bar tears nothing in JSON mode either: it is on stderr, and only on a terminal.
     pub fn new(total: usize, output: Output) -> Self {
-        let drawn = total > 1 && !output.json() && fancy();
+        let drawn = total > 1 && fancy();
         let bar = if drawn {
             ProgressBar::new(total as u64)
         } else {
@@ -34,7 +34,7 @@ impl Progress {
         }
         Self {
             bar,
-            plain: total > 1 && !output.json() && !drawn,
+            plain: total > 1 && !drawn,
             output,
             last: Mutex::new(Instant::now()),
         }

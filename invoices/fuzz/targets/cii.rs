@@ -1,0 +1,7 @@
+//! Any bytes as a document, from seeds in CII.
+#![no_main]
+
+#[path = "document.rs"]
+mod document;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| document::judge(bytes));
