@@ -37,15 +37,27 @@ use serde_json::Value;
 pub const MAX_SOURCE: usize = 64 * 1024;
 
 /// A template that can't be used, and where and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{path}{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default(), if path.is_empty() { "" } else { ": " })]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
+#[error("{}{path}{}{message}", self.place(), if path.is_empty() { "" } else { ": " })]
 pub struct TemplateError {
     /// Path such as `spec.actions.deposit.by`; empty for the whole document.
     pub path: String,
     /// Line in the source, from 1.
     pub line: Option<u64>,
+    /// Column in characters, from 1.
+    pub column: Option<u64>,
     /// What is wrong and how to mend it.
     pub message: String,
+}
+
+impl TemplateError {
+    fn place(&self) -> String {
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+            (Some(line), None) => format!("line {line}: "),
+            _ => String::new(),
+        }
+    }
 }
 
 /// A compiled template.
@@ -152,6 +164,22 @@ impl Template {
     /// # Errors
     /// Names the place and what to change, for everything that can't run deterministically and in bounded time.
     pub fn compile(yaml: &str) -> Result<Self, TemplateError> {
+        Self::check(yaml).map_err(|errors| {
+            let nothing = TemplateError {
+                path: String::new(),
+                line: None,
+                column: None,
+                message: "this template can't be used".to_owned(),
+            };
+            errors.into_iter().next().unwrap_or(nothing)
+        })
+    }
+
+    /// As [`Self::compile`], telling all mistakes that can be told apart, in the order of the source.
+    ///
+    /// # Errors
+    /// At least one mistake.
+    pub fn check(yaml: &str) -> Result<Self, Vec<TemplateError>> {
         compile::template(yaml)
     }
 

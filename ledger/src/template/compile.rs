@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::check::Shape;
 use super::rule::{self, Rule};
 use super::schema::{self, Named, Schema, check_name};
-use super::yaml::{self, At, Path};
+use super::yaml::{self, At, Path, Run};
 use super::{Action, MAX_SOURCE, Region, Role, Source, Template, TemplateError, Unique};
 
 /// Most actions, regions, unique keys, states of a region and rules of an action.
@@ -13,32 +13,42 @@ const MAX_PARTS: usize = 64;
 /// Longest template name.
 const MAX_NAME: usize = 63;
 
-/// Compiles a document.
-pub fn template(source: &str) -> Result<Template, TemplateError> {
+/// Compiles a document, or says everything that is wrong with it.
+pub fn template(source: &str) -> Result<Template, Vec<TemplateError>> {
+    let run = Run::new(source);
+    let outcome = document(source, &run);
+    run.finish(outcome)
+}
+
+fn document(source: &str, run: &Run<'_>) -> Result<Template, TemplateError> {
     if source.len() > MAX_SOURCE {
-        let message = format!(
-            "a template may have at most {MAX_SOURCE} bytes, this one has {}",
-            source.len()
-        );
         return Err(TemplateError {
             path: String::new(),
             line: None,
-            message,
+            column: None,
+            message: format!(
+                "a template may have at most {MAX_SOURCE} bytes, this one has {}",
+                source.len()
+            ),
         });
     }
     let document = yaml::parse(source)?;
     let top = At {
         node: &document,
         path: &Path::Top,
+        run,
     };
-    top.only(&["apiVersion", "kind", "metadata", "spec"])?;
-    top.need("apiVersion", |at| expect(at, "muniment.dev/v1alpha1"))?;
-    top.need("kind", |at| expect(at, "RecordTemplate"))?;
-    let name = top.need("metadata", |at| {
+    let mut parts = top.parts();
+    parts.keep(top.only(&["apiVersion", "kind", "metadata", "spec"]));
+    parts.keep(top.need("apiVersion", |at| expect(at, "muniment.dev/v1alpha1")));
+    parts.keep(top.need("kind", |at| expect(at, "RecordTemplate")));
+    let name = parts.keep(top.need("metadata", |at| {
         at.only(&["name", "labels", "annotations"])?;
         at.need("name", template_name)
-    })?;
-    top.need("spec", |at| spec(at, name))
+    }));
+    let template = parts.keep(top.need("spec", |at| spec(at, name.unwrap_or_default())));
+    parts.settle()?;
+    template.ok_or_else(|| top.error("`spec` can't be used"))
 }
 
 fn expect(at: At<'_>, wanted: &str) -> Result<(), TemplateError> {
@@ -63,7 +73,8 @@ fn template_name(at: At<'_>) -> Result<String, TemplateError> {
 }
 
 fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
-    at.only(&[
+    let mut parts = at.parts();
+    parts.keep(at.only(&[
         "revision",
         "fields",
         "identity",
@@ -73,33 +84,46 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
         "actions",
         "deadlines",
         "validators",
-    ])?;
+    ]));
     for later in ["deadlines", "validators"] {
-        at.get(later, |at| {
-            Err::<(), _>(at.error(format!("`{later}` is not yet supported: remove this section")))
-        })?;
+        parts.keep(at.get(later, |at| {
+            Err::<(), _>(at.key_error(format!("`{later}` is not yet supported: remove this section")))
+        }));
     }
-    let revision = at.need("revision", |at| {
+    let revision = parts.keep(at.need("revision", |at| {
         let revision = at.int()?;
         u32::try_from(revision)
             .ok()
             .filter(|n| *n > 0)
             .ok_or_else(|| at.error("a revision is a number from 1"))
-    })?;
-    let fields = at.need("fields", |at| schema::object(at, &Named::new()))?;
+    }));
+    let fields = parts.keep(at.need("fields", |at| schema::object(at, &Named::new())));
+    let regions = parts.keep(at.get("regions", regions)).flatten().unwrap_or_default();
+    let Some(fields) = fields else {
+        parts.settle()?;
+        return Err(at.error("`fields` can't be used"));
+    };
     let Schema::Object(properties) = &fields else {
         return Err(at.error("`fields` must be an object schema"));
     };
     let named: Named = properties.iter().map(|p| (p.name.clone(), p.schema.clone())).collect();
-    let roles = at.get("roles", |at| roles(at, &fields))?.unwrap_or_default();
-    let regions = at.get("regions", regions)?.unwrap_or_default();
-    let parts = Parts {
+    let roles = parts
+        .keep(at.get("roles", |at| roles(at, &fields)))
+        .flatten()
+        .unwrap_or_default();
+    let unique = parts
+        .keep(at.get("unique", |at| at.each(|at| unique(at, &fields))))
+        .flatten()
+        .unwrap_or_default();
+    // The actions are judged by all of these: what is wrong here would be told again at every use.
+    parts.settle()?;
+    let declared = Declared {
         fields: &fields,
         named: &named,
         roles: &roles,
         regions: &regions,
     };
-    let mut actions = at.need("actions", |at| at.entries(|name, at| parts.action(name, at)))?;
+    let mut actions = at.need("actions", |at| at.entries(|name, at| declared.action(name, at)))?;
     if actions.len() > MAX_PARTS || regions.len() > MAX_PARTS {
         return Err(at.error(format!(
             "there may be at most {MAX_PARTS} actions and {MAX_PARTS} regions"
@@ -113,12 +137,9 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
     if identity.is_empty() {
         return Err(at.error("`identity` must name at least one value, e.g. [creator, input.reference]"));
     }
-    let unique = at
-        .get("unique", |at| at.each(|at| unique(at, &fields)))?
-        .unwrap_or_default();
     Ok(Template {
         name,
-        revision,
+        revision: revision.unwrap_or_default(),
         identity,
         unique,
         regions,
@@ -268,60 +289,69 @@ fn resolve<'s>(
 }
 
 /// What the actions refer to.
-struct Parts<'a> {
+struct Declared<'a> {
     fields: &'a Schema,
     named: &'a Named,
     roles: &'a BTreeMap<String, Role>,
     regions: &'a [Region],
 }
 
-impl Parts<'_> {
+impl Declared<'_> {
     fn action(&self, name: &str, at: At<'_>) -> Result<Action, TemplateError> {
         check_name(name, at)?;
-        at.only(&["description", "creates", "by", "input", "from", "to", "require", "set"])?;
-        let creates = at.get("creates", |at| at.bool())?.unwrap_or(false);
-        let by = at.need("by", |at| at.each(|at| self.role(at, creates)))?;
-        if by.is_empty() {
-            return Err(at.error("`by` is empty, so nobody could ever do this; use e.g. [anyMember]"));
+        let mut parts = at.parts();
+        parts.keep(at.only(&["description", "creates", "by", "input", "from", "to", "require", "set"]));
+        let creates = parts.keep(at.get("creates", |at| at.bool())).flatten().unwrap_or(false);
+        let by = parts.keep(at.need("by", |at| at.each(|at| self.role(at, creates))));
+        if by.as_ref().is_some_and(Vec::is_empty) {
+            parts.keep::<()>(Err(
+                at.error("`by` is empty, so nobody could ever do this; use e.g. [anyMember]")
+            ));
         }
-        let input = at
-            .get("input", |at| schema::object(at, self.named))?
-            .unwrap_or(Schema::Object(Vec::new()));
-        let from = at.get("from", |at| {
-            if creates {
-                return Err(at.error("an action that creates a record starts from nothing: remove `from`"));
-            }
-            at.entries(|name, at| {
-                let region = self.region(name, at)?;
-                Ok((name.to_owned(), at.each(|at| state(at, &region.states))?))
-            })
-        })?;
-        let to = at.get("to", |at| {
+        let input = parts.keep(at.get("input", |at| schema::object(at, self.named)));
+        let from = parts.keep(at.get("from", |at| self.from(at, creates)));
+        let to = parts.keep(at.get("to", |at| {
             at.entries(|name, at| Ok((name.to_owned(), state(at, &self.region(name, at)?.states)?)))
-        })?;
+        }));
+        let Some(input) = input else {
+            // Rules and `set` speak of the input.
+            parts.settle()?;
+            return Err(at.error("`input` can't be used"));
+        };
+        let input = input.unwrap_or(Schema::Object(Vec::new()));
         let variables = self.variables(creates, &input);
-        let require = at
-            .get("require", |at| at.each(|at| Rule::compile(at, &variables)))?
+        let require = parts
+            .keep(at.get("require", |at| at.each(|at| Rule::compile(at, &variables))))
+            .flatten()
             .unwrap_or_default();
         if require.len() > MAX_PARTS {
-            return Err(at.error(format!("an action may have at most {MAX_PARTS} rules")));
+            parts.keep::<()>(Err(at.error(format!("an action may have at most {MAX_PARTS} rules"))));
         }
-        let set = at
-            .get("set", |at| at.entries(|field, at| self.set(field, at, &input)))?
-            .unwrap_or_default();
-        if creates {
-            self.complete(at, &set, &input)?;
+        let set = parts.keep(at.get("set", |at| at.entries(|field, at| self.set(field, at, &input))));
+        if let (Some(set), true) = (&set, creates) {
+            parts.keep(self.complete(at, set.as_deref().unwrap_or_default(), &input));
         }
+        parts.settle()?;
         Ok(Action {
             name: name.to_owned(),
             creates,
-            by,
+            by: by.unwrap_or_default(),
             uses: rule::uses(&require),
             input,
-            from: from.unwrap_or_default(),
-            to: to.unwrap_or_default(),
+            from: from.flatten().unwrap_or_default(),
+            to: to.flatten().unwrap_or_default(),
             require,
-            set,
+            set: set.flatten().unwrap_or_default(),
+        })
+    }
+
+    fn from(&self, at: At<'_>, creates: bool) -> Result<Vec<(String, Vec<String>)>, TemplateError> {
+        if creates {
+            return Err(at.key_error("an action that creates a record starts from nothing: remove `from`"));
+        }
+        at.entries(|name, at| {
+            let region = self.region(name, at)?;
+            Ok((name.to_owned(), at.each(|at| state(at, &region.states))?))
         })
     }
 
@@ -343,13 +373,13 @@ impl Parts<'_> {
     fn region(&self, name: &str, at: At<'_>) -> Result<&Region, TemplateError> {
         self.regions.iter().find(|region| region.name == name).ok_or_else(|| {
             let known: Vec<_> = self.regions.iter().map(|region| region.name.as_str()).collect();
-            at.error(format!("unknown region `{name}`; there are: {}", known.join(", ")))
+            at.key_error(format!("unknown region `{name}`; there are: {}", known.join(", ")))
         })
     }
 
     fn set(&self, field: &str, at: At<'_>, input: &Schema) -> Result<(String, Source), TemplateError> {
         let Some(property) = self.fields.property(field) else {
-            return Err(at.error(format!("there is no field `{field}` in spec.fields")));
+            return Err(at.key_error(format!("there is no field `{field}` in spec.fields")));
         };
         let text = at.text()?;
         let source = match text {

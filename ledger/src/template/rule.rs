@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Env, Program, Value as Cel};
+use cel::{Context, Env, ParseErrors, Program, Value as Cel};
 use serde_json::Value;
 
 use super::TemplateError;
@@ -28,8 +28,7 @@ pub struct Rule {
     pub code: String,
     /// Sentence of the refusal.
     pub message: String,
-    program: Program,
-    uses: Uses,
+    expression: Expression,
 }
 
 /// Which variables a set of rules names.
@@ -90,24 +89,50 @@ impl Rule {
             }
             Ok(text.to_owned())
         })?;
-        let program = at.need("rule", |at| {
-            let source = at.text()?;
-            check_source(source).map_err(|message| at.error(message))?;
-            let program = ENV.compile(source).map_err(|errors| {
-                let text = errors.to_string();
-                at.error(format!(
-                    "this is not CEL: {}",
-                    text.lines().next().unwrap_or("syntax error")
-                ))
-            })?;
-            let shape = Checker::new(variables)
-                .rule(program.expression())
-                .map_err(|message| at.error(message))?;
-            if !matches!(shape, Shape::Bool | Shape::Any) {
-                return Err(at.error("a rule must be true or false"));
+        let expression = at.need("rule", |at| {
+            let expression = Expression::compile(at, variables)?;
+            if !matches!(expression.shape, Shape::Bool | Shape::Any) {
+                return Err(at.error(format!(
+                    "a rule must be true or false, this one is {}: compare it with something",
+                    expression.shape
+                )));
             }
-            Ok(program)
+            Ok(expression)
         })?;
+        Ok(Self {
+            code,
+            message,
+            expression,
+        })
+    }
+}
+
+/// A compiled CEL expression.
+#[derive(Debug)]
+pub struct Expression {
+    /// The program to run.
+    pub program: Program,
+    /// Variables that it names.
+    pub uses: Uses,
+    /// What kind of value it has.
+    pub shape: Shape,
+}
+
+impl Expression {
+    /// Compiles and checks the expression that stands at `at`, over variables of the given shapes.
+    pub fn compile(at: At<'_>, variables: &[(&'static str, Shape)]) -> Result<Self, TemplateError> {
+        let source = at.text()?;
+        check_source(source).map_err(|message| at.error(message))?;
+        let program = ENV.compile(source).map_err(|errors| not_cel(at, source, &errors))?;
+        let shape = Checker::new(variables)
+            .expression(program.expression())
+            .map_err(|mistake| {
+                let offset = program
+                    .source_info()
+                    .offset_for(mistake.node)
+                    .map_or(0, |(start, _)| start);
+                at.error_in(offset as usize, mistake.message)
+            })?;
         let references = program.references();
         let uses = Uses {
             record: references.has_variable("record"),
@@ -116,13 +141,21 @@ impl Rule {
             block: references.has_variable("block"),
         };
         drop(references);
-        Ok(Self {
-            code,
-            message,
-            program,
-            uses,
-        })
+        Ok(Self { program, uses, shape })
     }
+}
+
+fn not_cel(at: At<'_>, source: &str, errors: &ParseErrors) -> TemplateError {
+    let Some(first) = errors.errors.first() else {
+        return at.error("this is not CEL");
+    };
+    // Lines count from 1, columns are bytes from 1 within the line.
+    let (line, column) = first.pos;
+    let before = usize::try_from(line - 1).unwrap_or(0);
+    let lines: usize = source.split_inclusive('\n').take(before).map(str::len).sum();
+    let offset = lines + usize::try_from(column - 1).unwrap_or(0);
+    let message = first.msg.lines().next().unwrap_or("syntax error");
+    at.error_in(offset, format!("this is not CEL: {message}"))
 }
 
 /// Bounds the work of the parser before it runs.
@@ -167,10 +200,10 @@ fn tokens(source: &str) -> usize {
 /// Union of what `rules` name, so that each variable is converted at most once per action.
 pub fn uses(rules: &[Rule]) -> Uses {
     rules.iter().fold(Uses::default(), |all, rule| Uses {
-        record: all.record || rule.uses.record,
-        input: all.input || rule.uses.input,
-        tx: all.tx || rule.uses.tx,
-        block: all.block || rule.uses.block,
+        record: all.record || rule.expression.uses.record,
+        input: all.input || rule.expression.uses.input,
+        tx: all.tx || rule.expression.uses.tx,
+        block: all.block || rule.expression.uses.block,
     })
 }
 
@@ -192,7 +225,7 @@ pub fn first_failed<'r>(rules: &'r [Rule], uses: Uses, scope: Scope<'_>) -> Opti
         }
     }
     rules.iter().find_map(|rule| {
-        let held = match rule.program.execute(&context) {
+        let held = match rule.expression.program.execute(&context) {
             Ok(Cel::Bool(true)) => return None,
             Ok(Cel::Bool(false)) => Held::No,
             Ok(_) | Err(_) => Held::Undefined,
