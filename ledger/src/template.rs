@@ -39,7 +39,7 @@ use serde_json::Value;
 pub const MAX_SOURCE: usize = 64 * 1024;
 
 /// A template that can't be used, and where and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 #[error("{}{path}{}{message}", self.place(), if path.is_empty() { "" } else { ": " })]
 pub struct TemplateError {
     /// Path such as `spec.actions.deposit.by`; empty for the whole document.
