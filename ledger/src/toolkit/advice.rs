@@ -78,7 +78,11 @@ fn fields(template: &Template) -> Vec<Advice> {
     };
     let set = |name: &str| {
         let mut actions = template.actions.iter();
-        actions.any(|action| action.set.iter().any(|(field, _)| field == name))
+        actions.any(|action| {
+            let changes = std::iter::once(&action.change).chain(action.refs.iter().map(|one| &one.change));
+            let mut set = changes.flat_map(|change| &change.set);
+            set.any(|(field, _)| field == name)
+        })
     };
     let empty = properties.iter().filter(|property| !set(&property.name));
     empty

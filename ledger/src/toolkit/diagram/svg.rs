@@ -227,7 +227,7 @@ impl<'t> Picture<'t> {
 
 /// Who may act, in short.
 fn by(action: &Action) -> String {
-    let names: Vec<_> = action.by.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<_> = action.by.iter().map(|by| by.name.as_str()).collect();
     names.join(", ")
 }
 
