@@ -8,6 +8,8 @@ mod codes;
 mod frozen;
 #[path = "execute/invoice.rs"]
 mod invoice;
+#[path = "execute/invariants.rs"]
+mod invariants;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]
