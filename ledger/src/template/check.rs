@@ -1,15 +1,17 @@
 //! Static checks of a CEL expression: what it may name, that it is deterministic, and what it may cost.
 //!
-//! Owns the allowed part of CEL: no doubles, no unsigned integers, no maps or structs, no iteration over anything but
-//! lists of bounded length, only listed functions. Runs once per template, never on the hot path.
+//! Owns the allowed part of CEL: no doubles, no unsigned integers, no structs, maps only with literal names, no iteration
+//! over anything but lists of bounded length, only listed functions. Runs once per template, never on the hot path.
 
 mod shape;
 mod typing;
 
 pub use shape::Shape;
 
+use std::collections::BTreeMap;
+
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, MapExpr, SelectExpr};
 
 use super::yaml::similar;
 
@@ -19,7 +21,7 @@ const MAX_COST: u64 = 20_000;
 const MAX_NODES: usize = 400;
 
 /// Operators and functions a rule may use.
-const FUNCTIONS: [&str; 23] = [
+const FUNCTIONS: [&str; 27] = [
     "_?_:_",
     "_&&_",
     "_||_",
@@ -43,6 +45,10 @@ const FUNCTIONS: [&str; 23] = [
     "startsWith",
     "endsWith",
     "contains",
+    "string",
+    "sum",
+    "min",
+    "max",
 ];
 
 /// Walks one expression.
@@ -70,7 +76,7 @@ fn at(node: &IdedExpr) -> impl Fn(String) -> Mistake {
 
 impl Checker {
     /// A checker for expressions over `variables`.
-    pub fn new(variables: &[(&'static str, Shape)]) -> Self {
+    pub fn new(variables: &[(&str, Shape)]) -> Self {
         Self {
             scope: variables
                 .iter()
@@ -80,15 +86,15 @@ impl Checker {
         }
     }
 
-    /// Checks a whole expression and says what kind of value it has.
-    pub fn expression(mut self, expression: &IdedExpr) -> Result<Shape, Mistake> {
+    /// Checks a whole expression and says what kind of value it has, and how many steps it takes at most.
+    pub fn expression(mut self, expression: &IdedExpr) -> Result<(Shape, u64), Mistake> {
         let (shape, cost) = self.walk(expression)?;
         if cost > MAX_COST {
             return Err(at(expression)(format!(
                 "this could take {cost} steps, allowed are {MAX_COST}: nest fewer loops or lower `maxItems`"
             )));
         }
-        Ok(shape)
+        Ok((shape, cost))
     }
 
     fn walk(&mut self, node: &IdedExpr) -> Found {
@@ -110,7 +116,7 @@ impl Checker {
                 self.list(&list.elements)
             }
             Expr::Comprehension(comprehension) => self.comprehension(node, comprehension),
-            Expr::Map(_) => Err(wrong("map literals are not supported: maps have no order".to_owned())),
+            Expr::Map(map) => self.map(node, map),
             Expr::Struct(_) => Err(wrong("struct literals are not supported".to_owned())),
         }
     }
@@ -155,11 +161,34 @@ impl Checker {
         Ok((Shape::List(Box::new(item), elements.len() as u64), cost))
     }
 
+    /// `{'name': value}`: the names must be literal, so that what can be asked of it is known.
+    fn map(&mut self, node: &IdedExpr, map: &MapExpr) -> Found {
+        let mut cost = 1;
+        let mut fields = BTreeMap::new();
+        for entry in &map.entries {
+            let EntryExpr::MapEntry(entry) = &entry.expr else {
+                return Err(at(node)("struct literals are not supported".to_owned()));
+            };
+            let Expr::Literal(LiteralValue::String(name)) = &entry.key.expr else {
+                return Err(at(&entry.key)("write the names of a map as literal strings, e.g. {'amount': 1}".to_owned()));
+            };
+            if entry.optional {
+                return Err(at(&entry.key)("optional entries are not supported".to_owned()));
+            }
+            let (shape, more) = self.walk(&entry.value)?;
+            cost += more;
+            if fields.insert(name.inner().to_owned(), shape).is_some() {
+                return Err(at(&entry.key)(format!("`{}` is there twice", name.inner())));
+            }
+        }
+        Ok((Shape::Object(fields), cost))
+    }
+
     fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Found {
         if !FUNCTIONS.contains(&call.func_name.as_str()) {
             return Err(at(node)(format!(
                 "the function `{}` is not supported; besides operators and the macros has, all, exists, exists_one, \
-                 map and filter there are: size, startsWith, endsWith, contains",
+                 map and filter there are: size, startsWith, endsWith, contains, string, sum, min, max",
                 call.func_name
             )));
         }
@@ -219,9 +248,7 @@ impl Checker {
 
 fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let meant = similar(name, known.clone());
-    let meant = meant
-        .map(|meant| format!("; did you mean `{meant}`?"))
-        .unwrap_or_default();
+    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
     let known: Vec<_> = known.collect();
     format!("there is no {what} `{name}`{meant} (there are: {})", known.join(", "))
 }

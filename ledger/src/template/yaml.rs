@@ -168,3 +168,4 @@ pub fn parse(source: &str) -> Result<Node, TemplateError> {
         message: error.to_string().lines().next().unwrap_or_default().to_owned(),
     })
 }
+

@@ -1,6 +1,6 @@
 //! The state machine of a template as plain data: which action moves which region from where to where.
 
-use crate::template::{Action, Region, Template};
+use crate::template::{Action, Case, Change, Region, Template};
 
 /// One way to move a region.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,24 +30,45 @@ pub fn of<'t>(template: &'t Template, region: &'t Region) -> Vec<Move<'t>> {
 }
 
 fn by<'t>(action: &'t Action, region: &'t Region) -> Vec<Move<'t>> {
-    let targets = action.to.iter().filter(|(name, _)| *name == region.name);
-    let mut targets: Vec<&str> = targets.map(|(_, state)| state.as_str()).collect();
-    if action.creates && targets.is_empty() {
-        targets.push(&region.initial);
-    }
-    let from = if action.creates {
-        Some(Vec::new())
-    } else {
-        let states = action.from.iter().find(|(name, _)| *name == region.name);
-        states.map(|(_, states)| states.iter().map(String::as_str).collect())
+    let mut own = targets(&action.change, region);
+    let always = |(name, cases): &(String, Vec<Case>)| {
+        *name == region.name && cases.last().is_some_and(|case| case.when.is_none())
     };
-    targets
-        .into_iter()
-        .map(|to| Move {
-            region: &region.name,
-            action: &action.name,
-            from: from.clone(),
-            to,
-        })
+    if action.creates && !action.change.to.iter().any(always) {
+        own.push(&region.initial);
+    }
+    let from = match action.creates {
+        true => Some(Vec::new()),
+        false => allowed(&action.from, region),
+    };
+    let mut moves = made(action, region, &from, own);
+    for reference in &action.refs {
+        let from = allowed(&reference.from, region);
+        moves.extend(made(action, region, &from, targets(&reference.change, region)));
+    }
+    moves
+}
+
+fn made<'t>(action: &'t Action, region: &'t Region, from: &Option<Vec<&'t str>>, to: Vec<&'t str>) -> Vec<Move<'t>> {
+    let to = to.into_iter().map(|to| Move {
+        region: &region.name,
+        action: &action.name,
+        from: from.clone(),
+        to,
+    });
+    to.collect()
+}
+
+/// States that a change may bring about.
+fn targets<'t>(change: &'t Change, region: &Region) -> Vec<&'t str> {
+    let cases = change.to.iter().filter(|(name, _)| *name == region.name);
+    cases
+        .flat_map(|(_, cases)| cases)
+        .map(|case| case.state.as_str())
         .collect()
+}
+
+fn allowed<'t>(from: &'t [(String, Vec<String>)], region: &Region) -> Option<Vec<&'t str>> {
+    let states = from.iter().find(|(name, _)| *name == region.name);
+    states.map(|(_, states)| states.iter().map(String::as_str).collect())
 }
