@@ -6,6 +6,8 @@
 mod codes;
 #[path = "execute/frozen.rs"]
 mod frozen;
+#[path = "execute/invoice.rs"]
+mod invoice;
 #[path = "execute/mistakes.rs"]
 mod mistakes;
 #[path = "execute/model.rs"]

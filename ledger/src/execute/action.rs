@@ -95,8 +95,9 @@ impl Act<'_> {
         let mut values = None;
         if self.action().computes {
             let mut known = self.values(input, &subject, &refs, count.as_ref())?;
+            accept!(self.variables(&mut known).map_err(about));
             accept!(self.due(&known).map_err(about));
-            accept!(self.rules(&mut known).map_err(about));
+            accept!(self.rules(&known).map_err(about));
             values = Some(known);
         }
         let mut writes = Writes::new(overlay);
@@ -241,6 +242,9 @@ impl Act<'_> {
     ) -> Result<Values<'static>, StateError> {
         let uses = self.action().uses;
         let mut values = Values::default();
+        if uses.id {
+            values.set("id", &Value::String(hex::encode(subject.id)));
+        }
         if let (true, Some(record)) = (uses.record, &subject.before) {
             values.set("record", &json(record)?);
         }
@@ -280,13 +284,15 @@ impl Act<'_> {
         Err(Reject::new("NOT_DUE", message, "/action"))
     }
 
-    fn rules(&self, values: &mut Values<'_>) -> Result<(), Reject> {
-        let action = self.action();
-        for (name, expression) in &action.variables {
+    fn variables(&self, values: &mut Values<'_>) -> Result<(), Reject> {
+        self.action().variables.iter().try_for_each(|(name, expression)| {
             let made = values.make(name, expression);
-            made.map_err(|fault| faulty(fault, &format!("`variables.{name}`")))?;
-        }
-        match values.first_failed(&action.require) {
+            made.map_err(|fault| faulty(fault, &format!("`variables.{name}`")))
+        })
+    }
+
+    fn rules(&self, values: &Values<'_>) -> Result<(), Reject> {
+        match values.first_failed(&self.action().require) {
             None => Ok(()),
             Some((rule, Held::Fault(fault))) => {
                 Err(faulty(fault, &format!("the rule {} ({})", rule.code, rule.message)))

@@ -20,8 +20,11 @@ const MAX_COST: u64 = 20_000;
 /// Most nodes of a rule's syntax tree after macros are expanded.
 const MAX_NODES: usize = 400;
 
+/// Steps that a hash counts for: of a text of a statement's length it takes some microseconds.
+const HASH_COST: u64 = 500;
+
 /// Operators and functions a rule may use.
-const FUNCTIONS: [&str; 27] = [
+const FUNCTIONS: [&str; 28] = [
     "_?_:_",
     "_&&_",
     "_||_",
@@ -49,6 +52,7 @@ const FUNCTIONS: [&str; 27] = [
     "sum",
     "min",
     "max",
+    "sha256",
 ];
 
 /// Walks one expression.
@@ -188,7 +192,7 @@ impl Checker {
         if !FUNCTIONS.contains(&call.func_name.as_str()) {
             return Err(at(node)(format!(
                 "the function `{}` is not supported; besides operators and the macros has, all, exists, exists_one, \
-                 map and filter there are: size, startsWith, endsWith, contains, string, sum, min, max",
+                 map and filter there are: size, startsWith, endsWith, contains, string, sum, min, max, sha256",
                 call.func_name
             )));
         }
@@ -202,6 +206,9 @@ impl Checker {
                 cost = cost.saturating_add(*max);
             }
             shapes.push(shape);
+        }
+        if call.func_name == "sha256" {
+            cost = cost.saturating_add(HASH_COST);
         }
         let shape = typing::call(&call.func_name, &shapes).map_err(at(node))?;
         Ok((shape, cost))

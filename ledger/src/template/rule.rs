@@ -36,6 +36,8 @@ pub struct Rule {
 /// Which variables expressions name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uses {
+    /// `id`
+    pub id: bool,
     /// `record`
     pub record: bool,
     /// `input`
@@ -57,6 +59,7 @@ impl Uses {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
+            id: self.id || other.id,
             record: self.record || other.record,
             input: self.input || other.input,
             tx: self.tx || other.tx,
@@ -138,6 +141,7 @@ impl Expression {
         })?;
         let references = program.references();
         let uses = Uses {
+            id: references.has_variable("id"),
             record: references.has_variable("record"),
             input: references.has_variable("input"),
             tx: references.has_variable("tx"),

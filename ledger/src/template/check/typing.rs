@@ -35,6 +35,7 @@ pub fn call(function: &str, arguments: &[Shape]) -> Result<Shape, String> {
             Shape::Any => Ok(Int),
             other => Err(format!("`sum` adds up a list of integers, not {other}")),
         },
+        ("sha256", [_]) => each(function, arguments, &Text).map(|()| Text),
         ("startsWith" | "endsWith" | "contains", [_, _]) => each(function, arguments, &Text).map(|()| Bool),
         _ => Err(format!("`{function}` doesn't take {} arguments", arguments.len())),
     }

@@ -69,11 +69,11 @@ impl Declared<'_> {
         let validate = parts.keep(at.get("validate", |at| at.each(|at| self.native(at, &input))));
         let identity = parts.keep(at.get("identity", |at| own_identity(at, creates, &input)));
         let shapes = self.shapes(creates, &input, &refs, counts.and_then(|index| self.counters.get(index)));
-        let after = parts.keep(after(at, deadline, &shapes));
         let variables = parts.keep(at.get("variables", |at| variables(at, &shapes)));
         parts.settle()?;
         let variables = variables.flatten().unwrap_or_default();
         let shapes = with_variables(shapes, &variables);
+        let after = parts.keep(after(at, deadline, &shapes));
         let require = parts.keep(at.get("require", |at| at.each(|at| Rule::compile(at, &shapes))));
         let change = parts.keep(self.change(at, &input, &shapes));
         parts.keep(at.get("refs", |at| self.ref_changes(at, &mut refs, &input, &shapes)));

@@ -179,7 +179,7 @@ fn source(at: At<'_>, input: &Schema) -> Result<Option<Source>, TemplateError> {
 
 fn copy(at: At<'_>, property: &Property, source: Source, input: &Schema) -> Result<Assign, TemplateError> {
     let fits = match &source {
-        Source::Input(_) => *resolve(at, input, &source, false)?.0 == property.schema,
+        Source::Input(_) => property.schema.admits(resolve(at, input, &source, false)?.0),
         Source::Height | Source::Time => matches!(&property.schema, Schema::Int { min, max, choices }
             if *min <= 0 && *max == schema::MAX_INT && choices.is_empty()),
         Source::Signer | Source::Creator => matches!(&property.schema, Schema::Text(text)

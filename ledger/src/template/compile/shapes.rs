@@ -28,6 +28,7 @@ impl Declared<'_> {
         ];
         let block = [("height", Shape::Int), ("time", Shape::Int)];
         let mut shapes = vec![
+            ("id", Shape::Text),
             ("input", Shape::from(input)),
             ("tx", object(tx)),
             ("block", object(block)),
