@@ -174,7 +174,9 @@ impl Checker {
                 return Err(at(node)("struct literals are not supported".to_owned()));
             };
             let Expr::Literal(LiteralValue::String(name)) = &entry.key.expr else {
-                return Err(at(&entry.key)("write the names of a map as literal strings, e.g. {'amount': 1}".to_owned()));
+                return Err(at(&entry.key)(
+                    "write the names of a map as literal strings, e.g. {'amount': 1}".to_owned(),
+                ));
             };
             if entry.optional {
                 return Err(at(&entry.key)("optional entries are not supported".to_owned()));
@@ -255,7 +257,9 @@ impl Checker {
 
 fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let meant = similar(name, known.clone());
-    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    let meant = meant
+        .map(|meant| format!("; did you mean `{meant}`?"))
+        .unwrap_or_default();
     let known: Vec<_> = known.collect();
     format!("there is no {what} `{name}`{meant} (there are: {})", known.join(", "))
 }

@@ -82,7 +82,9 @@ impl Coverage {
             labels.map(|(index, how)| rule_label(action, index, how))
         });
         let unique = template.unique.iter().filter_map(unique_label);
-        let deadlines = deadlines.iter().flat_map(|action| [RAISED, NOT_DUE].map(|how| deadline_label(action, how)));
+        let deadlines = deadlines
+            .iter()
+            .flat_map(|action| [RAISED, NOT_DUE].map(|how| deadline_label(action, how)));
         Self {
             states: Group::new(states),
             actions: Group::new(actions.iter().map(|action| action.name.clone())),
@@ -133,7 +135,9 @@ impl Coverage {
                     let refusal = unique.refusal.as_ref();
                     refusal.is_some_and(|(own, _)| own == code)
                 });
-                labels.filter_map(unique_label).for_each(|label| self.rules.touch(&label));
+                labels
+                    .filter_map(unique_label)
+                    .for_each(|label| self.rules.touch(&label));
                 let same = |rule: &crate::template::rule::Rule| rule.code == *code && rule.message == *message;
                 match action.require.iter().position(same) {
                     Some(index) => Some(index),
@@ -155,7 +159,9 @@ impl Coverage {
         for (region, to) in &step.after.regions {
             self.states.touch(&format!("{region} {to}"));
             let from = step.before.as_ref().and_then(|before| before.regions.get(region));
-            let Some(action) = template.action(&step.action) else { continue };
+            let Some(action) = template.action(&step.action) else {
+                continue;
+            };
             // Through which reference a record was changed isn't told; moves of two that look the same count as one.
             let names: Vec<Option<&str>> = match step.referred {
                 true => action.refs.iter().map(|one| Some(one.name.as_str())).collect(),
@@ -191,7 +197,10 @@ fn transition_labels(step: &Move<'_>) -> Vec<String> {
     let arrives = format!("{start} → {}", step.to);
     match (&step.from, step.conditional) {
         (From::New | From::Any, _) => vec![arrives],
-        (From::States(from), false) => from.iter().map(|from| format!("{start} {from} → {}", step.to)).collect(),
+        (From::States(from), false) => from
+            .iter()
+            .map(|from| format!("{start} {from} → {}", step.to))
+            .collect(),
         (From::States(from), true) => {
             let leaves = from.iter().map(|from| format!("{start} {from} →"));
             leaves.chain([arrives]).collect()
@@ -212,6 +221,10 @@ fn rule_label(action: &Action, index: usize, how: &str) -> String {
     let code = |index: usize| action.require.get(index).map_or("", |rule| rule.code.as_str());
     let own = code(index);
     let same = (0..action.require.len()).filter(|other| code(*other) == own).count();
-    let number = if same > 1 { format!(" (rule {})", index + 1) } else { String::new() };
+    let number = if same > 1 {
+        format!(" (rule {})", index + 1)
+    } else {
+        String::new()
+    };
     format!("{}: {own}{number} {how}", action.name)
 }

@@ -32,7 +32,11 @@ pub enum From<'t> {
 
 /// All moves, in the order of regions, actions and cases.
 pub fn moves(template: &Template) -> Vec<Move<'_>> {
-    template.regions.iter().flat_map(|region| of(template, region)).collect()
+    template
+        .regions
+        .iter()
+        .flat_map(|region| of(template, region))
+        .collect()
 }
 
 /// The moves of one region.

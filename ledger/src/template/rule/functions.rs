@@ -51,5 +51,7 @@ fn sum<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionErr
 fn sha256<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let text = args.first().and_then(|text| text.as_ref().downcast_ref::<CelString>());
     let text = text.ok_or_else(|| ExecutionError::InternalError("not a string".to_owned()))?;
-    Ok(CowVal::owned(CelString::from(hex::encode(Sha256::digest(text.inner())))))
+    Ok(CowVal::owned(CelString::from(hex::encode(Sha256::digest(
+        text.inner(),
+    )))))
 }

@@ -165,15 +165,30 @@ impl<'t> Picture<'t> {
 
     fn row(&self, text: &mut String, row: &Row<'_>, y: usize) -> std::fmt::Result {
         let (name, by) = (escape(&row.label), by(row.action));
-        writeln!(text, "<text class=\"action\" x=\"{MARGIN}\" y=\"{}\">{name}</text>", y - 2)?;
-        writeln!(text, "<text class=\"by\" x=\"{MARGIN}\" y=\"{}\">{}</text>", y + 13, escape(&by))?;
+        writeln!(
+            text,
+            "<text class=\"action\" x=\"{MARGIN}\" y=\"{}\">{name}</text>",
+            y - 2
+        )?;
+        writeln!(
+            text,
+            "<text class=\"by\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
+            y + 13,
+            escape(&by)
+        )?;
         if row.to.is_empty() {
-            return row.from.iter().try_for_each(|column| self.dot(text, "only", *column, y));
+            return row
+                .from
+                .iter()
+                .try_for_each(|column| self.dot(text, "only", *column, y));
         }
         if row.from.is_empty() {
             let start = MARGIN + self.gutter - 14;
             writeln!(text, "<circle class=\"start\" cx=\"{start}\" cy=\"{y}\" r=\"6\"/>")?;
-            return row.to.iter().try_for_each(|to| self.arrow(text, start + 6, self.x(*to), y));
+            return row
+                .to
+                .iter()
+                .try_for_each(|to| self.arrow(text, start + 6, self.x(*to), y));
         }
         for to in &row.to {
             // One line from the outermost state on each side; the states between are dots on it.
@@ -255,6 +270,13 @@ fn rows<'t>(template: &'t Template, region: &'t Region) -> Vec<Row<'t>> {
         }
     }
     // The order of a record's life: what makes it first, then by where it starts and ends.
-    rows.sort_by_key(|row| (!row.from.is_empty(), row.to.is_empty(), row.from.first().copied(), row.to.first().copied()));
+    rows.sort_by_key(|row| {
+        (
+            !row.from.is_empty(),
+            row.to.is_empty(),
+            row.from.first().copied(),
+            row.to.first().copied(),
+        )
+    });
     rows
 }
