@@ -11,7 +11,7 @@ use crate::output::Output;
 pub struct Target {
     /// File to write [default: stdout].
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Replace the file if it is there already.
     #[arg(long, requires = "out")]
     force: bool,

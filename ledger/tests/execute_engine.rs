@@ -10,6 +10,8 @@ mod frozen;
 mod invoice;
 #[path = "execute/invariants.rs"]
 mod invariants;
+#[path = "execute/mistakes.rs"]
+mod mistakes;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]
@@ -20,3 +22,5 @@ mod schema;
 mod support;
 #[path = "execute/template.rs"]
 mod template;
+#[path = "execute/toolkit.rs"]
+mod toolkit;

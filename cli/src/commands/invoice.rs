@@ -6,7 +6,7 @@ mod make;
 mod render;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use muniment_invoices::{Invoice, Limits, Unreadable};
 

@@ -78,6 +78,14 @@ pub fn record_id(template: &str, action: Option<&str>, identity: &[&Value]) -> R
     }
     let mut bytes = Vec::with_capacity(256);
     bytes.extend_from_slice(RECORD_DOMAIN);
-    serde_json::to_writer(&mut bytes, &Identity { action, identity, template }).map_err(|error| StateError(error.into()))?;
+    serde_json::to_writer(
+        &mut bytes,
+        &Identity {
+            action,
+            identity,
+            template,
+        },
+    )
+    .map_err(|error| StateError(error.into()))?;
     Ok(Sha256::digest(&bytes).into())
 }

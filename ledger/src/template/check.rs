@@ -20,8 +20,11 @@ const MAX_COST: u64 = 20_000;
 /// Most nodes of a rule's syntax tree after macros are expanded.
 const MAX_NODES: usize = 400;
 
+/// Steps that a hash counts for: of a text of a statement's length it takes some microseconds.
+const HASH_COST: u64 = 500;
+
 /// Operators and functions a rule may use.
-const FUNCTIONS: [&str; 27] = [
+const FUNCTIONS: [&str; 28] = [
     "_?_:_",
     "_&&_",
     "_||_",
@@ -49,6 +52,7 @@ const FUNCTIONS: [&str; 27] = [
     "sum",
     "min",
     "max",
+    "sha256",
 ];
 
 /// Walks one expression.
@@ -170,7 +174,9 @@ impl Checker {
                 return Err(at(node)("struct literals are not supported".to_owned()));
             };
             let Expr::Literal(LiteralValue::String(name)) = &entry.key.expr else {
-                return Err(at(&entry.key)("write the names of a map as literal strings, e.g. {'amount': 1}".to_owned()));
+                return Err(at(&entry.key)(
+                    "write the names of a map as literal strings, e.g. {'amount': 1}".to_owned(),
+                ));
             };
             if entry.optional {
                 return Err(at(&entry.key)("optional entries are not supported".to_owned()));
@@ -188,7 +194,7 @@ impl Checker {
         if !FUNCTIONS.contains(&call.func_name.as_str()) {
             return Err(at(node)(format!(
                 "the function `{}` is not supported; besides operators and the macros has, all, exists, exists_one, \
-                 map and filter there are: size, startsWith, endsWith, contains, string, sum, min, max",
+                 map and filter there are: size, startsWith, endsWith, contains, string, sum, min, max, sha256",
                 call.func_name
             )));
         }
@@ -202,6 +208,9 @@ impl Checker {
                 cost = cost.saturating_add(*max);
             }
             shapes.push(shape);
+        }
+        if call.func_name == "sha256" {
+            cost = cost.saturating_add(HASH_COST);
         }
         let shape = typing::call(&call.func_name, &shapes).map_err(at(node))?;
         Ok((shape, cost))
@@ -248,7 +257,9 @@ impl Checker {
 
 fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let meant = similar(name, known.clone());
-    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    let meant = meant
+        .map(|meant| format!("; did you mean `{meant}`?"))
+        .unwrap_or_default();
     let known: Vec<_> = known.collect();
     format!("there is no {what} `{name}`{meant} (there are: {})", known.join(", "))
 }

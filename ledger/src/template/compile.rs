@@ -7,8 +7,8 @@ mod change;
 mod shapes;
 
 use self::action::Declared;
-use super::rule;
 use super::native::{self, Native};
+use super::rule;
 use super::schema::{self, Named, Schema, check_name};
 use super::yaml::{self, At, Path, Run};
 use super::{Action, Counter, MAX_SOURCE, Region, Role, Source, Template, TemplateError, Unique};
@@ -108,7 +108,10 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
         return Err(at.error("`fields` must be an object schema"));
     };
     let named: Named = properties.iter().map(|p| (p.name.clone(), p.schema.clone())).collect();
-    let roles = parts.keep(at.get("roles", |at| roles(at, &fields))).flatten().unwrap_or_default();
+    let roles = parts
+        .keep(at.get("roles", |at| roles(at, &fields)))
+        .flatten()
+        .unwrap_or_default();
     let unique = parts
         .keep(at.get("unique", |at| at.each(|at| unique(at, &fields))))
         .flatten()
@@ -135,7 +138,10 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
     }
     actions.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some([twice, _]) = actions.array_windows().find(|[one, next]| one.name == next.name) {
-        return Err(at.error(format!("`{}` is both an action and a deadline: choose another name", twice.name)));
+        return Err(at.error(format!(
+            "`{}` is both an action and a deadline: choose another name",
+            twice.name
+        )));
     }
     if !actions.iter().any(|action| action.creates) {
         return Err(at.error("no action has `creates: true`, so there could never be a record"));
@@ -180,9 +186,9 @@ fn roles(at: At<'_>, fields: &Schema) -> Result<BTreeMap<String, Role>, Template
 /// A path from `fields` through objects and lists to strings.
 fn field_path(text: &str, fields: &Schema) -> Option<Vec<String>> {
     let path: Vec<_> = text.strip_prefix("fields.")?.split('.').map(str::to_owned).collect();
-    let end = path.iter().try_fold(fields, |schema, name| {
-        Some(&items(schema).property(name)?.schema)
-    })?;
+    let end = path
+        .iter()
+        .try_fold(fields, |schema, name| Some(&items(schema).property(name)?.schema))?;
     matches!(items(end), Schema::Text(_)).then_some(path)
 }
 
@@ -302,7 +308,10 @@ fn validator(at: At<'_>) -> Result<&'static Native, TemplateError> {
     let name = at.text()?;
     native::find(name).ok_or_else(|| {
         let known: Vec<_> = native::ALL.iter().map(|native| native.name).collect();
-        at.error(format!("there is no native check `{name}`; there are: {}", known.join(", ")))
+        at.error(format!(
+            "there is no native check `{name}`; there are: {}",
+            known.join(", ")
+        ))
     })
 }
 
@@ -361,4 +370,3 @@ fn resolve<'s>(
     }
     Ok((schema, always))
 }
-

@@ -135,10 +135,15 @@ impl Expression {
         let source = at.text()?;
         check_source(source).map_err(|message| at.error(message))?;
         let program = ENV.compile(source).map_err(|errors| not_cel(at, source, &errors))?;
-        let (shape, cost) = Checker::new(variables).expression(program.expression()).map_err(|mistake| {
-            let offset = program.source_info().offset_for(mistake.node).map_or(0, |(start, _)| start);
-            at.error_in(offset as usize, mistake.message)
-        })?;
+        let (shape, cost) = Checker::new(variables)
+            .expression(program.expression())
+            .map_err(|mistake| {
+                let offset = program
+                    .source_info()
+                    .offset_for(mistake.node)
+                    .map_or(0, |(start, _)| start);
+                at.error_in(offset as usize, mistake.message)
+            })?;
         let references = program.references();
         let uses = Uses {
             id: references.has_variable("id"),

@@ -168,4 +168,3 @@ pub fn parse(source: &str) -> Result<Node, TemplateError> {
         message: error.to_string().lines().next().unwrap_or_default().to_owned(),
     })
 }
-

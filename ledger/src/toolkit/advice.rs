@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::moves;
+use super::moves::{self, From};
 use crate::template::Template;
 
 /// Something that is allowed and most likely not wanted.
@@ -25,9 +25,9 @@ fn reachable<'t>(template: &'t Template, region: &'t crate::template::Region) ->
     let mut reached: Vec<&str> = Vec::new();
     loop {
         let next = moves.iter().find(|step| {
-            let starts = match step.from.as_deref() {
-                None | Some([]) => true,
-                Some(from) => from.iter().any(|state| reached.contains(state)),
+            let starts = match &step.from {
+                From::New | From::Any => true,
+                From::States(from) => from.iter().any(|state| reached.contains(state)),
             };
             starts && !reached.contains(&step.to)
         });

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::moves::moves;
+use super::moves::{From, Move, moves};
 use super::world::Step;
-use crate::template::{Action, Template};
+use crate::template::{Action, Template, Unique};
 use crate::wire::Outcome;
 
 /// Things to touch, and whether they were.
@@ -63,8 +63,10 @@ pub struct Coverage {
     pub actions: Group,
     /// Ways from state to state.
     pub transitions: Group,
-    /// Rules, each once holding and once refusing.
+    /// Rules, each once holding and once refusing; unique keys with a code of their own, refusing.
     pub rules: Group,
+    /// Deadlines, each once raised and once refused because it is too early.
+    pub deadlines: Group,
 }
 
 impl Coverage {
@@ -72,35 +74,34 @@ impl Coverage {
     pub fn new(template: &Template) -> Self {
         let states = template.regions.iter().flat_map(|region| {
             let states = region.states.iter();
-            states.map(|state| state_label(&region.name, state))
+            states.map(|state| format!("{} {state}", region.name))
         });
-        let transitions = moves(template).into_iter().flat_map(|step| {
-            let label = |from: &str| transition_label(step.action, step.region, from, step.to);
-            match step.from.as_deref() {
-                None => vec![label(ANY)],
-                Some([]) => vec![label(NEW)],
-                Some(from) => from.iter().map(|from| label(from)).collect(),
-            }
-        });
+        let (deadlines, actions): (Vec<_>, Vec<_>) = template.actions.iter().partition(|action| action.after.is_some());
         let rules = template.actions.iter().flat_map(|action| {
             let labels = (0..action.require.len()).flat_map(|index| [HOLDS, REFUSES].map(|how| (index, how)));
             labels.map(|(index, how)| rule_label(action, index, how))
         });
+        let unique = template.unique.iter().filter_map(unique_label);
+        let deadlines = deadlines
+            .iter()
+            .flat_map(|action| [RAISED, NOT_DUE].map(|how| deadline_label(action, how)));
         Self {
             states: Group::new(states),
-            actions: Group::new(template.actions.iter().map(|action| action.name.clone())),
-            transitions: Group::new(transitions),
-            rules: Group::new(rules),
+            actions: Group::new(actions.iter().map(|action| action.name.clone())),
+            transitions: Group::new(moves(template).iter().flat_map(transition_labels)),
+            rules: Group::new(rules.chain(unique)),
+            deadlines: Group::new(deadlines),
         }
     }
 
     /// The groups with their names.
-    pub fn groups(&self) -> [(&'static str, &Group); 4] {
+    pub fn groups(&self) -> [(&'static str, &Group); 5] {
         [
             ("states", &self.states),
             ("actions", &self.actions),
             ("transitions", &self.transitions),
             ("rules", &self.rules),
+            ("deadlines", &self.deadlines),
         ]
     }
 
@@ -123,13 +124,24 @@ impl Coverage {
         let failed = match outcome {
             Outcome::Accepted { .. } => {
                 self.actions.touch(&action.name);
+                self.deadlines.touch(&deadline_label(action, RAISED));
                 None
             }
             Outcome::Rejected { code, message, .. } => {
+                if code == NOT_DUE {
+                    self.deadlines.touch(&deadline_label(action, NOT_DUE));
+                }
+                let labels = template.unique.iter().filter(|unique| {
+                    let refusal = unique.refusal.as_ref();
+                    refusal.is_some_and(|(own, _)| own == code)
+                });
+                labels
+                    .filter_map(unique_label)
+                    .for_each(|label| self.rules.touch(&label));
                 let same = |rule: &crate::template::rule::Rule| rule.code == *code && rule.message == *message;
                 match action.require.iter().position(same) {
                     Some(index) => Some(index),
-                    // Refused for something that is looked at before the rules.
+                    // Refused for something else than a rule.
                     None => return,
                 }
             }
@@ -143,37 +155,72 @@ impl Coverage {
     }
 
     /// A record before and after an accepted action.
-    pub(super) fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, template: &Template, step: &Step) {
         for (region, to) in &step.after.regions {
-            self.states.touch(&state_label(region, to));
+            self.states.touch(&format!("{region} {to}"));
             let from = step.before.as_ref().and_then(|before| before.regions.get(region));
-            let from = from.map_or(NEW, String::as_str);
-            self.transitions
-                .touch(&transition_label(&step.action, region, from, to));
-            self.transitions.touch(&transition_label(&step.action, region, ANY, to));
+            let Some(action) = template.action(&step.action) else {
+                continue;
+            };
+            // Through which reference a record was changed isn't told; moves of two that look the same count as one.
+            let names: Vec<Option<&str>> = match step.referred {
+                true => action.refs.iter().map(|one| Some(one.name.as_str())).collect(),
+                false => vec![None],
+            };
+            for of in names {
+                let start = start_label(action, of, region);
+                self.transitions.touch(&format!("{start} → {to}"));
+                let from = from.map_or("new", String::as_str);
+                self.transitions.touch(&format!("{start} {from} → {to}"));
+                self.transitions.touch(&format!("{start} {from} →"));
+            }
         }
     }
 }
 
-const ANY: &str = "any";
-const NEW: &str = "new";
 const HOLDS: &str = "holds";
 const REFUSES: &str = "refuses";
+const RAISED: &str = "raised";
+const NOT_DUE: &str = "NOT_DUE";
 
-fn state_label(region: &str, state: &str) -> String {
-    format!("{region} {state}")
+fn start_label(action: &Action, of: Option<&str>, region: &str) -> String {
+    match of {
+        Some(of) => format!("{}: {region} of {of}", action.name),
+        None => format!("{}: {region}", action.name),
+    }
 }
 
-fn transition_label(action: &str, region: &str, from: &str, to: &str) -> String {
-    format!("{action}: {region} {from} → {to}")
+/// What has to be touched of a move. Where the new state hangs on a condition, not every state leads to every other one:
+/// then each state has to be left, and each has to be reached.
+fn transition_labels(step: &Move<'_>) -> Vec<String> {
+    let start = start_label(step.action, step.of, step.region);
+    let arrives = format!("{start} → {}", step.to);
+    match (&step.from, step.conditional) {
+        (From::New | From::Any, _) => vec![arrives],
+        (From::States(from), false) => from
+            .iter()
+            .map(|from| format!("{start} {from} → {}", step.to))
+            .collect(),
+        (From::States(from), true) => {
+            let leaves = from.iter().map(|from| format!("{start} {from} →"));
+            leaves.chain([arrives]).collect()
+        }
+    }
+}
+
+fn deadline_label(action: &Action, how: &str) -> String {
+    format!("{}: {how}", action.name)
+}
+
+fn unique_label(unique: &Unique) -> Option<String> {
+    let (code, _) = unique.refusal.as_ref()?;
+    Some(format!("unique {}: {code} {REFUSES}", unique.name))
 }
 
 fn rule_label(action: &Action, index: usize, how: &str) -> String {
     let code = |index: usize| action.require.get(index).map_or("", |rule| rule.code.as_str());
     let own = code(index);
-    let same = (0..action.require.len())
-        .filter(|other| code(other.to_owned()) == own)
-        .count();
+    let same = (0..action.require.len()).filter(|other| code(*other) == own).count();
     let number = if same > 1 {
         format!(" (rule {})", index + 1)
     } else {

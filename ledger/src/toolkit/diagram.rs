@@ -8,8 +8,16 @@ use std::fmt::Write;
 
 pub use svg::svg;
 
-use super::moves::{self, Move};
+use super::moves::{self, From, Move};
 use crate::template::{Region, Template};
+
+/// The action, and the reference through which it moves the record.
+fn label(step: &Move<'_>) -> String {
+    match step.of {
+        Some(of) => format!("{} ({of})", step.action.name),
+        None => step.action.name.clone(),
+    }
+}
 
 /// A Mermaid `stateDiagram-v2`, with one composite state for each region.
 pub fn mermaid(template: &Template) -> String {
@@ -28,13 +36,13 @@ fn region_text(text: &mut String, region: &Region, moves: &[Move<'_>]) -> std::f
         writeln!(text, "        state \"{state}\" as {}", id(state))?;
     }
     for step in moves {
-        let from: Vec<String> = match step.from.as_deref() {
-            Some([]) => vec!["[*]".to_owned()],
-            Some(from) => from.iter().map(|from| id(from)).collect(),
-            None => region.states.iter().map(|from| id(from)).collect(),
+        let from: Vec<String> = match &step.from {
+            From::New => vec!["[*]".to_owned()],
+            From::States(from) => from.iter().map(|from| id(from)).collect(),
+            From::Any => region.states.iter().map(|from| id(from)).collect(),
         };
         for from in from {
-            writeln!(text, "        {from} --> {} : {}", id(step.to), step.action)?;
+            writeln!(text, "        {from} --> {} : {}", id(step.to), label(step))?;
         }
     }
     writeln!(text, "    }}")

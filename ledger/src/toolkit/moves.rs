@@ -1,21 +1,36 @@
 //! The state machine of a template as plain data: which action moves which region from where to where.
 
-use crate::template::{Action, Case, Change, Region, Template};
+use crate::template::{Action, Case, Region, Template};
 
 /// One way to move a region.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub struct Move<'t> {
     /// Region.
     pub region: &'t str,
     /// Action.
-    pub action: &'t str,
-    /// States it may start in; none means any. Empty for new records.
-    pub from: Option<Vec<&'t str>>,
+    pub action: &'t Action,
+    /// Name of the reference whose record moves; none for the record that is acted on.
+    pub of: Option<&'t str>,
+    /// Where it starts.
+    pub from: From<'t>,
     /// State after it.
     pub to: &'t str,
+    /// Does it depend on a condition?
+    pub conditional: bool,
 }
 
-/// All moves, in the order of regions, actions and states as the template declares them.
+/// Where a move starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From<'t> {
+    /// A new record.
+    New,
+    /// Any state.
+    Any,
+    /// One of these.
+    States(Vec<&'t str>),
+}
+
+/// All moves, in the order of regions, actions and cases.
 pub fn moves(template: &Template) -> Vec<Move<'_>> {
     template
         .regions
@@ -30,45 +45,59 @@ pub fn of<'t>(template: &'t Template, region: &'t Region) -> Vec<Move<'t>> {
 }
 
 fn by<'t>(action: &'t Action, region: &'t Region) -> Vec<Move<'t>> {
-    let mut own = targets(&action.change, region);
-    let always = |(name, cases): &(String, Vec<Case>)| {
-        *name == region.name && cases.last().is_some_and(|case| case.when.is_none())
+    let from = if action.creates {
+        From::New
+    } else {
+        start(&action.from, region)
     };
-    if action.creates && !action.change.to.iter().any(always) {
-        own.push(&region.initial);
+    let mut own = ways(action, None, region, &from, cases(&action.change.to, region));
+    // Where no case holds, a new record has the first state.
+    if action.creates && own.iter().all(|step| step.conditional) {
+        let conditional = !own.is_empty();
+        own.push(Move {
+            region: &region.name,
+            action,
+            of: None,
+            from,
+            to: &region.initial,
+            conditional,
+        });
     }
-    let from = match action.creates {
-        true => Some(Vec::new()),
-        false => allowed(&action.from, region),
-    };
-    let mut moves = made(action, region, &from, own);
-    for reference in &action.refs {
-        let from = allowed(&reference.from, region);
-        moves.extend(made(action, region, &from, targets(&reference.change, region)));
-    }
-    moves
-}
-
-fn made<'t>(action: &'t Action, region: &'t Region, from: &Option<Vec<&'t str>>, to: Vec<&'t str>) -> Vec<Move<'t>> {
-    let to = to.into_iter().map(|to| Move {
-        region: &region.name,
-        action: &action.name,
-        from: from.clone(),
-        to,
+    let others = action.refs.iter().flat_map(|one| {
+        let from = start(&one.from, region);
+        ways(action, Some(&one.name), region, &from, cases(&one.change.to, region))
     });
-    to.collect()
+    own.into_iter().chain(others).collect()
 }
 
-/// States that a change may bring about.
-fn targets<'t>(change: &'t Change, region: &Region) -> Vec<&'t str> {
-    let cases = change.to.iter().filter(|(name, _)| *name == region.name);
-    cases
-        .flat_map(|(_, cases)| cases)
-        .map(|case| case.state.as_str())
-        .collect()
+fn cases<'t>(to: &'t [(String, Vec<Case>)], region: &Region) -> &'t [Case] {
+    let own = to.iter().find(|(name, _)| *name == region.name);
+    own.map_or(&[], |(_, cases)| cases)
 }
 
-fn allowed<'t>(from: &'t [(String, Vec<String>)], region: &Region) -> Option<Vec<&'t str>> {
-    let states = from.iter().find(|(name, _)| *name == region.name);
-    states.map(|(_, states)| states.iter().map(String::as_str).collect())
+/// States of a region that a list of conditions admits.
+pub fn start<'t>(from: &'t [(String, Vec<String>)], region: &Region) -> From<'t> {
+    let own = from.iter().find(|(name, _)| *name == region.name);
+    own.map_or(From::Any, |(_, states)| {
+        From::States(states.iter().map(String::as_str).collect())
+    })
+}
+
+fn ways<'t>(
+    action: &'t Action,
+    of: Option<&'t str>,
+    region: &'t Region,
+    from: &From<'t>,
+    cases: &'t [Case],
+) -> Vec<Move<'t>> {
+    let conditional = cases.iter().any(|case| case.when.is_some());
+    let ways = cases.iter().map(|case| Move {
+        region: &region.name,
+        action,
+        of,
+        from: from.clone(),
+        to: &case.state,
+        conditional,
+    });
+    ways.collect()
 }

@@ -128,7 +128,7 @@ impl Runner<'_> {
         let first = line(calls.first());
         let (execution, steps) = self.world.block(calls).map_err(|error| (first, error))?;
         for step in &steps {
-            self.coverage.step(step);
+            self.coverage.step(self.template, step);
         }
         for (call, outcomes) in calls.iter().zip(&execution.outcomes) {
             for (item, outcome) in call.items.iter().zip(outcomes) {

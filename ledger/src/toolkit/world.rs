@@ -31,6 +31,8 @@ const BLOCK_TIME: u64 = 1_000;
 pub struct Step {
     /// The action.
     pub action: String,
+    /// Is it a record that the action refers to, rather than the one it acts on?
+    pub referred: bool,
     /// The record before it, if it was there.
     pub before: Option<Record>,
     /// The record after it.
@@ -133,8 +135,11 @@ impl World {
             let (part, state) = self.execute(transactions.get(..=index).unwrap_or_default())?;
             let outcomes = part.outcomes.last().map_or(&[][..], Vec::as_slice);
             for outcome in outcomes {
-                if let Outcome::Accepted { record: id, .. } = outcome {
-                    steps.extend(step(&call.action, id, &before, &state)?);
+                if let Outcome::Accepted { record: id, also, .. } = outcome {
+                    steps.extend(step(&call.action, id, false, &before, &state)?);
+                    for (id, _) in also {
+                        steps.extend(step(&call.action, id, true, &before, &state)?);
+                    }
                 }
             }
             before = state;
@@ -225,10 +230,17 @@ fn record(state: &MemoryState, id: &Hash) -> Result<Option<Record>, String> {
     record.map_err(|error| chain(&error))
 }
 
-fn step(action: &str, id: &Hash, before: &MemoryState, after: &MemoryState) -> Result<Option<Step>, String> {
+fn step(
+    action: &str,
+    id: &Hash,
+    referred: bool,
+    before: &MemoryState,
+    after: &MemoryState,
+) -> Result<Option<Step>, String> {
     let before = record(before, id)?;
     Ok(record(after, id)?.map(|after| Step {
         action: action.to_owned(),
+        referred,
         before,
         after,
     }))

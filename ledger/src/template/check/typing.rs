@@ -23,7 +23,9 @@ pub fn call(function: &str, arguments: &[Shape]) -> Result<Shape, String> {
         }
         ("size", [of]) => match of {
             Shape::Text | Shape::List(..) | Shape::Object(_) | Shape::Any => Ok(Int),
-            other => Err(format!("`size` is asked of {other}; only strings and lists have a size")),
+            other => Err(format!(
+                "`size` is asked of {other}; only strings and lists have a size"
+            )),
         },
         ("string", [of]) => match of {
             Int | Text | Shape::Any => Ok(Text),
@@ -35,6 +37,7 @@ pub fn call(function: &str, arguments: &[Shape]) -> Result<Shape, String> {
             Shape::Any => Ok(Int),
             other => Err(format!("`sum` adds up a list of integers, not {other}")),
         },
+        ("sha256", [_]) => each(function, arguments, &Text).map(|()| Text),
         ("startsWith" | "endsWith" | "contains", [_, _]) => each(function, arguments, &Text).map(|()| Bool),
         _ => Err(format!("`{function}` doesn't take {} arguments", arguments.len())),
     }
@@ -48,7 +51,11 @@ fn sign(function: &str) -> &str {
 fn each(function: &str, arguments: &[Shape], wanted: &Shape) -> Result<(), String> {
     match arguments.iter().find(|shape| !shape.meets(wanted)) {
         None => Ok(()),
-        Some(other) => Err(format!("`{}` works on {}, not on {other}", sign(function), plural(wanted))),
+        Some(other) => Err(format!(
+            "`{}` works on {}, not on {other}",
+            sign(function),
+            plural(wanted)
+        )),
     }
 }
 
@@ -84,7 +91,10 @@ fn equal(function: &str, a: &Shape, b: &Shape) -> Result<(), String> {
     if a.meets(b) || matches!(a, Shape::Null) || matches!(b, Shape::Null) {
         return Ok(());
     }
-    Err(format!("`{}` compares {a} with {b}: they are never equal", sign(function)))
+    Err(format!(
+        "`{}` compares {a} with {b}: they are never equal",
+        sign(function)
+    ))
 }
 
 fn order(function: &str, a: &Shape, b: &Shape) -> Result<(), String> {
@@ -103,7 +113,10 @@ fn contained(item: &Shape, list: &Shape) -> Result<(), String> {
         Shape::Any => Ok(()),
         Shape::Object(_) if item.meets(&Shape::Text) => Ok(()),
         Shape::List(known, _) if item.meets(known) => Ok(()),
-        Shape::List(known, _) => Err(format!("`in` looks for {item} in a list whose items are {}", known.as_ref())),
+        Shape::List(known, _) => Err(format!(
+            "`in` looks for {item} in a list whose items are {}",
+            known.as_ref()
+        )),
         other => Err(format!("`in` looks into a list, not into {other}")),
     }
 }

@@ -68,7 +68,12 @@ impl Declared<'_> {
         let members = parts.keep(at.get("members", |at| at.each(|at| member(at, &input))));
         let validate = parts.keep(at.get("validate", |at| at.each(|at| self.native(at, &input))));
         let identity = parts.keep(at.get("identity", |at| own_identity(at, creates, &input)));
-        let shapes = self.shapes(creates, &input, &refs, counts.and_then(|index| self.counters.get(index)));
+        let shapes = self.shapes(
+            creates,
+            &input,
+            &refs,
+            counts.and_then(|index| self.counters.get(index)),
+        );
         let variables = parts.keep(at.get("variables", |at| variables(at, &shapes)));
         parts.settle()?;
         let variables = variables.flatten().unwrap_or_default();
@@ -181,7 +186,9 @@ impl Declared<'_> {
         if let Some(link) = &counter.link
             && !matches!(resolve(at, input, link, false)?.0, Schema::Text(_))
         {
-            return Err(at.error(format!("the link of the counter `{name}` must be a string of the input")));
+            return Err(at.error(format!(
+                "the link of the counter `{name}` must be a string of the input"
+            )));
         }
         Ok(index)
     }
@@ -291,7 +298,9 @@ fn variables(at: At<'_>, shapes: &Shapes<'_>) -> Result<Vec<(String, Expression)
 
 fn with_variables<'a>(mut shapes: Shapes<'a>, variables: &[(String, Expression)]) -> Shapes<'a> {
     if !variables.is_empty() {
-        let known = variables.iter().map(|(name, value)| (name.clone(), value.shape.clone()));
+        let known = variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.shape.clone()));
         shapes.push(("variables", Shape::Object(known.collect())));
     }
     shapes
@@ -312,7 +321,10 @@ fn bounded(at: At<'_>, action: &mut Action) -> Result<(), TemplateError> {
     let rules = action.require.iter().map(|rule| &rule.expression);
     let variables = action.variables.iter().map(|(_, expression)| expression);
     let own = action.change.expressions().chain(&action.after);
-    rules.chain(variables).chain(own).for_each(|expression| note(expression, 1));
+    rules
+        .chain(variables)
+        .chain(own)
+        .for_each(|expression| note(expression, 1));
     for one in &action.refs {
         let times = if one.many { super::change::MAX_REFS } else { 1 };
         one.change.expressions().for_each(|expression| note(expression, times));

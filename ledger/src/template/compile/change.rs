@@ -147,7 +147,10 @@ fn condition(at: At<'_>, shapes: &Shapes<'_>) -> Result<Expression, TemplateErro
     if expression.shape.meets(&Shape::Bool) {
         return Ok(expression);
     }
-    Err(at.error(format!("a condition must be true or false, this one is {}", expression.shape)))
+    Err(at.error(format!(
+        "a condition must be true or false, this one is {}",
+        expression.shape
+    )))
 }
 
 fn constant(at: At<'_>, property: &Property, value: Value) -> Result<Assign, TemplateError> {
@@ -163,7 +166,10 @@ fn constant(at: At<'_>, property: &Property, value: Value) -> Result<Assign, Tem
 /// A plain path; anything else is an expression.
 fn source(at: At<'_>, input: &Schema) -> Result<Option<Source>, TemplateError> {
     let text = at.text()?;
-    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    let plain = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+    };
     Ok(match text {
         "tx.signer" => Some(Source::Signer),
         "block.height" => Some(Source::Height),

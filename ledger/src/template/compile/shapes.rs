@@ -9,7 +9,12 @@ use crate::template::{Counter, Reference};
 pub type Shapes<'a> = Vec<(&'a str, Shape)>;
 
 fn object<'f>(fields: impl IntoIterator<Item = (&'f str, Shape)>) -> Shape {
-    Shape::Object(fields.into_iter().map(|(name, shape)| (name.to_owned(), shape)).collect())
+    Shape::Object(
+        fields
+            .into_iter()
+            .map(|(name, shape)| (name.to_owned(), shape))
+            .collect(),
+    )
 }
 
 impl Declared<'_> {

@@ -45,16 +45,40 @@ fn check(input: &Value) -> Result<(), Finding> {
     let entries = input["vat"].as_array().map(Vec::as_slice).unwrap_or_default();
     let (net, vat, gross) = (total("net"), total("vat"), total("gross"));
     let wanted = total("lines") - total("allowances") + total("charges");
-    equal("EN16931_NET", "/totals/net", "lines - allowances + charges", wanted, net)?;
+    equal(
+        "EN16931_NET",
+        "/totals/net",
+        "lines - allowances + charges",
+        wanted,
+        net,
+    )?;
     for (index, entry) in entries.iter().enumerate() {
         line(entries, index, entry)?;
     }
     let sum = |name: &str| entries.iter().map(|entry| int(&entry[name])).sum::<i128>();
-    equal("EN16931_VAT_BASES", "/vat", "net, as the sum of the bases", net, sum("base"))?;
-    equal("EN16931_VAT", "/totals/vat", "the sum of the breakdown", sum("vat"), vat)?;
+    equal(
+        "EN16931_VAT_BASES",
+        "/vat",
+        "net, as the sum of the bases",
+        net,
+        sum("base"),
+    )?;
+    equal(
+        "EN16931_VAT",
+        "/totals/vat",
+        "the sum of the breakdown",
+        sum("vat"),
+        vat,
+    )?;
     equal("EN16931_GROSS", "/totals/gross", "net + vat", net + vat, gross)?;
     let due = gross - total("prepaid") + total("rounding");
-    equal("EN16931_DUE", "/totals/due", "gross - prepaid + rounding", due, total("due"))
+    equal(
+        "EN16931_DUE",
+        "/totals/due",
+        "gross - prepaid + rounding",
+        due,
+        total("due"),
+    )
 }
 
 fn line(entries: &[Value], index: usize, entry: &Value) -> Result<(), Finding> {
@@ -81,7 +105,13 @@ fn line(entries: &[Value], index: usize, entry: &Value) -> Result<(), Finding> {
         return Err(finding("EN16931_TWICE", format!("/vat/{index}"), message));
     }
     let what = "base x rate, rounded half away from zero";
-    equal("EN16931_VAT_LINE", &at("vat"), what, rounded(base * rate), int(&entry["vat"]))
+    equal(
+        "EN16931_VAT_LINE",
+        &at("vat"),
+        what,
+        rounded(base * rate),
+        int(&entry["vat"]),
+    )
 }
 
 /// Parts per million to whole units, half away from zero.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `{ $record: NAME }` | id of the record that an earlier step named |
 //! | `{ $member: NAME }` | signer key of a party |
-//! | `{ $digest: TEXT }` | SHA-256 of the text, hex |
+//! | `{ $digest: TEXT }` | SHA-256 of the text, hex; of a list of values, of their texts one after the other |
 //! | `{ $time: DURATION }` | block time of this step plus a duration, in milliseconds |
 //! | `{ $repeat: [TEXT, COUNT] }` | a text many times over |
 
@@ -32,6 +32,8 @@ pub enum Data {
     Record(String),
     /// Signer key of a party.
     Member(String),
+    /// SHA-256 of texts one after the other.
+    Digest(Vec<Data>),
     /// Block time plus milliseconds.
     Time(i64),
 }
@@ -58,6 +60,16 @@ impl Data {
                 .collect(),
             Self::Record(name) => names.record(name).map(Value::String).ok_or_else(|| name.clone()),
             Self::Member(name) => names.member(name).map(Value::String).ok_or_else(|| name.clone()),
+            Self::Digest(parts) => {
+                let mut hasher = Sha256::new();
+                for part in parts {
+                    match part.resolve(names)? {
+                        Value::String(text) => hasher.update(text),
+                        other => hasher.update(other.to_string()),
+                    }
+                }
+                Ok(hex::encode(hasher.finalize()).into())
+            }
             Self::Time(plus) => Ok(names.time().saturating_add_signed(*plus).into()),
         }
     }
@@ -129,7 +141,10 @@ fn word(word: &str, at: At<'_>, known: &dyn Known) -> Result<Data, TemplateError
             known.member(at, name)?;
             Ok(Data::Member(name.to_owned()))
         }
-        "$digest" => Ok(Data::Plain(hex::encode(Sha256::digest(at.text()?)).into())),
+        "$digest" => match &at.node.value {
+            Yaml::List(_) => at.each(|at| data(at, known)).map(Data::Digest),
+            _ => Ok(Data::Plain(hex::encode(Sha256::digest(at.text()?)).into())),
+        },
         "$time" => Ok(Data::Time(offset(at)?)),
         "$repeat" => repeat(at),
         other => Err(at.key_error(format!(

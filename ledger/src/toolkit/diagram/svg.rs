@@ -6,7 +6,7 @@ use std::fmt::Write;
 use quick_xml::escape::escape;
 
 use crate::template::{Action, Region, Template};
-use crate::toolkit::moves;
+use crate::toolkit::moves::{self, From};
 
 const MARGIN: usize = 28;
 const TITLE: usize = 44;
@@ -28,10 +28,12 @@ fill:none}.dot{fill:#2b6ca3}.only{fill:#fff;stroke:#8a99a8;stroke-width:1.5}.sta
 /// One line of a region's picture.
 struct Row<'t> {
     action: &'t Action,
+    /// How it is called here.
+    label: String,
     /// Columns it may start in; none for new records.
     from: Vec<usize>,
-    /// Column it ends in; none when the region stays as it is.
-    to: Option<usize>,
+    /// Columns it may end in; none when the region stays as it is.
+    to: Vec<usize>,
 }
 
 /// Draws all regions below each other.
@@ -142,11 +144,8 @@ impl<'t> Picture<'t> {
             "<rect class=\"box\" x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{STATE_HEIGHT}\" rx=\"16\"/>"
         )?;
         // As everywhere in state diagrams: a second line around a state that nothing leads out of.
-        if !self
-            .rows
-            .iter()
-            .any(|row| row.to.is_some() && row.from.contains(&column))
-        {
+        let leaves = |row: &Row<'_>| row.from.contains(&column) && row.to.iter().any(|to| *to != column);
+        if !self.rows.iter().any(leaves) {
             writeln!(
                 text,
                 "<rect class=\"final\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"19\"/>",
@@ -165,48 +164,53 @@ impl<'t> Picture<'t> {
     }
 
     fn row(&self, text: &mut String, row: &Row<'_>, y: usize) -> std::fmt::Result {
-        let name = escape(&row.action.name);
+        let (name, by) = (escape(&row.label), by(row.action));
         writeln!(
             text,
             "<text class=\"action\" x=\"{MARGIN}\" y=\"{}\">{name}</text>",
             y - 2
         )?;
-        let by = by(row.action);
         writeln!(
             text,
             "<text class=\"by\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
             y + 13,
             escape(&by)
         )?;
-        let Some(to) = row.to else {
+        if row.to.is_empty() {
             return row
                 .from
                 .iter()
                 .try_for_each(|column| self.dot(text, "only", *column, y));
-        };
+        }
         if row.from.is_empty() {
             let start = MARGIN + self.gutter - 14;
             writeln!(text, "<circle class=\"start\" cx=\"{start}\" cy=\"{y}\" r=\"6\"/>")?;
-            return self.arrow(text, start + 6, self.x(to), y);
+            return row
+                .to
+                .iter()
+                .try_for_each(|to| self.arrow(text, start + 6, self.x(*to), y));
         }
-        // One line from the outermost state on each side; the states between are dots on it.
-        for outermost in [
-            row.from.iter().filter(|from| **from < to).min(),
-            row.from.iter().filter(|from| **from > to).max(),
-        ] {
-            if let Some(from) = outermost {
-                self.arrow(text, self.x(*from), self.x(to), y)?;
+        for to in &row.to {
+            // One line from the outermost state on each side; the states between are dots on it.
+            let left = row.from.iter().filter(|from| *from < to).min();
+            let right = row.from.iter().filter(|from| *from > to).max();
+            for from in [left, right].into_iter().flatten() {
+                self.arrow(text, self.x(*from), self.x(*to), y)?;
+            }
+            if row.from.contains(to) {
+                self.again(text, *to, y)?;
             }
         }
-        if row.from.contains(&to) {
-            let x = self.x(to);
-            writeln!(
-                text,
-                "<path class=\"move\" d=\"M{x} {0}c24 -16 30 12 8 9\" marker-end=\"url(#tip)\"/>",
-                y - 4
-            )?;
-        }
         row.from.iter().try_for_each(|column| self.dot(text, "dot", *column, y))
+    }
+
+    /// A small loop: it may end where it starts.
+    fn again(&self, text: &mut String, column: usize, y: usize) -> std::fmt::Result {
+        let (x, y) = (self.x(column), y - 4);
+        writeln!(
+            text,
+            "<path class=\"move\" d=\"M{x} {y}c-16 -16 16 -16 3 -3\" marker-end=\"url(#tip)\"/>"
+        )
     }
 
     fn arrow(&self, text: &mut String, from: usize, to: usize, y: usize) -> std::fmt::Result {
@@ -234,25 +238,45 @@ fn by(action: &Action) -> String {
 /// Actions that move a region, and those that only ask for a state of it.
 fn rows<'t>(template: &'t Template, region: &'t Region) -> Vec<Row<'t>> {
     let column = |state: &str| region.states.iter().position(|known| known == state);
-    let moves = moves::of(template, region);
-    let mut rows = Vec::new();
-    for action in &template.actions {
-        let own: Vec<_> = moves.iter().filter(|step| step.action == action.name).collect();
-        for step in &own {
-            let from = match step.from.as_deref() {
-                None => (0..region.states.len()).collect(),
-                Some(from) => from.iter().filter_map(|state| column(state)).collect(),
-            };
-            let to = column(step.to);
-            rows.push(Row { action, from, to });
+    let columns = |from: &From<'_>| -> Vec<usize> {
+        match from {
+            From::New => Vec::new(),
+            From::Any => (0..region.states.len()).collect(),
+            From::States(states) => states.iter().filter_map(|state| column(state)).collect(),
         }
-        let only = action.from.iter().find(|(name, _)| *name == region.name);
-        if let (true, Some((_, states))) = (own.is_empty(), only) {
-            let from = states.iter().filter_map(|state| column(state)).collect();
-            rows.push(Row { action, from, to: None });
+    };
+    let mut rows: Vec<Row<'t>> = Vec::new();
+    for step in moves::of(template, region) {
+        let (label, to) = (super::label(&step), column(step.to));
+        match rows.last_mut().filter(|row| row.label == label) {
+            Some(row) => row.to.extend(to),
+            None => rows.push(Row {
+                action: step.action,
+                label,
+                from: columns(&step.from),
+                to: to.into_iter().collect(),
+            }),
+        }
+    }
+    for action in template.actions.iter().filter(|action| !action.creates) {
+        let from = moves::start(&action.from, region);
+        if from != From::Any && !rows.iter().any(|row| row.label == action.name) {
+            rows.push(Row {
+                action,
+                label: action.name.clone(),
+                from: columns(&from),
+                to: Vec::new(),
+            });
         }
     }
     // The order of a record's life: what makes it first, then by where it starts and ends.
-    rows.sort_by_key(|row| (!row.action.creates, row.to.is_none(), row.from.first().copied(), row.to));
+    rows.sort_by_key(|row| {
+        (
+            !row.from.is_empty(),
+            row.to.is_empty(),
+            row.from.first().copied(),
+            row.to.first().copied(),
+        )
+    });
     rows
 }

@@ -14,9 +14,7 @@ fn documents_that_are_not_issued() {
     let mut world = World::new();
     let good = || document("380", 1, 10_000);
     let mut no = |changes: Value, code: &str| world.no(SELLER, "issue", with(good(), changes), None, code);
-    let verdict = |fatal: u64, exact: bool| {
-        json!({ "verdict": { "ruleSet": "en16931-1.3.16", "digest": digest(0), "fatal": fatal, "exact": exact } })
-    };
+    let verdict = |fatal: u64, exact: bool| json!({ "verdict": { "ruleSet": "en16931-1.3.16", "digest": digest(0), "fatal": fatal, "exact": exact } });
     no(verdict(1, true), "NOT_VALID");
     no(verdict(0, false), "NOT_EXACT");
     no(json!({ "reportBy": 5 }), "AUTHORITY_MISSING");
@@ -37,16 +35,17 @@ fn documents_that_are_not_issued() {
     no(totals("due", 11_901), "EN16931_DUE");
     no(totals("lines", 1 << 53), "MALFORMED");
     let vat = |entries: Value| json!({ "vat": entries });
-    let entry = |category: &str, rate: i64, base: i64, vat: i64| {
-        json!({ "category": category, "rate": rate, "base": base, "vat": vat })
-    };
+    let entry = |category: &str, rate: i64, base: i64, vat: i64| json!({ "category": category, "rate": rate, "base": base, "vat": vat });
     no(vat(json!([entry("X", 190_000, 10_000, 1_900)])), "EN16931_CATEGORY");
     no(vat(json!([entry("Z", 190_000, 10_000, 1_900)])), "EN16931_RATE");
     no(vat(json!([entry("S", 190_000, 10_000, 1_899)])), "EN16931_VAT_LINE");
     no(vat(json!([entry("S", 190_000, 9_900, 1_881)])), "EN16931_VAT_BASES");
     let half = entry("S", 190_000, 5_000, 950);
     no(vat(json!([half.clone(), half])), "EN16931_TWICE");
-    let prepaid = with(good(), json!({ "totals": with(good()["totals"].clone(), json!({ "prepaid": 12_000, "due": -100 })) }));
+    let prepaid = with(
+        good(),
+        json!({ "totals": with(good()["totals"].clone(), json!({ "prepaid": 12_000, "due": -100 })) }),
+    );
     world.no(SELLER, "issue", prepaid, None, "NEGATIVE_DUE");
 
     let first = world.ok(SELLER, "issue", good(), None);
@@ -54,7 +53,13 @@ fn documents_that_are_not_issued() {
         Outcome::Rejected { code, record, .. } => assert_eq!((code.as_str(), record), ("DUPLICATE", Some(first))),
         accepted => panic!("{accepted:?}"),
     }
-    world.no(OTHER_SELLER, "issue", document("380", 2, 10_000), None, "FOREIGN_SUPPLIER");
+    world.no(
+        OTHER_SELLER,
+        "issue",
+        document("380", 2, 10_000),
+        None,
+        "FOREIGN_SUPPLIER",
+    );
     world.no(OTHER_SELLER, "issue", good(), None, "DUPLICATE");
 }
 
@@ -69,7 +74,11 @@ fn a_void_number_is_not_free_again() {
     for (who, action, input) in [
         (SELLER, "settle", json!({ "payment": "A", "amount": 1 })),
         (SELLER, "offerPledge", world.pledge("P", BANK, 1, 1)),
-        (BUYER, "claimReimbursement", json!({ "employer": name(EMPLOYER), "amount": 1, "until": world.ledger.time + DAY })),
+        (
+            BUYER,
+            "claimReimbursement",
+            json!({ "employer": name(EMPLOYER), "amount": 1, "until": world.ledger.time + DAY }),
+        ),
         (BUYER, "respond", json!({ "code": "AP" })),
         (SELLER, "requestVoid", json!({ "reason": "again" })),
     ] {
@@ -85,8 +94,20 @@ fn voids_need_consent_or_the_window() {
     world.wait(2 * DAY);
     world.no(SELLER, "cancel", reason(), on(invoice), "WINDOW_CLOSED");
     world.ok(SELLER, "requestVoid", reason(), on(invoice));
-    world.no(SELLER, "answerVoid", json!({ "accept": true }), on(invoice), "NOT_ALLOWED");
-    world.no(SELLER, "settle", json!({ "payment": "A", "amount": 1 }), on(invoice), "WRONG_STATE");
+    world.no(
+        SELLER,
+        "answerVoid",
+        json!({ "accept": true }),
+        on(invoice),
+        "NOT_ALLOWED",
+    );
+    world.no(
+        SELLER,
+        "settle",
+        json!({ "payment": "A", "amount": 1 }),
+        on(invoice),
+        "WRONG_STATE",
+    );
     world.ok(BUYER, "answerVoid", json!({ "accept": false }), on(invoice));
     assert_eq!(world.state(invoice, "document"), "Issued");
     world.ok(SELLER, "requestVoid", reason(), on(invoice));
@@ -140,13 +161,36 @@ fn settlements_and_refunds_have_their_bounds() {
     world.no(SELLER, "settle", over, on(invoice), "OVERPAID_NOT_CLOSING");
     world.ok(SELLER, "settle", pay("A", 1_900), on(invoice));
     world.no(SELLER, "settle", pay("A", 1), on(invoice), "PAYMENT_KNOWN");
-    world.no(BUYER, "confirmPayment", json!({ "payment": "B" }), on(invoice), "NO_SUCH_PAYMENT");
+    world.no(
+        BUYER,
+        "confirmPayment",
+        json!({ "payment": "B" }),
+        on(invoice),
+        "NO_SUCH_PAYMENT",
+    );
     world.ok(BUYER, "confirmPayment", json!({ "payment": "A" }), on(invoice));
-    world.no(BUYER, "confirmPayment", json!({ "payment": "A" }), on(invoice), "PAYMENT_CONFIRMED");
-    world.ok(SELLER, "settle", with(pay("B", 10_000), json!({ "overpaid": 50 })), on(invoice));
+    world.no(
+        BUYER,
+        "confirmPayment",
+        json!({ "payment": "A" }),
+        on(invoice),
+        "PAYMENT_CONFIRMED",
+    );
+    world.ok(
+        SELLER,
+        "settle",
+        with(pay("B", 10_000), json!({ "overpaid": 50 })),
+        on(invoice),
+    );
     assert_eq!(world.state(invoice, "settlement"), "Overpaid");
     world.no(SELLER, "settle", pay("C", 1), on(invoice), "WRONG_STATE");
-    world.no(SELLER, "refund", json!({ "amount": 51 }), on(invoice), "MORE_THAN_REFUNDABLE");
+    world.no(
+        SELLER,
+        "refund",
+        json!({ "amount": 51 }),
+        on(invoice),
+        "MORE_THAN_REFUNDABLE",
+    );
     let note = with(document("381", 2, 1_000), json!({ "invoice": hex::encode(invoice) }));
     world.ok(SELLER, "credit", note, None);
     assert_eq!(world.int(invoice, "refundDue"), 1_190, "it was paid already");
@@ -155,7 +199,11 @@ fn settlements_and_refunds_have_their_bounds() {
     assert_eq!(world.state(invoice, "settlement"), "Refunded");
     let note = with(document("381", 3, 1_000), json!({ "invoice": hex::encode(invoice) }));
     world.ok(SELLER, "credit", note, None);
-    assert_eq!(world.state(invoice, "settlement"), "Paid", "there is something to refund again");
+    assert_eq!(
+        world.state(invoice, "settlement"),
+        "Paid",
+        "there is something to refund again"
+    );
 }
 
 #[test]
@@ -167,7 +215,10 @@ fn credit_notes_stay_within_their_invoice() {
     no(note(2, 10_001), "CREDIT_TOO_LARGE");
     no(note(2, 0), "NOTHING_CREDITED");
     no(with(note(2, 100), json!({ "supplier": "DE2" })), "OTHER_SUPPLIER");
-    no(with(note(2, 100), json!({ "recipient": name(BANK) })), "OTHER_RECIPIENT");
+    no(
+        with(note(2, 100), json!({ "recipient": name(BANK) })),
+        "OTHER_RECIPIENT",
+    );
     no(with(note(2, 100), json!({ "currency": "USD" })), "OTHER_CURRENCY");
     no(with(note(2, 100), json!({ "invoice": digest(5) })), "NO_SUCH_RECORD");
     no(with(note(2, 100), json!({ "invoice": "xyz" })), "INVALID_INPUT");
@@ -183,11 +234,23 @@ fn credit_notes_stay_within_their_invoice() {
     assert_eq!(world.state(invoice, "document"), "FullyCredited");
     assert_eq!(world.state(invoice, "settlement"), "Paid");
     world.no(SELLER, "credit", note(4, 1), None, "WRONG_STATE");
-    world.no(SELLER, "settle", json!({ "payment": "A", "amount": 1 }), on(invoice), "WRONG_STATE");
+    world.no(
+        SELLER,
+        "settle",
+        json!({ "payment": "A", "amount": 1 }),
+        on(invoice),
+        "WRONG_STATE",
+    );
     // A credit note itself can't be credited, paid or pledged, but answered.
     let of_note = with(document("381", 5, 1), json!({ "invoice": hex::encode(last) }));
     world.no(SELLER, "credit", of_note, None, "WRONG_STATE");
-    world.no(SELLER, "settle", json!({ "payment": "A", "amount": 1 }), on(last), "WRONG_STATE");
+    world.no(
+        SELLER,
+        "settle",
+        json!({ "payment": "A", "amount": 1 }),
+        on(last),
+        "WRONG_STATE",
+    );
     world.ok(BUYER, "respond", json!({ "code": "AP" }), on(last));
 }
 
@@ -199,7 +262,13 @@ fn pledges_have_one_winner_and_one_end() {
     world.no(SELLER, "offerPledge", offer, on(invoice), "ALREADY_PLEDGED");
     let offer = world.pledge("P-1", BANK, 8_000, 1);
     world.no(BUYER, "offerPledge", offer.clone(), on(invoice), "NOT_ALLOWED");
-    world.no(SELLER, "offerPledge", with(offer.clone(), json!({ "expires": 1 })), on(invoice), "PLEDGE_EXPIRED");
+    world.no(
+        SELLER,
+        "offerPledge",
+        with(offer.clone(), json!({ "expires": 1 })),
+        on(invoice),
+        "PLEDGE_EXPIRED",
+    );
     world.ok(SELLER, "offerPledge", offer.clone(), on(invoice));
     world.no(SELLER, "offerPledge", offer, on(invoice), "PLEDGE_KNOWN");
     let rival = world.pledge("P-2", OTHER_BANK, 8_000, 1);
@@ -209,7 +278,12 @@ fn pledges_have_one_winner_and_one_end() {
     world.no(BANK, "acceptPledge", take("P-2"), on(invoice), "NOT_YOUR_PLEDGE");
     world.no(BANK, "acceptPledge", take("P-9"), on(invoice), "NO_SUCH_PLEDGE");
     world.no(BUYER, "acceptPledge", take("P-1"), on(invoice), "NOT_ALLOWED");
-    world.ok(BANK, "acceptPledge", with(take("P-1"), json!({ "waiver": true })), on(invoice));
+    world.ok(
+        BANK,
+        "acceptPledge",
+        with(take("P-1"), json!({ "waiver": true })),
+        on(invoice),
+    );
     world.ok(BUYER, "respond", json!({ "code": "AP" }), on(invoice));
     world.no(OTHER_BANK, "acceptPledge", take("P-2"), on(invoice), "ALREADY_PLEDGED");
     world.no(BANK, "acceptPledge", take("P-1"), on(invoice), "NO_SUCH_PLEDGE");
@@ -224,7 +298,13 @@ fn pledges_have_one_winner_and_one_end() {
     }
     let note = with(document("381", 3, 100), json!({ "invoice": hex::encode(invoice) }));
     world.no(SELLER, "credit", note, None, "NEEDS_CONSENT");
-    world.no(SELLER, "requestVoid", json!({ "reason": "x" }), on(invoice), "WRONG_STATE");
+    world.no(
+        SELLER,
+        "requestVoid",
+        json!({ "reason": "x" }),
+        on(invoice),
+        "WRONG_STATE",
+    );
     let new = with(document("384", 4, 100), json!({ "original": hex::encode(invoice) }));
     world.no(SELLER, "replace", new, None, "WRONG_STATE");
     world.no(BUYER, "acknowledgePledge", take("P-2"), on(invoice), "NO_SUCH_PLEDGE");
@@ -259,7 +339,13 @@ fn enforced_and_assigned_claims_are_paid_to_the_new_payee() {
     world.ok(BANK, "settle", pay.clone(), on(invoice));
     let note = with(document("381", 9, 100), json!({ "invoice": hex::encode(invoice) }));
     world.no(SELLER, "credit", note.clone(), None, "NEEDS_CONSENT");
-    world.no(BANK, "consent", json!({ "pledge": "P", "amount": 119 }), on(invoice), "NO_SUCH_PLEDGE");
+    world.no(
+        BANK,
+        "consent",
+        json!({ "pledge": "P", "amount": 119 }),
+        on(invoice),
+        "NO_SUCH_PLEDGE",
+    );
     world.ok(BANK, "consent", json!({ "amount": 119 }), on(invoice));
     world.ok(SELLER, "credit", note, None);
 
@@ -267,8 +353,19 @@ fn enforced_and_assigned_claims_are_paid_to_the_new_payee() {
     let offer = world.pledge("P", BANK, 5_000, 2);
     world.ok(SELLER, "offerPledge", offer, on(sold));
     world.ok(BANK, "acceptPledge", json!({ "pledge": "P" }), on(sold));
-    world.no(SELLER, "offerAssignment", json!({ "assignee": name(9) }), on(sold), "NOT_A_MEMBER");
-    world.ok(SELLER, "offerAssignment", json!({ "assignee": name(OTHER_BANK) }), on(sold));
+    world.no(
+        SELLER,
+        "offerAssignment",
+        json!({ "assignee": name(9) }),
+        on(sold),
+        "NOT_A_MEMBER",
+    );
+    world.ok(
+        SELLER,
+        "offerAssignment",
+        json!({ "assignee": name(OTHER_BANK) }),
+        on(sold),
+    );
     world.no(OTHER_BANK, "acceptAssignment", json!({}), on(sold), "NEEDS_CONSENT");
     world.ok(SELLER, "offerAssignment", json!({ "assignee": name(BANK) }), on(sold));
     world.ok(BANK, "acceptAssignment", json!({}), on(sold));
@@ -283,15 +380,45 @@ fn reimbursements_lock_split_and_are_clawed_back() {
     let invoice = world.accepted(1, 10_000);
     let until = world.ledger.time + DAY;
     let claim = |amount: i64, until: u64| json!({ "employer": name(EMPLOYER), "amount": amount, "until": until });
-    world.no(EMPLOYEE, "claimReimbursement", claim(1, until), on(invoice), "NOT_ALLOWED");
-    world.no(BUYER, "claimReimbursement", claim(11_901, until), on(invoice), "MORE_THAN_CLAIMABLE");
+    world.no(
+        EMPLOYEE,
+        "claimReimbursement",
+        claim(1, until),
+        on(invoice),
+        "NOT_ALLOWED",
+    );
+    world.no(
+        BUYER,
+        "claimReimbursement",
+        claim(11_901, until),
+        on(invoice),
+        "MORE_THAN_CLAIMABLE",
+    );
     world.no(BUYER, "claimReimbursement", claim(1, 1), on(invoice), "LOCK_EXPIRED");
     world.ok(BUYER, "claimReimbursement", claim(5_000, until), on(invoice));
-    world.no(EMPLOYER, "settleReimbursement", json!({ "amount": 5_001 }), on(invoice), "MORE_THAN_LOCKED");
-    world.no(BANK, "settleReimbursement", json!({ "amount": 1 }), on(invoice), "NOT_ALLOWED");
+    world.no(
+        EMPLOYER,
+        "settleReimbursement",
+        json!({ "amount": 5_001 }),
+        on(invoice),
+        "MORE_THAN_LOCKED",
+    );
+    world.no(
+        BANK,
+        "settleReimbursement",
+        json!({ "amount": 1 }),
+        on(invoice),
+        "NOT_ALLOWED",
+    );
     world.no(BANK, "expireLock", json!({}), on(invoice), "NOT_DUE");
     world.wait(DAY + 10_000);
-    world.no(EMPLOYER, "settleReimbursement", json!({ "amount": 1 }), on(invoice), "LOCK_EXPIRED");
+    world.no(
+        EMPLOYER,
+        "settleReimbursement",
+        json!({ "amount": 1 }),
+        on(invoice),
+        "LOCK_EXPIRED",
+    );
     world.ok(BANK, "expireLock", json!({}), on(invoice));
     assert_eq!(world.state(invoice, "reimbursement"), "Unclaimed");
     let until = world.ledger.time + DAY;
@@ -304,22 +431,42 @@ fn reimbursements_lock_split_and_are_clawed_back() {
     world.ok(BUYER, "claimReimbursement", claim(7_900, until), on(invoice));
     let note = with(document("381", 2, 5_000), json!({ "invoice": hex::encode(invoice) }));
     world.ok(SELLER, "credit", note, None);
-    world.no(EMPLOYER, "settleReimbursement", json!({ "amount": 7_900 }), on(invoice), "MORE_THAN_CLAIMABLE");
+    world.no(
+        EMPLOYER,
+        "settleReimbursement",
+        json!({ "amount": 7_900 }),
+        on(invoice),
+        "MORE_THAN_CLAIMABLE",
+    );
     world.ok(EMPLOYER, "settleReimbursement", json!({ "amount": 1_950 }), on(invoice));
     assert_eq!(world.state(invoice, "reimbursement"), "Reimbursed");
     let note = with(document("381", 3, 1_000), json!({ "invoice": hex::encode(invoice) }));
     world.ok(SELLER, "credit", note, None);
     assert_eq!(world.int(invoice, "clawback"), 1_190);
-    world.no(EMPLOYER, "settleClawback", json!({ "amount": 1_191 }), on(invoice), "MORE_THAN_CLAWED_BACK");
+    world.no(
+        EMPLOYER,
+        "settleClawback",
+        json!({ "amount": 1_191 }),
+        on(invoice),
+        "MORE_THAN_CLAWED_BACK",
+    );
     world.ok(EMPLOYER, "settleClawback", json!({ "amount": 1_190 }), on(invoice));
-    assert_eq!((world.int(invoice, "clawback"), world.int(invoice, "reimbursed")), (0, 4_760));
+    assert_eq!(
+        (world.int(invoice, "clawback"), world.int(invoice, "reimbursed")),
+        (0, 4_760)
+    );
 }
 
 #[test]
 fn authorities_are_told_and_answer() {
     let mut world = World::new();
     let due = world.ledger.time + DAY;
-    let told = |number: u64| with(document("380", number, 10_000), json!({ "authority": name(AUTHORITY), "reportBy": due }));
+    let told = |number: u64| {
+        with(
+            document("380", number, 10_000),
+            json!({ "authority": name(AUTHORITY), "reportBy": due }),
+        )
+    };
     let invoice = world.ok(SELLER, "issue", told(1), None);
     assert_eq!(world.state(invoice, "authority"), "Due");
     let evidence = || json!({ "evidence": digest(7) });
@@ -327,7 +474,13 @@ fn authorities_are_told_and_answer() {
     world.no(BUYER, "reportOverdue", json!({}), on(invoice), "NOT_DUE");
     world.ok(SELLER, "submitToAuthority", evidence(), on(invoice));
     world.no(BUYER, "answerAuthority", answer("cleared"), on(invoice), "NOT_ALLOWED");
-    world.no(AUTHORITY, "answerAuthority", answer("cancelled"), on(invoice), "OTHER_QUESTION");
+    world.no(
+        AUTHORITY,
+        "answerAuthority",
+        answer("cancelled"),
+        on(invoice),
+        "OTHER_QUESTION",
+    );
     world.ok(AUTHORITY, "answerAuthority", answer("refused"), on(invoice));
     world.ok(SELLER, "submitToAuthority", evidence(), on(invoice));
     world.ok(AUTHORITY, "answerAuthority", answer("cleared"), on(invoice));
@@ -346,10 +499,27 @@ fn authorities_are_told_and_answer() {
 fn a_replaced_document_stays_and_is_linked() {
     let mut world = World::new();
     let invoice = world.ok(SELLER, "issue", document("380", 1, 10_000), None);
-    let new = |number: u64| with(document("384", number, 9_000), json!({ "original": hex::encode(invoice) }));
+    let new = |number: u64| {
+        with(
+            document("384", number, 9_000),
+            json!({ "original": hex::encode(invoice) }),
+        )
+    };
     world.no(OTHER_SELLER, "replace", new(2), None, "NOT_ALLOWED");
-    world.no(SELLER, "replace", with(new(2), json!({ "recipient": name(BANK) })), None, "OTHER_RECIPIENT");
-    world.no(SELLER, "replace", with(new(2), json!({ "supplier": "DE2" })), None, "OTHER_SUPPLIER");
+    world.no(
+        SELLER,
+        "replace",
+        with(new(2), json!({ "recipient": name(BANK) })),
+        None,
+        "OTHER_RECIPIENT",
+    );
+    world.no(
+        SELLER,
+        "replace",
+        with(new(2), json!({ "supplier": "DE2" })),
+        None,
+        "OTHER_SUPPLIER",
+    );
     let second = world.ok(SELLER, "replace", new(2), None);
     assert_eq!(world.state(invoice, "document"), "Replaced");
     assert_eq!(world.record(invoice).fields["replacedBy"], json!(hex::encode(second)));

@@ -28,25 +28,59 @@ fn issued_approved_pledged_paid_credited_and_reimbursed() {
 
     let note = with(document("381", 2, 1_000), json!({ "invoice": hex::encode(invoice) }));
     world.no(SELLER, "credit", note.clone(), None, "NEEDS_CONSENT");
-    world.ok(BANK, "consent", json!({ "pledge": "P-1", "amount": 1_190 }), Some(invoice));
+    world.ok(
+        BANK,
+        "consent",
+        json!({ "pledge": "P-1", "amount": 1_190 }),
+        Some(invoice),
+    );
     let credit = world.ok(SELLER, "credit", note, None);
     assert_eq!(world.state(credit, "document"), "CreditNote");
     assert_eq!(world.state(invoice, "document"), "PartlyCredited");
-    assert_eq!(world.record(invoice).fields["creditNotes"], json!([hex::encode(credit)]));
+    assert_eq!(
+        world.record(invoice).fields["creditNotes"],
+        json!([hex::encode(credit)])
+    );
     assert_eq!(world.int(invoice, "open"), 11_900 - 5_000 - 1_190);
 
     let rest = world.int(invoice, "open");
-    world.no(SELLER, "settle", json!({ "payment": "B", "amount": rest + 1 }), Some(invoice), "MORE_THAN_OWED");
-    world.ok(SELLER, "settle", json!({ "payment": "B", "amount": rest }), Some(invoice));
+    world.no(
+        SELLER,
+        "settle",
+        json!({ "payment": "B", "amount": rest + 1 }),
+        Some(invoice),
+        "MORE_THAN_OWED",
+    );
+    world.ok(
+        SELLER,
+        "settle",
+        json!({ "payment": "B", "amount": rest }),
+        Some(invoice),
+    );
     assert_eq!(world.state(invoice, "settlement"), "Paid");
-    assert_eq!(world.state(invoice, "encumbrance"), "Released", "the settlement releases the pledge");
+    assert_eq!(
+        world.state(invoice, "encumbrance"),
+        "Released",
+        "the settlement releases the pledge"
+    );
 
     world.ok(BUYER, "appoint", json!({ "holder": name(EMPLOYEE) }), Some(invoice));
     let most = world.int(invoice, "total") - world.int(invoice, "credited");
     let claim = json!({ "employer": name(EMPLOYER), "amount": most, "until": world.ledger.time + DAY });
     world.ok(EMPLOYEE, "claimReimbursement", claim.clone(), Some(invoice));
-    world.no(EMPLOYEE, "claimReimbursement", claim.clone(), Some(invoice), "WRONG_STATE");
-    world.ok(EMPLOYER, "settleReimbursement", json!({ "amount": most }), Some(invoice));
+    world.no(
+        EMPLOYEE,
+        "claimReimbursement",
+        claim.clone(),
+        Some(invoice),
+        "WRONG_STATE",
+    );
+    world.ok(
+        EMPLOYER,
+        "settleReimbursement",
+        json!({ "amount": most }),
+        Some(invoice),
+    );
     assert_eq!(world.state(invoice, "reimbursement"), "Reimbursed");
     world.no(EMPLOYEE, "claimReimbursement", claim, Some(invoice), "WRONG_STATE");
 }
@@ -69,7 +103,11 @@ fn a_credit_notes_leaf_names_the_invoice_and_its_new_version() {
     assert_eq!((told.version_of(record), told.version_of(&invoice)), (Some(1), Some(3)));
     assert_eq!(told.version_of(&[9; 32]), None);
     assert_eq!(world.record(invoice).version, 3);
-    let steps: Vec<_> = execution.history.iter().map(|step| (step.record, step.version, step.leaf)).collect();
+    let steps: Vec<_> = execution
+        .history
+        .iter()
+        .map(|step| (step.record, step.version, step.leaf))
+        .collect();
     assert_eq!(steps, [(*record, 1, *leaf), (invoice, 3, *leaf)]);
 }
 
@@ -79,7 +117,13 @@ fn a_chain_is_gapless_also_in_batches_with_refused_items() {
     let seller = key(SELLER);
     let mut broken = document("380", 3, 100);
     broken["totals"]["vat"] = json!(20);
-    let items = [document("380", 1, 100), document("380", 2, 100), broken, document("380", 4, 100), document("380", 2, 100)];
+    let items = [
+        document("380", 1, 100),
+        document("380", 2, 100),
+        broken,
+        document("380", 4, 100),
+        document("380", 2, 100),
+    ];
     let items = items.into_iter().map(|input| (input, None)).collect();
     let common = world.ledger.common_of("electronic-invoice", &seller, "issue");
     let prepared = world.ledger.admit(batch(common, &seller, items)).unwrap();
@@ -89,17 +133,35 @@ fn a_chain_is_gapless_also_in_batches_with_refused_items() {
         .map(|outcome| match outcome {
             Outcome::Accepted { record, .. } => {
                 let record = world.record(*record);
-                format!("{} after {}", record.fields["counter"], record.fields["previous"].as_str().unwrap().trim_start_matches('0'))
+                format!(
+                    "{} after {}",
+                    record.fields["counter"],
+                    record.fields["previous"].as_str().unwrap().trim_start_matches('0')
+                )
             }
             Outcome::Rejected { code, .. } => code.clone(),
         })
         .collect();
-    assert_eq!(codes, ["1 after ", "2 after 1", "EN16931_VAT", "3 after 2", "DUPLICATE"]);
+    assert_eq!(
+        codes,
+        ["1 after ", "2 after 1", "EN16931_VAT", "3 after 2", "DUPLICATE"]
+    );
     // Another series is another chain; a place that is signed for must be the next.
-    let other = with(document("380", 9, 100), json!({ "series": "S", "chain": { "counter": 2 } }));
+    let other = with(
+        document("380", 9, 100),
+        json!({ "series": "S", "chain": { "counter": 2 } }),
+    );
     world.no(SELLER, "issue", other.clone(), None, "NOT_NEXT");
-    let first = world.ok(SELLER, "issue", with(other, json!({ "chain": { "counter": 1, "previous": "" } })), None);
+    let first = world.ok(
+        SELLER,
+        "issue",
+        with(other, json!({ "chain": { "counter": 1, "previous": "" } })),
+        None,
+    );
     assert_eq!(world.int(first, "counter"), 1);
-    let next = with(document("380", 10, 100), json!({ "chain": { "counter": 4, "previous": digest(4) } }));
+    let next = with(
+        document("380", 10, 100),
+        json!({ "chain": { "counter": 4, "previous": digest(4) } }),
+    );
     world.ok(SELLER, "issue", next, None);
 }
