@@ -136,7 +136,8 @@ impl Run {
         let record = target.map(|id| self.world.record(id));
         let (action, party, input) = make(attempt, record.as_ref(), target, self.world.ledger.time)?;
         // One in eight is tried by somebody else.
-        let party = if attempt.party % 8 == 0 { 1 + attempt.choice % 8 } else { party };
+        let stranger = attempt.party % 8 == 0 && count > 0;
+        let party = if stranger { 1 + attempt.choice % 8 } else { party };
         let creates = matches!(action, "issue" | "credit" | "replace");
         let record = target.filter(|_| !creates);
         if !creates && record.is_none() {
@@ -306,7 +307,7 @@ fn make(
     let until = if attempt.choice % 5 == 0 { now + 1 } else { now + 40 * 3_600_000 };
     let reimbursable = int("total") - int("credited") - int("reimbursed");
     let take = |id: Value| json!({ "pledge": id });
-    let (action, who, input) = match attempt.action % 27 {
+    let (action, who, input) = match attempt.action % 28 {
         0..=2 => {
             let codes = ["AB", "IP", "UQ", "CA", "AP", "AP", "RE", "PD", "AP"];
             let code = codes[usize::from(attempt.choice) % codes.len()];
@@ -349,6 +350,7 @@ fn make(
         }
         20 => ("settleReimbursement", EMPLOYER, json!({ "amount": amounts(attempt, reimbursable) })),
         21 => match attempt.amount % 3 {
+            _ if int("clawback") > 0 => ("settleClawback", EMPLOYER, json!({ "amount": amounts(attempt, int("clawback")) })),
             0 => ("releaseReimbursement", EMPLOYER, json!({})),
             1 => ("expireLock", BANK, json!({})),
             _ => ("settleClawback", EMPLOYER, json!({ "amount": amounts(attempt, int("clawback")) })),
@@ -366,14 +368,14 @@ fn make(
             4 => ("answerVoid", BUYER, json!({ "accept": attempt.choice % 2 == 0 })),
             _ => ("lapseVoid", BANK, json!({})),
         },
-        _ => match attempt.amount % 5 {
-            0 => ("submitToAuthority", SELLER, json!({ "evidence": digest(1) })),
-            1 | 2 => {
+        _ => match (record.regions["authority"].as_str(), attempt.amount % 5) {
+            ("Due" | "Refused", 0 | 1) => ("submitToAuthority", SELLER, json!({ "evidence": digest(1) })),
+            ("Submitted" | "CancelSent", _) => {
                 let answers = ["cleared", "reported", "refused", "cancelled"];
                 let answer = answers[usize::from(attempt.choice) % 4];
                 ("answerAuthority", AUTHORITY, json!({ "answer": answer, "evidence": digest(2) }))
             }
-            3 => ("sendCancellation", SELLER, json!({ "evidence": digest(3) })),
+            ("Cleared" | "Reported", _) => ("sendCancellation", SELLER, json!({ "evidence": digest(3) })),
             _ => match attempt.choice % 2 {
                 0 => ("reportOverdue", BANK, json!({})),
                 _ => ("expireOffer", BANK, take(pledge)),
@@ -398,7 +400,7 @@ fn issued(attempt: &Attempt, number: u64) -> Value {
         2 => input["verdict"]["exact"] = json!(false),
         3 => input["totals"]["vat"] = json!(attempt.choice),
         4 => input["vat"][0]["vat"] = json!(attempt.choice),
-        5 | 6 => {
+        5..=11 => {
             input["authority"] = json!(name(AUTHORITY));
             input["reportBy"] = json!(crate::support::START + 7_200_000);
         }
