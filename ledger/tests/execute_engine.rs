@@ -6,10 +6,10 @@
 mod codes;
 #[path = "execute/frozen.rs"]
 mod frozen;
-#[path = "execute/invoice.rs"]
-mod invoice;
 #[path = "execute/invariants.rs"]
 mod invariants;
+#[path = "execute/invoice.rs"]
+mod invoice;
 #[path = "execute/mistakes.rs"]
 mod mistakes;
 #[path = "execute/model.rs"]

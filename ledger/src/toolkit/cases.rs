@@ -38,8 +38,13 @@ pub struct Case {
 /// One step of it.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A block with these transactions.
-    Block(Vec<Call>),
+    /// So many blocks, each with these transactions.
+    Block {
+        /// How many blocks.
+        times: u32,
+        /// What is in each of them.
+        calls: Vec<Call>,
+    },
     /// Block time moves on by so many milliseconds, with an empty block at the end.
     Wait(u64),
     /// Looks at a record.

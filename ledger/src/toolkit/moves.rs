@@ -52,7 +52,10 @@ fn by<'t>(action: &'t Action, region: &'t Region) -> Vec<Move<'t>> {
     };
     let mut own = ways(action, None, region, &from, cases(&action.change.to, region));
     // Where no case holds, a new record has the first state.
-    if action.creates && own.iter().all(|step| step.conditional) {
+    let always = cases(&action.change.to, region)
+        .last()
+        .is_some_and(|case| case.when.is_none());
+    if action.creates && !always {
         let conditional = !own.is_empty();
         own.push(Move {
             region: &region.name,

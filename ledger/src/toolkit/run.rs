@@ -119,7 +119,14 @@ impl Runner<'_> {
                 id.and_then(|id| self.look(*line, &id, shape))
                     .map_err(|error| (*line, error))
             }
-            Step::Block(calls) => self.block(calls),
+            Step::Block { times, calls } => (0..*times).try_for_each(|count| {
+                self.world.count(count);
+                if self.failures.is_empty() {
+                    self.block(calls)
+                } else {
+                    Ok(())
+                }
+            }),
         }
     }
 

@@ -50,6 +50,8 @@ pub struct World {
     time: u64,
     log_size: u64,
     nonce: u64,
+    /// How often the present step was taken before.
+    count: u32,
 }
 
 impl Names for World {
@@ -63,6 +65,10 @@ impl Names for World {
 
     fn time(&self) -> u64 {
         self.time
+    }
+
+    fn count(&self) -> u32 {
+        self.count
     }
 }
 
@@ -102,12 +108,18 @@ impl World {
             time: suite.start,
             log_size: 0,
             nonce: 0,
+            count: 0,
         })
     }
 
     /// Names a record for later steps.
     pub fn name(&mut self, name: &str, record: Hash) {
         self.records.insert(name.to_owned(), record);
+    }
+
+    /// Says how often the present step was taken before.
+    pub fn count(&mut self, count: u32) {
+        self.count = count;
     }
 
     /// Moves block time on.

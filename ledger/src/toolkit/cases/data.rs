@@ -7,6 +7,8 @@
 //! | `{ $digest: TEXT }` | SHA-256 of the text, hex; of a list of values, of their texts one after the other |
 //! | `{ $time: DURATION }` | block time of this step plus a duration, in milliseconds |
 //! | `{ $repeat: [TEXT, COUNT] }` | a text many times over |
+//! | `{ $text: [VALUE, …] }` | the texts of values, one after the other |
+//! | `{ $count: NUMBER }` | that number and how often the step was taken before (`times`) |
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -34,6 +36,10 @@ pub enum Data {
     Member(String),
     /// SHA-256 of texts one after the other.
     Digest(Vec<Data>),
+    /// Texts one after the other.
+    Text(Vec<Data>),
+    /// A number, and how often the step was taken before.
+    Count(i64),
     /// Block time plus milliseconds.
     Time(i64),
 }
@@ -46,6 +52,8 @@ pub trait Names {
     fn member(&self, name: &str) -> Option<String>;
     /// Block time, milliseconds.
     fn time(&self) -> u64;
+    /// How often this step was taken before.
+    fn count(&self) -> u32;
 }
 
 impl Data {
@@ -60,19 +68,22 @@ impl Data {
                 .collect(),
             Self::Record(name) => names.record(name).map(Value::String).ok_or_else(|| name.clone()),
             Self::Member(name) => names.member(name).map(Value::String).ok_or_else(|| name.clone()),
-            Self::Digest(parts) => {
-                let mut hasher = Sha256::new();
-                for part in parts {
-                    match part.resolve(names)? {
-                        Value::String(text) => hasher.update(text),
-                        other => hasher.update(other.to_string()),
-                    }
-                }
-                Ok(hex::encode(hasher.finalize()).into())
-            }
+            Self::Digest(parts) => Ok(hex::encode(Sha256::digest(text(parts, names)?)).into()),
+            Self::Text(parts) => text(parts, names).map(Value::String),
+            Self::Count(first) => Ok(first.saturating_add(names.count().into()).into()),
             Self::Time(plus) => Ok(names.time().saturating_add_signed(*plus).into()),
         }
     }
+}
+
+fn text(parts: &[Data], names: &dyn Names) -> Result<String, String> {
+    let texts = parts.iter().map(|part| {
+        Ok(match part.resolve(names)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })
+    });
+    texts.collect()
 }
 
 /// What a value may name.
@@ -145,10 +156,12 @@ fn word(word: &str, at: At<'_>, known: &dyn Known) -> Result<Data, TemplateError
             Yaml::List(_) => at.each(|at| data(at, known)).map(Data::Digest),
             _ => Ok(Data::Plain(hex::encode(Sha256::digest(at.text()?)).into())),
         },
+        "$text" => at.each(|at| data(at, known)).map(Data::Text),
+        "$count" => at.int().map(Data::Count),
         "$time" => Ok(Data::Time(offset(at)?)),
         "$repeat" => repeat(at),
         other => Err(at.key_error(format!(
-            "`{other}` is no word; there are $record, $member, $digest, $time and $repeat"
+            "`{other}` is no word; there are $record, $member, $digest, $time, $text, $count and $repeat"
         ))),
     }
 }

@@ -17,6 +17,9 @@ const START: u64 = 1_767_225_600_000;
 /// Most transactions in one block of a case: each block is executed once for each of them.
 const MAX_CALLS: usize = 64;
 
+/// Most times that one step is taken.
+const MAX_TIMES: u32 = 1_000;
+
 /// Reads a file.
 pub fn suite(source: &str, template: &Template) -> Result<Suite, Vec<TemplateError>> {
     let run = Run::new(source);
@@ -39,7 +42,8 @@ fn document(source: &str, template: &Template, run: &Run<'_>) -> Result<Suite, T
         path: &Path::Top,
         run,
     };
-    top.only(&["template", "members", "strangers", "start", "cases"])?;
+    // `shared` is for YAML anchors: what stands there is used where it is named.
+    top.only(&["template", "members", "strangers", "start", "shared", "cases"])?;
     top.get("template", |at| match at.text()? {
         name if name == template.name => Ok(()),
         other => Err(at.error(format!(
@@ -148,7 +152,7 @@ impl Reader<'_> {
             if calls.len() > MAX_CALLS {
                 return Err(at.error(format!("a block in a case has at most {MAX_CALLS} transactions")));
             }
-            return Ok(Step::Block(calls));
+            return Ok(Step::Block { times: 1, calls });
         }
         if has("record") && !has("do") {
             at.only(&["record", "state", "fields", "version"])?;
@@ -161,7 +165,16 @@ impl Reader<'_> {
                 shape: self.shape(at)?,
             });
         }
-        Ok(Step::Block(vec![self.call(at)?]))
+        let times = at.get("times", |at| {
+            let times = u32::try_from(at.int()?)
+                .ok()
+                .filter(|times| (1..=MAX_TIMES).contains(times));
+            times.ok_or_else(|| at.error(format!("a step is taken 1 to {MAX_TIMES} times")))
+        })?;
+        Ok(Step::Block {
+            times: times.unwrap_or(1),
+            calls: vec![self.call(at)?],
+        })
     }
 
     fn call(&self, at: At<'_>) -> Result<Call, TemplateError> {
@@ -178,7 +191,7 @@ impl Reader<'_> {
         })?;
         let (batch, items) = match batch {
             Some(items) => {
-                at.only(&["by", "do", "batch"])?;
+                at.only(&["times", "by", "do", "batch"])?;
                 if items.is_empty() || items.len() > MAX_BATCH {
                     return Err(at.error(format!("a batch has 1 to {MAX_BATCH} items")));
                 }
@@ -186,7 +199,7 @@ impl Reader<'_> {
             }
             None => {
                 at.only(&[
-                    "by", "do", "input", "on", "as", "code", "about", "state", "fields", "version",
+                    "times", "by", "do", "input", "on", "as", "code", "about", "state", "fields", "version",
                 ])?;
                 (false, vec![self.item(at, action)?])
             }
