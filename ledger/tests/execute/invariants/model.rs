@@ -56,6 +56,8 @@ struct Document {
 pub struct Model {
     documents: BTreeMap<Id, Document>,
     identities: BTreeSet<String>,
+    /// Who issued first for a supplier.
+    suppliers: BTreeMap<String, u8>,
     /// Place and content of the last document by issuer and series.
     chains: BTreeMap<(u8, String), (i64, String)>,
     /// What the new record's counter and link must be.
@@ -160,7 +162,9 @@ impl Model {
         must(4, input["verdict"]["exact"] == true, "it isn't exact");
         self.verdicts.insert(id, input["verdict"].clone());
         must(5, exact(input), "the amounts don't add up");
-        must(13, party == SELLER, "another party issues for the supplier");
+        let supplier = text(&input["supplier"]);
+        let owner = *self.suppliers.entry(supplier).or_insert(party);
+        must(13, party == owner, "another party issues for the supplier");
         let chain = (party, text(&input["series"]));
         let (count, last) = self.chains.entry(chain).or_default();
         *count += 1;
