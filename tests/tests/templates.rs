@@ -44,7 +44,9 @@ impl Stage {
 
     async fn act(&self, who: &Tenanted, record: &str, action: &str, input: Value) -> Answer {
         let body = json!({ "input": input });
-        who.api.post(&format!("/records/{record}/actions/{action}"), &body).await
+        who.api
+            .post(&format!("/records/{record}/actions/{action}"), &body)
+            .await
     }
 
     /// The step is final, and its receipt holds. Answers the record.
@@ -87,8 +89,13 @@ fn of_code(code: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn goods_are_followed_back_to_their_origin_and_recalled() {
     let stage = Stage::of("traceability").await;
-    let (farm, mill, bakery) = (stage.party("farm").await, stage.party("mill").await, stage.party("bakery").await);
-    let goods = |code: &str, quantity: u64| json!({ "code": code, "product": "wheat", "unit": "kg", "quantity": quantity });
+    let (farm, mill, bakery) = (
+        stage.party("farm").await,
+        stage.party("mill").await,
+        stage.party("bakery").await,
+    );
+    let goods =
+        |code: &str, quantity: u64| json!({ "code": code, "product": "wheat", "unit": "kg", "quantity": quantity });
     let wheat = stage.done(&stage.make(&farm, "produce", goods("WHEAT-1", 1000)).await);
     let spelt = stage.done(&stage.make(&farm, "produce", goods("WHEAT-2", 500)).await);
     refused(&stage.make(&mill, "produce", goods("WHEAT-1", 1)).await, "duplicate");
@@ -100,7 +107,10 @@ async fn goods_are_followed_back_to_their_origin_and_recalled() {
 
     let part = |code: &str, quantity: u64| json!({ "code": code, "source": wheat, "quantity": quantity });
     let sack = stage.done(&stage.make(&mill, "split", part("SACK-1", 400)).await);
-    refused(&stage.make(&mill, "split", part("SACK-2", 601)).await, "more_than_there");
+    refused(
+        &stage.make(&mill, "split", part("SACK-2", 601)).await,
+        "more_than_there",
+    );
     // Two take the last of it at the same time, through the API's two connections: exactly one gets it.
     let (one, other) = tokio::join!(
         stage.make(&mill, "split", part("SACK-3", 600)),
@@ -110,7 +120,11 @@ async fn goods_are_followed_back_to_their_origin_and_recalled() {
     assert_eq!(won, 1, "{one:?} {other:?}");
     let blend = json!({ "code": "BLEND-1", "parts": [sack, spelt] });
     let blend = stage.done(&stage.make(&mill, "merge", blend).await);
-    stage.done(&stage.act(&mill, &blend, "handOver", json!({ "to": bakery.signer })).await);
+    stage.done(
+        &stage
+            .act(&mill, &blend, "handOver", json!({ "to": bakery.signer }))
+            .await,
+    );
     stage.done(&stage.act(&bakery, &blend, "accept", json!({ "place": "oven 2" })).await);
     assert_eq!(stage.record(&blend).await["fields"]["quantity"], 900);
 
@@ -127,15 +141,36 @@ async fn goods_are_followed_back_to_their_origin_and_recalled() {
     assert_eq!(trail, ["BLEND-1", "SACK-1", "WHEAT-1", "WHEAT-2"]);
 
     stage.done(&stage.act(&farm, &wheat, "recall", json!({ "reason": "ergot" })).await);
-    refused(&stage.act(&farm, &blend, "spreadRecall", json!({ "source": wheat })).await, "not_a_source");
-    stage.done(&stage.act(&farm, &sack, "spreadRecall", json!({ "source": wheat })).await);
-    stage.done(&stage.act(&farm, &blend, "spreadRecall", json!({ "source": sack })).await);
-    let back = stage.act(&bakery, &blend, "handOver", json!({ "to": farm.signer })).await;
+    refused(
+        &stage
+            .act(&farm, &blend, "spreadRecall", json!({ "source": wheat }))
+            .await,
+        "not_a_source",
+    );
+    stage.done(
+        &stage
+            .act(&farm, &sack, "spreadRecall", json!({ "source": wheat }))
+            .await,
+    );
+    stage.done(
+        &stage
+            .act(&farm, &blend, "spreadRecall", json!({ "source": sack }))
+            .await,
+    );
+    let back = stage
+        .act(&bakery, &blend, "handOver", json!({ "to": farm.signer }))
+        .await;
     refused(&back, "is_recalled");
-    refused(&stage.act(&bakery, &blend, "end", json!({ "end": "sold" })).await, "is_recalled");
+    refused(
+        &stage.act(&bakery, &blend, "end", json!({ "end": "sold" })).await,
+        "is_recalled",
+    );
     stage.done(&stage.act(&bakery, &blend, "end", json!({ "end": "destroyed" })).await);
     let last = stage.record(&blend).await;
-    assert_eq!((&last["regions"]["item"], &last["regions"]["safety"]), (&json!("Ended"), &json!("Recalled")));
+    assert_eq!(
+        (&last["regions"]["item"], &last["regions"]["safety"]),
+        (&json!("Ended"), &json!("Recalled"))
+    );
     agreement(&stage.world).await;
 }
 
@@ -151,7 +186,10 @@ impl Vote {
     }
 
     fn seal(&self, ballot: &str, voter: &str) -> String {
-        hex::encode(Sha256::digest(format!("{ballot}:{voter}:{}:{}", self.choice, self.salt)))
+        hex::encode(Sha256::digest(format!(
+            "{ballot}:{voter}:{}:{}",
+            self.choice, self.salt
+        )))
     }
 
     fn opening(&self, ballot: &str) -> Value {
@@ -181,7 +219,11 @@ async fn raised(stage: &Stage, who: &Tenanted, ballot: &str, deadline: &str) {
 async fn one_member_one_vote_and_a_tally_that_anyone_recounts() {
     let stage = Stage::of("ballot").await;
     let chair = stage.party("chair").await;
-    let voters = [stage.party("ann").await, stage.party("bea").await, stage.party("cem").await];
+    let voters = [
+        stage.party("ann").await,
+        stage.party("bea").await,
+        stage.party("cem").await,
+    ];
     let votes = [Vote::new("green"), Vote::new("red"), Vote::new("green")];
     let closes = now() + PHASE;
     let question = json!({
@@ -201,19 +243,36 @@ async fn one_member_one_vote_and_a_tally_that_anyone_recounts() {
     let again = cast(&voters[0], &Vote::new("red")).await;
     refused(&again, "duplicate");
     assert_eq!(again.body["record"], sealed[0], "{again:?}");
-    let early = stage.act(&voters[0], &sealed[0], "open", votes[0].opening(&ballot)).await;
+    let early = stage
+        .act(&voters[0], &sealed[0], "open", votes[0].opening(&ballot))
+        .await;
     refused(&early, "wrong_state");
     assert_eq!(stage.record(&ballot).await["fields"]["cast"], 3);
 
     raised(&stage, &chair, &ballot, "beginOpening").await;
-    let other = Vote { choice: "red", salt: votes[0].salt.clone() };
-    refused(&stage.act(&voters[0], &sealed[0], "open", other.opening(&ballot)).await, "seal_broken");
+    let other = Vote {
+        choice: "red",
+        salt: votes[0].salt.clone(),
+    };
+    refused(
+        &stage.act(&voters[0], &sealed[0], "open", other.opening(&ballot)).await,
+        "seal_broken",
+    );
     for index in 0..2 {
-        stage.done(&stage.act(&voters[index], &sealed[index], "open", votes[index].opening(&ballot)).await);
+        stage.done(
+            &stage
+                .act(&voters[index], &sealed[index], "open", votes[index].opening(&ballot))
+                .await,
+        );
     }
     // The third never opens.
     raised(&stage, &voters[1], &ballot, "close").await;
-    refused(&stage.act(&voters[2], &sealed[2], "open", votes[2].opening(&ballot)).await, "wrong_state");
+    refused(
+        &stage
+            .act(&voters[2], &sealed[2], "open", votes[2].opening(&ballot))
+            .await,
+        "wrong_state",
+    );
 
     // Whoever has the votes counts for themselves and comes to what the ledger says.
     let mut recount = std::collections::BTreeMap::from([("red".to_owned(), 0), ("green".to_owned(), 0)]);
@@ -227,8 +286,18 @@ async fn one_member_one_vote_and_a_tally_that_anyone_recounts() {
     let result = stage.record(&ballot).await;
     assert_eq!(result["regions"]["ballot"], "Closed");
     let tally = result["fields"]["tally"].as_array().unwrap().iter();
-    let told: Vec<_> = tally.map(|line| (line["option"].as_str().unwrap().to_owned(), line["votes"].as_i64().unwrap())).collect();
+    let told: Vec<_> = tally
+        .map(|line| {
+            (
+                line["option"].as_str().unwrap().to_owned(),
+                line["votes"].as_i64().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(told.into_iter().collect::<std::collections::BTreeMap<_, _>>(), recount);
-    assert_eq!((&result["fields"]["cast"], &result["fields"]["opened"]), (&json!(3), &json!(2)));
+    assert_eq!(
+        (&result["fields"]["cast"], &result["fields"]["opened"]),
+        (&json!(3), &json!(2))
+    );
     agreement(&stage.world).await;
 }
