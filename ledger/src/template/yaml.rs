@@ -171,10 +171,18 @@ pub fn parse_repeating(source: &str) -> Result<Node, TemplateError> {
 }
 
 fn not_yaml(error: &serde_yaml::Error) -> TemplateError {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    // The parser writes the place before the message: `error: line 1 column 4: …`.
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let message = match first.split_once(": ") {
+        Some((place, message)) if place.starts_with("line ") => message,
+        _ => first,
+    };
     TemplateError {
         path: String::new(),
         line: error.location().map(|location| location.line()),
         column: error.location().map(|location| location.column()),
-        message: error.to_string().lines().next().unwrap_or_default().to_owned(),
+        message: format!("this is not YAML that can be read: {message}"),
     }
 }
