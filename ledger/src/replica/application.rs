@@ -63,9 +63,9 @@ pub struct ReplicaApplication {
 }
 
 /// Pause per action of the last block, and its bound: a quiet network answers at once, a busy one (2,000 actions a
-/// second and more) makes ten blocks a second.
+/// second and more) makes six blocks a second. A block costs every validator some milliseconds whatever it holds.
 const PACE_PER_ACTION: Duration = Duration::from_micros(500);
-const MAX_PACE: Duration = Duration::from_millis(100);
+const MAX_PACE: Duration = Duration::from_millis(160);
 
 fn fatal<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Fatal {
     move |source| Fatal {

@@ -6,8 +6,9 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use muniment_receipts::checkpoint::Checkpoint;
+use muniment_receipts::key::Ed25519Key;
 use muniment_receipts::{cose, cosignature};
 
 use crate::block::Hash;
@@ -189,14 +190,9 @@ impl Question {
     pub fn holds(&self) -> bool {
         let (Checkpoint { size, root, .. }, cosigned) = (&self.checkpoint, &self.cosigned);
         let message = cosignature::message(cosigned.time, &self.checkpoint);
-        let notary = Signature::from_bytes(&cosigned.signature);
-        let cose_signature = Signature::from_bytes(&cosigned.cose);
-        let good = self.keys.notary.verify_strict(&message, &notary).is_ok()
-            && self
-                .keys
-                .cose
-                .verify_strict(&cose::tbs(*size, root), &cose_signature)
-                .is_ok();
+        let (notary, cose_key) = (Ed25519Key::from(self.keys.notary), Ed25519Key::from(self.keys.cose));
+        let good = notary.verify(&message, &cosigned.signature).is_ok()
+            && cose_key.verify(&cose::tbs(*size, root), &cosigned.cose).is_ok();
         if !good {
             let (height, validator) = (cosigned.height, cosigned.validator);
             tracing::warn!(height, validator, "dropping a cosignature that does not hold");
