@@ -8,4 +8,5 @@ pub mod node;
 pub mod notarize;
 pub mod receipt;
 pub mod records;
+pub mod template;
 pub mod verify;

@@ -10,7 +10,8 @@
 //! | `s` name 0x00 revision (u32 big-endian) | template source | yes |
 //! | `v` | [`Validators`], canonical JSON | yes |
 //! | `g` | [`Governance`], canonical JSON | yes |
-//! | `u` SHA-256 of template, unique key and values | record id | no: follows from the records |
+//! | `c` SHA-256 of template, counter and what the row belongs to | `{count, link}`, canonical JSON | yes |
+//! | `u` SHA-256 of template, unique key and values | record id, or key of the creator | no: follows from the records |
 
 mod genesis;
 mod record;
@@ -91,6 +92,11 @@ pub fn source_key(name: &str, revision: u32) -> Vec<u8> {
 /// Key of a claimed unique key.
 pub fn unique_key(digest: &[u8; 32]) -> Vec<u8> {
     [b"u".as_slice(), digest].concat()
+}
+
+/// Key of a row of a counter.
+pub fn counter_key(digest: &[u8; 32]) -> Vec<u8> {
+    [b"c".as_slice(), digest].concat()
 }
 
 /// Does the state root cover this key? Unique keys follow from the records, so they are left out.

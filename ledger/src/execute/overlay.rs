@@ -116,7 +116,7 @@ impl<'a> Overlay<'a> {
         Ok(Ok(in_force))
     }
 
-    fn is_member(&mut self, signer: &str) -> Result<bool, StateError> {
+    pub fn is_member(&mut self, signer: &str) -> Result<bool, StateError> {
         if let Some(known) = self.members.get(signer) {
             return Ok(*known);
         }
