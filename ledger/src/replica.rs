@@ -26,7 +26,8 @@ use views::{StateView, TreeView};
 use crate::block::Hash;
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, RecordPage, RecordView, StateProof, TransactionStatus,
+    Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, RecordPage, RecordView, StateProof,
+    TransactionStatus,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -75,6 +76,8 @@ pub trait Replica: Send + Sync + 'static {
     fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError>;
     /// Presence or absence proof of a record as of the tip.
     fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError>;
+    /// Members, threshold and templates as of the tip.
+    fn governance(&self) -> Result<GovernanceView, ReadError>;
     /// A leaf with its path to the checkpoint of its own block; `None` until that checkpoint is final.
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError>;
     /// Signed note of the latest final checkpoint; `None` before the first.

@@ -16,7 +16,7 @@ mod genesis;
 mod record;
 pub mod tree;
 
-pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, Validators, genesis_state};
+pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, Validators, canonical, genesis_state};
 pub use record::{Record, record_id};
 
 use crate::transaction::TransactionId;
@@ -68,6 +68,11 @@ pub const VALIDATORS_KEY: &[u8] = b"v";
 /// Key of the governance policy.
 pub const GOVERNANCE_KEY: &[u8] = b"g";
 
+/// Beginning of the keys of members.
+pub const MEMBERS: &[u8] = b"m";
+/// Beginning of the keys of templates in force.
+pub const TEMPLATES: &[u8] = b"t";
+
 /// Key of a record.
 pub fn record_key(id: &[u8; 32]) -> Vec<u8> {
     [b"r".as_slice(), id].concat()
@@ -75,12 +80,12 @@ pub fn record_key(id: &[u8; 32]) -> Vec<u8> {
 
 /// Key of a member by signer key text.
 pub fn member_key(signer: &str) -> Vec<u8> {
-    [b"m", signer.as_bytes()].concat()
+    [MEMBERS, signer.as_bytes()].concat()
 }
 
 /// Key of what is in force of a template.
 pub fn template_key(name: &str) -> Vec<u8> {
-    [b"t", name.as_bytes()].concat()
+    [TEMPLATES, name.as_bytes()].concat()
 }
 
 /// Key of a template's source.

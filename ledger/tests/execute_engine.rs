@@ -6,6 +6,8 @@
 mod codes;
 #[path = "execute/frozen.rs"]
 mod frozen;
+#[path = "execute/governance.rs"]
+mod governance;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]

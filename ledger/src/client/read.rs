@@ -12,7 +12,7 @@ use super::{ClientError, Failures, NetworkClient};
 use crate::block::Hash;
 use crate::transaction::TransactionId;
 use crate::wire::{
-    HistoryEntry, LeafProof, MAX_WAIT, NodeStatus, RecordPage, RecordView, StateProof, TransactionStatus,
+    GovernanceView, HistoryEntry, LeafProof, MAX_WAIT, NodeStatus, RecordPage, RecordView, StateProof, TransactionStatus,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -101,6 +101,15 @@ impl NetworkClient {
         let as_of = |proof: &StateProof| AsOf::Height(proof.height);
         let path = format!("/v1/records/{}/proof", hex::encode(id));
         self.must(&path, &[], as_of).await
+    }
+
+    /// Members, threshold and templates in force.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn governance(&self) -> Result<GovernanceView, ClientError> {
+        let as_of = |view: &GovernanceView| AsOf::Height(view.height);
+        self.must("/v1/governance", &[], as_of).await
     }
 
     /// A leaf with its path to the checkpoint of its block; `None` until that is final.

@@ -72,15 +72,21 @@ impl<'a> Overlay<'a> {
         self.changes.extend(writes);
     }
 
+    /// Looks everything up again: governance has changed something.
+    pub fn forget(&mut self) {
+        self.members.clear();
+        self.latest.clear();
+        self.templates.clear();
+    }
+
     pub fn into_changes(self) -> Changes {
         self.changes
     }
 
     /// Membership, template, revision and action of a transaction.
     pub fn in_force(&mut self, common: &Common, signer: &str) -> Result<Result<InForce, Reject>, ExecuteError> {
-        if !self.is_member(signer)? {
-            let message = format!("{signer} is not a member of this network");
-            return Ok(Err(Reject::new("NOT_A_MEMBER", message, "/signer")));
+        if let Err(reject) = self.member(signer)? {
+            return Ok(Err(reject));
         }
         let Some(latest) = self.latest(&common.template)? else {
             let message = format!("there is no template `{}` on this network", common.template);
@@ -116,13 +122,22 @@ impl<'a> Overlay<'a> {
         Ok(Ok(in_force))
     }
 
-    fn is_member(&mut self, signer: &str) -> Result<bool, StateError> {
-        if let Some(known) = self.members.get(signer) {
-            return Ok(*known);
-        }
-        let found = self.contains(&member_key(signer))?;
-        self.members.insert(signer.to_owned(), found);
-        Ok(found)
+    /// Refuses whoever isn't a member.
+    pub fn member(&mut self, signer: &str) -> Result<Result<(), Reject>, StateError> {
+        let known = match self.members.get(signer) {
+            Some(known) => *known,
+            None => {
+                let found = self.contains(&member_key(signer))?;
+                self.members.insert(signer.to_owned(), found);
+                found
+            }
+        };
+        Ok(if known {
+            Ok(())
+        } else {
+            let message = format!("{signer} is not a member of this network");
+            Err(Reject::new("NOT_A_MEMBER", message, "/signer"))
+        })
     }
 
     fn latest(&mut self, name: &str) -> Result<Option<u32>, StateError> {

@@ -12,7 +12,7 @@ use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_STATEMENT, Sta
 use serde_json::Value;
 
 use super::overlay::Overlay;
-use super::{ExecuteError, reject};
+use super::{ExecuteError, governance, reject};
 use crate::block::Hash;
 use crate::state::StateRead;
 use crate::transaction::{MAX_BATCH, Transaction, TransactionId};
@@ -221,8 +221,14 @@ pub fn admissible(prepared: &Prepared, view: &dyn StateRead, time: u64) -> Resul
     if time > until {
         reject::validity(until, time).map_err(Refusal::from)?;
     }
-    match Overlay::new(view).in_force(&prepared.common, &prepared.signer) {
-        Ok(judged) => judged.map(drop).map_err(Refusal::from),
+    let (overlay, common, signer) = (&mut Overlay::new(view), &prepared.common, &prepared.signer);
+    let judged = if common.template == governance::TEMPLATE {
+        governance::judge(overlay, common, signer)
+    } else {
+        overlay.in_force(common, signer).map(|judged| judged.map(drop))
+    };
+    match judged {
+        Ok(judged) => judged.map_err(Refusal::from),
         Err(error) => Err(unreadable(&error)),
     }
 }

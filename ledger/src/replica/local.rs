@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::cosigners::{Cosigners, Progress, Question};
 use super::network::NetworkFacts;
-use super::{ReadError, Replica, StateView, Tip, TreeView, rehash};
+use super::{ReadError, Replica, StateView, Tip, TreeView, rehash, views};
 use crate::block::{Certificate, Hash};
 use crate::config::Limits;
 use crate::engine::signing::verify_certificate;
@@ -23,8 +23,8 @@ use crate::state::{record_key, tree};
 use crate::store::{BlockResult, Store, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, SHARE_FULL,
-    StateProof, TransactionStatus, id_hex,
+    Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView,
+    SHARE_FULL, StateProof, TransactionStatus, id_hex,
 };
 
 /// How far the next block's time may lie ahead of our clock, in milliseconds.
@@ -393,6 +393,10 @@ impl Replica for LocalReplica {
             value: proven.value.map(hex::encode),
             proof: hex::encode(proven.proof),
         })
+    }
+
+    fn governance(&self) -> Result<GovernanceView, ReadError> {
+        views::governance(&self.store.view())
     }
 
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError> {

@@ -1,12 +1,34 @@
 //! Committed state as the executor and the tree read it.
 
 use crate::state::tree::{Cache, TreeStore};
-use crate::state::{StateError, StateRead};
+use super::ReadError;
+use crate::state::{GOVERNANCE_KEY, Governance, MEMBERS, StateError, StateRead, TEMPLATES};
 use crate::store::{StoreError, View};
 use crate::transaction::TransactionId;
+use crate::wire::GovernanceView;
 
 fn failed(error: StoreError) -> StateError {
     StateError(error.into())
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
+    serde_json::from_slice(bytes).map_err(|error| ReadError(error.into()))
+}
+
+/// How the network decides about itself.
+pub fn governance(view: &View) -> Result<GovernanceView, ReadError> {
+    let missing = || StoreError::Inconsistent("the state has no governance policy".to_owned());
+    let policy: Governance = parsed(&view.state(GOVERNANCE_KEY)?.ok_or_else(missing)?)?;
+    Ok(GovernanceView {
+        height: view.height()?.unwrap_or(0),
+        threshold: policy.threshold,
+        members: values(view, MEMBERS)?,
+        templates: values(view, TEMPLATES)?,
+    })
+}
+
+fn values<T: serde::de::DeserializeOwned>(view: &View, kind: &[u8]) -> Result<Vec<T>, ReadError> {
+    view.states(kind)?.iter().map(|bytes| parsed(bytes)).collect()
 }
 
 /// State of one moment.

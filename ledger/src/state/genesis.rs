@@ -14,6 +14,15 @@ pub struct MemberEntry {
     pub key: String,
     /// Display name.
     pub name: String,
+    /// Log index of the action that made it a member with this key; none for a member of the genesis. Only approvals
+    /// from there on count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub since: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What is in force of a template: new records are made by this revision, older records keep theirs.
@@ -42,7 +51,9 @@ pub struct Validators {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Governance {
-    /// Members that must agree.
+    /// Number of members.
+    pub members: u32,
+    /// Members that must agree, 1 to `members`.
     pub threshold: u32,
     /// Form of this value: 1.
     pub version: u32,
@@ -85,10 +96,16 @@ pub enum GenesisError {
     Form(#[source] StateError),
 }
 
+/// A stored form as canonical JSON.
+///
+/// # Errors
+/// Never for the forms of this module; kept because serialisation can.
+pub fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
+    serde_json_canonicalizer::to_vec(value).map_err(|error| StateError(error.into()))
+}
+
 fn json<T: Serialize>(value: &T) -> Result<Option<Vec<u8>>, GenesisError> {
-    serde_json_canonicalizer::to_vec(value)
-        .map(Some)
-        .map_err(|error| GenesisError::Form(StateError(error.into())))
+    canonical(value).map(Some).map_err(GenesisError::Form)
 }
 
 /// The state before height 1. Commit it to the tree as version 0.
@@ -113,6 +130,7 @@ pub fn genesis_state(genesis: &Genesis) -> Result<Changes, GenesisError> {
         json(&validators)?,
     )?;
     let governance = Governance {
+        members: genesis.members.len() as u32,
         threshold: genesis.governance_threshold,
         version: 1,
     };
@@ -125,6 +143,7 @@ pub fn genesis_state(genesis: &Genesis) -> Result<Changes, GenesisError> {
         let entry = MemberEntry {
             key: member.key.clone(),
             name: member.name.clone(),
+            since: 0,
         };
         add(
             member_key(&member.key),

@@ -431,6 +431,12 @@ impl View {
         Ok(self.snapshot.get(&self.tables.state, key)?.map(|value| value.to_vec()))
     }
 
+    /// Values of all state keys of a kind, by key. For kinds that have few.
+    pub fn states(&self, kind: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let entries = self.snapshot.prefix(&self.tables.state, kind);
+        entries.map(|entry| Ok(entry.value()?.to_vec())).collect()
+    }
+
     /// Ids of the records of a template (or all), ascending, after `after`; at most `limit`.
     pub fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<Vec<Hash>, StoreError> {
         let (table, prefix) = match template {

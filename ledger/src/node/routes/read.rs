@@ -87,6 +87,10 @@ pub async fn state_proof(shared: web::Data<Shared>, id: web::Path<String>) -> Re
     json(&shared.read(move |replica| replica.state_proof(&id)).await?)
 }
 
+pub async fn governance(shared: web::Data<Shared>) -> Result<HttpResponse, Failure> {
+    json(&shared.read(|replica| replica.governance()).await?)
+}
+
 pub async fn leaf_proof(shared: web::Data<Shared>, index: web::Path<u64>) -> Result<HttpResponse, Failure> {
     let proof = shared.read(move |replica| replica.leaf_proof(*index)).await?;
     json(&proof.ok_or_else(|| Failure::not_found("leaf under a final checkpoint"))?)

@@ -1,0 +1,80 @@
+//! The changes that members can decide on, and what each does to the state.
+
+use serde_json::{Map, Value};
+
+use super::super::overlay::Overlay;
+use super::super::reject::Reject;
+use super::input::Input;
+use super::{Judged, members};
+use crate::state::Governance;
+
+/// A state key with its new value, or none when it is removed.
+pub type Write = (Vec<u8>, Option<Vec<u8>>);
+
+/// Names of the changes, as actions.
+pub const ACTIONS: [&str; 4] = ["addMember", "removeMember", "replaceKey", "setThreshold"];
+
+/// A change, read from the input of its action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new member.
+    AddMember {
+        /// Its signer key.
+        key: String,
+        /// Its name.
+        name: String,
+    },
+    /// A member goes.
+    RemoveMember {
+        /// Its signer key.
+        key: String,
+    },
+    /// A member signs with another key from now on.
+    ReplaceKey {
+        /// The key it has.
+        key: String,
+        /// The key it gets.
+        new_key: String,
+    },
+    /// Another number of members must agree from now on.
+    SetThreshold {
+        /// How many.
+        threshold: u32,
+    },
+}
+
+impl Change {
+    /// Reads a change. Judges its form only.
+    pub fn read(action: &str, input: &Map<String, Value>) -> Result<Self, Reject> {
+        let mut input = Input::from(input.clone());
+        let change = match action {
+            "addMember" => Self::AddMember {
+                key: input.text("key")?,
+                name: members::name(input.text("name")?)?,
+            },
+            "removeMember" => Self::RemoveMember {
+                key: input.text("key")?,
+            },
+            "replaceKey" => Self::ReplaceKey {
+                key: input.text("key")?,
+                new_key: input.text("newKey")?,
+            },
+            "setThreshold" => Self::SetThreshold {
+                threshold: members::threshold(input.number("threshold")?)?,
+            },
+            _ => return Err(Reject::new("UNKNOWN_ACTION", "there is no such change", "/action")),
+        };
+        input.finish()?;
+        Ok(change)
+    }
+
+    /// What it writes, if it can take effect now. `leaf` is the log index of the action that decides it.
+    pub fn effects(&self, overlay: &Overlay<'_>, policy: &Governance, leaf: u64) -> Judged<Vec<Write>> {
+        match self {
+            Self::AddMember { key, name } => members::add(overlay, policy, key, name, leaf),
+            Self::RemoveMember { key } => members::remove(overlay, policy, key),
+            Self::ReplaceKey { key, new_key } => members::replace(overlay, key, new_key, leaf),
+            Self::SetThreshold { threshold } => members::set_threshold(policy, *threshold),
+        }
+    }
+}
