@@ -98,6 +98,25 @@ impl TenantSigner<'_> {
                     valid_until,
                 })
             }
+            Transaction::Attached {
+                statement, attachment, ..
+            } => {
+                let old = Statement::parse(statement).map_err(ApiError::internal)?;
+                let (common, valid_until) = self.common(&old.template, &old.action, old.revision).await?;
+                let statement = Statement::new(common, old.input, old.record)
+                    .canonical()
+                    .map_err(too_long)?;
+                let signature = self.sign(&statement).await?;
+                let attachment = attachment.clone();
+                Ok(Signed {
+                    transaction: Transaction::Attached {
+                        statement,
+                        signature,
+                        attachment,
+                    },
+                    valid_until,
+                })
+            }
             Transaction::Batch { header, items, .. } => {
                 let old = BatchHeader::parse(header).map_err(ApiError::internal)?;
                 let (common, valid_until) = self.common(&old.template, &old.action, old.revision).await?;

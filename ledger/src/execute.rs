@@ -149,7 +149,7 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     match transaction {
-        Transaction::Single { statement, signature } => accepted
+        Transaction::Single { statement, signature } | Transaction::Attached { statement, signature, .. } => accepted
             .iter()
             .map(|(_, outcome)| leaf::single(statement, signature, outcome))
             .collect(),
@@ -217,6 +217,7 @@ impl Run<'_> {
                 header: self.header,
                 index,
                 leaf: self.next_leaf(),
+                attachment: prepared.transaction.attachment(),
             };
             let done = match part {
                 Part::Read { input, record } => action.run(&mut self.overlay, input, record.as_ref())?,

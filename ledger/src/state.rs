@@ -8,6 +8,7 @@
 //! | `m` signer key | [`MemberEntry`], canonical JSON | yes |
 //! | `t` name | [`TemplateEntry`], canonical JSON | yes |
 //! | `s` name 0x00 revision (u32 big-endian) | template source | yes |
+//! | `p` record id | what came beside the statement of an open proposal | yes |
 //! | `v` | [`Validators`], canonical JSON | yes |
 //! | `g` | [`Governance`], canonical JSON | yes |
 //! | `u` SHA-256 of template, unique key and values | record id | no: follows from the records |
@@ -91,6 +92,11 @@ pub fn template_key(name: &str) -> Vec<u8> {
 /// Key of a template's source.
 pub fn source_key(name: &str, revision: u32) -> Vec<u8> {
     [b"s", name.as_bytes(), &[0], &revision.to_be_bytes()].concat()
+}
+
+/// Key of what came beside the statement of an open proposal.
+pub fn attachment_key(id: &[u8; 32]) -> Vec<u8> {
+    [b"p".as_slice(), id].concat()
 }
 
 /// Key of a claimed unique key.

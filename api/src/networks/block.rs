@@ -223,7 +223,7 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
             ));
         }
         match transaction {
-            Transaction::Single { statement, signature } => {
+            Transaction::Single { statement, signature } | Transaction::Attached { statement, signature, .. } => {
                 leaves.extend(
                     accepted
                         .iter()

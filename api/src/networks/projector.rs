@@ -156,7 +156,7 @@ fn digests(network: i64, block: &FinalBlock) -> Vec<digest::Model> {
                 continue;
             };
             let bytes = match transaction {
-                Transaction::Single { statement, .. } => statement,
+                Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => statement,
                 Transaction::Batch { items, .. } => match items.get(index) {
                     Some(item) => item,
                     None => continue,

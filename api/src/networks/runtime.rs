@@ -215,7 +215,7 @@ impl Drop for Network {
 /// Block time up to which a transaction may be executed.
 fn valid_until(transaction: &Transaction) -> Option<i64> {
     let until = match transaction {
-        Transaction::Single { statement, .. } => Statement::parse(statement).ok()?.valid_until,
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => Statement::parse(statement).ok()?.valid_until,
         Transaction::Batch { header, .. } => BatchHeader::parse(header).ok()?.valid_until,
     };
     i64::try_from(until).ok()

@@ -37,7 +37,7 @@ pub async fn submit(
     let signed = sign::ready(&body::json(&bytes)?, &network.entry.id)?;
     drop(bytes);
     let shape = match signed.transaction {
-        Transaction::Single { .. } => Shape::Single,
+        Transaction::Single { .. } | Transaction::Attached { .. } => Shape::Single,
         Transaction::Batch { .. } => Shape::Batch,
     };
     let wait = respond::prefer_wait(&request);

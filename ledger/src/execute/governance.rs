@@ -6,7 +6,7 @@
 //! A statement that asks for a change makes a *proposal*, a record like any other, and is its signer's approval at the
 //! same time. As soon as as many present members have approved as the network's threshold wants, the change takes
 //! effect, in the same action; with a threshold of one that is at once. Until then a proposal can be approved by other
-//! members and withdrawn by its proposer, and it ends when its time is over.
+//! members and withdrawn by its proposer, and it ends when its time is over; then any member may clear it away.
 //!
 //! An approval counts only as long as its signer has been a member all the time since: an approval of someone who was
 //! removed doesn't, not even when the same key comes back.
@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `ALREADY_A_MEMBER`, `NO_SUCH_MEMBER` | the key belongs to a member already, or to none |
 //! | `LAST_MEMBER`, `THRESHOLD_OUT_OF_RANGE`, `TOO_MANY_MEMBERS` | the network could not decide afterwards, or is full |
+//! | `INVALID_TEMPLATE`, `WRONG_REVISION` | the source doesn't compile or is of another template; it isn't the next revision |
 //! | `ALREADY_APPROVED` | this member has approved the proposal, and it still lacks approvals |
 //! | `PROPOSAL_EXPIRED` | the proposal's time is over; propose it again |
 //! | `WRONG_STATE` | the proposal was enacted or withdrawn |
@@ -23,12 +24,13 @@ mod change;
 mod input;
 mod members;
 mod proposal;
+mod templates;
 
 use muniment_receipts::encoding::base64url;
 use muniment_receipts::statement::Common;
 use serde_json::Value;
 
-use self::change::Change;
+use self::change::{Change, Moment, Write};
 use self::input::Input;
 use self::proposal::{Approval, ENACTED, OPEN, Proposal, WITHDRAWN};
 use super::ExecuteError;
@@ -36,7 +38,9 @@ use super::action::Done;
 use super::overlay::Overlay;
 use super::reject::Reject;
 use crate::block::{Hash, Header};
-use crate::state::{GOVERNANCE_KEY, Governance, Record, StateError, record_id, record_key};
+use crate::state::{GOVERNANCE_KEY, Governance, Record, StateError, attachment_key, record_id, record_key};
+
+pub(super) use self::templates::admit;
 
 /// The reserved template. No template of a file can have this name: theirs are DNS labels.
 pub const TEMPLATE: &str = "muniment.dev/governance";
@@ -99,6 +103,8 @@ pub(super) struct Govern<'a> {
     pub index: u32,
     /// Log index of the leaf that it makes if it is accepted.
     pub leaf: u64,
+    /// What came beside the statement.
+    pub attachment: Option<&'a [u8]>,
 }
 
 impl Govern<'_> {
@@ -127,7 +133,12 @@ impl Govern<'_> {
         let wanted = fields.rest();
         let change = accept!(Change::read(&self.common.action, &wanted));
         let policy = policy(overlay)?;
-        let effects = accept!(change.effects(overlay, &policy, self.leaf)?);
+        let effects = accept!(change.effects(&Moment {
+            overlay,
+            policy: &policy,
+            leaf: self.leaf,
+            attachment: self.attachment,
+        })?);
         let (signer, nonce) = (Value::from(self.signer), Value::from(base64url(self.common.nonce)));
         let id = record_id(TEMPLATE, &[&signer, &nonce, &Value::from(self.index)])?;
         if overlay.contains(&record_key(&id))? {
@@ -154,13 +165,21 @@ impl Govern<'_> {
             updated_time: self.header.time,
             version: 1,
         };
-        let writes = if enacted { effects } else { Vec::new() };
+        let waits = self.attachment.map(|bytes| (attachment_key(&id), Some(bytes.to_vec())));
+        let writes = if enacted { effects } else { waits.into_iter().collect() };
         done(id, &record, writes)
     }
 
     fn approve(&self, overlay: &Overlay<'_>, input: &Value, id: &Hash) -> Judged<Done> {
         accept!(Input::new(input).and_then(Input::finish));
         let (record, mut proposal) = accept!(self.open(overlay, id)?);
+        if self.is_over(&proposal) {
+            let message = format!(
+                "this proposal ended at {}, the block time is {}; propose it again",
+                proposal.expires, self.header.time
+            );
+            return Ok(Err(Reject::new("PROPOSAL_EXPIRED", message, "/record").about(*id)));
+        }
         proposal.retain(|approval| Ok(members::entry(overlay, &approval.key)?.is_some_and(|m| m.since <= approval.leaf)))?;
         let again = proposal.approvals.iter().any(|approval| approval.key == self.signer);
         if !again {
@@ -179,24 +198,36 @@ impl Govern<'_> {
         }
         let effects = if enough {
             let change = accept!(Change::read(&proposal.action, &proposal.change).map_err(|reject| reject.about(*id)));
-            accept!(change.effects(overlay, &policy, self.leaf)?.map_err(|reject| reject.about(*id)))
+            let attachment = overlay.get(&attachment_key(id))?;
+            let moment = Moment {
+                overlay,
+                policy: &policy,
+                leaf: self.leaf,
+                attachment: attachment.as_deref(),
+            };
+            accept!(change.effects(&moment)?.map_err(|reject| reject.about(*id)))
         } else {
             Vec::new()
         };
-        self.next(*id, record, &proposal, if enough { ENACTED } else { OPEN }, effects)
+        let state = if enough { ENACTED } else { OPEN };
+        self.next(overlay, *id, record, &proposal, state, effects)
     }
 
     fn withdraw(&self, overlay: &Overlay<'_>, input: &Value, id: &Hash) -> Judged<Done> {
         accept!(Input::new(input).and_then(Input::finish));
         let (record, proposal) = accept!(self.open(overlay, id)?);
-        if record.creator != self.signer {
-            let message = "only the member that proposed this may withdraw it";
+        if record.creator != self.signer && !self.is_over(&proposal) {
+            let message = "only the member that proposed this may withdraw it, as long as it can be decided";
             return Ok(Err(Reject::new("NOT_ALLOWED", message, "/signer").about(*id)));
         }
-        self.next(*id, record, &proposal, WITHDRAWN, Vec::new())
+        self.next(overlay, *id, record, &proposal, WITHDRAWN, Vec::new())
     }
 
-    /// A proposal that can still be decided.
+    fn is_over(&self, proposal: &Proposal) -> bool {
+        self.header.time > proposal.expires
+    }
+
+    /// A proposal that was neither enacted nor withdrawn.
     fn open(&self, overlay: &Overlay<'_>, id: &Hash) -> Judged<(Record, Proposal)> {
         let stored = overlay.get(&record_key(id))?;
         let record = stored.map(|bytes| Record::parse(&bytes)).transpose()?;
@@ -210,24 +241,22 @@ impl Govern<'_> {
             return Ok(Err(Reject::new("WRONG_STATE", message, "/record").about(*id)));
         }
         let proposal = Proposal::read(&record)?;
-        if self.header.time > proposal.expires {
-            let message = format!(
-                "this proposal ended at {}, the block time is {}; propose it again",
-                proposal.expires, self.header.time
-            );
-            return Ok(Err(Reject::new("PROPOSAL_EXPIRED", message, "/record").about(*id)));
-        }
         Ok(Ok((record, proposal)))
     }
 
     fn next(
         &self,
+        overlay: &Overlay<'_>,
         id: Hash,
         mut record: Record,
         proposal: &Proposal,
         state: &str,
-        writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+        mut writes: Vec<Write>,
     ) -> Judged<Done> {
+        let waiting = attachment_key(&id);
+        if state != OPEN && overlay.contains(&waiting)? {
+            writes.push((waiting, None));
+        }
         let Some(version) = record.version.checked_add(1) else {
             let reject = Reject::new("WRONG_STATE", "this proposal can't be changed any more", "/record");
             return Ok(Err(reject.about(id)));
@@ -260,7 +289,7 @@ impl Govern<'_> {
     }
 }
 
-fn done(id: Hash, record: &Record, mut writes: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Judged<Done> {
+fn done(id: Hash, record: &Record, mut writes: Vec<Write>) -> Judged<Done> {
     writes.push((record_key(&id), Some(record.canonical()?)));
     Ok(Ok(Done {
         record: id,

@@ -144,13 +144,17 @@ impl<'a> Overlay<'a> {
         if let Some(known) = self.latest.get(name) {
             return Ok(*known);
         }
-        let entry = self.get(&template_key(name))?;
-        let entry: Option<TemplateEntry> = entry
-            .map(|bytes| serde_json::from_slice(&bytes).map_err(|error| StateError(error.into())))
-            .transpose()?;
-        let latest = entry.map(|entry| entry.revision);
+        let latest = self.template_entry(name)?.map(|entry| entry.revision);
         self.latest.insert(name.to_owned(), latest);
         Ok(latest)
+    }
+
+    /// What is in force of a template.
+    pub fn template_entry(&self, name: &str) -> Result<Option<TemplateEntry>, StateError> {
+        let entry = self.get(&template_key(name))?;
+        entry
+            .map(|bytes| serde_json::from_slice(&bytes).map_err(|error| StateError(error.into())))
+            .transpose()
     }
 
     fn template(&mut self, name: &str, revision: u32) -> Result<Option<Arc<Template>>, ExecuteError> {

@@ -5,14 +5,33 @@ use serde_json::{Map, Value};
 use super::super::overlay::Overlay;
 use super::super::reject::Reject;
 use super::input::Input;
-use super::{Judged, members};
+use super::{Judged, accept, members, templates};
+use crate::block::Hash;
 use crate::state::Governance;
 
 /// A state key with its new value, or none when it is removed.
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 
 /// Names of the changes, as actions.
-pub const ACTIONS: [&str; 4] = ["addMember", "removeMember", "replaceKey", "setThreshold"];
+pub const ACTIONS: [&str; 5] = [
+    "addMember",
+    "removeMember",
+    "replaceKey",
+    "setThreshold",
+    templates::PUBLISH,
+];
+
+/// What a change may look at when it takes effect.
+pub struct Moment<'a> {
+    /// State before it.
+    pub overlay: &'a Overlay<'a>,
+    /// How the network decides.
+    pub policy: &'a Governance,
+    /// Log index of the action that decides it.
+    pub leaf: u64,
+    /// What came beside the proposal's statement.
+    pub attachment: Option<&'a [u8]>,
+}
 
 /// A change, read from the input of its action.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +60,15 @@ pub enum Change {
         /// How many.
         threshold: u32,
     },
+    /// A template's next revision.
+    PublishTemplate {
+        /// Name of the template.
+        name: String,
+        /// The revision.
+        revision: u32,
+        /// SHA-256 of the source.
+        sha256: Hash,
+    },
 }
 
 impl Change {
@@ -62,19 +90,35 @@ impl Change {
             "setThreshold" => Self::SetThreshold {
                 threshold: members::threshold(input.number("threshold")?)?,
             },
+            templates::PUBLISH => Self::PublishTemplate {
+                name: input.text("name")?,
+                revision: templates::revision(input.number("revision")?)?,
+                sha256: templates::digest(&input.text("sha256")?)?,
+            },
             _ => return Err(Reject::new("UNKNOWN_ACTION", "there is no such change", "/action")),
         };
         input.finish()?;
         Ok(change)
     }
 
-    /// What it writes, if it can take effect now. `leaf` is the log index of the action that decides it.
-    pub fn effects(&self, overlay: &Overlay<'_>, policy: &Governance, leaf: u64) -> Judged<Vec<Write>> {
+    /// What it writes, if it can take effect now.
+    pub fn effects(&self, moment: &Moment<'_>) -> Judged<Vec<Write>> {
+        let Moment {
+            overlay,
+            policy,
+            leaf,
+            attachment,
+        } = *moment;
         match self {
             Self::AddMember { key, name } => members::add(overlay, policy, key, name, leaf),
             Self::RemoveMember { key } => members::remove(overlay, policy, key),
             Self::ReplaceKey { key, new_key } => members::replace(overlay, key, new_key, leaf),
             Self::SetThreshold { threshold } => members::set_threshold(policy, *threshold),
+            Self::PublishTemplate { name, revision, .. } => {
+                let missing = || Reject::new("BAD_ATTACHMENT", "the template's source is missing", "/source");
+                let source = accept!(attachment.ok_or_else(missing));
+                templates::publish(overlay, name, *revision, source)
+            }
         }
     }
 }

@@ -206,7 +206,7 @@ impl Ledger {
             outcomes.push(outcome);
         }
         let leaves = match transaction {
-            Transaction::Single { statement, signature } => accepted
+            Transaction::Single { statement, signature } | Transaction::Attached { statement, signature, .. } => accepted
                 .iter()
                 .map(|(_, outcome)| leaf::single(statement, signature, outcome))
                 .collect(),
@@ -353,7 +353,7 @@ impl Action {
 /// The actions of an admitted transaction; `None` for an item that can't be read.
 fn actions(transaction: &Transaction) -> Vec<Option<Action>> {
     match transaction {
-        Transaction::Single { statement, .. } => vec![Statement::parse(statement).ok().map(|one| Action {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => vec![Statement::parse(statement).ok().map(|one| Action {
             name: one.action,
             template: one.template,
             revision: one.revision,
