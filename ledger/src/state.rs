@@ -10,15 +10,19 @@
 //! | `s` name 0x00 revision (u32 big-endian) | template source | yes |
 //! | `p` record id | what came beside the statement of an open proposal | yes |
 //! | `v` | [`Validators`], canonical JSON | yes |
+//! | `v` first height (u64 big-endian) | a later validator set, canonical JSON | yes |
+//! | `w` key or name | the validator that once had it | yes |
 //! | `g` | [`Governance`], canonical JSON | yes |
 //! | `u` SHA-256 of template, unique key and values | record id | no: follows from the records |
 
 mod genesis;
 mod record;
 pub mod tree;
+mod validators;
 
-pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, Validators, canonical, genesis_state};
+pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, canonical, genesis_state};
 pub use record::{Record, record_id};
+pub use validators::{VALIDATORS_KEY, Validators, set_height, set_key, used_key};
 
 use crate::transaction::TransactionId;
 
@@ -64,8 +68,6 @@ impl StateRead for MemoryState {
     }
 }
 
-/// Key of the validator sets now and next.
-pub const VALIDATORS_KEY: &[u8] = b"v";
 /// Key of the governance policy.
 pub const GOVERNANCE_KEY: &[u8] = b"g";
 

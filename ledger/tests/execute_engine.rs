@@ -8,6 +8,10 @@ mod codes;
 mod frozen;
 #[path = "execute/governance.rs"]
 mod governance;
+#[path = "execute/governed_templates.rs"]
+mod governed_templates;
+#[path = "execute/governed_validators.rs"]
+mod governed_validators;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]

@@ -7,7 +7,7 @@ use muniment_ledger::replica::{ReadError, Replica, Tip};
 use muniment_ledger::transaction::{Transaction, TransactionId};
 use muniment_ledger::wire::{
     Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, Outcome, RecordPage, RecordView,
-    StateProof, TransactionStatus,
+    StateProof, TemplateView, TransactionStatus,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -128,6 +128,12 @@ impl Replica for Liar {
             (proof.height, proof.value) = (0, None);
         }
         Ok(proof)
+    }
+    fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
+        self.honest.template(name, revision)
+    }
+    fn trust_root(&self) -> Result<Vec<u8>, ReadError> {
+        self.honest.trust_root()
     }
     fn governance(&self) -> Result<GovernanceView, ReadError> {
         self.honest.governance()

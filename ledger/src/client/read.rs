@@ -6,13 +6,15 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, FuturesUnordered};
 use futures::{Stream, StreamExt};
+use muniment_receipts::genesis::is_label;
 
 use super::endpoint::{Trouble, Validator};
 use super::{ClientError, Failures, NetworkClient};
 use crate::block::Hash;
 use crate::transaction::TransactionId;
 use crate::wire::{
-    GovernanceView, HistoryEntry, LeafProof, MAX_WAIT, NodeStatus, RecordPage, RecordView, StateProof, TransactionStatus,
+    GovernanceView, HistoryEntry, LeafProof, MAX_WAIT, NodeStatus, RecordPage, RecordView, StateProof, TemplateView,
+    TransactionStatus,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -209,6 +211,28 @@ impl NetworkClient {
     /// See [`ClientError`].
     pub async fn genesis(&self) -> Result<Vec<u8>, ClientError> {
         self.raw("/v1/genesis").await
+    }
+
+    /// A template's source; the newest revision when none is named.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ClientError> {
+        if !is_label(name) {
+            return Ok(None);
+        }
+        let query: Vec<_> = revision.map(|revision| ("revision", revision.to_string())).into_iter().collect();
+        let as_of = |view: &TemplateView| AsOf::Height(view.height);
+        self.json(&format!("/v1/templates/{name}"), &query, as_of).await
+    }
+
+    /// The trust root file as a validator has it. Not believed: whoever reads it checks it against the network's id and
+    /// what is known of it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn trust_root(&self) -> Result<Vec<u8>, ClientError> {
+        self.raw("/v1/trust-root").await
     }
 
     /// Signed note of a recent checkpoint; `None` before the first block.

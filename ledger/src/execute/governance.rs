@@ -16,6 +16,8 @@
 //! | `ALREADY_A_MEMBER`, `NO_SUCH_MEMBER` | the key belongs to a member already, or to none |
 //! | `LAST_MEMBER`, `THRESHOLD_OUT_OF_RANGE`, `TOO_MANY_MEMBERS` | the network could not decide afterwards, or is full |
 //! | `INVALID_TEMPLATE`, `WRONG_REVISION` | the source doesn't compile or is of another template; it isn't the next revision |
+//! | `NO_SUCH_VALIDATOR`, `ALREADY_USED` | no such validator; a name or key that is or was in use |
+//! | `TOO_FEW_VALIDATORS`, `TOO_MANY_VALIDATORS`, `VALIDATORS_CHANGING` | below 4, above 32, or another change in this block |
 //! | `ALREADY_APPROVED` | this member has approved the proposal, and it still lacks approvals |
 //! | `PROPOSAL_EXPIRED` | the proposal's time is over; propose it again |
 //! | `WRONG_STATE` | the proposal was enacted or withdrawn |
@@ -25,6 +27,7 @@ mod input;
 mod members;
 mod proposal;
 mod templates;
+mod validators;
 
 use muniment_receipts::encoding::base64url;
 use muniment_receipts::statement::Common;
@@ -137,6 +140,7 @@ impl Govern<'_> {
             overlay,
             policy: &policy,
             leaf: self.leaf,
+            height: self.header.height,
             attachment: self.attachment,
         })?);
         let (signer, nonce) = (Value::from(self.signer), Value::from(base64url(self.common.nonce)));
@@ -148,7 +152,7 @@ impl Govern<'_> {
         let proposal = Proposal {
             action: self.common.action.clone(),
             approvals: vec![self.approval()],
-            change: wanted,
+            input: wanted,
             expires,
         };
         let enacted = proposal.approvals.len() as u64 >= u64::from(policy.threshold);
@@ -197,12 +201,13 @@ impl Govern<'_> {
             return Ok(Err(Reject::new("ALREADY_APPROVED", message, "/record").about(*id)));
         }
         let effects = if enough {
-            let change = accept!(Change::read(&proposal.action, &proposal.change).map_err(|reject| reject.about(*id)));
+            let change = accept!(Change::read(&proposal.action, &proposal.input).map_err(|reject| reject.about(*id)));
             let attachment = overlay.get(&attachment_key(id))?;
             let moment = Moment {
                 overlay,
                 policy: &policy,
                 leaf: self.leaf,
+                height: self.header.height,
                 attachment: attachment.as_deref(),
             };
             accept!(change.effects(&moment)?.map_err(|reject| reject.about(*id)))

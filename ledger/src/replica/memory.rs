@@ -27,7 +27,7 @@ use crate::state::{MemberEntry, TemplateEntry};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
     Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView,
-    StateProof, TransactionStatus,
+    StateProof, TemplateView, TransactionStatus,
 };
 use keys::Signer;
 use ledger::Ledger;
@@ -296,6 +296,23 @@ impl Replica for MemoryReplica {
             members: members.collect(),
             templates: templates.collect(),
         })
+    }
+
+    fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
+        let named = || self.trust.genesis().templates.iter().filter(|template| template.name == name);
+        let newest = named().map(|template| template.revision).max();
+        let found = named().find(|template| Some(template.revision) == revision.or(newest));
+        Ok(found.map(|template| TemplateView {
+            height: self.ledger().tip().height,
+            name: template.name.clone(),
+            revision: template.revision,
+            newest: newest.unwrap_or_default(),
+            source: template.source.clone(),
+        }))
+    }
+
+    fn trust_root(&self) -> Result<Vec<u8>, ReadError> {
+        self.trust.canonical().map_err(|error| ReadError(error.into()))
     }
 
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError> {

@@ -2,10 +2,12 @@
 
 use crate::state::tree::{Cache, TreeStore};
 use super::ReadError;
-use crate::state::{GOVERNANCE_KEY, Governance, MEMBERS, StateError, StateRead, TEMPLATES};
+use crate::state::{
+    GOVERNANCE_KEY, Governance, MEMBERS, StateError, StateRead, TEMPLATES, TemplateEntry, source_key, template_key,
+};
 use crate::store::{StoreError, View};
 use crate::transaction::TransactionId;
-use crate::wire::GovernanceView;
+use crate::wire::{GovernanceView, TemplateView};
 
 fn failed(error: StoreError) -> StateError {
     StateError(error.into())
@@ -27,8 +29,27 @@ pub fn governance(view: &View) -> Result<GovernanceView, ReadError> {
     })
 }
 
+/// A revision of a template.
+pub fn template(view: &View, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
+    let Some(entry) = view.state(&template_key(name))? else {
+        return Ok(None);
+    };
+    let TemplateEntry { name, revision: newest } = parsed(&entry)?;
+    let revision = revision.unwrap_or(newest);
+    let Some(source) = view.state(&source_key(&name, revision))? else {
+        return Ok(None);
+    };
+    Ok(Some(TemplateView {
+        height: view.height()?.unwrap_or(0),
+        source: String::from_utf8(source).map_err(|error| ReadError(error.into()))?,
+        name,
+        revision,
+        newest,
+    }))
+}
+
 fn values<T: serde::de::DeserializeOwned>(view: &View, kind: &[u8]) -> Result<Vec<T>, ReadError> {
-    view.states(kind)?.iter().map(|bytes| parsed(bytes)).collect()
+    view.states(kind)?.iter().map(|(_, bytes)| parsed(bytes)).collect()
 }
 
 /// State of one moment.

@@ -1,9 +1,9 @@
 //! The state before the first block, and the stored forms of what governance will change later.
 
-use muniment_receipts::genesis::{Genesis, ValidatorKeys};
+use muniment_receipts::genesis::Genesis;
 use serde::{Deserialize, Serialize};
 
-use super::{Changes, GOVERNANCE_KEY, StateError, VALIDATORS_KEY, member_key, source_key, template_key};
+use super::{Changes, GOVERNANCE_KEY, StateError, VALIDATORS_KEY, Validators, member_key, source_key, template_key};
 use crate::template::{Template, TemplateError};
 
 /// A member in force.
@@ -33,18 +33,6 @@ pub struct TemplateEntry {
     pub name: String,
     /// Latest revision.
     pub revision: u32,
-}
-
-/// Validator sets: the one that decides this height and the one that decides the next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Validators {
-    /// From the next height on.
-    pub next: Vec<ValidatorKeys>,
-    /// Now.
-    pub now: Vec<ValidatorKeys>,
-    /// Form of this value: 1.
-    pub version: u32,
 }
 
 /// How the network decides about itself.
@@ -118,12 +106,7 @@ pub fn genesis_state(genesis: &Genesis) -> Result<Changes, GenesisError> {
         None => Ok(()),
         Some(_) => Err(GenesisError::Twice { what }),
     };
-    let set = genesis.validators.clone();
-    let validators = Validators {
-        next: set.clone(),
-        now: set,
-        version: 1,
-    };
+    let validators = Validators::new(genesis.validators.clone());
     add(
         VALIDATORS_KEY.to_vec(),
         "the validator set".to_owned(),

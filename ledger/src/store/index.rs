@@ -431,10 +431,14 @@ impl View {
         Ok(self.snapshot.get(&self.tables.state, key)?.map(|value| value.to_vec()))
     }
 
-    /// Values of all state keys of a kind, by key. For kinds that have few.
-    pub fn states(&self, kind: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+    /// All state keys of a kind with their values, ascending. For kinds that have few.
+    pub fn states(&self, kind: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
         let entries = self.snapshot.prefix(&self.tables.state, kind);
-        entries.map(|entry| Ok(entry.value()?.to_vec())).collect()
+        let row = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner()?;
+            Ok((key.to_vec(), value.to_vec()))
+        };
+        entries.map(row).collect()
     }
 
     /// Ids of the records of a template (or all), ascending, after `after`; at most `limit`.

@@ -1,11 +1,12 @@
 //! The changes that members can decide on, and what each does to the state.
 
+use muniment_receipts::genesis::ValidatorKeys;
 use serde_json::{Map, Value};
 
 use super::super::overlay::Overlay;
 use super::super::reject::Reject;
 use super::input::Input;
-use super::{Judged, accept, members, templates};
+use super::{Judged, accept, members, templates, validators};
 use crate::block::Hash;
 use crate::state::Governance;
 
@@ -13,12 +14,14 @@ use crate::state::Governance;
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 
 /// Names of the changes, as actions.
-pub const ACTIONS: [&str; 5] = [
+pub const ACTIONS: [&str; 7] = [
     "addMember",
     "removeMember",
     "replaceKey",
     "setThreshold",
     templates::PUBLISH,
+    "addValidator",
+    "removeValidator",
 ];
 
 /// What a change may look at when it takes effect.
@@ -29,6 +32,8 @@ pub struct Moment<'a> {
     pub policy: &'a Governance,
     /// Log index of the action that decides it.
     pub leaf: u64,
+    /// Height of its block.
+    pub height: u64,
     /// What came beside the proposal's statement.
     pub attachment: Option<&'a [u8]>,
 }
@@ -69,6 +74,13 @@ pub enum Change {
         /// SHA-256 of the source.
         sha256: Hash,
     },
+    /// One more validator.
+    AddValidator(ValidatorKeys),
+    /// A validator goes.
+    RemoveValidator {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Change {
@@ -95,6 +107,15 @@ impl Change {
                 revision: templates::revision(input.number("revision")?)?,
                 sha256: templates::digest(&input.text("sha256")?)?,
             },
+            "addValidator" => Self::AddValidator(ValidatorKeys {
+                name: input.text("name")?,
+                consensus: input.text("consensus")?,
+                notary: input.text("notary")?,
+                cose: input.text("cose")?,
+            }),
+            "removeValidator" => Self::RemoveValidator {
+                name: input.text("name")?,
+            },
             _ => return Err(Reject::new("UNKNOWN_ACTION", "there is no such change", "/action")),
         };
         input.finish()?;
@@ -107,6 +128,7 @@ impl Change {
             overlay,
             policy,
             leaf,
+            height,
             attachment,
         } = *moment;
         match self {
@@ -119,6 +141,8 @@ impl Change {
                 let source = accept!(attachment.ok_or_else(missing));
                 templates::publish(overlay, name, *revision, source)
             }
+            Self::AddValidator(validator) => validators::add(overlay, height, validator),
+            Self::RemoveValidator { name } => validators::remove(overlay, height, name),
         }
     }
 }

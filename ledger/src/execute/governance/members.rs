@@ -10,9 +10,9 @@ use muniment_receipts::key::SignerKey;
 use super::super::overlay::Overlay;
 use super::super::reject::Reject;
 use super::change::Write;
-use super::{Judged, accept};
+use super::{Judged, accept, validators};
 use crate::state::{
-    GOVERNANCE_KEY, Governance, MemberEntry, StateError, VALIDATORS_KEY, Validators, canonical, member_key,
+    GOVERNANCE_KEY, Governance, MemberEntry, StateError, canonical, member_key, used_key,
 };
 
 /// Longest name of a member, in characters.
@@ -137,12 +137,12 @@ fn free(overlay: &Overlay<'_>, key: &str, pointer: &str) -> Judged<()> {
         let message = format!("{key} is a member already");
         return Ok(Err(Reject::new("ALREADY_A_MEMBER", message, pointer)));
     }
-    let stored = overlay.get(VALIDATORS_KEY)?;
-    let stored = stored.ok_or_else(|| StateError("the state has no validators".into()))?;
-    let validators: Validators = serde_json::from_slice(&stored).map_err(|error| StateError(error.into()))?;
-    let mut used = validators.now.iter().chain(&validators.next).flat_map(ValidatorKeys::duties);
-    if matches!(signer, SignerKey::Ed25519(key) if used.any(|used| used == hex::encode(key))) {
-        let message = "this key is a validator's; a member needs its own";
+    let sets = validators::current(overlay)?;
+    let mut used = sets.now.iter().chain(&sets.next).flat_map(ValidatorKeys::duties);
+    if let SignerKey::Ed25519(bytes) = signer
+        && (used.any(|used| used == hex::encode(bytes)) || overlay.contains(&used_key(&hex::encode(bytes)))?)
+    {
+        let message = "this key is or was a validator's; a member needs its own";
         return Ok(Err(Reject::new("INVALID_INPUT", message, pointer)));
     }
     Ok(Ok(()))

@@ -23,7 +23,7 @@ pub struct Proposal {
     /// Who agreed, in the order of their leaves; those that don't count any more go at the next approval.
     pub approvals: Vec<Approval>,
     /// Its input, as it was signed, without `expires`.
-    pub change: Map<String, Value>,
+    pub input: Map<String, Value>,
     /// Block time in milliseconds after which it can't be decided.
     pub expires: u64,
 }
