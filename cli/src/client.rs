@@ -141,12 +141,26 @@ impl Client {
     }
 
     async fn write<T: DeserializeOwned>(&self, below: &str, body: Vec<u8>, key: &str) -> Result<Written<T>> {
+        self.send(Method::POST, below, body, key).await
+    }
+
+    /// A write of another kind, such as governance. `key` makes repetitions safe.
+    ///
+    /// # Errors
+    /// As [`Self::notarize`].
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        below: &str,
+        body: Vec<u8>,
+        key: &str,
+    ) -> Result<Written<T>> {
         let url = self.url(below);
         let body = bytes::Bytes::from(body);
         let (status, bytes) = self
             .patiently(|| {
                 self.http
-                    .request(Method::POST, &url)
+                    .request(method.clone(), &url)
                     .header("content-type", "application/json")
                     .header("prefer", format!("wait={WAIT}"))
                     .header("idempotency-key", key)

@@ -2,10 +2,13 @@
 
 pub mod bench;
 pub mod dev;
+pub mod governance;
 pub mod invoice;
+pub mod member;
 pub mod network;
 pub mod node;
 pub mod notarize;
+pub mod proposal;
 pub mod receipt;
 pub mod records;
 pub mod verify;

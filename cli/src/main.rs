@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{bench, dev, invoice, network, node, notarize, receipt, records, verify};
+use crate::commands::{bench, dev, invoice, member, network, node, notarize, proposal, receipt, records, verify};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -56,6 +56,12 @@ enum Command {
     /// Shows how the network is doing.
     #[command(subcommand)]
     Network(network::Command),
+    /// Shows and changes who may sign in the network.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Changes of the network that its members decide on.
+    #[command(subcommand)]
+    Proposal(proposal::Command),
     /// Reads records.
     #[command(subcommand)]
     Records(records::Command),
@@ -87,6 +93,8 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
         Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
+        Command::Member(command) => on_runtime(member::run(command, choice, output)),
+        Command::Proposal(command) => on_runtime(proposal::run(command, choice, output)),
         Command::Records(command) => on_runtime(records::run(command, choice, output)),
         Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
     }?;

@@ -14,8 +14,8 @@ use crate::output::Output;
 /// When it is refused, or no answer is had in time.
 pub async fn submit(client: &Client, method: Method, below: &str, body: &Value) -> Result<Recorded> {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let key = crate::client::fresh_key()?;
-    match client.govern(method, below, body, &key).await? {
+    let key = uuid::Uuid::now_v7().to_string();
+    match client.send(method, below, body, &key).await? {
         Written::Done(recorded) => Ok(recorded),
         Written::Refused(problem) => Err(refused(&problem.code, &problem.detail)),
         Written::Pending(operation) => match client.decided(operation).await?.items.into_iter().next() {

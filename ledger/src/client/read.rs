@@ -235,6 +235,13 @@ impl NetworkClient {
         self.raw("/v1/trust-root").await
     }
 
+    /// The same, each validator's own file by name.
+    pub fn trust_root_at_each(
+        &self,
+    ) -> impl Stream<Item = (String, Result<Option<Vec<u8>>, ClientError>)> + Send + Unpin + use<> {
+        self.each("/v1/trust-root".to_owned(), |_, body| Ok((body.to_vec(), AsOf::Ever)))
+    }
+
     /// Signed note of a recent checkpoint; `None` before the first block.
     ///
     /// # Errors
@@ -350,16 +357,27 @@ impl NetworkClient {
         path: String,
         as_of: fn(&T) -> AsOf,
     ) -> impl Stream<Item = (String, Result<Option<T>, ClientError>)> + Send + Unpin + use<T> {
+        self.each(path, move |validator: &Validator, body: Bytes| {
+            let value = validator.json(&body)?;
+            let as_of = as_of(&value);
+            Ok((value, as_of))
+        })
+    }
+
+    /// As [`Self::at_each`], for answers of any form.
+    fn each<T: Send + 'static, R>(
+        &self,
+        path: String,
+        read: R,
+    ) -> impl Stream<Item = (String, Result<Option<T>, ClientError>)> + Send + Unpin + use<T, R>
+    where
+        R: Fn(&Validator, Bytes) -> Result<(T, AsOf), Trouble> + Clone + Send + Sync + 'static,
+    {
         let client = self.clone();
         let ask = move |index: usize| {
-            let (client, path) = (client.clone(), path.clone());
+            let (client, path, read) = (client.clone(), path.clone(), read.clone());
             async move {
                 let validator = &client.inner.validators[index];
-                let read = |validator: &Validator, body: Bytes| {
-                    let value = validator.json(&body)?;
-                    let as_of = as_of(&value);
-                    Ok((value, as_of))
-                };
                 let answer = client.one(validator, &path, &[], TIMEOUT, &read).await;
                 let answer = answer.map_err(|trouble| {
                     if matches!(trouble, Trouble::Gone(_) | Trouble::Fatal(_)) {

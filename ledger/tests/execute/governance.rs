@@ -32,7 +32,8 @@ fn statement(ledger: &mut Ledger, who: u8, action: &str, input: Value, record: O
 
 /// Runs one governance action in a block of its own, and holds what must hold after every block.
 fn govern(ledger: &mut Ledger, who: u8, action: &str, input: Value, record: Option<[u8; 32]>) -> Outcome {
-    let prepared = ledger.admit(statement(ledger, who, action, input, record)).unwrap();
+    let transaction = statement(ledger, who, action, input, record);
+    let prepared = ledger.admit(transaction).unwrap();
     let execution = ledger.block(&[prepared]);
     let outcome = execution.outcomes[0][0].clone();
     if matches!(outcome, Outcome::Rejected { .. }) {
