@@ -11,4 +11,5 @@ pub mod notarize;
 pub mod proposal;
 pub mod receipt;
 pub mod records;
+pub mod template;
 pub mod verify;

@@ -11,13 +11,16 @@ mod evidence;
 mod files;
 mod output;
 mod progress;
+mod target;
 mod trust;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{bench, dev, invoice, member, network, node, notarize, proposal, receipt, records, verify};
+use crate::commands::{
+    bench, dev, invoice, member, network, node, notarize, proposal, receipt, records, template, verify,
+};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -68,6 +71,9 @@ enum Command {
     /// Judges electronic invoices by EN 16931, converts, makes and renders them, offline.
     #[command(subcommand)]
     Invoice(invoice::Command),
+    /// Checks, tests and draws record templates, offline.
+    #[command(subcommand)]
+    Template(template::Command),
     /// Loads a network and prints throughput and latency.
     Bench(bench::Args),
 }
@@ -88,6 +94,7 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
         Command::Verify(args) => return verify::run(args, choice, output),
         Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
+        Command::Template(command) => return template::run(command, output),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
         Command::Dev(args) => dev::run(&args, choice, output),

@@ -14,13 +14,17 @@
 //! | `UNKNOWN_TEMPLATE`, `WRONG_REVISION`, `UNKNOWN_ACTION` | as it says |
 //! | `MALFORMED` | an item isn't canonical JSON, or names a record where it must not (or none where it must) |
 //! | `UNKNOWN_FIELD`, `INVALID_INPUT` | the input breaks the action's schema at `pointer` |
-//! | `NO_SUCH_RECORD` | the record isn't there, or belongs to another template |
+//! | `NO_SUCH_RECORD` | the record, or one referred to, isn't there, or belongs to another template |
+//! | `SAME_RECORD` | a record that would be changed is named twice |
 //! | `NOT_ALLOWED` | the signer has none of the roles in `by` |
-//! | `WRONG_STATE` | a region of the record is in another state than `from` wants |
-//! | `RULE_UNDEFINED` | a rule has no value for this input |
+//! | `WRONG_STATE` | a region of a record is in another state than `from` wants |
+//! | `NOT_DUE` | the block time isn't above a deadline |
+//! | `RULE_UNDEFINED` | an expression has no value for this input |
+//! | `OVERFLOW` | an expression's value would leave 64 bits, or the bounds of a value |
+//! | `RESULT_INVALID` | a computed value doesn't fit its field |
 //! | `DUPLICATE` | the record or a unique key is there already; `record` names the earlier one |
 //! | of `governance` | governance actions, see there |
-//! | any other | the code of a template's rule that doesn't hold |
+//! | any other | the code of a template's rule or unique key, or of a native check, that doesn't hold |
 
 mod action;
 pub mod governance;
@@ -75,7 +79,7 @@ pub struct Execution {
     pub leaves: Vec<Vec<u8>>,
     /// State writes.
     pub changes: Changes,
-    /// A step per accepted action, in leaf order.
+    /// A step per record that an accepted action changed, in leaf order.
     pub history: Vec<HistoryStep>,
     /// Ids that count as decided from now on.
     pub transactions: Vec<TransactionId>,
@@ -113,6 +117,7 @@ pub fn execute(
         params,
         block: &block,
         decided: HashSet::with_capacity(transactions.len()),
+        accepted: 0,
         execution: Execution::default(),
     };
     for transaction in transactions {
@@ -135,11 +140,14 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
     let accepted: Vec<_> = (0u32..)
         .zip(outcomes)
         .filter_map(|(index, outcome)| match outcome {
-            Outcome::Accepted { record, version, .. } => Some((
+            Outcome::Accepted {
+                record, version, also, ..
+            } => Some((
                 index,
                 leaf::Outcome {
                     record: *record,
                     version: *version,
+                    also: also.clone(),
                 },
             )),
             Outcome::Rejected { .. } => None,
@@ -171,6 +179,8 @@ struct Run<'a> {
     params: &'a Params,
     block: &'a Value,
     decided: HashSet<TransactionId>,
+    /// Actions accepted so far, a leaf each.
+    accepted: u64,
     execution: Execution,
 }
 
@@ -236,7 +246,7 @@ impl Run<'_> {
     }
 
     fn next_leaf(&self) -> u64 {
-        self.header.parent_log_size + self.execution.history.len() as u64
+        self.header.parent_log_size + self.accepted
     }
 
     fn actions(&mut self, prepared: &Prepared, in_force: &InForce) -> Result<Vec<Outcome>, ExecuteError> {
@@ -270,18 +280,27 @@ impl Run<'_> {
         let Done {
             record,
             version,
+            also,
             writes,
         } = done;
         self.overlay.write(writes);
         let leaf = self.next_leaf();
-        let (action, signer) = (action.to_owned(), signer.to_owned());
-        self.execution.history.push(HistoryStep {
+        self.accepted += 1;
+        let changed = std::iter::once((record, version)).chain(also.iter().copied());
+        self.execution
+            .history
+            .extend(changed.map(|(record, version)| HistoryStep {
+                record,
+                version,
+                action: action.to_owned(),
+                signer: signer.to_owned(),
+                leaf,
+            }));
+        Outcome::Accepted {
             record,
             version,
-            action,
-            signer,
             leaf,
-        });
-        Outcome::Accepted { record, version, leaf }
+            also,
+        }
     }
 }

@@ -13,7 +13,8 @@
 //! | `v` first height (u64 big-endian) | a later validator set, canonical JSON | yes |
 //! | `w` key or name | the validator that once had it | yes |
 //! | `g` | [`Governance`], canonical JSON | yes |
-//! | `u` SHA-256 of template, unique key and values | record id | no: follows from the records |
+//! | `c` SHA-256 of template, counter and what the row belongs to | `{count, link}`, canonical JSON | yes |
+//! | `u` SHA-256 of template, unique key and values | record id, or key of the creator | no: follows from the records |
 
 mod genesis;
 mod record;
@@ -104,6 +105,11 @@ pub fn attachment_key(id: &[u8; 32]) -> Vec<u8> {
 /// Key of a claimed unique key.
 pub fn unique_key(digest: &[u8; 32]) -> Vec<u8> {
     [b"u".as_slice(), digest].concat()
+}
+
+/// Key of a row of a counter.
+pub fn counter_key(digest: &[u8; 32]) -> Vec<u8> {
+    [b"c".as_slice(), digest].concat()
 }
 
 /// Does the state root cover this key? Unique keys follow from the records, so they are left out.

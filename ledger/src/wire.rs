@@ -91,6 +91,8 @@ pub enum Outcome {
         version: u32,
         /// Index of the leaf in the log.
         leaf: u64,
+        /// Records beside the first that the action changed, with their new versions. The same leaf is theirs.
+        also: Vec<(Hash, u32)>,
     },
     /// Nothing changed.
     Rejected {

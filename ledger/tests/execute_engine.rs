@@ -12,6 +12,12 @@ mod governance;
 mod governed_templates;
 #[path = "execute/governed_validators.rs"]
 mod governed_validators;
+#[path = "execute/invoice.rs"]
+mod invoice;
+#[path = "execute/invariants.rs"]
+mod invariants;
+#[path = "execute/mistakes.rs"]
+mod mistakes;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]
@@ -22,3 +28,5 @@ mod schema;
 mod support;
 #[path = "execute/template.rs"]
 mod template;
+#[path = "execute/toolkit.rs"]
+mod toolkit;

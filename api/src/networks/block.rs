@@ -207,7 +207,13 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
         }
         accepted.clear();
         for (position, outcome) in (0_u32..).zip(outcomes) {
-            let Outcome::Accepted { record, version, leaf } = outcome else {
+            let Outcome::Accepted {
+                record,
+                version,
+                leaf,
+                also,
+            } = outcome
+            else {
                 continue;
             };
             if *leaf != next {
@@ -219,6 +225,7 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
                 leaf::Outcome {
                     record: *record,
                     version: *version,
+                    also: also.clone(),
                 },
             ));
         }

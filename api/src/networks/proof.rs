@@ -105,10 +105,10 @@ impl ProvenLeaf {
 
     /// Whether it is the leaf of a step: of this record, and to this version if one is named.
     fn is_of(&self, step: &Step) -> bool {
-        let outcome = Leaf::parse(&self.leaf).ok().and_then(|leaf| leaf.outcome());
-        outcome.is_some_and(|outcome| {
-            outcome.record == step.record && step.version.is_none_or(|version| outcome.version == version)
-        })
+        let leaf = Leaf::parse(&self.leaf).ok();
+        let outcome = leaf.as_ref().and_then(Leaf::outcome);
+        let made = outcome.and_then(|outcome| outcome.version_of(&step.record));
+        made.is_some_and(|made| step.version.is_none_or(|version| made == version))
     }
 
     /// The leaf's COSE receipts: one of each validator whose signature holds, at least a quorum. `proof` is the one that

@@ -6,13 +6,14 @@ mod make;
 mod render;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use muniment_invoices::{Invoice, Limits, Unreadable};
 
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::output::Output;
+use crate::target::Target;
 
 /// Judges electronic invoices by EN 16931, converts, makes and renders them. Needs no server.
 #[derive(clap::Subcommand)]
@@ -29,17 +30,6 @@ pub enum Command {
     Schema,
 }
 
-/// Where a made document goes.
-#[derive(clap::Args)]
-struct Target {
-    /// File to write [default: stdout].
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Replace the file if it is there already.
-    #[arg(long, requires = "out")]
-    force: bool,
-}
-
 /// Runs the command. The answer is the exit code.
 pub async fn run(command: Command, output: Output) -> Result<u8> {
     match command {
@@ -50,21 +40,6 @@ pub async fn run(command: Command, output: Output) -> Result<u8> {
         Command::Schema => output.document(&muniment_invoices::json_schema())?,
     }
     Ok(0)
-}
-
-impl Target {
-    /// Writes a document to where it was asked for.
-    fn deliver(&self, document: &[u8], output: Output) -> Result<()> {
-        let Some(path) = &self.out else {
-            return output.bytes(document);
-        };
-        files::write_new(path, document, self.force)?;
-        if output.json() {
-            return output.document(&serde_json::json!({ "file": path.to_string_lossy() }));
-        }
-        output.say(format!("wrote {}", path.display()));
-        Ok(())
-    }
 }
 
 /// How messages call a file.

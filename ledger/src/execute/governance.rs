@@ -144,7 +144,7 @@ impl Govern<'_> {
             attachment: self.attachment,
         })?);
         let (signer, nonce) = (Value::from(self.signer), Value::from(base64url(self.common.nonce)));
-        let id = record_id(TEMPLATE, &[&signer, &nonce, &Value::from(self.index)])?;
+        let id = record_id(TEMPLATE, None, &[&signer, &nonce, &Value::from(self.index)])?;
         if overlay.contains(&record_key(&id))? {
             let reject = Reject::new("DUPLICATE", "this signer has used this nonce for a proposal before", "/nonce");
             return Ok(Err(reject.about(id)));
@@ -299,6 +299,7 @@ fn done(id: Hash, record: &Record, mut writes: Vec<Write>) -> Judged<Done> {
     Ok(Ok(Done {
         record: id,
         version: record.version,
+        also: Vec::new(),
         writes,
     }))
 }

@@ -122,17 +122,18 @@ impl<'a> Overlay<'a> {
         Ok(Ok(in_force))
     }
 
+    pub fn is_member(&mut self, signer: &str) -> Result<bool, StateError> {
+        if let Some(known) = self.members.get(signer) {
+            return Ok(*known);
+        }
+        let found = self.contains(&member_key(signer))?;
+        self.members.insert(signer.to_owned(), found);
+        Ok(found)
+    }
+
     /// Refuses whoever isn't a member.
     pub fn member(&mut self, signer: &str) -> Result<Result<(), Reject>, StateError> {
-        let known = match self.members.get(signer) {
-            Some(known) => *known,
-            None => {
-                let found = self.contains(&member_key(signer))?;
-                self.members.insert(signer.to_owned(), found);
-                found
-            }
-        };
-        Ok(if known {
+        Ok(if self.is_member(signer)? {
             Ok(())
         } else {
             let message = format!("{signer} is not a member of this network");

@@ -8,14 +8,15 @@ use super::memo::Memo;
 use crate::chain;
 use crate::encoding::from_hex_exact;
 use crate::key::KeyError;
-use crate::leaf::{Action, Leaf, Marker, Outcome};
+use crate::leaf::{Action, Leaf, Marker};
 use crate::receipt::Receipt;
 use crate::trust::TrustRoot;
 
 /// An action whose signature holds, and what the validators say it led to.
 pub(super) struct Stated {
     pub(super) action: Action,
-    outcome: Outcome,
+    /// Version that it gave the receipt's record.
+    version: u32,
 }
 
 /// Reads the statement and checks all about it.
@@ -43,11 +44,11 @@ pub(super) fn check(
     if action.common.network != receipt.network {
         return Err(fail("other_network", "the statement was signed for another network"));
     }
-    let same = |record| record == receipt.record;
+    // The receipt may be of a record that the action changed beside the one it was signed for.
     let outcome = leaf
         .outcome()
-        .filter(|outcome| same(outcome.record) && action.record.is_none_or(same));
-    let Some(outcome) = outcome else {
+        .filter(|outcome| action.record.is_none_or(|record| record == outcome.record));
+    let Some(version) = outcome.and_then(|outcome| outcome.version_of(&receipt.record)) else {
         return Err(fail(
             "other_record",
             "statement, leaf and receipt do not name the same record",
@@ -56,7 +57,7 @@ pub(super) fn check(
     if marker.is_some_and(|marker| marker.time > action.common.valid_until) {
         return Err(fail("expired", "the statement was no longer valid at block time"));
     }
-    Ok(Stated { action, outcome })
+    Ok(Stated { action, version })
 }
 
 pub(super) fn check_document(receipt: &Receipt, stated: Option<&Stated>, document: Option<[u8; 32]>) -> Finding {
@@ -109,7 +110,7 @@ impl Stated {
             signer_name: member.map(|member| member.name.clone()),
             signer,
             record: hex::encode(receipt.record),
-            version: self.outcome.version,
+            version: self.version,
             digests: input.get("digests").cloned(),
             input,
         }

@@ -200,7 +200,11 @@ impl Ledger {
             if let Outcome::Accepted { record, version, .. } = outcome {
                 accepted.push((
                     u32::try_from(index).unwrap_or(u32::MAX),
-                    leaf::Outcome { record, version },
+                    leaf::Outcome {
+                        record,
+                        version,
+                        also: Vec::new(),
+                    },
                 ));
             }
             outcomes.push(outcome);
@@ -257,6 +261,7 @@ impl Ledger {
             record: id,
             version,
             leaf,
+            also: Vec::new(),
         }
     }
 
