@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{bench, dev, invoice, network, node, notarize, receipt, records, verify};
+use crate::commands::{bench, dev, invoice, network, node, notarize, party, receipt, records, verify};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -56,10 +56,13 @@ enum Command {
     /// Shows how the network is doing.
     #[command(subcommand)]
     Network(network::Command),
-    /// Reads records.
+    /// Reads and writes records of any template.
     #[command(subcommand)]
     Records(records::Command),
-    /// Judges electronic invoices by EN 16931, converts, makes and renders them, offline.
+    /// Parties on whose behalf the tenant signs.
+    #[command(subcommand)]
+    Party(party::Command),
+    /// Electronic invoices: checked, made and shown offline; submitted, settled and more on the ledger.
     #[command(subcommand)]
     Invoice(invoice::Command),
     /// Loads a network and prints throughput and latency.
@@ -81,13 +84,14 @@ fn main() -> ExitCode {
 fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
         Command::Verify(args) => return verify::run(args, choice, output),
-        Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
+        Command::Invoice(command) => return on_runtime(invoice::run(command, choice, output)),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
         Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
         Command::Records(command) => on_runtime(records::run(command, choice, output)),
+        Command::Party(command) => on_runtime(party::run(command, choice, output)),
         Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
     }?;
     Ok(u8::from(!done))

@@ -2,6 +2,7 @@
 
 use muniment_ledger::client::NetworkClient;
 use muniment_ledger::transaction::Transaction;
+use muniment_receipts::genesis::Genesis;
 use muniment_receipts::merkle::{Frontier, FrontierError, Hash};
 use muniment_receipts::statement::{BatchHeader, Statement};
 use muniment_receipts::trust::{TrustError, TrustRoot};
@@ -9,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OnceCell, mpsc};
 use tokio::task::JoinHandle;
 
 use super::block::ResolvedBlock;
@@ -74,6 +75,8 @@ pub struct Network {
     pub(super) recent: Mutex<VecDeque<Arc<ResolvedBlock>>>,
     /// Wakes who deals with what has expired.
     pub(super) expiry: Arc<Notify>,
+    /// Once a validator has told it.
+    pub(super) genesis: OnceCell<Genesis>,
     me: Weak<Network>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -107,6 +110,7 @@ impl Network {
             status: tokio::sync::Mutex::default(),
             recent: Mutex::default(),
             expiry: Arc::default(),
+            genesis: OnceCell::new(),
             me: me.clone(),
             tasks: Mutex::default(),
             entry,
