@@ -8,6 +8,7 @@ pub mod member;
 pub mod network;
 pub mod node;
 pub mod notarize;
+pub mod party;
 pub mod proposal;
 pub mod receipt;
 pub mod records;

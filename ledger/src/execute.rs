@@ -157,7 +157,10 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     match transaction {
-        Transaction::Single { statement, signature } | Transaction::Attached { statement, signature, .. } => accepted
+        Transaction::Single { statement, signature }
+        | Transaction::Attached {
+            statement, signature, ..
+        } => accepted
             .iter()
             .map(|(_, outcome)| leaf::single(statement, signature, outcome))
             .collect(),

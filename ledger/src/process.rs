@@ -334,7 +334,9 @@ async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &Loca
     let block = tokio::time::timeout(PROOF, blocks.next()).await.ok()??.ok()?;
     let shown = block.header.height == height - 1 && block.certificate.block == block.header.hash();
     let keys = root.validators_at(height - 1).validators().iter();
-    let validators: Option<Vec<_>> = keys.map(|keys| Some(Validator::new(keys.consensus_key()?, 1))).collect();
+    let validators: Option<Vec<_>> = keys
+        .map(|keys| Some(Validator::new(keys.consensus_key()?, 1)))
+        .collect();
     let proven = shown && verify_certificate(&block.certificate, &validators?, &replica.network()).is_ok();
     if !proven {
         tracing::warn!(peer = peer.name, height, "a peer can't prove its height");

@@ -12,10 +12,10 @@ mod governance;
 mod governed_templates;
 #[path = "execute/governed_validators.rs"]
 mod governed_validators;
-#[path = "execute/invoice.rs"]
-mod invoice;
 #[path = "execute/invariants.rs"]
 mod invariants;
+#[path = "execute/invoice.rs"]
+mod invoice;
 #[path = "execute/mistakes.rs"]
 mod mistakes;
 #[path = "execute/model.rs"]

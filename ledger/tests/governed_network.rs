@@ -7,16 +7,20 @@ mod net;
 
 use std::time::Duration;
 
-use net::{Net, node_of_environment};
 use muniment_receipts::trust::TrustRoot;
 use muniment_receipts::verify::{Outcome, Verifier};
+use net::{Net, node_of_environment};
 use serde_json::json;
 
 /// Not a test: the process of a node, when this program is started as one.
 #[test]
 fn node_process() {
     if let Some(folder) = node_of_environment() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         if let Err(error) = runtime.block_on(muniment_ledger::process::run(&folder)) {
             eprintln!("{error:?}");
             std::process::exit(1);
@@ -56,7 +60,8 @@ async fn validators_join_and_leave_under_load() {
     net.until_voting(4, 7).await;
 
     for index in [6, 5, 4] {
-        net.govern("removeValidator", json!({ "name": format!("validator-{index}") })).await;
+        net.govern("removeValidator", json!({ "name": format!("validator-{index}") }))
+            .await;
         net.until_gone(index).await;
         net.kill(index);
     }
@@ -74,7 +79,11 @@ async fn validators_join_and_leave_under_load() {
     for leaf in &written {
         let (receipt, size) = net.receipt(*leaf, &root).await;
         let report = verifier.verify(&receipt, None, net::now() + 60_000);
-        let failed: Vec<_> = report.verdicts.iter().filter(|verdict| verdict.result == Outcome::Fail).collect();
+        let failed: Vec<_> = report
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.result == Outcome::Fail)
+            .collect();
         assert!(failed.is_empty(), "{failed:?}");
         seen.insert(size);
     }

@@ -18,7 +18,9 @@ impl Network {
 
     /// The newest trust root as a file.
     pub fn trust_file(&self) -> Vec<u8> {
-        self.trust().canonical().unwrap_or_else(|_| self.entry.trust_root.clone())
+        self.trust()
+            .canonical()
+            .unwrap_or_else(|_| self.entry.trust_root.clone())
     }
 
     /// Asks the validators for changes that aren't known here. Whether there were any.
@@ -30,14 +32,24 @@ impl Network {
             match TrustRoot::parse(&file) {
                 Ok(root) if root.continues(&known) && root.changes().len() > known.changes().len() => {
                     let (from, validators) = (root.newest().from_height(), root.newest().validators().len());
-                    tracing::info!(network = self.entry.name, from, validators, "the network's validators changed");
+                    tracing::info!(
+                        network = self.entry.name,
+                        from,
+                        validators,
+                        "the network's validators changed"
+                    );
                     *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(root);
                     return true;
                 }
                 Ok(_) => {}
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(network = self.entry.name, validator, error, "a validator's trust root is wrong");
+                    tracing::error!(
+                        network = self.entry.name,
+                        validator,
+                        error,
+                        "a validator's trust root is wrong"
+                    );
                 }
             }
         }

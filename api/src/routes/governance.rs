@@ -156,7 +156,10 @@ pub async fn proposals(
     let (reader, mut after) = (network.reader(), records::after(query.after.as_deref())?);
     let (mut found, mut looked_at) = (Vec::new(), 0);
     let (height, next) = loop {
-        let page = reader.records(Some(TEMPLATE), after.as_ref(), limit).await.map_err(unavailable)?;
+        let page = reader
+            .records(Some(TEMPLATE), after.as_ref(), limit)
+            .await
+            .map_err(unavailable)?;
         looked_at += page.records.len();
         for record in &page.records {
             let one = proposal(record)?;

@@ -15,9 +15,7 @@ use crate::body;
 use crate::ctx::{Ctx, With};
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
-use crate::types::{
-    Operation, Problem, Recorded, TemplateInForce, TemplateRequest, TemplateSource, TemplatesInForce,
-};
+use crate::types::{Operation, Problem, Recorded, TemplateInForce, TemplateRequest, TemplateSource, TemplatesInForce};
 
 /// The templates that new records can be made by.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/templates", tag = "templates",
@@ -57,7 +55,11 @@ pub async fn get(
     path: Path<(String, String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
-    let found = network.reader().template(&path.2, query.revision).await.map_err(unavailable)?;
+    let found = network
+        .reader()
+        .template(&path.2, query.revision)
+        .await
+        .map_err(unavailable)?;
     let found = found.ok_or_else(ApiError::not_found)?;
     Ok(HttpResponse::Ok().json(TemplateSource {
         height: found.height,
@@ -93,17 +95,27 @@ pub async fn publish(
     let map = body::object(&value, "", &["source", "expires"])?;
     let source = body::text(map, "source", "")?;
     if source.len() > MAX_SOURCE {
-        let detail = format!("the source has {} bytes; at most {MAX_SOURCE} are allowed", source.len());
+        let detail = format!(
+            "the source has {} bytes; at most {MAX_SOURCE} are allowed",
+            source.len()
+        );
         return Err(ApiError::new(Code::INVALID_FIELD, detail).at("/source"));
     }
-    let template = Template::compile(source)
-        .map_err(|error| ApiError::ledger("INVALID_TEMPLATE", error.to_string()).at("/source"))?;
+    let template = Template::check(source).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        ApiError::ledger("INVALID_TEMPLATE", errors.join("\n")).at("/source")
+    })?;
     let mut input = Map::from_iter([
         ("name".to_owned(), json!(template.name)),
         ("revision".to_owned(), json!(template.revision)),
         ("sha256".to_owned(), json!(hex::encode(Sha256::digest(source)))),
     ]);
-    input.extend(map.get("expires").map(|expires| ("expires".to_owned(), expires.clone())));
+    input.extend(
+        map.get("expires")
+            .map(|expires| ("expires".to_owned(), expires.clone())),
+    );
     let item = Item { input, record: None };
-    submission.attached(&kind("publishTemplate"), item, source.as_bytes().to_vec()).await
+    submission
+        .attached(&kind("publishTemplate"), item, source.as_bytes().to_vec())
+        .await
 }

@@ -4,7 +4,7 @@ use muniment_api::types::{ItemOutcome, Proposal, Recorded};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::client::{Client, Written};
+use crate::client::{Client, JSON, Written};
 use crate::error::{Failure, Result};
 use crate::output::Output;
 
@@ -13,15 +13,23 @@ use crate::output::Output;
 /// # Errors
 /// When it is refused, or no answer is had in time.
 pub async fn submit(client: &Client, method: Method, below: &str, body: &Value) -> Result<Recorded> {
-    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let body = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
     let key = uuid::Uuid::now_v7().to_string();
-    match client.send(method, below, body, &key).await? {
+    match client.send(method, below, JSON, body, &key).await? {
         Written::Done(recorded) => Ok(recorded),
         Written::Refused(problem) => Err(refused(&problem.code, &problem.detail)),
         Written::Pending(operation) => match client.decided(operation).await?.items.into_iter().next() {
             Some(ItemOutcome::Accepted(recorded)) => Ok(recorded),
             Some(ItemOutcome::Rejected { code, detail, .. }) => Err(refused(&code, &detail)),
-            None => Err(Failure::new("protocol", "the server decided nothing", "look at the proposals")),
+            None => Err(Failure::new(
+                "protocol",
+                "the server decided nothing",
+                "look at the proposals",
+            )),
         },
     }
 }
@@ -48,10 +56,17 @@ pub async fn show(client: &Client, recorded: &Recorded, what: &str, output: Outp
     }
     output.line(match proposal.state.as_str() {
         "enacted" => format!("{what}: in effect since height {}", proposal.height),
-        state => format!("{what}: proposal {} is {state}, {} approved", proposal.id, proposal.approvals.len()),
+        state => format!(
+            "{what}: proposal {} is {state}, {} approved",
+            proposal.id,
+            proposal.approvals.len()
+        ),
     })?;
     if proposal.state == "open" {
-        output.say(format!("  next: another member runs muniment proposal approve {}", proposal.id));
+        output.say(format!(
+            "  next: another member runs muniment proposal approve {}",
+            proposal.id
+        ));
     }
     Ok(())
 }

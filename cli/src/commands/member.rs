@@ -54,7 +54,12 @@ async fn list(client: &Client, output: Output) -> Result<()> {
         return output.document(&members);
     }
     let mut rows = vec![["NAME", "KEY"].map(str::to_owned).to_vec()];
-    rows.extend(members.members.iter().map(|member| vec![member.name.clone(), member.key.clone()]));
+    rows.extend(
+        members
+            .members
+            .iter()
+            .map(|member| vec![member.name.clone(), member.key.clone()]),
+    );
     output.line(table(&rows))?;
     let (threshold, count) = (members.threshold, members.members.len());
     output.say(format!("  {threshold} of {count} must agree to a change"));

@@ -59,7 +59,11 @@ pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bo
         }
         Command::New { action, input } => {
             let input: Value = serde_json::from_str(&input).map_err(|error| {
-                Failure::usage("bad_input", format!("--input is not JSON: {error}"), "quote it: '{\"threshold\":2}'")
+                Failure::usage(
+                    "bad_input",
+                    format!("--input is not JSON: {error}"),
+                    "quote it: '{\"threshold\":2}'",
+                )
             })?;
             let body = json!({ "action": action, "input": input });
             let recorded = governance::submit(&client, Method::POST, "/proposals", &body).await?;
@@ -89,7 +93,11 @@ async fn list(client: &Client, state: &str, after: Option<&str>, output: Output)
     if output.json() {
         return output.document(&page);
     }
-    let mut rows = vec![["ID", "STATE", "APPROVALS", "EXPIRES", "CHANGE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ID", "STATE", "APPROVALS", "EXPIRES", "CHANGE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for one in &page.proposals {
         rows.push(vec![
             one.id.clone(),

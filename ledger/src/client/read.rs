@@ -221,7 +221,10 @@ impl NetworkClient {
         if !is_label(name) {
             return Ok(None);
         }
-        let query: Vec<_> = revision.map(|revision| ("revision", revision.to_string())).into_iter().collect();
+        let query: Vec<_> = revision
+            .map(|revision| ("revision", revision.to_string()))
+            .into_iter()
+            .collect();
         let as_of = |view: &TemplateView| AsOf::Height(view.height);
         self.json(&format!("/v1/templates/{name}"), &query, as_of).await
     }

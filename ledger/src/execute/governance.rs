@@ -146,7 +146,11 @@ impl Govern<'_> {
         let (signer, nonce) = (Value::from(self.signer), Value::from(base64url(self.common.nonce)));
         let id = record_id(TEMPLATE, None, &[&signer, &nonce, &Value::from(self.index)])?;
         if overlay.contains(&record_key(&id))? {
-            let reject = Reject::new("DUPLICATE", "this signer has used this nonce for a proposal before", "/nonce");
+            let reject = Reject::new(
+                "DUPLICATE",
+                "this signer has used this nonce for a proposal before",
+                "/nonce",
+            );
             return Ok(Err(reject.about(id)));
         }
         let proposal = Proposal {
@@ -184,7 +188,8 @@ impl Govern<'_> {
             );
             return Ok(Err(Reject::new("PROPOSAL_EXPIRED", message, "/record").about(*id)));
         }
-        proposal.retain(|approval| Ok(members::entry(overlay, &approval.key)?.is_some_and(|m| m.since <= approval.leaf)))?;
+        proposal
+            .retain(|approval| Ok(members::entry(overlay, &approval.key)?.is_some_and(|m| m.since <= approval.leaf)))?;
         let again = proposal.approvals.iter().any(|approval| approval.key == self.signer);
         if !again {
             proposal.approvals.push(self.approval());

@@ -227,8 +227,8 @@ impl Question {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use super::super::sets::ValidatorSet;
+    use super::*;
     use ed25519_dalek::{Signer, SigningKey};
     use muniment_receipts::genesis::ValidatorKeys;
     use proptest::prelude::*;

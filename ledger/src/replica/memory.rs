@@ -299,7 +299,13 @@ impl Replica for MemoryReplica {
     }
 
     fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
-        let named = || self.trust.genesis().templates.iter().filter(|template| template.name == name);
+        let named = || {
+            self.trust
+                .genesis()
+                .templates
+                .iter()
+                .filter(|template| template.name == name)
+        };
         let newest = named().map(|template| template.revision).max();
         let found = named().find(|template| Some(template.revision) == revision.or(newest));
         Ok(found.map(|template| TemplateView {

@@ -3,8 +3,8 @@
 //! Each change of validators is proven by the marker of the last block of the old set, under a checkpoint that a
 //! quorum of the old set cosigned. So a trust root reaches as far as the final height does.
 
-use muniment_receipts::trust::{TrustRoot, ValidatorChange};
 use muniment_receipts::tlog_proof::TlogProof;
+use muniment_receipts::trust::{TrustRoot, ValidatorChange};
 
 use super::local::LocalReplica;
 use super::sets::ValidatorSet;
@@ -35,5 +35,10 @@ fn change(replica: &LocalReplica, view: &View, set: &ValidatorSet) -> Result<Val
         path: replica.audit_path(&result.marker, index, &result)?,
         checkpoint: replica.checkpoint_at(view, height)?.ok_or_else(missing)?,
     };
-    Ok(ValidatorChange::new(set.from, &result.marker, &proof, set.validators.clone()))
+    Ok(ValidatorChange::new(
+        set.from,
+        &result.marker,
+        &proof,
+        set.validators.clone(),
+    ))
 }

@@ -106,7 +106,9 @@ impl ValidatorSet {
 
 /// The sets that a block's state writes decide on.
 pub fn in_changes(changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Vec<ValidatorSet>, StoreError> {
-    let sets = changes.iter().filter_map(|(key, value)| Some((set_height(key)?, value.as_deref()?)));
+    let sets = changes
+        .iter()
+        .filter_map(|(key, value)| Some((set_height(key)?, value.as_deref()?)));
     sets.map(|(from, value)| stored(from, value)).collect()
 }
 
@@ -208,7 +210,14 @@ mod tests {
         assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 5, 4, 4]);
         assert_eq!((sets.at(6).quorum(), sets.at(7).quorum()), (3, 4));
         let fourth = sets.newest().validators[3].clone();
-        assert_eq!((sets.at(8).place(&fourth), sets.at(7).place(&fourth), sets.at(6).place(&fourth)), (Some(3), Some(4), None));
+        assert_eq!(
+            (
+                sets.at(8).place(&fourth),
+                sets.at(7).place(&fourth),
+                sets.at(6).place(&fourth)
+            ),
+            (Some(3), Some(4), None)
+        );
         assert_eq!(sets.named("validator-0").unwrap().name, "validator-0");
         assert_ne!(sets.at(6).hash, sets.at(7).hash);
     }

@@ -1,7 +1,7 @@
 //! Committed state as the executor and the tree read it.
 
-use crate::state::tree::{Cache, TreeStore};
 use super::ReadError;
+use crate::state::tree::{Cache, TreeStore};
 use crate::state::{
     GOVERNANCE_KEY, Governance, MEMBERS, StateError, StateRead, TEMPLATES, TemplateEntry, source_key, template_key,
 };

@@ -71,7 +71,9 @@ fn accepted(outcome: &Outcome) -> [u8; 32] {
 
 fn code(outcome: &Outcome) -> (&str, &str) {
     match outcome {
-        Outcome::Rejected { code, pointer, message, .. } => {
+        Outcome::Rejected {
+            code, pointer, message, ..
+        } => {
             assert!(!message.is_empty());
             (code, pointer)
         }
@@ -96,7 +98,10 @@ fn with_a_threshold_of_one_a_change_takes_effect_at_once() {
     let id = accepted(&govern(&mut ledger, 1, "addMember", add(4), None));
     assert_eq!(state_of(&ledger, &id), "enacted");
     ledger.admissible(&stranger).unwrap();
-    assert!(matches!(ledger.block(&[stranger]).outcomes[0][0], Outcome::Accepted { .. }));
+    assert!(matches!(
+        ledger.block(&[stranger]).outcomes[0][0],
+        Outcome::Accepted { .. }
+    ));
     accepted(&govern(&mut ledger, 4, "removeMember", json!({ "key": text(1) }), None));
     let (policy, members) = sound(&ledger);
     assert_eq!(policy.members, 3);
@@ -114,9 +119,17 @@ fn a_change_is_in_force_for_the_next_transaction_of_the_same_block() {
     let two = single(ledger.common(&key(4), "deposit"), &key(4), deposit(1), None);
     let three = statement(&mut ledger, 1, "removeMember", json!({ "key": text(4) }), None);
     let four = single(ledger.common(&key(4), "deposit"), &key(4), deposit(2), None);
-    let block: Vec<_> = [one, two, three, four].into_iter().map(|one| ledger.admit(one).unwrap()).collect();
+    let block: Vec<_> = [one, two, three, four]
+        .into_iter()
+        .map(|one| ledger.admit(one).unwrap())
+        .collect();
     let outcomes = ledger.block(&block).outcomes;
-    assert!(outcomes[..3].iter().all(|one| matches!(one[0], Outcome::Accepted { .. })), "{outcomes:?}");
+    assert!(
+        outcomes[..3]
+            .iter()
+            .all(|one| matches!(one[0], Outcome::Accepted { .. })),
+        "{outcomes:?}"
+    );
     assert_eq!(code(&outcomes[3][0]), ("NOT_A_MEMBER", "/signer"));
 }
 
@@ -138,7 +151,10 @@ fn two_of_three_must_agree_and_a_removed_members_approval_is_gone_for_good() {
     let mut ledger = network(2);
     let id = accepted(&govern(&mut ledger, 1, "addMember", add(4), None));
     assert_eq!(state_of(&ledger, &id), "open");
-    assert_eq!(code(&govern(&mut ledger, 1, "approve", json!({}), Some(id))), ("ALREADY_APPROVED", "/record"));
+    assert_eq!(
+        code(&govern(&mut ledger, 1, "approve", json!({}), Some(id))),
+        ("ALREADY_APPROVED", "/record")
+    );
     // The proposer is removed and comes back: its approval doesn't.
     for (action, input) in [("removeMember", json!({ "key": text(1) })), ("addMember", add(1))] {
         let other = accepted(&govern(&mut ledger, 2, action, input, None));
@@ -150,8 +166,14 @@ fn two_of_three_must_agree_and_a_removed_members_approval_is_gone_for_good() {
     accepted(&govern(&mut ledger, 3, "approve", json!({}), Some(id)));
     assert_eq!(state_of(&ledger, &id), "enacted");
     assert!(sound(&ledger).1.contains_key(&text(4)));
-    assert_eq!(code(&govern(&mut ledger, 1, "approve", json!({}), Some(id))), ("WRONG_STATE", "/record"));
-    assert_eq!(code(&govern(&mut ledger, 1, "withdraw", json!({}), Some(id))), ("WRONG_STATE", "/record"));
+    assert_eq!(
+        code(&govern(&mut ledger, 1, "approve", json!({}), Some(id))),
+        ("WRONG_STATE", "/record")
+    );
+    assert_eq!(
+        code(&govern(&mut ledger, 1, "withdraw", json!({}), Some(id))),
+        ("WRONG_STATE", "/record")
+    );
 }
 
 #[test]
@@ -211,22 +233,97 @@ fn every_refusal_has_its_code_and_place() {
     let validator = signer(&key(101)).to_string();
     let p256 = "p256:A2sX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW";
     let cases = [
-        ("addMember", json!({ "key": text(2), "name": "again" }), "ALREADY_A_MEMBER", "/input/key"),
-        ("addMember", json!({ "key": validator, "name": "v" }), "INVALID_INPUT", "/input/key"),
-        ("addMember", json!({ "key": "ed25519:AAAA", "name": "v" }), "INVALID_INPUT", "/input/key"),
-        ("addMember", json!({ "key": format!("ed25519:{}", "A".repeat(43)), "name": "v" }), "INVALID_INPUT", "/input/key"),
-        ("addMember", json!({ "key": text(4), "name": "" }), "INVALID_INPUT", "/input/name"),
-        ("addMember", json!({ "key": text(4), "name": " x" }), "INVALID_INPUT", "/input/name"),
-        ("addMember", json!({ "key": text(4), "name": "a\u{7}" }), "INVALID_INPUT", "/input/name"),
-        ("addMember", json!({ "key": text(4), "name": "x".repeat(101) }), "INVALID_INPUT", "/input/name"),
+        (
+            "addMember",
+            json!({ "key": text(2), "name": "again" }),
+            "ALREADY_A_MEMBER",
+            "/input/key",
+        ),
+        (
+            "addMember",
+            json!({ "key": validator, "name": "v" }),
+            "INVALID_INPUT",
+            "/input/key",
+        ),
+        (
+            "addMember",
+            json!({ "key": "ed25519:AAAA", "name": "v" }),
+            "INVALID_INPUT",
+            "/input/key",
+        ),
+        (
+            "addMember",
+            json!({ "key": format!("ed25519:{}", "A".repeat(43)), "name": "v" }),
+            "INVALID_INPUT",
+            "/input/key",
+        ),
+        (
+            "addMember",
+            json!({ "key": text(4), "name": "" }),
+            "INVALID_INPUT",
+            "/input/name",
+        ),
+        (
+            "addMember",
+            json!({ "key": text(4), "name": " x" }),
+            "INVALID_INPUT",
+            "/input/name",
+        ),
+        (
+            "addMember",
+            json!({ "key": text(4), "name": "a\u{7}" }),
+            "INVALID_INPUT",
+            "/input/name",
+        ),
+        (
+            "addMember",
+            json!({ "key": text(4), "name": "x".repeat(101) }),
+            "INVALID_INPUT",
+            "/input/name",
+        ),
         ("addMember", json!({ "key": text(4) }), "INVALID_INPUT", "/input"),
-        ("addMember", json!({ "key": text(4), "name": "x", "role": "king" }), "UNKNOWN_FIELD", "/input/role"),
-        ("removeMember", json!({ "key": text(9) }), "NO_SUCH_MEMBER", "/input/key"),
-        ("replaceKey", json!({ "key": text(9), "newKey": text(4) }), "NO_SUCH_MEMBER", "/input/key"),
-        ("replaceKey", json!({ "key": text(1), "newKey": text(2) }), "ALREADY_A_MEMBER", "/input/newKey"),
-        ("setThreshold", json!({ "threshold": 0 }), "INVALID_INPUT", "/input/threshold"),
-        ("setThreshold", json!({ "threshold": 4 }), "THRESHOLD_OUT_OF_RANGE", "/input/threshold"),
-        ("setThreshold", json!({ "threshold": "2" }), "INVALID_INPUT", "/input/threshold"),
+        (
+            "addMember",
+            json!({ "key": text(4), "name": "x", "role": "king" }),
+            "UNKNOWN_FIELD",
+            "/input/role",
+        ),
+        (
+            "removeMember",
+            json!({ "key": text(9) }),
+            "NO_SUCH_MEMBER",
+            "/input/key",
+        ),
+        (
+            "replaceKey",
+            json!({ "key": text(9), "newKey": text(4) }),
+            "NO_SUCH_MEMBER",
+            "/input/key",
+        ),
+        (
+            "replaceKey",
+            json!({ "key": text(1), "newKey": text(2) }),
+            "ALREADY_A_MEMBER",
+            "/input/newKey",
+        ),
+        (
+            "setThreshold",
+            json!({ "threshold": 0 }),
+            "INVALID_INPUT",
+            "/input/threshold",
+        ),
+        (
+            "setThreshold",
+            json!({ "threshold": 4 }),
+            "THRESHOLD_OUT_OF_RANGE",
+            "/input/threshold",
+        ),
+        (
+            "setThreshold",
+            json!({ "threshold": "2" }),
+            "INVALID_INPUT",
+            "/input/threshold",
+        ),
         ("setThreshold", json!({}), "INVALID_INPUT", "/input/threshold"),
         ("approve", json!({}), "MALFORMED", "/record"),
         ("crown", json!({}), "UNKNOWN_ACTION", "/action"),
@@ -239,7 +336,13 @@ fn every_refusal_has_its_code_and_place() {
     assert_eq!(code(&nowhere), ("NO_SUCH_RECORD", "/record"));
     let named = govern(&mut ledger, 1, "addMember", add(4), Some([7; 32]));
     assert_eq!(code(&named), ("MALFORMED", "/record"));
-    accepted(&govern(&mut ledger, 1, "addMember", json!({ "key": p256, "name": "a browser" }), None));
+    accepted(&govern(
+        &mut ledger,
+        1,
+        "addMember",
+        json!({ "key": p256, "name": "a browser" }),
+        None,
+    ));
     // A record of another template is no proposal.
     let common = ledger.common(&key(1), "deposit");
     let prepared = ledger.admit(single(common, &key(1), deposit(1), None)).unwrap();
@@ -250,7 +353,10 @@ fn every_refusal_has_its_code_and_place() {
     (common.template, common.revision) = (TEMPLATE.to_owned(), 2);
     let prepared = ledger.admit(single(common, &key(1), add(5), None)).unwrap();
     assert_eq!(ledger.admissible(&prepared).unwrap_err().code, "WRONG_REVISION");
-    assert_eq!(code(&ledger.block(&[prepared]).outcomes[0][0]), ("WRONG_REVISION", "/revision"));
+    assert_eq!(
+        code(&ledger.block(&[prepared]).outcomes[0][0]),
+        ("WRONG_REVISION", "/revision")
+    );
 }
 
 #[test]
@@ -267,7 +373,13 @@ fn the_last_member_and_those_who_must_agree_stay() {
     accepted(&govern(&mut ledger, 1, "removeMember", json!({ "key": text(2) }), None));
     let last = govern(&mut ledger, 1, "removeMember", json!({ "key": text(1) }), None);
     assert_eq!(code(&last), ("LAST_MEMBER", "/input/key"));
-    accepted(&govern(&mut ledger, 1, "replaceKey", json!({ "key": text(1), "newKey": text(5) }), None));
+    accepted(&govern(
+        &mut ledger,
+        1,
+        "replaceKey",
+        json!({ "key": text(1), "newKey": text(5) }),
+        None,
+    ));
     let old = govern(&mut ledger, 1, "addMember", add(6), None);
     assert_eq!(code(&old), ("NOT_A_MEMBER", "/signer"));
     accepted(&govern(&mut ledger, 5, "addMember", add(6), None));
@@ -362,7 +474,9 @@ impl Model {
 
     /// Whether it is accepted.
     fn step(&mut self, who: u8, step: &Step) -> bool {
-        let Some(&me) = self.members.get(&who) else { return false };
+        let Some(&me) = self.members.get(&who) else {
+            return false;
+        };
         match step {
             Step::Withdraw(at) => match self.proposals.get_mut(*at) {
                 Some(one) if one.open && one.by == who => {
@@ -398,7 +512,12 @@ impl Model {
                     self.enact(change);
                 }
                 let (change, approvals) = (change.clone(), [me].into());
-                self.proposals.push(Open { by: who, change, approvals, open: !enough });
+                self.proposals.push(Open {
+                    by: who,
+                    change,
+                    approvals,
+                    open: !enough,
+                });
                 true
             }
         }

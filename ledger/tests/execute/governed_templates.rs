@@ -97,13 +97,25 @@ fn code(outcome: &Outcome) -> &str {
 #[test]
 fn new_records_use_the_newest_revision_and_old_ones_keep_theirs() {
     let mut ledger = network(1);
-    assert_eq!(code(&note(&mut ledger, "write", 1, json!({ "note": "a" }), None)), "UNKNOWN_TEMPLATE");
+    assert_eq!(
+        code(&note(&mut ledger, "write", 1, json!({ "note": "a" }), None)),
+        "UNKNOWN_TEMPLATE"
+    );
     accepted(&publish(&mut ledger, "notes", 1, &source(1, "Written")));
     let old = accepted(&note(&mut ledger, "write", 1, json!({ "note": "a" }), None));
-    assert_eq!(code(&publish(&mut ledger, "notes", 1, &source(1, "Again"))), "WRONG_REVISION");
-    assert_eq!(code(&publish(&mut ledger, "notes", 3, &source(3, "Later"))), "WRONG_REVISION");
+    assert_eq!(
+        code(&publish(&mut ledger, "notes", 1, &source(1, "Again"))),
+        "WRONG_REVISION"
+    );
+    assert_eq!(
+        code(&publish(&mut ledger, "notes", 3, &source(3, "Later"))),
+        "WRONG_REVISION"
+    );
     accepted(&publish(&mut ledger, "notes", 2, &source(2, "Noted")));
-    assert_eq!(code(&note(&mut ledger, "write", 1, json!({ "note": "b" }), None)), "WRONG_REVISION");
+    assert_eq!(
+        code(&note(&mut ledger, "write", 1, json!({ "note": "b" }), None)),
+        "WRONG_REVISION"
+    );
     let new = accepted(&note(&mut ledger, "write", 2, json!({ "note": "b" }), None));
     accepted(&note(&mut ledger, "drop", 1, json!({}), Some(old)));
     accepted(&note(&mut ledger, "drop", 2, json!({}), Some(new)));
@@ -132,7 +144,11 @@ fn what_a_source_says_must_be_what_was_signed() {
         ("other", 1, source(1, "Written")),
         ("notarization", 2, source(2, "Written")),
     ] {
-        assert_eq!(code(&publish(&mut ledger, name, revision, &text)), "INVALID_TEMPLATE", "{name} {revision}");
+        assert_eq!(
+            code(&publish(&mut ledger, name, revision, &text)),
+            "INVALID_TEMPLATE",
+            "{name} {revision}"
+        );
     }
 }
 
@@ -140,7 +156,12 @@ fn what_a_source_says_must_be_what_was_signed() {
 fn nobody_can_strip_or_swap_or_smuggle_what_travels_beside_a_statement() {
     let mut ledger = network(1);
     let good = publishing(&mut ledger, "notes", 1, &source(1, "Written"));
-    let Transaction::Attached { statement, signature, attachment } = good.clone() else {
+    let Transaction::Attached {
+        statement,
+        signature,
+        attachment,
+    } = good.clone()
+    else {
         unreachable!()
     };
     let refusal = |ledger: &Ledger, one: Transaction| ledger.admit(one).unwrap_err().code;
@@ -171,7 +192,11 @@ fn nobody_can_strip_or_swap_or_smuggle_what_travels_beside_a_statement() {
     assert_eq!(refusal(&ledger, smuggled), "BAD_ATTACHMENT");
     let mut common = ledger.common(&key(1), "publishTemplate");
     common.template = TEMPLATE.to_owned();
-    let many = batch(common, &key(1), vec![(json!({ "name": "notes", "revision": 1, "sha256": "00" }), None)]);
+    let many = batch(
+        common,
+        &key(1),
+        vec![(json!({ "name": "notes", "revision": 1, "sha256": "00" }), None)],
+    );
     assert_eq!(refusal(&ledger, many), "BAD_ATTACHMENT");
     accepted(&run(&mut ledger, good));
 }
@@ -189,7 +214,10 @@ fn a_source_waits_in_the_state_until_its_proposal_is_decided() {
     assert!(ledger.tree.state.0.contains_key(&attachment_key(&first)));
     accepted(&decide(&mut ledger, 2, "approve", first));
     assert!(!ledger.tree.state.0.contains_key(&attachment_key(&first)));
-    assert_eq!(ledger.tree.state.0[&source_key("notes", 1)], source(1, "Written").into_bytes());
+    assert_eq!(
+        ledger.tree.state.0[&source_key("notes", 1)],
+        source(1, "Written").into_bytes()
+    );
     assert_eq!(code(&decide(&mut ledger, 2, "approve", second)), "WRONG_REVISION");
     // When its time is over, any member may clear it away.
     assert_eq!(code(&decide(&mut ledger, 3, "withdraw", second)), "NOT_ALLOWED");

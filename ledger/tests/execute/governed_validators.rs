@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 use super::support::{Ledger, genesis, key, single};
 
 fn network() -> Ledger {
-    Ledger::new(&genesis(&[("notarization", 1, muniment_ledger::templates::NOTARIZATION)]))
+    Ledger::new(&genesis(&[(
+        "notarization",
+        1,
+        muniment_ledger::templates::NOTARIZATION,
+    )]))
 }
 
 fn validator(name: &str, seed: u8) -> Value {
@@ -49,12 +53,18 @@ fn names(ledger: &Ledger, height: u64) -> Vec<String> {
 #[test]
 fn a_change_decides_the_second_height_after_it() {
     let mut ledger = network();
-    assert_eq!(code(&one(&mut ledger, "addValidator", validator("validator-4", 40))), ("", ""));
+    assert_eq!(
+        code(&one(&mut ledger, "addValidator", validator("validator-4", 40))),
+        ("", "")
+    );
     assert_eq!(ledger.height, 1);
     assert_eq!((names(&ledger, 2).len(), names(&ledger, 3).len()), (4, 5));
     assert_eq!(names(&ledger, 3)[4], "validator-4");
     // The next block may decide the next change, and what both changed is kept by height.
-    assert_eq!(code(&one(&mut ledger, "removeValidator", json!({ "name": "validator-0" }))), ("", ""));
+    assert_eq!(
+        code(&one(&mut ledger, "removeValidator", json!({ "name": "validator-0" }))),
+        ("", "")
+    );
     assert_eq!((names(&ledger, 3).len(), names(&ledger, 4).len()), (5, 4));
     let kept: Vec<u64> = ledger.tree.state.0.keys().filter_map(|key| set_height(key)).collect();
     assert_eq!(kept, [3, 4]);
@@ -81,14 +91,39 @@ fn refusals_have_their_codes() {
     let mut twice = validator("validator-4", 40);
     twice["cose"] = twice["notary"].clone();
     let cases = [
-        ("addValidator", validator("validator-3", 40), "ALREADY_USED", "/input/name"),
-        ("addValidator", validator("validator-4", 104), "ALREADY_USED", "/input/consensus"),
+        (
+            "addValidator",
+            validator("validator-3", 40),
+            "ALREADY_USED",
+            "/input/name",
+        ),
+        (
+            "addValidator",
+            validator("validator-4", 104),
+            "ALREADY_USED",
+            "/input/consensus",
+        ),
         ("addValidator", of_member, "ALREADY_USED", "/input/notary"),
         ("addValidator", twice, "INVALID_INPUT", "/input"),
         ("addValidator", validator("Validator 4", 40), "INVALID_INPUT", "/input"),
-        ("addValidator", json!({ "name": "validator-4" }), "INVALID_INPUT", "/input"),
-        ("removeValidator", json!({ "name": "validator-9" }), "NO_SUCH_VALIDATOR", "/input/name"),
-        ("removeValidator", json!({ "name": "validator-0" }), "TOO_FEW_VALIDATORS", "/input/name"),
+        (
+            "addValidator",
+            json!({ "name": "validator-4" }),
+            "INVALID_INPUT",
+            "/input",
+        ),
+        (
+            "removeValidator",
+            json!({ "name": "validator-9" }),
+            "NO_SUCH_VALIDATOR",
+            "/input/name",
+        ),
+        (
+            "removeValidator",
+            json!({ "name": "validator-0" }),
+            "TOO_FEW_VALIDATORS",
+            "/input/name",
+        ),
     ];
     for (action, input, want, pointer) in cases {
         let outcome = one(&mut ledger, action, input.clone());
@@ -101,19 +136,35 @@ fn nothing_of_a_removed_validator_comes_back() {
     let mut ledger = network();
     let gone = validator("validator-4", 40);
     assert_eq!(code(&one(&mut ledger, "addValidator", gone.clone())), ("", ""));
-    assert_eq!(code(&one(&mut ledger, "removeValidator", json!({ "name": "validator-4" }))), ("", ""));
+    assert_eq!(
+        code(&one(&mut ledger, "removeValidator", json!({ "name": "validator-4" }))),
+        ("", "")
+    );
     // The change is long in force.
     govern(&mut ledger, vec![]);
     govern(&mut ledger, vec![]);
-    assert_eq!(code(&one(&mut ledger, "addValidator", gone.clone())), ("ALREADY_USED", "/input/name"));
+    assert_eq!(
+        code(&one(&mut ledger, "addValidator", gone.clone())),
+        ("ALREADY_USED", "/input/name")
+    );
     let mut renamed = gone.clone();
     renamed["name"] = json!("validator-5");
-    assert_eq!(code(&one(&mut ledger, "addValidator", renamed)), ("ALREADY_USED", "/input/consensus"));
+    assert_eq!(
+        code(&one(&mut ledger, "addValidator", renamed)),
+        ("ALREADY_USED", "/input/consensus")
+    );
     let mut mixed = validator("validator-5", 50);
     mixed["consensus"] = gone["cose"].clone();
-    assert_eq!(code(&one(&mut ledger, "addValidator", mixed)), ("ALREADY_USED", "/input/consensus"));
+    assert_eq!(
+        code(&one(&mut ledger, "addValidator", mixed)),
+        ("ALREADY_USED", "/input/consensus")
+    );
     let member = muniment_receipts::key::SignerKey::ed25519(&key(41).verifying_key().to_bytes());
-    let as_member = one(&mut ledger, "addMember", json!({ "key": member.to_string(), "name": "x" }));
+    let as_member = one(
+        &mut ledger,
+        "addMember",
+        json!({ "key": member.to_string(), "name": "x" }),
+    );
     assert_eq!(code(&as_member), ("INVALID_INPUT", "/input/key"));
 }
 

@@ -31,7 +31,8 @@ proptest! {
 #[test]
 fn random_histories_reach_every_action() {
     let template = muniment_ledger::template::Template::compile(ELECTRONIC_INVOICE).unwrap();
-    let mut missing: std::collections::BTreeSet<_> = template.actions.iter().map(|action| action.name.clone()).collect();
+    let mut missing: std::collections::BTreeSet<_> =
+        template.actions.iter().map(|action| action.name.clone()).collect();
     for attempts in history::samples(400) {
         for action in run(ELECTRONIC_INVOICE, &attempts, Settings::default()).accepted {
             missing.remove(&action);

@@ -105,12 +105,17 @@ impl Net {
             }],
             governance_threshold: 1,
         };
-        let listeners: Vec<_> = (0..2 * PLACES).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let listeners: Vec<_> = (0..2 * PLACES)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
         let mut net = Self {
             folder: tempfile::tempdir().unwrap(),
             network: genesis.network_id().unwrap(),
             genesis: genesis.canonical().unwrap(),
-            ports: listeners.iter().map(|listener| listener.local_addr().unwrap()).collect(),
+            ports: listeners
+                .iter()
+                .map(|listener| listener.local_addr().unwrap())
+                .collect(),
             nodes: (0..PLACES).map(|_| None).collect(),
             nonce: Arc::default(),
             done: Arc::default(),
@@ -189,8 +194,14 @@ impl Net {
         let client = self.client();
         self.until(&format!("{} at the tip", name(index)), async || {
             let tips = client.status().await;
-            let tip = tips.iter().filter_map(|(_, status)| Some(status.as_ref().ok()?.height)).max().unwrap_or(0);
-            self.status(index).await.is_some_and(|status| status.height > 0 && status.height + 5 >= tip)
+            let tip = tips
+                .iter()
+                .filter_map(|(_, status)| Some(status.as_ref().ok()?.height))
+                .max()
+                .unwrap_or(0);
+            self.status(index)
+                .await
+                .is_some_and(|status| status.height > 0 && status.height + 5 >= tip)
         })
         .await;
     }
@@ -254,7 +265,8 @@ impl Net {
     }
 
     pub async fn until_final(&self, writes: u64) {
-        self.until("writes", async || self.done.load(Ordering::Relaxed) >= writes).await;
+        self.until("writes", async || self.done.load(Ordering::Relaxed) >= writes)
+            .await;
     }
 
     pub async fn progress(&self, more: u64) {
@@ -292,9 +304,14 @@ impl Net {
         let end = Instant::now() + limit;
         loop {
             let all = self.client().status().await;
-            let states: Option<Vec<_>> =
-                all.iter().map(|(_, one)| one.as_ref().ok().map(|one| (one.height, one.state_root.clone()))).collect();
-            if states.as_ref().is_some_and(|states| states.iter().all(|one| *one == states[0])) {
+            let states: Option<Vec<_>> = all
+                .iter()
+                .map(|(_, one)| one.as_ref().ok().map(|one| (one.height, one.state_root.clone())))
+                .collect();
+            if states
+                .as_ref()
+                .is_some_and(|states| states.iter().all(|one| *one == states[0]))
+            {
                 return;
             }
             assert!(Instant::now() < end, "{all:?}");
@@ -307,7 +324,9 @@ impl Net {
         let proof = self.client().leaf_proof(index).await.unwrap().unwrap();
         let bytes = |text: &str| STANDARD.decode(text).unwrap();
         let hashes = |path: &[String]| -> Vec<[u8; 32]> {
-            path.iter().map(|hash| hex::decode(hash).unwrap().try_into().unwrap()).collect()
+            path.iter()
+                .map(|hash| hex::decode(hash).unwrap().try_into().unwrap())
+                .collect()
         };
         let leaf = bytes(&proof.leaf);
         let outcome = Leaf::parse(&leaf).unwrap().outcome().unwrap();
@@ -330,7 +349,11 @@ impl Net {
     async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let end = Instant::now() + PATIENCE;
         while !condition().await {
-            assert!(Instant::now() < end, "waited in vain: {what}; {:?}", self.client().status().await);
+            assert!(
+                Instant::now() < end,
+                "waited in vain: {what}; {:?}",
+                self.client().status().await
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -368,11 +391,17 @@ async fn write(client: &NetworkClient, transaction: Transaction) -> Outcome {
             continue;
         }
         let status = client.transaction(&id, Duration::from_secs(5)).await;
-        let Ok(TransactionStatus::Final { height }) = status else { continue };
+        let Ok(TransactionStatus::Final { height }) = status else {
+            continue;
+        };
         let mut blocks = client.follow(height);
         let next = tokio::time::timeout(Duration::from_secs(10), futures::StreamExt::next(&mut blocks)).await;
         let Ok(Some(Ok(block))) = next else { continue };
-        let at = block.transactions.iter().position(|one| one.id() == id).expect("in its block");
+        let at = block
+            .transactions
+            .iter()
+            .position(|one| one.id() == id)
+            .expect("in its block");
         return block.outcomes[at][0].clone();
     }
 }

@@ -26,11 +26,7 @@ impl Input {
         match self.0.remove(name) {
             Some(Value::String(text)) => Ok(text),
             Some(_) => Err(wrong(name, "a text")),
-            None => Err(Reject::new(
-                "INVALID_INPUT",
-                format!("`{name}` is missing"),
-                "/input",
-            )),
+            None => Err(Reject::new("INVALID_INPUT", format!("`{name}` is missing"), "/input")),
         }
     }
 

@@ -11,9 +11,7 @@ use super::super::overlay::Overlay;
 use super::super::reject::Reject;
 use super::change::Write;
 use super::{Judged, accept, validators};
-use crate::state::{
-    GOVERNANCE_KEY, Governance, MemberEntry, StateError, canonical, member_key, used_key,
-};
+use crate::state::{GOVERNANCE_KEY, Governance, MemberEntry, StateError, canonical, member_key, used_key};
 
 /// Longest name of a member, in characters.
 const MAX_NAME: usize = 100;
@@ -109,7 +107,10 @@ pub fn replace(overlay: &Overlay<'_>, key: &str, new_key: &str, leaf: u64) -> Ju
 /// Sets how many members must agree.
 pub fn set_threshold(policy: &Governance, threshold: u32) -> Judged<Vec<Write>> {
     if threshold == 0 || threshold > policy.members {
-        let message = format!("the network has {} members; give a number from 1 to that", policy.members);
+        let message = format!(
+            "the network has {} members; give a number from 1 to that",
+            policy.members
+        );
         return Ok(Err(Reject::new("THRESHOLD_OUT_OF_RANGE", message, "/input/threshold")));
     }
     let policy = Governance {
@@ -129,10 +130,14 @@ fn known(overlay: &Overlay<'_>, key: &str) -> Judged<MemberEntry> {
 /// A key that can be a member's and is nobody's yet.
 fn free(overlay: &Overlay<'_>, key: &str, pointer: &str) -> Judged<()> {
     let signer = key.parse::<SignerKey>();
-    let signer = accept!(signer.and_then(|signer| signer.registered().map(|_| signer)).map_err(|error| {
-        let message = format!("this can't be a member's key: {}", chain(&error));
-        Reject::new("INVALID_INPUT", message, pointer)
-    }));
+    let signer = accept!(
+        signer
+            .and_then(|signer| signer.registered().map(|_| signer))
+            .map_err(|error| {
+                let message = format!("this can't be a member's key: {}", chain(&error));
+                Reject::new("INVALID_INPUT", message, pointer)
+            })
+    );
     if entry(overlay, key)?.is_some() {
         let message = format!("{key} is a member already");
         return Ok(Err(Reject::new("ALREADY_A_MEMBER", message, pointer)));

@@ -48,7 +48,10 @@ pub fn admit(common: &Common, input: &Map<String, Value>, attachment: Option<&[u
             if named == Some(<[u8; 32]>::from(Sha256::digest(source))) {
                 return Ok(());
             }
-            refuse("BAD_ATTACHMENT", "`sha256` is not that of the source beside the statement")
+            refuse(
+                "BAD_ATTACHMENT",
+                "`sha256` is not that of the source beside the statement",
+            )
         }
     }
 }
@@ -84,7 +87,10 @@ pub fn publish(overlay: &Overlay<'_>, name: &str, revision: u32, source: &[u8]) 
     }
     let latest = overlay.template_entry(name)?.map_or(0, |entry| entry.revision);
     if latest.checked_add(1) != Some(revision) {
-        let message = format!("the next revision of `{name}` is {}, not {revision}", u64::from(latest) + 1);
+        let message = format!(
+            "the next revision of `{name}` is {}, not {revision}",
+            u64::from(latest) + 1
+        );
         return Ok(Err(Reject::new("WRONG_REVISION", message, "/input/revision")));
     }
     let entry = TemplateEntry {

@@ -58,8 +58,15 @@ pub fn remove(overlay: &Overlay<'_>, height: u64, name: &str) -> Judged<Vec<Writ
         return Ok(Err(Reject::new("TOO_FEW_VALIDATORS", message, "/input/name")));
     }
     let words = gone.duties().into_iter().chain([gone.name.as_str()]);
-    let used = words.map(|word| (used_key(word), Some(name.as_bytes().to_vec()))).collect();
-    let next = current.next.iter().filter(|validator| validator.name != name).cloned().collect();
+    let used = words
+        .map(|word| (used_key(word), Some(name.as_bytes().to_vec())))
+        .collect();
+    let next = current
+        .next
+        .iter()
+        .filter(|validator| validator.name != name)
+        .cloned()
+        .collect();
     change(height, current, next, used)
 }
 
@@ -79,7 +86,9 @@ fn unused(overlay: &Overlay<'_>, current: &Validators, validator: &ValidatorKeys
     let duties = ["consensus", "notary", "cose"].into_iter().zip(validator.duties());
     for (field, word) in named.into_iter().chain(duties) {
         let now = current.now.iter().chain(&current.next);
-        let held = now.flat_map(|one| one.duties().into_iter().chain([one.name.as_str()])).any(|used| used == word);
+        let held = now
+            .flat_map(|one| one.duties().into_iter().chain([one.name.as_str()]))
+            .any(|used| used == word);
         if held || overlay.contains(&used_key(word))? {
             let message = "a validator has or had this; names and keys of validators are never used again";
             return Ok(Err(Reject::new("ALREADY_USED", message, format!("/input/{field}"))));

@@ -33,7 +33,10 @@ fn breaks_without(invariant: u8, changes: &[(&str, &str)]) {
 
 #[test]
 fn a_number_is_used_once() {
-    breaks_without(1, &[("input.number, input.year]", "input.number, input.year, input.content]")]);
+    breaks_without(
+        1,
+        &[("input.number, input.year]", "input.number, input.year, input.content]")],
+    );
 }
 
 #[test]
@@ -46,13 +49,19 @@ fn issued_content_stays() {
     // No action writes it: one that does is the missing guard.
     breaks_without(
         3,
-        &[("        evidence: input.evidence\n\n    confirmPayment:", "        content: input.evidence\n\n    confirmPayment:")],
+        &[(
+            "        evidence: input.evidence\n\n    confirmPayment:",
+            "        content: input.evidence\n\n    confirmPayment:",
+        )],
     );
 }
 
 #[test]
 fn only_valid_documents_are_issued() {
-    breaks_without(4, &[("rule: input.verdict.fatal == 0", "rule: input.verdict.fatal >= 0")]);
+    breaks_without(
+        4,
+        &[("rule: input.verdict.fatal == 0", "rule: input.verdict.fatal >= 0")],
+    );
 }
 
 #[test]
@@ -63,7 +72,13 @@ fn amounts_are_exact() {
 #[test]
 fn credits_stay_within_each_category() {
     let rule = "v.creditedBase + c.base <= v.base && v.creditedVat + c.vat <= v.vat))";
-    breaks_without(6, &[(rule, "v.base >= 0))"), ("v.category == c.category && v.rate == c.rate &&", "")]);
+    breaks_without(
+        6,
+        &[
+            (rule, "v.base >= 0))"),
+            ("v.category == c.category && v.rate == c.rate &&", ""),
+        ],
+    );
 }
 
 #[test]
@@ -71,7 +86,10 @@ fn no_more_is_paid_than_is_owed() {
     let open = "      open: { type: integer, minimum: 0 }";
     breaks_without(
         7,
-        &[("rule: variables.open >= 0", "rule: variables.open >= -100"), (open, "      open: { type: integer }")],
+        &[
+            ("rule: variables.open >= 0", "rule: variables.open >= -100"),
+            (open, "      open: { type: integer }"),
+        ],
     );
 }
 
@@ -99,7 +117,13 @@ fn one_claim_at_a_time() {
 
 #[test]
 fn acceptance_is_not_taken_back() {
-    breaks_without(11, &[("rule: variables.before < 5 || variables.now == 7", "rule: variables.before < 6")]);
+    breaks_without(
+        11,
+        &[(
+            "rule: variables.before < 5 || variables.now == 7",
+            "rule: variables.before < 6",
+        )],
+    );
 }
 
 #[test]
@@ -116,18 +140,33 @@ fn voids_hurt_nobody() {
 #[test]
 fn only_the_key_of_a_role_acts() {
     breaks_without(13, &[("      by: [payee, agent]", "      by: [anyMember]")]);
-    breaks_without(13, &[("      holder: creator\n", "      holder: record\n"), ("      values: [fields.regime, fields.supplier]", "      values: [fields.regime, fields.supplier, fields.number]")]);
+    breaks_without(
+        13,
+        &[
+            ("      holder: creator\n", "      holder: record\n"),
+            (
+                "      values: [fields.regime, fields.supplier]",
+                "      values: [fields.regime, fields.supplier, fields.number]",
+            ),
+        ],
+    );
 }
 
 #[test]
 fn replays_change_nothing() {
-    let forgetful = Settings { forgetful: true, ..Settings::default() };
+    let forgetful = Settings {
+        forgetful: true,
+        ..Settings::default()
+    };
     breaks(14, ELECTRONIC_INVOICE, forgetful);
 }
 
 #[test]
 fn time_is_the_blocks() {
-    let own_clock = Settings { own_clock: true, ..Settings::default() };
+    let own_clock = Settings {
+        own_clock: true,
+        ..Settings::default()
+    };
     breaks(15, ELECTRONIC_INVOICE, own_clock);
 }
 
@@ -135,11 +174,20 @@ fn time_is_the_blocks() {
 fn refusals_tell_no_more_than_a_case_number() {
     // The message of a template is fixed text: one that names the other record's content is the missing guard.
     let told = "message: this claim is pledged already; the record named is its case number";
-    breaks_without(16, &[(told, "message: \"000000000000000000000000000000000000000000000000000000000000abcd\"")]);
+    breaks_without(
+        16,
+        &[(
+            told,
+            "message: \"000000000000000000000000000000000000000000000000000000000000abcd\"",
+        )],
+    );
 }
 
 #[test]
 fn a_changed_leaf_is_no_proof() {
-    let flipped = Settings { flipped: true, ..Settings::default() };
+    let flipped = Settings {
+        flipped: true,
+        ..Settings::default()
+    };
     breaks(17, ELECTRONIC_INVOICE, flipped);
 }

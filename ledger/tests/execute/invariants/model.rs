@@ -69,7 +69,11 @@ impl Document {
     }
 
     fn pledged(&self) -> i64 {
-        self.pledges.values().filter(|pledge| pledge.live).map(|pledge| pledge.amount).sum()
+        self.pledges
+            .values()
+            .filter(|pledge| pledge.live)
+            .map(|pledge| pledge.amount)
+            .sum()
     }
 
     fn live(&self) -> bool {
@@ -94,7 +98,9 @@ fn int(value: &Value) -> i64 {
 }
 
 fn who(value: &Value) -> u8 {
-    (1..=8).find(|party| value.as_str() == Some(name(*party).as_str())).unwrap_or(0)
+    (1..=8)
+        .find(|party| value.as_str() == Some(name(*party).as_str()))
+        .unwrap_or(0)
 }
 
 impl Model {
@@ -114,18 +120,31 @@ impl Model {
         let now = i64::try_from(time).unwrap_or(i64::MAX);
         if matches!(action, "issue" | "credit" | "replace") {
             self.created(party, input, id, time, &mut must);
-            let other = |name: &str| hex::decode(text(&input[name])).ok().and_then(|id| Id::try_from(id).ok());
+            let other = |name: &str| {
+                hex::decode(text(&input[name]))
+                    .ok()
+                    .and_then(|id| Id::try_from(id).ok())
+            };
             if let Some(invoice) = other("invoice").and_then(|id| self.documents.get_mut(&id)) {
                 credit(invoice, party, input, &mut must);
             }
             if let Some(original) = other("original").and_then(|id| self.documents.get_mut(&id)) {
                 must(13, original.issuer == party, "only the issuer replaces");
-                must(12, original.state == "Issued" && untouched(original), "something hangs on the original");
+                must(
+                    12,
+                    original.state == "Issued" && untouched(original),
+                    "something hangs on the original",
+                );
                 original.state = "Replaced";
             }
             return broken;
         }
-        let others: BTreeSet<String> = self.documents.iter().filter(|(other, _)| **other != id).filter_map(|(_, d)| d.fingerprint.clone()).collect();
+        let others: BTreeSet<String> = self
+            .documents
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .filter_map(|(_, d)| d.fingerprint.clone())
+            .collect();
         let Some(document) = self.documents.get_mut(&id) else {
             return broken;
         };
@@ -145,7 +164,8 @@ impl Model {
         let chain = (party, text(&input["series"]));
         let (count, last) = self.chains.entry(chain).or_default();
         *count += 1;
-        self.places.insert(id, (*count, std::mem::replace(last, text(&input["content"]))));
+        self.places
+            .insert(id, (*count, std::mem::replace(last, text(&input["content"]))));
         let total = |name: &str| int(&input["totals"][name]);
         let entry = |entry: &Value| {
             let key = (text(&entry["category"]), int(&entry["rate"]));
@@ -185,23 +205,55 @@ impl Model {
                 broken.push((invariant, format!("{what}: {document:?} but {:?}", record.fields)));
             }
         };
-        must(7, field("open") == document.open(), "open is what is neither paid nor credited");
-        must(7, field("open") + field("paid") + field("credited") == field("total"), "the buckets are the whole");
-        must(7, field("paid") == document.paid && field("credited") == document.credited, "paid and credited");
+        must(
+            7,
+            field("open") == document.open(),
+            "open is what is neither paid nor credited",
+        );
+        must(
+            7,
+            field("open") + field("paid") + field("credited") == field("total"),
+            "the buckets are the whole",
+        );
+        must(
+            7,
+            field("paid") == document.paid && field("credited") == document.credited,
+            "paid and credited",
+        );
         must(7, field("overpaid") == document.overpaid, "the overpaid bucket");
-        must(6, field("refundDue") == document.refund, "credits beyond the unpaid part are to be refunded");
+        must(
+            6,
+            field("refundDue") == document.refund,
+            "credits beyond the unpaid part are to be refunded",
+        );
         must(8, field("pledged") == document.pledged(), "the live pledges");
         must(10, field("reimbursed") == document.reimbursed, "what was reimbursed");
         let clawback = (document.reimbursed - (document.total - document.credited)).max(0);
         must(10, field("clawback") == clawback, "what is to come back");
-        must(10, record.fields.contains_key("lock") == document.lock.is_some(), "the lock");
+        must(
+            10,
+            record.fields.contains_key("lock") == document.lock.is_some(),
+            "the lock",
+        );
         must(12, record.regions["document"] == document.state, "the document's state");
-        must(11, record.regions["approval"] == document.approval, "the approval's state");
+        must(
+            11,
+            record.regions["approval"] == document.approval,
+            "the approval's state",
+        );
         if let Some((count, previous)) = self.places.get(&id) {
             must(2, field("counter") == *count, "the place in the chain");
-            must(2, record.fields["previous"].as_str() == Some(previous), "the link of the chain");
+            must(
+                2,
+                record.fields["previous"].as_str() == Some(previous),
+                "the link of the chain",
+            );
         }
-        must(4, self.verdicts.get(&id) == record.fields.get("verdict"), "the verdict is stored");
+        must(
+            4,
+            self.verdicts.get(&id) == record.fields.get("verdict"),
+            "the verdict is stored",
+        );
         broken
     }
 }
@@ -236,9 +288,17 @@ fn credit(invoice: &mut Document, party: u8, input: &Value, must: &mut impl FnMu
     must(6, text(&input["currency"]) == invoice.currency, "another currency");
     must(6, text(&input["recipient"]) == invoice.recipient, "another recipient");
     must(6, invoice.credited + amount <= invoice.total, "more than the invoice");
-    let consents = invoice.pledges.values().filter(|pledge| pledge.live).all(|pledge| amount <= pledge.consent);
+    let consents = invoice
+        .pledges
+        .values()
+        .filter(|pledge| pledge.live)
+        .all(|pledge| amount <= pledge.consent);
     must(9, consents, "a lender has not consented");
-    must(9, invoice.payee == invoice.issuer || amount <= invoice.payee_consent, "the payee has not consented");
+    must(
+        9,
+        invoice.payee == invoice.issuer || amount <= invoice.payee_consent,
+        "the payee has not consented",
+    );
     for entry in input["vat"].as_array().into_iter().flatten() {
         let key = (text(&entry["category"]), int(&entry["rate"]));
         let Some([base, vat, credited, tax]) = invoice.vat.get_mut(&key) else {
@@ -247,7 +307,11 @@ fn credit(invoice: &mut Document, party: u8, input: &Value, must: &mut impl FnMu
         };
         *credited += int(&entry["base"]);
         *tax += int(&entry["vat"]);
-        must(6, credited <= base && tax <= vat, "more than the invoice has of a category");
+        must(
+            6,
+            credited <= base && tax <= vat,
+            "more than the invoice has of a category",
+        );
     }
     let unpaid = amount.min(invoice.open());
     invoice.credited += amount;
@@ -255,7 +319,11 @@ fn credit(invoice: &mut Document, party: u8, input: &Value, must: &mut impl FnMu
     invoice.refund += amount - unpaid;
     invoice.payee_consent = 0;
     invoice.pledges.values_mut().for_each(|pledge| pledge.consent = 0);
-    invoice.state = if invoice.credited == invoice.total { "FullyCredited" } else { "PartlyCredited" };
+    invoice.state = if invoice.credited == invoice.total {
+        "FullyCredited"
+    } else {
+        "PartlyCredited"
+    };
     invoice.closed();
 }
 
@@ -273,8 +341,10 @@ impl Document {
         match action {
             "respond" => self.respond(party, input, must),
             "settle" | "confirmPayment" | "refund" => self.money(party, action, input, must),
-            "offerPledge" | "acceptPledge" | "declinePledge" | "releasePledge" | "enforcePledge" | "acknowledgePledge"
-            | "expireOffer" | "consent" => self.pledge(party, action, input, now, fingerprints, must),
+            "offerPledge" | "acceptPledge" | "declinePledge" | "releasePledge" | "enforcePledge"
+            | "acknowledgePledge" | "expireOffer" | "consent" => {
+                self.pledge(party, action, input, now, fingerprints, must)
+            }
             "offerAssignment" => {
                 must(13, party == self.payee, "only the payee assigns");
                 self.assignee = Some(who(&input["assignee"]));
@@ -296,18 +366,34 @@ impl Document {
             "cancel" => {
                 must(13, party == issuer, "only the issuer cancels");
                 let window = now - i64::try_from(self.issued).unwrap_or(0) <= 86_400_000 && self.approval == "None";
-                must(12, self.state == "Issued" && untouched(self) && window, "no consent and no window");
+                must(
+                    12,
+                    self.state == "Issued" && untouched(self) && window,
+                    "no consent and no window",
+                );
                 self.state = "Void";
             }
             "requestVoid" => {
                 must(13, party == issuer, "only the issuer asks");
-                must(12, self.state == "Issued" && untouched(self), "somebody's right hangs on it");
+                must(
+                    12,
+                    self.state == "Issued" && untouched(self),
+                    "somebody's right hangs on it",
+                );
                 (self.state, self.requested) = ("VoidRequested", u64::try_from(now).unwrap_or(0));
             }
             "withdrawVoid" | "answerVoid" | "lapseVoid" => {
                 must(12, self.state == "VoidRequested", "nobody asked");
-                must(13, action != "withdrawVoid" || party == issuer, "only the issuer withdraws");
-                must(13, action != "answerVoid" || party == BUYER, "only the recipient answers");
+                must(
+                    13,
+                    action != "withdrawVoid" || party == issuer,
+                    "only the issuer withdraws",
+                );
+                must(
+                    13,
+                    action != "answerVoid" || party == BUYER,
+                    "only the recipient answers",
+                );
                 let due = now > i64::try_from(self.requested).unwrap_or(0) + 259_200_000;
                 must(11, action != "lapseVoid" || due, "the deadline has not passed");
                 let agreed = action == "answerVoid" && input["accept"] == true;
@@ -316,19 +402,39 @@ impl Document {
             }
             "submitToAuthority" | "sendCancellation" => must(13, party == issuer, "only the issuer reports"),
             "answerAuthority" => must(13, self.authority == Some(party), "only the authority answers"),
-            "reportOverdue" => must(11, self.report_by.is_some_and(|by| now > by), "the deadline has not passed"),
+            "reportOverdue" => must(
+                11,
+                self.report_by.is_some_and(|by| now > by),
+                "the deadline has not passed",
+            ),
             other => must(13, false, &format!("{other} is no action")),
         }
     }
 
     fn respond(&mut self, party: u8, input: &Value, must: &mut impl FnMut(u8, bool, &str)) {
-        let order = ["None", "Received", "InProcess", "UnderQuery", "ConditionallyAccepted", "Accepted", "Rejected", "PaidReported"];
+        let order = [
+            "None",
+            "Received",
+            "InProcess",
+            "UnderQuery",
+            "ConditionallyAccepted",
+            "Accepted",
+            "Rejected",
+            "PaidReported",
+        ];
         let code = text(&input["code"]);
-        let rank = ["", "AB", "IP", "UQ", "CA", "AP", "RE", "PD"].iter().position(|one| *one == code).unwrap_or(0);
+        let rank = ["", "AB", "IP", "UQ", "CA", "AP", "RE", "PD"]
+            .iter()
+            .position(|one| *one == code)
+            .unwrap_or(0);
         let before = order.iter().position(|one| *one == self.approval).unwrap_or(0);
         must(13, party == BUYER, "only the recipient answers");
         must(11, before < 6, "rejected and paid are final");
-        must(11, before != 5 || rank == 7, "after acceptance only the payment is reported");
+        must(
+            11,
+            before != 5 || rank == 7,
+            "after acceptance only the payment is reported",
+        );
         must(11, rank > before || rank == 3 && before == 3, "responses go forward");
         self.approval = order[rank];
     }
@@ -355,7 +461,11 @@ impl Document {
                 must(7, confirmed == Some(false), "no such payment, or confirmed already");
             }
             _ => {
-                must(13, party == self.payee || party == self.issuer, "only the payee or issuer refunds");
+                must(
+                    13,
+                    party == self.payee || party == self.issuer,
+                    "only the payee or issuer refunds",
+                );
                 must(7, amount <= self.overpaid + self.refund, "more than is refundable");
                 let first = amount.min(self.overpaid);
                 self.overpaid -= first;
@@ -387,8 +497,15 @@ impl Document {
             must(8, self.live() && self.open() > 0, "nothing is left to pledge");
             must(11, self.approval != "Rejected", "a rejection bars pledges");
             must(8, pledge.amount <= free, "it is pledged already");
-            let fingerprint = self.fingerprint.get_or_insert_with(|| text(&input["fingerprint"])).clone();
-            must(8, !fingerprints.contains(&fingerprint), "the same claim is pledged elsewhere");
+            let fingerprint = self
+                .fingerprint
+                .get_or_insert_with(|| text(&input["fingerprint"]))
+                .clone();
+            must(
+                8,
+                !fingerprints.contains(&fingerprint),
+                "the same claim is pledged elsewhere",
+            );
             must(8, self.pledges.insert(id, pledge).is_none(), "two pledges of one name");
             return;
         }
@@ -409,7 +526,11 @@ impl Document {
                 must(13, lender, "only the lender accepts");
                 must(8, !pledge.live && live && open > 0, "nothing is left to pledge");
                 must(11, approval != "Rejected", "a rejection bars pledges");
-                must(8, approval == "Accepted" || input["waiver"] == true, "neither accepted nor waived");
+                must(
+                    8,
+                    approval == "Accepted" || input["waiver"] == true,
+                    "neither accepted nor waived",
+                );
                 must(8, pledge.amount <= free, "it is pledged already");
                 must(11, now <= pledge.expires, "the offer is over");
                 pledge.live = true;
@@ -450,7 +571,11 @@ impl Document {
         let most = self.total - self.credited;
         match action {
             "claimReimbursement" => {
-                must(13, party == BUYER || self.holder == Some(party), "only the holder claims");
+                must(
+                    13,
+                    party == BUYER || self.holder == Some(party),
+                    "only the holder claims",
+                );
                 must(10, self.lock.is_none(), "a second claim");
                 must(10, !self.final_reimbursed, "it is reimbursed for good");
                 must(10, self.live() && self.reimbursed + amount <= most, "more than is left");
@@ -460,7 +585,11 @@ impl Document {
             "settleReimbursement" => {
                 must(13, party == EMPLOYER, "only the employer settles");
                 let lock = self.lock.take();
-                must(10, lock.is_some_and(|(locked, until)| amount <= locked && now <= until), "not what was locked");
+                must(
+                    10,
+                    lock.is_some_and(|(locked, until)| amount <= locked && now <= until),
+                    "not what was locked",
+                );
                 must(11, self.approval != "Rejected", "a rejection bars reimbursement");
                 self.reimbursed += amount;
                 must(10, self.reimbursed <= most, "more than the invoice");
@@ -473,7 +602,11 @@ impl Document {
             }
             "expireLock" => {
                 let lock = self.lock.take();
-                must(11, lock.is_some_and(|(_, until)| now > until), "the deadline has not passed");
+                must(
+                    11,
+                    lock.is_some_and(|(_, until)| now > until),
+                    "the deadline has not passed",
+                );
             }
             _ => {
                 must(13, self.reimbursers.contains(&party), "only who reimbursed takes back");

@@ -64,7 +64,10 @@ fn for_a_number() {
 fn for_the_next_place_in_a_chain() {
     let mut world = World::new();
     let issue = |number: u64| {
-        let input = with(document("380", number, 10_000), json!({ "chain": { "counter": 1, "previous": "" } }));
+        let input = with(
+            document("380", number, 10_000),
+            json!({ "chain": { "counter": 1, "previous": "" } }),
+        );
         (SELLER, "issue", input, None)
     };
     one_wins(&mut world, vec![issue(1), issue(2), issue(3)], &["NOT_NEXT"]);
@@ -79,7 +82,11 @@ fn for_a_pledge() {
         world.ok(SELLER, "offerPledge", offer, Some(invoice));
     }
     let accept = |bank: u8, pledge: &str| (bank, "acceptPledge", json!({ "pledge": pledge }), Some(invoice));
-    one_wins(&mut world, vec![accept(BANK, "P-1"), accept(OTHER_BANK, "P-2")], &["ALREADY_PLEDGED"]);
+    one_wins(
+        &mut world,
+        vec![accept(BANK, "P-1"), accept(OTHER_BANK, "P-2")],
+        &["ALREADY_PLEDGED"],
+    );
 }
 
 #[test]
@@ -98,7 +105,14 @@ fn for_one_claim_on_two_invoices() {
 fn for_the_last_payment() {
     let mut world = World::new();
     let invoice = world.accepted(1, 10_000);
-    let pay = |payment: &str| (SELLER, "settle", json!({ "payment": payment, "amount": 11_900 }), Some(invoice));
+    let pay = |payment: &str| {
+        (
+            SELLER,
+            "settle",
+            json!({ "payment": payment, "amount": 11_900 }),
+            Some(invoice),
+        )
+    };
     one_wins(&mut world, vec![pay("A"), pay("B"), pay("C")], &["WRONG_STATE"]);
 }
 
