@@ -16,9 +16,10 @@ use crate::directory::NetworkDirectory;
 use crate::frame;
 use crate::idempotency::InFlight;
 use crate::keys::sealed::SealedKeys;
-use crate::keys::{KeyError, KeyProvider, Purpose};
+use crate::keys::{KeyError, KeyProvider, Owner, Purpose};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
+use crate::numbering::Numbering;
 use crate::routes;
 use crate::routes::operations::KEPT_MS;
 use crate::routes::service::Readiness;
@@ -93,6 +94,8 @@ pub struct State {
     pub(crate) idempotency: InFlight,
     pub(crate) readiness: Readiness,
     pub(crate) verifying: Arc<Semaphore>,
+    pub(crate) judging: Arc<Semaphore>,
+    pub(crate) numbering: Numbering,
 }
 
 /// First access of a tenant.
@@ -135,6 +138,8 @@ impl Api {
             idempotency: InFlight::default(),
             readiness: Readiness::default(),
             verifying: Arc::new(Semaphore::new(VERIFYING)),
+            judging: Arc::new(Semaphore::new(cores())),
+            numbering: Numbering::default(),
         });
         Ok(Self { config, state, keys })
     }
@@ -149,7 +154,7 @@ impl Api {
     /// # Errors
     /// When keys can't be made or stored.
     pub async fn bootstrap_tenant(&self, tenant: &str) -> Result<Bootstrap, ServeError> {
-        let signer = self.keys.ensure(tenant, Purpose::Statement).await?;
+        let signer = self.keys.ensure(&Owner::tenant(tenant), Purpose::Statement).await?;
         let store = &self.state.networks.shared().store;
         let has_key = !store.api_keys(tenant, None, 1).await?.is_empty();
         let api_key = if has_key {
@@ -165,7 +170,7 @@ impl Api {
     /// # Errors
     /// When it can't be stored.
     pub async fn new_api_key(&self, tenant: &str, name: &str) -> Result<Zeroizing<String>, ServeError> {
-        let key = auth::generate(tenant, name, None)?;
+        let key = auth::generate(&Owner::tenant(tenant), name, None)?;
         self.state
             .networks
             .shared()
@@ -235,6 +240,11 @@ impl Api {
         self.state.networks.stop();
         Ok(())
     }
+}
+
+/// Documents judged at the same time: each takes a core.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Forgets what is kept for a time only.

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use crate::app::State;
 use crate::auth::Principal;
 use crate::frame::RequestId;
+use crate::keys::Owner;
 use crate::networks::Network;
-use crate::problem::ApiError;
-use crate::store::entity::{api_key, idempotency};
+use crate::problem::{ApiError, Code};
+use crate::store::entity::{api_key, idempotency, party};
 use crate::store::{Store, StoreError, Write};
 
 /// The context of an authenticated request.
@@ -29,7 +30,26 @@ pub struct Ctx {
 impl Ctx {
     /// The caller's tenant; the one of the path is the same.
     pub fn tenant(&self) -> &str {
-        &self.principal.tenant
+        &self.principal.owner.tenant
+    }
+
+    /// Who the caller acts for: the tenant, or one of its parties.
+    pub fn owner(&self) -> &Owner {
+        &self.principal.owner
+    }
+
+    /// Refuses a key that acts for a party: what concerns the whole tenant isn't its business.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub fn tenant_itself(&self) -> Result<(), ApiError> {
+        match &self.owner().party {
+            None => Ok(()),
+            Some(party) => Err(ApiError::new(
+                Code::FORBIDDEN,
+                format!("this API key acts for the party `{party}`; use a key of the tenant itself"),
+            )),
+        }
     }
 
     /// Server state that belongs to nobody.
@@ -78,7 +98,7 @@ impl FromRequest for Ctx {
                 ApiError::unauthorized("send your API key as `Authorization: Bearer mnk_…` or `X-Api-Key: mnk_…`")
             })?;
             let principal = state.auth.principal(&secret).await?;
-            if tenant.is_some_and(|tenant| tenant != principal.tenant) {
+            if tenant.is_some_and(|tenant| tenant != principal.owner.tenant) {
                 return Err(ApiError::not_found());
             }
             Ok(Self {
@@ -156,6 +176,31 @@ impl TenantStore<'_> {
     pub async fn add_api_key(&self, mut row: api_key::Model) -> Result<(), StoreError> {
         row.tenant = self.tenant.to_owned();
         self.store.writer.write(vec![Write::ApiKey(row)]).await
+    }
+
+    /// The tenant's parties by name, after `after`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn parties(&self, after: Option<&str>, limit: u64) -> Result<Vec<party::Model>, StoreError> {
+        self.store.parties(self.tenant, after, limit).await
+    }
+
+    /// One of the tenant's parties.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn party(&self, name: &str) -> Result<Option<party::Model>, StoreError> {
+        self.store.party(self.tenant, name).await
+    }
+
+    /// Stores a party of the tenant; one that is there stays as it is.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn add_party(&self, mut row: party::Model) -> Result<(), StoreError> {
+        row.tenant = self.tenant.to_owned();
+        self.store.writer.write(vec![Write::Party(row)]).await
     }
 
     /// An earlier use of an idempotency key by the tenant.

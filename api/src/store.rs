@@ -4,7 +4,9 @@
 //! what has gathered in one immediate transaction. Rows of a tenant are reached only with the tenant's name, which
 //! [`crate::ctx::Ctx`] gives.
 
+mod documents;
 pub mod entity;
+pub mod invoices;
 mod migration;
 pub mod query;
 pub mod writer;

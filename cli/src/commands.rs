@@ -2,10 +2,14 @@
 
 pub mod bench;
 pub mod dev;
+pub mod governance;
 pub mod invoice;
+pub mod member;
 pub mod network;
 pub mod node;
 pub mod notarize;
+pub mod party;
+pub mod proposal;
 pub mod receipt;
 pub mod records;
 pub mod template;

@@ -66,6 +66,17 @@ impl SignerKey {
         }
     }
 
+    /// Unpacks a key that is to be trusted from now on: a member's. As [`Ed25519Key::registered`].
+    ///
+    /// # Errors
+    /// [`KeyError::Point`] or [`KeyError::Weak`].
+    pub fn registered(&self) -> Result<PreparedKey, KeyError> {
+        match self {
+            Self::Ed25519(key) => Ed25519Key::registered(key).map(PreparedKey::Ed25519),
+            Self::P256(_) => self.prepare(),
+        }
+    }
+
     /// Checks a signature over exactly `message`.
     ///
     /// # Errors

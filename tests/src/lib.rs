@@ -12,6 +12,7 @@ pub mod local;
 pub mod party;
 pub mod poll;
 pub mod signatures;
+pub mod tenants;
 pub mod verifier;
 pub mod world;
 

@@ -437,6 +437,16 @@ impl View {
         Ok(self.snapshot.get(&self.tables.state, key)?.map(|value| value.to_vec()))
     }
 
+    /// All state keys of a kind with their values, ascending. For kinds that have few.
+    pub fn states(&self, kind: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let entries = self.snapshot.prefix(&self.tables.state, kind);
+        let row = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner()?;
+            Ok((key.to_vec(), value.to_vec()))
+        };
+        entries.map(row).collect()
+    }
+
     /// Ids of the records of a template (or all), ascending, after `after`; at most `limit`.
     pub fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<Vec<Hash>, StoreError> {
         let (table, prefix) = match template {
