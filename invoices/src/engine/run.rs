@@ -1,7 +1,7 @@
 //! Walks a rule set's patterns over a document.
 
 use super::catalog::rule_text;
-use super::table::{Breach, Table};
+use super::table::{Breach, Count, Live};
 use super::{Context, Facts, Finding, Pattern, Rule, RuleSet, Severity};
 use crate::xml::{Document, Name, Node};
 
@@ -46,20 +46,21 @@ struct Judge<'r, 'd> {
     most: usize,
     findings: Vec<Finding>,
     /// Room for counting, used again and again.
-    counts: Vec<u32>,
+    counts: Vec<Count<'d>>,
 }
 
 impl<'d> Judge<'_, 'd> {
     fn pattern(&mut self, pattern: Pattern) {
         let mut claims = Claims::of(self.document);
         for context in pattern {
-            let table = (!context.table.is_empty()).then(|| (self.rules.tables)().section(context.table));
-            self.context(context, table, &mut claims);
+            let table =
+                (!context.table.is_empty()).then(|| (self.rules.tables)().section(context.table).live(self.document));
+            self.context(context, table.as_ref(), &mut claims);
         }
     }
 
     /// Finds the elements that may be of a context by the narrowest index.
-    fn context(&mut self, context: &Context, table: Option<&'static Table>, claims: &mut Claims) {
+    fn context(&mut self, context: &Context, table: Option<&Live>, claims: &mut Claims) {
         let document = self.document;
         let endings = if context.ending.is_empty() {
             &[][..]
@@ -89,7 +90,7 @@ impl<'d> Judge<'_, 'd> {
         }
     }
 
-    fn meet(&mut self, context: &Context, table: Option<&'static Table>, node: Node<'d>, claims: &mut Claims) {
+    fn meet(&mut self, context: &Context, table: Option<&Live>, node: Node<'d>, claims: &mut Claims) {
         if self.findings.len() > self.most || !claims.free(node) || !(context.when)(node, self.facts) {
             return;
         }
