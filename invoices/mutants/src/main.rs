@@ -1,7 +1,8 @@
 //! Plants mutants in a copy of the invoices crate: every place where a rule could be wrong becomes a switch, and all
 //! of them are compiled once. A test in the copy then turns on one after the other (`driver.rs`).
 //!
-//! Usage: `muniment-invoices-mutants CRATE COPY`; it writes `COPY/mutants.tsv` (number, file, line, what is changed).
+//! Usage: `muniment-invoices-mutants REPOSITORY COPY`; it writes `COPY/invoices/mutants.tsv` (number, file, line, what is
+//! changed).
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -11,10 +12,11 @@ use std::path::{Path, PathBuf};
 mod plant;
 
 /// What is mutated: the rules, and what they stand on.
-const MUTATED: [&str; 8] = [
+const MUTATED: [&str; 9] = [
     "src/rules",
     "src/exact.rs",
     "src/engine/facts.rs",
+    "src/engine/plan.rs",
     "src/engine/run.rs",
     "src/engine/table.rs",
     "src/engine/table",
@@ -89,13 +91,11 @@ pub fn on(mutant: u32) -> bool {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let [from, to] = &arguments[..] else {
-        return Err("usage: muniment-invoices-mutants CRATE COPY".into());
+        return Err("usage: muniment-invoices-mutants REPOSITORY COPY".into());
     };
-    for part in ["src", "data", "tests"] {
-        copy(&from.join(part), &to.join(part))?;
-    }
+    let copied = copy_crate(from, to)?;
     for (file, from, with) in PATCHES {
-        let path = to.join(file);
+        let path = copied.join(file);
         let source = fs::read_to_string(&path)?;
         if source.matches(from).count() != 1 {
             return Err(format!("{file} does not have `{from}` once: mend PATCHES").into());
@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut files = Vec::new();
     for part in MUTATED {
-        list(&to.join(part), &mut files)?;
+        list(&copied.join(part), &mut files)?;
     }
     files.sort();
     let (mut count, mut report) = (0, String::new());
@@ -114,18 +114,37 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(&file, planted.source)?;
         for mutant in planted.mutants {
             count += 1;
-            let file = file.strip_prefix(to)?.display();
+            let file = file.strip_prefix(&copied)?.display();
             writeln!(report, "{count}\t{file}\t{}\t{}", mutant.line, mutant.what)?;
         }
     }
-    fs::write(to.join("mutants.tsv"), report)?;
+    fs::write(copied.join("mutants.tsv"), report)?;
     let switch = format!("{SWITCH}/// How many there are.\npub const COUNT: usize = {count};\n");
-    fs::write(to.join("src/mutant.rs"), switch)?;
-    append(&to.join("src/lib.rs"), "#[doc(hidden)]\npub mod mutant;\n")?;
-    append(&to.join("tests/it/main.rs"), "mod mutate;\n")?;
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("driver.rs"), to.join("tests/it/mutate.rs"))?;
-    println!("{count} mutants planted in {}", to.display());
+    fs::write(copied.join("src/mutant.rs"), switch)?;
+    append(&copied.join("src/lib.rs"), "#[doc(hidden)]\npub mod mutant;\n")?;
+    append(&copied.join("tests/it/main.rs"), "mod mutate;\n")?;
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("driver.rs");
+    fs::copy(driver, copied.join("tests/it/mutate.rs"))?;
+    println!("{count} mutants planted in {}", copied.display());
     Ok(())
+}
+
+/// The crate in a workspace of its own, with the same dependencies in the same versions.
+fn copy_crate(from: &Path, to: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let crate_of = |root: &Path| root.join("invoices");
+    for part in ["src", "data", "tests"] {
+        copy(&crate_of(from).join(part), &crate_of(to).join(part))?;
+    }
+    fs::copy(crate_of(from).join("Cargo.toml"), crate_of(to).join("Cargo.toml"))?;
+    fs::copy(from.join("Cargo.lock"), to.join("Cargo.lock"))?;
+    let manifest = fs::read_to_string(from.join("Cargo.toml"))?;
+    let lines = manifest.lines().map(|line| match line {
+        line if line.starts_with("members") => "members = [\"invoices\"]",
+        line if line.starts_with("default-members") => "",
+        line => line,
+    });
+    fs::write(to.join("Cargo.toml"), lines.collect::<Vec<_>>().join("\n"))?;
+    Ok(crate_of(to))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {

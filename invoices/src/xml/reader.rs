@@ -1,6 +1,8 @@
 //! Source to tree. Plain markup is read here, all else is events of `quick-xml`. Everything that could cost more than
 //! it shows is refused here.
 
+use std::borrow::Cow;
+
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -11,6 +13,8 @@ use super::tree::{Attribute, Document, Element, SIDE, Text};
 use super::{Limits, Unreadable};
 
 mod scope;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use scope::Scope;
@@ -26,8 +30,12 @@ pub fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Unread
             limit: limits.bytes,
         });
     }
-    let source = decode(bytes)?;
-    let mut builder = Builder::new(&source, limits);
+    parse(decode(bytes)?, limits, true)
+}
+
+/// Reads a text; `plain` lets plain markup be read here, otherwise the library reads all.
+fn parse<'a>(source: Cow<'a, str>, limits: &Limits, plain: bool) -> Result<Document<'a>, Unreadable> {
+    let mut builder = Builder::new(&source, limits, plain);
     if let Some(at) = forbidden(&source) {
         return Err(builder.malformed(at, "a control character stands here, which XML does not allow"));
     }
@@ -62,10 +70,11 @@ struct Builder<'s> {
     named: Vec<&'s str>,
     /// The source has carriage returns, which texts must lose.
     returns: bool,
+    plain: bool,
 }
 
 impl<'s> Builder<'s> {
-    fn new(source: &'s str, limits: &'s Limits) -> Self {
+    fn new(source: &'s str, limits: &'s Limits, plain: bool) -> Self {
         // Room as dense invoices need it; what is not used is never touched.
         let room = (source.len() / 32).min(limits.elements) + 16;
         Self {
@@ -78,6 +87,7 @@ impl<'s> Builder<'s> {
             scope: Scope::new(),
             named: Vec::new(),
             returns: memchr::memchr(b'\r', source.as_bytes()).is_some(),
+            plain,
         }
     }
 
@@ -97,9 +107,9 @@ impl<'s> Builder<'s> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             let plain = match (byte, bytes.get(at + 1)) {
-                (b'<', Some(b'/')) => self.plain_end(at),
-                (b'<', _) => self.plain_start(at)?,
-                (b'&', _) => None,
+                (b'<', Some(b'/')) if self.plain => self.plain_end(at),
+                (b'<', _) if self.plain => self.plain_start(at)?,
+                (b'<' | b'&', _) => None,
                 _ => {
                     let length = memchr::memchr2(b'<', b'&', &bytes[at..]).unwrap_or(bytes.len() - at);
                     self.text(at, length)?;
@@ -132,8 +142,8 @@ impl<'s> Builder<'s> {
         let mut place = opened.end;
         let (next, empty) = loop {
             match scan::next(bytes, place) {
-                Some(Next::Open) => break (place, false),
-                Some(Next::Empty) => break (place, true),
+                Some(Next::Open(next)) => break (next, false),
+                Some(Next::Empty(next)) => break (next, true),
                 Some(Next::Attribute {
                     start,
                     name,
@@ -151,12 +161,11 @@ impl<'s> Builder<'s> {
                 }
             }
         };
-        let close = memchr::memchr(b'>', &bytes[next..]).unwrap_or_default();
         self.element(at, opened.end, Some(opened.hash), first)?;
         if empty {
             self.end();
         }
-        Ok(Some(next + close + 1))
+        Ok(Some(next))
     }
 
     /// Reads an end tag if it is plain and of the element that is open. The answer is where it ends.

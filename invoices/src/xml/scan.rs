@@ -19,10 +19,10 @@ pub(super) enum Next {
         value: usize,
         end: usize,
     },
-    /// `>`.
-    Open,
-    /// `/>`.
-    Empty,
+    /// `>`, which ends there.
+    Open(usize),
+    /// `/>`, which ends there.
+    Empty(usize),
 }
 
 /// 3 for letters that start a name, 1 for those that only go on with it.
@@ -64,20 +64,27 @@ pub(super) fn opened(source: &[u8], at: usize) -> Option<Opened> {
     Some(Opened { end, hash })
 }
 
+/// `>` or `/>`, if it stands here.
+fn close(source: &[u8], at: usize) -> Option<Next> {
+    match source.get(at)? {
+        b'>' => Some(Next::Open(at + 1)),
+        b'/' if source.get(at + 1) == Some(&b'>') => Some(Next::Empty(at + 2)),
+        _ => None,
+    }
+}
+
 /// What stands behind a name or a value in a start tag.
 pub(super) fn next(source: &[u8], at: usize) -> Option<Next> {
-    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    match source.get(at)? {
-        b'>' => return Some(Next::Open),
-        b'/' if source.get(at + 1) == Some(&b'>') => return Some(Next::Empty),
-        byte if space(byte) => {}
-        _ => return None,
+    if let Some(close) = close(source, at) {
+        return Some(close);
     }
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     let start = at + source.get(at..)?.iter().position(|byte| !space(byte))?;
-    match source.get(start)? {
-        b'>' => return Some(Next::Open),
-        b'/' if source.get(start + 1) == Some(&b'>') => return Some(Next::Empty),
-        _ => {}
+    if let Some(close) = close(source, start) {
+        return Some(close);
+    }
+    if start == at {
+        return None;
     }
     let name = name(source, start)?;
     let quote = match source.get(name..name + 2)? {

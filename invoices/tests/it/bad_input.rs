@@ -233,7 +233,71 @@ fn negative_lines_and_zero_quantities_are_no_mistake() {
     assert_eq!(rules(&invoice.to_ubl()), Vec::<String>::new());
 }
 
+/// Values at which arithmetic breaks if it is not careful.
+const EDGES: [&str; 10] = [
+    "79228162514264337593543950335",
+    "-79228162514264337593543950335",
+    "7922816251426433759354395033.5",
+    "0.0000000000000000000000000001",
+    "100",
+    "-1",
+    "0",
+    "1e400",
+    "INF",
+    "",
+];
+
+/// A document with other numbers: `choose` gives each number of it what stands there then.
+fn with_numbers(text: &str, mut choose: impl FnMut(usize) -> Option<&'static str>) -> String {
+    let pieces = text.split_inclusive('>').enumerate();
+    let piece = |(place, piece): (usize, &str)| match piece.split_once('<') {
+        Some((number, tag)) if number.parse::<rust_decimal::Decimal>().is_ok() => {
+            format!("{}<{tag}", choose(place).unwrap_or(number))
+        }
+        _ => piece.to_owned(),
+    };
+    pieces.map(piece).collect()
+}
+
+fn judge_by_all(text: &str) {
+    for profile in [
+        muniment_invoices::Profile::XRechnung,
+        muniment_invoices::Profile::Peppol,
+    ] {
+        let options = Options {
+            profile,
+            ..Options::default()
+        };
+        let _ = check(text.as_bytes(), &options).unwrap();
+    }
+}
+
+/// The largest amounts that are numbers here: VAT of 100 % of them is equal to them, and there is no next unit.
+#[test]
+fn the_largest_amounts_do_not_overflow() {
+    let made = muniment_invoices::make(DRAFT.as_bytes()).unwrap();
+    for text in [made.to_ubl(), made.to_cii()] {
+        for currency in ["EUR", "HUF"] {
+            let text = text.replace("EUR", currency);
+            for edge in &EDGES[..3] {
+                let amounts = with_numbers(&text, |_| Some(edge));
+                judge_by_all(&amounts);
+                // The rates stay.
+                judge_by_all(&amounts.replace(&format!("Percent>{edge}<"), "Percent>100<"));
+            }
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn nothing_panics_on_edges(choices in proptest::collection::vec(0_usize..12, 300)) {
+        let made = muniment_invoices::make(DRAFT.as_bytes()).unwrap();
+        for text in [made.to_ubl(), made.to_cii()] {
+            judge_by_all(&with_numbers(&text, |place| EDGES.get(choices[place % 300]).copied()));
+        }
+    }
+
     #[test]
     fn nothing_panics_on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = check(&bytes, &Options::default());
