@@ -226,6 +226,37 @@ fn amounts_that_are_no_numbers_are_not_exact() {
     );
 }
 
+/// The official rules of EN 16931 let a line in dollars pass in an invoice in euros; the sum of both is nothing.
+#[test]
+fn mixed_currencies_are_told() {
+    let made = muniment_invoices::make(DRAFT.as_bytes()).unwrap();
+    let text = made.to_ubl().replacen(
+        "<cbc:LineExtensionAmount currencyID=\"EUR\">37.50",
+        "<cbc:LineExtensionAmount currencyID=\"USD\">37.50",
+        1,
+    );
+    assert!(text.contains("USD"));
+    let report = check(text.as_bytes(), &Options::default()).unwrap();
+    let rules: Vec<String> = report
+        .exact
+        .unwrap()
+        .differences
+        .into_iter()
+        .map(|one| one.rule)
+        .collect();
+    let told = "\"37.50 USD\" is not in the currency of the invoice";
+    assert!(report.valid && rules.iter().any(|rule| rule == told), "{rules:?}");
+    let options = Options {
+        profile: muniment_invoices::Profile::Peppol,
+        ..Options::default()
+    };
+    let findings = check(text.as_bytes(), &options).unwrap().findings;
+    assert!(
+        findings.iter().any(|finding| finding.rule == "PEPPOL-EN16931-R051"),
+        "{findings:?}"
+    );
+}
+
 #[test]
 fn negative_lines_and_zero_quantities_are_no_mistake() {
     let draft = DRAFT.replace("\"3\"", "\"-3\"").replace("\"1000\"", "\"0\"");
