@@ -41,10 +41,22 @@ fn agrees(case: &Case) -> bool {
     ours.as_ref().is_some_and(theirs)
 }
 
+/// Tests that read the vectors, take long, or run mutants.
+const SLOW: [&str; 8] = [
+    "vectors::",
+    "models::",
+    "mutate::",
+    "nothing_panics",
+    "any_text",
+    "every_case",
+    "a_finding_says",
+    "schema",
+];
+
 /// Whether the other tests notice a mutant. One that never ends is noticed, too.
 fn tests_notice(variable: &str, value: &str) -> bool {
     let mut tests = Command::new(std::env::current_exe().unwrap())
-        .args(["--skip", "vectors::", "--skip", "models::", "--skip", "mutate::", "--skip", "nothing_panics"])
+        .args(SLOW.iter().flat_map(|test| ["--skip", test]))
         .env(variable, value)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -121,7 +121,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(copied.join("mutants.tsv"), report)?;
     let switch = format!("{SWITCH}/// How many there are.\npub const COUNT: usize = {count};\n");
     fs::write(copied.join("src/mutant.rs"), switch)?;
-    append(&copied.join("src/lib.rs"), "#[doc(hidden)]\npub mod mutant;\n")?;
+    let library = copied.join("src/lib.rs");
+    let source = fs::read_to_string(&library)?;
+    fs::write(
+        &library,
+        format!("#![allow(warnings)]\n{source}#[doc(hidden)]\npub mod mutant;\n"),
+    )?;
     append(&copied.join("tests/it/main.rs"), "mod mutate;\n")?;
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("driver.rs");
     fs::copy(driver, copied.join("tests/it/mutate.rs"))?;
