@@ -95,15 +95,16 @@ fn read_model(path: &Path) -> Result<(Vec<u8>, Invoice)> {
     match problems.first() {
         None => Ok((bytes, invoice)),
         Some(problem) => Err(Failure::usage(
-            "not_a_number",
+            "not_an_amount",
             format!(
-                "{}: line {}: {:?} in {} is no number",
+                "{}: line {}: {:?} in {} {}",
                 name(path),
                 problem.line,
                 problem.value,
-                problem.location
+                problem.location,
+                problem.reason
             ),
-            "mend the number; `muniment invoice check` shows everything that is wrong",
+            "mend it; `muniment invoice check` shows everything that is wrong",
         )),
     }
 }
