@@ -111,7 +111,7 @@ type Parts = (String, String, Vec<Option<Map<String, Value>>>);
 /// Action, signer and inputs.
 fn parts(transaction: &Transaction) -> Option<Parts> {
     match transaction {
-        Transaction::Single { statement, .. } => {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
             let statement = Statement::parse(statement).ok().filter(|it| it.template == TEMPLATE)?;
             Some((
                 statement.action,
