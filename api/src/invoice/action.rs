@@ -405,4 +405,47 @@ mod tests {
         }
         assert_eq!(find("burn").unwrap_err().code(), "not_found");
     }
+
+    /// The template as plain values.
+    fn template() -> Value {
+        serde_yaml::from_str(muniment_ledger::templates::ELECTRONIC_INVOICE).unwrap()
+    }
+
+    #[test]
+    fn every_word_gives_what_its_action_takes_and_every_action_has_a_word() {
+        let template = template();
+        let spec = &template["spec"];
+        let mut actions: BTreeMap<&str, &Value> = BTreeMap::new();
+        for part in ["actions", "deadlines"] {
+            actions.extend(spec[part].as_object().unwrap().iter().map(|(name, action)| (name.as_str(), action)));
+        }
+        for word in WORDS {
+            let action = actions.get(word.action).unwrap_or_else(|| panic!("no action {}", word.action));
+            let input = &action["input"];
+            let known: Vec<_> = input["properties"].as_object().into_iter().flat_map(|map| map.keys()).collect();
+            let given = word.means.iter().map(|(name, _)| *name).chain(word.known());
+            let given: Vec<_> = given.collect();
+            for name in &given {
+                assert!(known.iter().any(|known| known == name), "{}: no field {name} in {}", word.name, word.action);
+            }
+            for name in input["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                let out = |field: &Field| field.name == name && field.absent == Absent::Out;
+                assert!(given.contains(&name) && !word.fields.iter().any(out), "{} lacks {name}", word.name);
+            }
+        }
+        for name in actions.keys().filter(|name| !["issue", "credit", "replace"].contains(name)) {
+            assert!(WORDS.iter().any(|word| word.action == *name), "nothing does {name}");
+        }
+    }
+
+    #[test]
+    fn the_regions_are_those_of_the_template() {
+        let template = template();
+        let regions = template["spec"]["regions"].as_object().unwrap();
+        assert_eq!(regions.len(), crate::invoice::REGIONS.len());
+        for (name, states) in crate::invoice::REGIONS {
+            assert_eq!(regions[*name]["states"], json!(states), "{name}");
+            assert_eq!(regions[*name]["initial"], states[0], "{name}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ use super::super::runtime::Network;
 use crate::invoice::{TEMPLATE, row};
 use crate::store::entity::invoice::Model;
 
+/// How a statement of the template spells its name.
+const NEEDLE: &[u8] = b"\"template\":\"electronic-invoice\"";
 /// Records looked at at the same time.
 const LOOKS: usize = 8;
 
@@ -36,8 +38,10 @@ impl Seen {
                 continue;
             };
             for (outcome, input) in outcomes.iter().zip(inputs) {
-                if let Outcome::Accepted { record, .. } = outcome {
+                if let Outcome::Accepted { record, also, .. } = outcome {
                     self.step(network, *record, &action, &signer, input);
+                    // A credit note changes its invoice, for example.
+                    self.changed.extend(also.iter().map(|(record, _)| *record));
                 }
             }
         }
@@ -45,10 +49,6 @@ impl Seen {
 
     fn step(&mut self, network: i64, record: [u8; 32], action: &str, signer: &str, input: Option<Map<String, Value>>) {
         let input = input.unwrap_or_default();
-        let other = |name: &str| {
-            let id = hex::decode(input.get(name)?.as_str()?).ok()?;
-            <[u8; 32]>::try_from(id).ok()
-        };
         match action {
             "issue" | "credit" | "replace" => {
                 let content = input.get("content").and_then(Value::as_str);
@@ -101,9 +101,7 @@ impl Seen {
 
 /// A quick look: most transactions are of other templates, and reading each whole would cost the follower.
 fn names_template(transaction: &Transaction) -> bool {
-    let needle = format!("\"template\":\"{TEMPLATE}\"");
-    let bytes = transaction.signed_bytes();
-    bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+    transaction.signed_bytes().windows(NEEDLE.len()).any(|window| window == NEEDLE)
 }
 
 type Parts = (String, String, Vec<Option<Map<String, Value>>>);
