@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use muniment_crds::{LedgerNetwork, NameError, NetworkName, TenantName};
-use muniment_ledger::templates::{ELECTRONIC_INVOICE, NOTARIZATION};
+use muniment_ledger::templates::NOTARIZATION;
 use muniment_operator::{Catalog, NetworkRef};
 use muniment_receipts::genesis::GenesisTemplate;
 
@@ -78,13 +78,11 @@ impl Wanted {
 
 /// The templates that this program ships.
 pub fn catalog() -> Catalog {
-    let shipped = [("notarization", NOTARIZATION), ("electronic-invoice", ELECTRONIC_INVOICE)];
-    let template = |(name, source): (&str, &str)| GenesisTemplate {
-        name: name.to_owned(),
+    Catalog::new(vec![GenesisTemplate {
+        name: "notarization".to_owned(),
         revision: 1,
-        source: source.to_owned(),
-    };
-    Catalog::new(shipped.map(template).into())
+        source: NOTARIZATION.to_owned(),
+    }])
 }
 
 #[cfg(test)]
@@ -102,7 +100,7 @@ mod tests {
             key,
         };
         let network = muniment_operator::validate(&wanted.resource, &[member], &catalog()).unwrap();
-        assert_eq!((network.validators.get(), network.templates.len()), (4, 2));
+        assert_eq!((network.validators.get(), network.templates.len()), (4, 1));
     }
 
     #[test]
