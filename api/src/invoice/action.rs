@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
 use super::amount;
-pub use words::WORDS;
 use crate::body;
 use crate::problem::{ApiError, Code};
+pub use words::WORDS;
 
 /// Longest offer of a pledge that is made without saying how long it holds: seven days.
 const OFFER_MS: i64 = 7 * 24 * 3_600 * 1_000;
@@ -291,23 +291,52 @@ mod tests {
         let spec = &template["spec"];
         let mut actions: BTreeMap<&str, &Value> = BTreeMap::new();
         for part in ["actions", "deadlines"] {
-            actions.extend(spec[part].as_object().unwrap().iter().map(|(name, action)| (name.as_str(), action)));
+            actions.extend(
+                spec[part]
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .map(|(name, action)| (name.as_str(), action)),
+            );
         }
         for word in WORDS {
-            let action = actions.get(word.action).unwrap_or_else(|| panic!("no action {}", word.action));
+            let action = actions
+                .get(word.action)
+                .unwrap_or_else(|| panic!("no action {}", word.action));
             let input = &action["input"];
-            let known: Vec<_> = input["properties"].as_object().into_iter().flat_map(|map| map.keys()).collect();
+            let known: Vec<_> = input["properties"]
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys())
+                .collect();
             let given = word.means.iter().map(|(name, _)| *name).chain(word.known());
             let given: Vec<_> = given.collect();
             for name in &given {
-                assert!(known.iter().any(|known| known == name), "{}: no field {name} in {}", word.name, word.action);
+                assert!(
+                    known.iter().any(|known| known == name),
+                    "{}: no field {name} in {}",
+                    word.name,
+                    word.action
+                );
             }
-            for name in input["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            for name in input["required"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
                 let out = |field: &Field| field.name == name && field.absent == Absent::Out;
-                assert!(given.contains(&name) && !word.fields.iter().any(out), "{} lacks {name}", word.name);
+                assert!(
+                    given.contains(&name) && !word.fields.iter().any(out),
+                    "{} lacks {name}",
+                    word.name
+                );
             }
         }
-        for name in actions.keys().filter(|name| !["issue", "credit", "replace"].contains(name)) {
+        for name in actions
+            .keys()
+            .filter(|name| !["issue", "credit", "replace"].contains(name))
+        {
             assert!(WORDS.iter().any(|word| word.action == *name), "nothing does {name}");
         }
     }

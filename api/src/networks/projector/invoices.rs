@@ -57,9 +57,6 @@ impl Seen {
                     Some(row) => drop(self.new.insert(record, row)),
                     None => drop(self.changed.insert(record)),
                 }
-                // The invoice that a credit note or another invoice is for changes with it.
-                self.changed
-                    .extend([other("invoice"), other("original")].into_iter().flatten());
             }
             _ => drop(self.changed.insert(record)),
         }
@@ -101,7 +98,10 @@ impl Seen {
 
 /// A quick look: most transactions are of other templates, and reading each whole would cost the follower.
 fn names_template(transaction: &Transaction) -> bool {
-    transaction.signed_bytes().windows(NEEDLE.len()).any(|window| window == NEEDLE)
+    transaction
+        .signed_bytes()
+        .windows(NEEDLE.len())
+        .any(|window| window == NEEDLE)
 }
 
 type Parts = (String, String, Vec<Option<Map<String, Value>>>);
@@ -109,7 +109,7 @@ type Parts = (String, String, Vec<Option<Map<String, Value>>>);
 /// Action, signer and inputs.
 fn parts(transaction: &Transaction) -> Option<Parts> {
     match transaction {
-        Transaction::Single { statement, .. } => {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
             let statement = Statement::parse(statement).ok().filter(|it| it.template == TEMPLATE)?;
             Some((
                 statement.action,
