@@ -23,8 +23,8 @@ const LOOKS: usize = 8;
 pub struct Seen {
     new: BTreeMap<[u8; 32], Model>,
     changed: BTreeSet<[u8; 32]>,
-    /// Digests of the originals of new ones.
-    pub contents: Vec<Vec<u8>>,
+    /// Issuers of new ones, and digests of their originals.
+    pub documents: Vec<(String, Vec<u8>)>,
 }
 
 impl Seen {
@@ -52,7 +52,9 @@ impl Seen {
         match action {
             "issue" | "credit" | "replace" => {
                 let content = input.get("content").and_then(Value::as_str);
-                self.contents.extend(content.and_then(|text| hex::decode(text).ok()));
+                let content = content.and_then(|text| hex::decode(text).ok());
+                self.documents
+                    .extend(content.map(|content| (signer.to_owned(), content)));
                 match row::of_issue(network, &record, signer, &input).filter(|_| action == "issue") {
                     Some(row) => drop(self.new.insert(record, row)),
                     None => drop(self.changed.insert(record)),

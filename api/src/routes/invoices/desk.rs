@@ -290,16 +290,18 @@ impl<'a> Desk<'a> {
     /// 500 when they can't be.
     pub async fn documents(&self, all: impl IntoIterator<Item = &Ready>) -> Result<Vec<Write>, ApiError> {
         let keys = &self.ctx.state().networks.shared().keys;
+        let issuer = self.own_key(self.ctx.owner()).await?;
         let mut rows = Vec::new();
         for ready in all {
             let content = ready.kept.content();
             let plain = borsh::to_vec(&ready.kept).map_err(ApiError::internal)?;
             let sealed = keys
-                .seal(self.ctx.tenant(), &context(self.network, &content), &plain)
+                .seal(self.ctx.tenant(), &context(self.network, &issuer, &content), &plain)
                 .await;
             let Sealed { key, body } = sealed.map_err(ApiError::internal)?;
             rows.push(document::Model {
                 network: self.network.entry.id.to_vec(),
+                issuer: issuer.clone(),
                 content: content.to_vec(),
                 key,
                 body,
@@ -323,6 +325,7 @@ impl<'a> Desk<'a> {
 }
 
 /// What a document's ciphertext is bound to.
-pub fn context(network: &Network, content: &[u8; 32]) -> Vec<u8> {
-    [b"muniment.dev/document/v1\n".as_slice(), &network.entry.id, content].concat()
+pub fn context(network: &Network, issuer: &str, content: &[u8; 32]) -> Vec<u8> {
+    let domain = b"muniment.dev/document/v1\n".as_slice();
+    [domain, &network.entry.id, content, issuer.as_bytes()].concat()
 }
