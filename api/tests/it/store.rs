@@ -102,8 +102,8 @@ async fn every_key_is_listed_and_can_be_revoked() {
     let database = database(&world).await;
     database
         .execute_unprepared(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) INSERT INTO api_keys SELECT \
-             printf('key_z%05d', i), 'acme', 'n', 'mnk_', randomblob(32), 1, NULL, NULL FROM n",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) INSERT INTO api_keys (id, \
+             tenant, name, prefix, hash, created_at) SELECT printf('key_z%05d', i), 'acme', 'n', 'mnk_', randomblob(32), 1 FROM n",
         )
         .await
         .unwrap();
