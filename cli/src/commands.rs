@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
+pub mod api;
 pub mod bench;
 pub mod dev;
 pub mod invoice;
 pub mod network;
 pub mod node;
 pub mod notarize;
+pub mod ready;
 pub mod receipt;
 pub mod records;
 pub mod verify;
