@@ -5,7 +5,7 @@ use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -20,6 +20,7 @@ use crate::keys::sealed::SealedKeys;
 use crate::keys::{KeyError, KeyProvider};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
+use crate::resources::Resources;
 use crate::routes;
 use crate::routes::operations::KEPT_MS;
 use crate::routes::service::Readiness;
@@ -112,6 +113,7 @@ pub struct State {
     pub(crate) idempotency: InFlight,
     pub(crate) readiness: Readiness,
     pub(crate) verifying: Arc<Semaphore>,
+    pub(crate) resources: OnceLock<Arc<dyn Resources>>,
 }
 
 /// The management API.
@@ -149,6 +151,7 @@ impl Api {
             idempotency: InFlight::default(),
             readiness: Readiness::default(),
             verifying: Arc::new(Semaphore::new(VERIFYING)),
+            resources: OnceLock::new(),
         });
         Ok(Self { config, state, keys })
     }
@@ -159,6 +162,12 @@ impl Api {
     /// As [`Self::start`]; when it can't listen.
     pub async fn start_or_stand_by(config: ApiConfig, directory: Arc<dyn NetworkDirectory>) -> Result<Self, ServeError> {
         standby::start(config, directory).await
+    }
+
+    /// Who keeps the descriptions of tenants and networks. Without, the routes that change them answer 501.
+    pub fn describe(&self, resources: Arc<dyn Resources>) {
+        // Told once; a second one would be a bug and changes nothing.
+        let _ = self.state.resources.set(resources);
     }
 
     /// The key provider; usable before any network exists.

@@ -4,7 +4,9 @@
 //! signs for it and its first API key. Decides nothing about networks: that is the operator's.
 
 mod entry;
+mod fields;
 mod provision;
+mod resources;
 
 use futures::StreamExt;
 use kube::runtime::reflector::{self, Store};

@@ -20,6 +20,7 @@ mod networks;
 mod openapi;
 mod operation_id;
 pub mod problem;
+pub mod resources;
 mod routes;
 mod sign;
 mod standby;
