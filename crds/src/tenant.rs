@@ -30,6 +30,9 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub display_name: Option<String>,
+    /// Suspended: everything can be read and nothing written.
+    #[serde(default)]
+    pub suspended: bool,
 }
 
 /// What is known of a tenant.
