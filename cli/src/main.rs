@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{bench, dev, invoice, network, node, notarize, receipt, records, verify};
+use crate::commands::{bench, dev, invoice, network, node, notarize, operator, receipt, records, verify};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -46,6 +46,9 @@ enum Command {
     /// Runs validators; started by `dev`, not by hand.
     #[command(hide = true)]
     Node(node::Args),
+    /// Keeps networks on Kubernetes; started by the chart, not by hand.
+    #[command(hide = true)]
+    Operator(operator::Args),
     /// Puts digests of files on the ledger and writes a receipt beside each.
     Notarize(notarize::Args),
     /// Checks documents against their receipts, offline.
@@ -84,6 +87,7 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
         Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
+        Command::Operator(args) => on_runtime(operator::run(args)),
         Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
