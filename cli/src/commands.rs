@@ -7,6 +7,7 @@ pub mod invoice;
 pub mod network;
 pub mod node;
 pub mod notarize;
+pub mod operator;
 pub mod ready;
 pub mod receipt;
 pub mod records;

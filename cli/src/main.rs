@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{api, bench, dev, invoice, network, node, notarize, ready, receipt, records, verify};
+use crate::commands::{api, bench, dev, invoice, network, node, notarize, operator, ready, receipt, records, verify};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -48,6 +48,9 @@ enum Command {
     /// Runs validators; started by `dev`, not by hand.
     #[command(hide = true)]
     Node(node::Args),
+    /// Keeps networks on Kubernetes; started by the chart, not by hand.
+    #[command(hide = true)]
+    Operator(operator::Args),
     /// Serves the management API on Kubernetes; started by the Helm chart.
     #[command(hide = true)]
     Api(api::Args),
@@ -91,6 +94,7 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
         Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
         Command::Receipt(command) => connected(choice, async |choice| receipt::run(&command, choice, output).await),
         Command::Node(args) => node::run(&args),
+        Command::Operator(args) => on_runtime(operator::run(args)),
         Command::Api(args) => api::run(args),
         Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => connected(choice, async |choice| notarize::run(args, choice, output).await),

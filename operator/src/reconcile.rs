@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{LedgerNetwork, LedgerNetworkStatus};
+use muniment_crds::{DeletionPolicy, LedgerNetwork, LedgerNetworkStatus};
 use muniment_receipts::genesis::Member;
 use thiserror::Error;
 
@@ -87,7 +87,7 @@ impl<B: Backend> Reconciler<B> {
         }
         let plan = plan(&wanted, &facts)?;
         let seen = self.backend.apply(&plan).await?;
-        let before = self.known(&wanted.network).map(|k| k.status);
+        let before = self.recall(&wanted.network).or_else(|| resource.status.clone());
         let status = status(wanted.generation, &plan, &seen, before.as_ref(), Timestamp::now());
         self.remember(
             wanted.network,
@@ -127,8 +127,8 @@ impl<B: Backend> Reconciler<B> {
     ///
     /// # Errors
     /// When the backend can't.
-    pub async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
-        let removal = self.backend.remove(network).await?;
+    pub async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {
+        let removal = self.backend.remove(network, data).await?;
         if removal == Removal::Done {
             self.known
                 .lock()
@@ -136,6 +136,11 @@ impl<B: Backend> Reconciler<B> {
                 .remove(network);
         }
         Ok(removal)
+    }
+
+    /// The last status, so that times of transition survive a restart of whoever drives this.
+    pub fn recall(&self, network: &NetworkRef) -> Option<LedgerNetworkStatus> {
+        self.known(network).map(|known| known.status)
     }
 
     fn known(&self, network: &NetworkRef) -> Option<Known> {

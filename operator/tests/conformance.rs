@@ -5,6 +5,7 @@
 mod harness;
 
 use harness::{Harness, LocalHarness, MemoryHarness, network, until};
+use muniment_crds::DeletionPolicy;
 use muniment_operator::{Backend, NodeState, Observation, Removal};
 
 macro_rules! conformance {
@@ -187,17 +188,34 @@ async fn a_roll_holds_without_a_quorum_to_spare<H: Harness>(mut harness: H) {
 
 async fn removal_ends_and_is_idempotent<H: Harness>(harness: H) {
     assert_eq!(
-        harness.backend().remove(&network()).await.unwrap(),
+        harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap(),
         Removal::Done,
         "nothing to remove"
     );
     ready(&harness).await;
     let id = harness.plan().await.network.id;
     until("the network is removed", || async {
-        (harness.backend().remove(&network()).await.unwrap() == Removal::Done).then_some(())
+        (harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap()
+            == Removal::Done)
+            .then_some(())
     })
     .await;
-    assert_eq!(harness.backend().remove(&network()).await.unwrap(), Removal::Done);
+    assert_eq!(
+        harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap(),
+        Removal::Done
+    );
     assert_eq!(harness.backend().observe(&network()).await.unwrap(), None);
     assert!(harness.backend().list().await.unwrap().is_empty());
     assert_ne!(
@@ -214,7 +232,13 @@ async fn orphans_are_listed<H: Harness>(harness: H) {
     // Nothing was applied by this supervisor: it is wanted by nobody, and still known.
     assert_eq!(harness.backend().list().await.unwrap(), [network()]);
     until("the orphan is removed", || async {
-        (harness.backend().remove(&network()).await.unwrap() == Removal::Done).then_some(())
+        (harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap()
+            == Removal::Done)
+            .then_some(())
     })
     .await;
     assert!(harness.backend().list().await.unwrap().is_empty());

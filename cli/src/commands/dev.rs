@@ -28,6 +28,7 @@ use crate::output::Output;
 use crate::stop::{raised, signal};
 use directory::Directory;
 use resource::Wanted;
+pub use resource::catalog;
 use screen::Screen;
 
 /// Requests under way get this long before the validators are stopped too.
@@ -125,7 +126,7 @@ impl Dev<'_> {
             )
         })?;
         config.ports = ports(self.listen);
-        let local = Local::start(data, config, resource::catalog()).map_err(|error| sentence("supervisor", &error))?;
+        let local = Local::start(data, config, catalog()).map_err(|error| sentence("supervisor", &error))?;
         let local = Arc::new(local);
         directory.attach(local.clone());
         let member = Member {
