@@ -3,7 +3,9 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::routes::{api_keys, events, networks, notarizations, operations, records, resources, service, transactions, verify};
+use crate::routes::{
+    api_keys, events, networks, notarizations, operations, records, resources, service, transactions, verify,
+};
 
 #[derive(OpenApi)]
 #[openapi(

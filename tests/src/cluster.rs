@@ -95,15 +95,36 @@ pub fn install() {
         tool(&["helm", "upgrade", "--install", "muniment-crds", &crds], "");
         let chart = format!("{charts}/muniment");
         let settings = format!("image.repository={repository},image.tag={tag}");
-        let named = ["helm", "upgrade", "--install", RELEASE, &chart, "-n", RELEASE, "--create-namespace"];
-        tool(&[named.as_slice(), &["--set", &settings, "--wait", "--timeout", "180s"]].concat(), "");
+        let named = [
+            "helm",
+            "upgrade",
+            "--install",
+            RELEASE,
+            &chart,
+            "-n",
+            RELEASE,
+            "--create-namespace",
+        ];
+        tool(
+            &[named.as_slice(), &["--set", &settings, "--wait", "--timeout", "180s"]].concat(),
+            "",
+        );
     });
 }
 
 /// Address of a pod of the chart.
 pub fn pod_address(namespace: &str, component: &str) -> String {
     let label = format!("app.kubernetes.io/component={component}");
-    kubectl(&["get", "pod", "-n", namespace, "-l", &label, "-o", "jsonpath={.items[0].status.podIP}"])
+    kubectl(&[
+        "get",
+        "pod",
+        "-n",
+        namespace,
+        "-l",
+        &label,
+        "-o",
+        "jsonpath={.items[0].status.podIP}",
+    ])
 }
 
 /// Whether a TCP connection opens from the network of a process.
@@ -114,7 +135,11 @@ pub fn connects(pid: u32, address: &str) -> bool {
     let (host, port) = address.rsplit_once(':').unwrap();
     let open = format!("exec 3<>/dev/tcp/{host}/{port}");
     let words = ["-t", &pid.to_string(), "-n", "timeout", "2", "bash", "-c", &open].map(str::to_owned);
-    let status = Command::new("nsenter").args(words).stderr(Stdio::null()).status().unwrap();
+    let status = Command::new("nsenter")
+        .args(words)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
     status.success()
 }
 
@@ -161,10 +186,17 @@ impl ClusterWorld {
             let pod = world.pod(&validator);
             world.open(validator, world.tenant.clone(), pod, 8410).await;
         }
-        world.open("api".to_owned(), RELEASE.to_owned(), format!("{RELEASE}-api-0"), 8400).await;
+        world
+            .open("api".to_owned(), RELEASE.to_owned(), format!("{RELEASE}-api-0"), 8400)
+            .await;
         poll::until("the API has the network", || async {
             let api = world.api();
-            (api.request(reqwest::Method::GET, &api.url(""), &[], None).await.ok()?.status == 200).then_some(())
+            (api.request(reqwest::Method::GET, &api.url(""), &[], None)
+                .await
+                .ok()?
+                .status
+                == 200)
+                .then_some(())
         })
         .await;
         world
@@ -237,7 +269,16 @@ impl ClusterWorld {
 
     /// Processes of a pod of ours on this machine.
     fn processes(namespace: &str, pod: &str) -> Vec<u32> {
-        let words = ["kubectl", "get", "pod", "-n", namespace, pod, "-o", "jsonpath={.metadata.uid}"];
+        let words = [
+            "kubectl",
+            "get",
+            "pod",
+            "-n",
+            namespace,
+            pod,
+            "-o",
+            "jsonpath={.metadata.uid}",
+        ];
         let (found, uid) = attempt(&words, "");
         if !found {
             return Vec::new();
@@ -261,7 +302,15 @@ impl ClusterWorld {
     /// Folder of a validator's volume on this machine.
     fn volume(&self, validator: &str) -> PathBuf {
         let claim = format!("data-{}", self.pod(validator));
-        let name = kubectl(&["get", "pvc", "-n", &self.tenant, &claim, "-o", "jsonpath={.spec.volumeName}"]);
+        let name = kubectl(&[
+            "get",
+            "pvc",
+            "-n",
+            &self.tenant,
+            &claim,
+            "-o",
+            "jsonpath={.spec.volumeName}",
+        ]);
         let path = "jsonpath={.spec.hostPath.path}{.spec.local.path}";
         kubectl(&["get", "pv", name.trim(), "-o", path]).trim().into()
     }
@@ -333,11 +382,30 @@ impl World for ClusterWorld {
     async fn start(&mut self) {
         let network = format!("ln/{NETWORK}");
         tool(
-            &["kubectl", "wait", "-n", &self.tenant, &network, "--for=condition=Ready", "--timeout=120s"],
+            &[
+                "kubectl",
+                "wait",
+                "-n",
+                &self.tenant,
+                &network,
+                "--for=condition=Ready",
+                "--timeout=120s",
+            ],
             "",
         );
         let ready = format!("pod/{RELEASE}-api-0");
-        tool(&["kubectl", "wait", "-n", RELEASE, &ready, "--for=condition=Ready", "--timeout=120s"], "");
+        tool(
+            &[
+                "kubectl",
+                "wait",
+                "-n",
+                RELEASE,
+                &ready,
+                "--for=condition=Ready",
+                "--timeout=120s",
+            ],
+            "",
+        );
         if self.doors.lock().unwrap().is_empty() {
             return;
         }
@@ -362,7 +430,10 @@ impl Drop for ClusterWorld {
             eprintln!("--- {}\n{text}", self.tenant);
             return;
         }
-        let _ = attempt(&["kubectl", "delete", "ln", NETWORK, "-n", &self.tenant, "--wait=false"], "");
+        let _ = attempt(
+            &["kubectl", "delete", "ln", NETWORK, "-n", &self.tenant, "--wait=false"],
+            "",
+        );
         let _ = attempt(&["kubectl", "delete", "tenant", &self.tenant, "--wait=false"], "");
     }
 }

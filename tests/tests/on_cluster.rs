@@ -82,7 +82,12 @@ async fn every_account_has_the_rights_that_were_reviewed() {
             let mut lines: Vec<String> = listed
                 .lines()
                 .skip(1)
-                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ").replace(tenant, "TENANT"))
+                .map(|line| {
+                    line.split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                        .replace(tenant, "TENANT")
+                })
                 // What everybody may: ask about themselves, read versions.
                 .filter(|line| !line.contains("[/") && !line.contains("selfsubject"))
                 .collect();

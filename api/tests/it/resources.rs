@@ -112,18 +112,37 @@ async fn a_tenant_makes_changes_and_deletes_its_networks() {
     let key = world.key.clone();
     let of = async |method, path: &str, body| send(&world, &key, method, path, body).await;
     let wanted = json!({ "name": "contracts", "spec": { "templates": [{ "name": "notarization" }] } });
-    assert_eq!(of(Method::POST, &format!("{NETWORKS}:validate"), wanted.clone()).await.0, StatusCode::OK);
-    assert_eq!(of(Method::GET, &format!("{NETWORKS}/contracts/resource"), json!({})).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        of(Method::POST, &format!("{NETWORKS}:validate"), wanted.clone())
+            .await
+            .0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        of(Method::GET, &format!("{NETWORKS}/contracts/resource"), json!({}))
+            .await
+            .0,
+        StatusCode::NOT_FOUND
+    );
     let (status, made) = of(Method::POST, NETWORKS, wanted.clone()).await;
     assert_eq!((status, &made["tenant"]), (StatusCode::ACCEPTED, &json!("acme")));
     let (status, problem) = of(Method::POST, NETWORKS, wanted).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("already_exists")));
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("already_exists"))
+    );
 
     let one = format!("{NETWORKS}/contracts");
     let (status, problem) = of(Method::PATCH, &one, json!({ "spec": { "theirs": 1 } })).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("field_owned_elsewhere")));
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("field_owned_elsewhere"))
+    );
     assert!(problem["detail"].as_str().unwrap().contains("kubectl"), "{problem}");
-    assert_eq!(of(Method::PATCH, &one, json!({ "spec": [] })).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        of(Method::PATCH, &one, json!({ "spec": [] })).await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     assert_eq!(of(Method::DELETE, &one, json!({})).await.0, StatusCode::ACCEPTED);
     assert_eq!(of(Method::DELETE, &one, json!({})).await.0, StatusCode::NOT_FOUND);
 }
@@ -141,9 +160,19 @@ async fn tenants_belong_to_the_platform_and_a_name_is_no_path() {
     assert_eq!(seen(&platform).await[0]["name"], "globex");
     let bad = json!({ "name": "../secrets", "spec": {} });
     let (status, problem) = send(&world, &platform, Method::POST, "/v1/tenants", bad).await;
-    assert_eq!((status, &problem["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/name")));
+    assert_eq!(
+        (status, &problem["pointer"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("/name"))
+    );
     // The platform works on descriptions and has no way to what a tenant has recorded.
-    let (status, _) = send(&world, &platform, Method::GET, &format!("{NETWORKS}/notary/records"), json!({})).await;
+    let (status, _) = send(
+        &world,
+        &platform,
+        Method::GET,
+        &format!("{NETWORKS}/notary/records"),
+        json!({}),
+    )
+    .await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
@@ -160,13 +189,30 @@ async fn events_tell_each_change_and_the_end() {
     let change = json!({ "spec": { "validators": { "count": 7 } } });
     send(&world, &key, Method::PATCH, &format!("{NETWORKS}/contracts"), change).await;
     assert!(event().await.contains("\"count\":7"));
-    send(&world, &key, Method::DELETE, &format!("{NETWORKS}/contracts"), json!({})).await;
+    send(
+        &world,
+        &key,
+        Method::DELETE,
+        &format!("{NETWORKS}/contracts"),
+        json!({}),
+    )
+    .await;
     assert_eq!(event().await, "event: gone\ndata: {}\n\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_kubernetes_the_answer_says_so() {
     let world = World::start().await;
-    let (status, problem) = send(&world, &world.key, Method::POST, NETWORKS, json!({ "name": "x", "spec": {} })).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::NOT_IMPLEMENTED, &json!("not_on_kubernetes")));
+    let (status, problem) = send(
+        &world,
+        &world.key,
+        Method::POST,
+        NETWORKS,
+        json!({ "name": "x", "spec": {} }),
+    )
+    .await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::NOT_IMPLEMENTED, &json!("not_on_kubernetes"))
+    );
 }
