@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::routes::{api_keys, networks, notarizations, operations, records, service, transactions, verify};
+use crate::routes::{api_keys, networks, notarizations, operations, records, resources, service, transactions, verify};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,7 +14,9 @@ use crate::routes::{api_keys, networks, notarizations, operations, records, serv
         verify::verify, operations::get, api_keys::list, api_keys::create, api_keys::revoke, networks::list,
         networks::get, networks::trust_root, notarizations::create, notarizations::batch, notarizations::find,
         transactions::submit, records::list, records::get, records::history, records::proof, records::receipt,
-        records::cose_receipts,
+        records::cose_receipts, resources::list_tenants, resources::create_tenant, resources::get_tenant,
+        resources::change_tenant, resources::delete_tenant, resources::create_network, resources::validate_network,
+        resources::get_network, resources::change_network, resources::delete_network,
     ),
     modifiers(&ApiKeyScheme)
 )]

@@ -38,8 +38,11 @@ codes! {
     BAD_REQUEST 400 "bad_request" "The request can't be read";
     MALFORMED_JSON 400 "malformed_json" "The body isn't JSON";
     UNAUTHORIZED 401 "unauthorized" "No valid API key";
+    FORBIDDEN 403 "forbidden" "Not with this API key";
     NOT_FOUND 404 "not_found" "Not found";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "Method not allowed";
+    ALREADY_EXISTS 409 "already_exists" "There is one already";
+    FIELD_OWNED_ELSEWHERE 409 "field_owned_elsewhere" "A field is kept by somebody else";
     DUPLICATE 409 "duplicate" "Already recorded";
     IDEMPOTENCY_IN_FLIGHT 409 "idempotency_in_flight" "The same idempotency key is in use right now";
     BODY_TOO_LARGE 413 "body_too_large" "The body is too large";
@@ -57,6 +60,7 @@ codes! {
     WRONG_NETWORK 422 "wrong_network" "The statement names another network";
     IDEMPOTENCY_MISMATCH 422 "idempotency_mismatch" "The idempotency key was used with another body";
     INTERNAL 500 "internal" "Internal error";
+    NOT_ON_KUBERNETES 501 "not_on_kubernetes" "Only on Kubernetes";
     OVERLOADED 503 "overloaded" "Too much work in flight";
     UNAVAILABLE 503 "unavailable" "The network doesn't answer";
     STORE_DAMAGED 503 "store_damaged" "The server's database is damaged";
@@ -188,6 +192,13 @@ impl ApiError {
     #[must_use]
     pub fn about(mut self, record: Option<String>) -> Self {
         self.0.record = record;
+        self
+    }
+
+    /// Adds what is logged and never sent.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
         self
     }
 

@@ -8,6 +8,7 @@ pub mod networks;
 pub mod notarizations;
 pub mod operations;
 pub mod records;
+pub mod resources;
 pub mod respond;
 pub mod service;
 pub mod transactions;
@@ -65,6 +66,16 @@ pub fn table() -> Vec<Row> {
         row!(get "/v1/tenants/{tenant}/networks" SMALL, networks::list),
         row!(get "/v1/tenants/{tenant}/networks/{network}" SMALL, networks::get),
         row!(get "/v1/tenants/{tenant}/networks/{network}/trust-root" SMALL, networks::trust_root),
+        row!(get "/v1/tenants" SMALL, resources::list_tenants),
+        row!(post "/v1/tenants" SMALL, resources::create_tenant),
+        row!(get "/v1/tenants/{tenant}" SMALL, resources::get_tenant),
+        row!(patch "/v1/tenants/{tenant}" SMALL, resources::change_tenant),
+        row!(delete "/v1/tenants/{tenant}" SMALL, resources::delete_tenant),
+        row!(post "/v1/tenants/{tenant}/networks" SMALL, resources::create_network),
+        row!(post "/v1/tenants/{tenant}/networks:validate" SMALL, resources::validate_network),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/resource" SMALL, resources::get_network),
+        row!(patch "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::change_network),
+        row!(delete "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::delete_network),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records" SMALL, records::list),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}" SMALL, records::get),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/history" SMALL, records::history),

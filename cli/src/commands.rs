@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod api;
 pub mod bench;
 pub mod dev;
 pub mod invoice;
@@ -7,6 +8,7 @@ pub mod network;
 pub mod node;
 pub mod notarize;
 pub mod operator;
+pub mod ready;
 pub mod receipt;
 pub mod records;
 pub mod verify;

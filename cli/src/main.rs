@@ -3,6 +3,7 @@
 //! Owns the command line and what is written to the terminal. Everything else is in the libraries.
 
 mod client;
+mod cluster;
 mod commands;
 mod context;
 mod digest;
@@ -11,13 +12,16 @@ mod evidence;
 mod files;
 mod output;
 mod progress;
+mod stop;
 mod trust;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{bench, dev, invoice, network, node, notarize, operator, receipt, records, verify};
+use crate::commands::{
+    api, bench, dev, invoice, network, node, notarize, operator, ready, receipt, records, verify,
+};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -49,6 +53,9 @@ enum Command {
     /// Keeps networks on Kubernetes; started by the chart, not by hand.
     #[command(hide = true)]
     Operator(operator::Args),
+    /// Serves the management API on Kubernetes; started by the Helm chart.
+    #[command(hide = true)]
+    Api(api::Args),
     /// Puts digests of files on the ledger and writes a receipt beside each.
     Notarize(notarize::Args),
     /// Checks documents against their receipts, offline.
@@ -59,6 +66,8 @@ enum Command {
     /// Shows how the network is doing.
     #[command(subcommand)]
     Network(network::Command),
+    /// Waits until the management API can work.
+    Ready(ready::Args),
     /// Reads records.
     #[command(subcommand)]
     Records(records::Command),
@@ -85,16 +94,26 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
         Command::Verify(args) => return verify::run(args, choice, output),
         Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
-        Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
+        Command::Receipt(command) => connected(choice, async |choice| receipt::run(&command, choice, output).await),
         Command::Node(args) => node::run(&args),
         Command::Operator(args) => on_runtime(operator::run(args)),
+        Command::Api(args) => api::run(args),
         Command::Dev(args) => dev::run(&args, choice, output),
-        Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
-        Command::Network(command) => on_runtime(network::run(command, choice, output)),
-        Command::Records(command) => on_runtime(records::run(command, choice, output)),
-        Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
+        Command::Notarize(args) => connected(choice, async |choice| notarize::run(args, choice, output).await),
+        Command::Network(command) => connected(choice, async |choice| network::run(command, choice, output).await),
+        Command::Records(command) => connected(choice, async |choice| records::run(command, choice, output).await),
+        Command::Ready(args) => connected(choice, async |choice| ready::run(args, choice, output).await),
+        Command::Bench(args) => connected(choice, async |choice| bench::run(args, choice, output).await),
     }?;
     Ok(u8::from(!done))
+}
+
+/// Runs a command that uses a server, wherever that is.
+fn connected<T>(choice: &Choice, work: impl AsyncFnOnce(&Choice) -> Result<T>) -> Result<T> {
+    on_runtime(async {
+        let choice = cluster::open(choice).await?;
+        work(&choice).await
+    })
 }
 
 /// Runs a client command. One thread: the network does the work, and `bench` must not take cores from it.

@@ -58,11 +58,37 @@ pub fn deposit(number: u64) -> Value {
     json!({"digests": [{"alg": "sha-256", "value": format!("{number:064x}")}], "mode": "plain"})
 }
 
+/// The database of a world: SQLite in its folder, or one of its own in the PostgreSQL that `MUNIMENT_TEST_POSTGRES` names
+/// (`postgres://user@host:port`, without a database).
+pub fn database(folder: &tempfile::TempDir) -> String {
+    let Some(server) = postgres() else {
+        return format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
+    };
+    let name: String = folder
+        .path()
+        .to_string_lossy()
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = format!("t{}", &name[name.len().saturating_sub(40)..]);
+    // Fails when it is there already, which is as good.
+    let made = std::process::Command::new("psql")
+        .args([&format!("{server}/postgres"), "-qc", &format!("CREATE DATABASE {name}")])
+        .stderr(std::process::Stdio::null())
+        .status();
+    made.expect("MUNIMENT_TEST_POSTGRES needs psql");
+    format!("{server}/{name}")
+}
+
+/// The PostgreSQL to test on, if one is named.
+pub fn postgres() -> Option<String> {
+    std::env::var("MUNIMENT_TEST_POSTGRES").ok()
+}
+
 pub fn config(folder: &tempfile::TempDir) -> ApiConfig {
-    let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
     ApiConfig::new(
         SocketAddr::from(([127, 0, 0, 1], 0)),
-        database,
+        database(folder),
         folder.path().join("keys"),
     )
 }

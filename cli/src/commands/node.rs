@@ -23,13 +23,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<bool> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        .init();
+    log();
     if let Some(parent) = args.parent {
         muniment_operator::exit_with_parent(parent);
     }
@@ -52,4 +46,15 @@ pub fn run(args: &Args) -> Result<bool> {
     // One line: the supervisor shows the last one of a node that ended.
     ended.map_err(|error| Failure::new("node", chain(&error), ""))?;
     Ok(true)
+}
+
+/// Writes the log to stderr, filtered by `RUST_LOG`.
+pub fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
 }
