@@ -5,8 +5,8 @@ use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -160,7 +160,10 @@ impl Api {
     ///
     /// # Errors
     /// As [`Self::start`]; when it can't listen.
-    pub async fn start_or_stand_by(config: ApiConfig, directory: Arc<dyn NetworkDirectory>) -> Result<Self, ServeError> {
+    pub async fn start_or_stand_by(
+        config: ApiConfig,
+        directory: Arc<dyn NetworkDirectory>,
+    ) -> Result<Self, ServeError> {
         standby::start(config, directory).await
     }
 

@@ -136,9 +136,9 @@ impl Watched {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|(namespace, name), _| {
-                networks.iter().any(|network| {
-                    network.namespace().as_ref() == Some(namespace) && network.name_any() == *name
-                })
+                networks
+                    .iter()
+                    .any(|network| network.namespace().as_ref() == Some(namespace) && network.name_any() == *name)
             });
         let mut complete = true;
         for network in networks {
@@ -148,7 +148,10 @@ impl Watched {
             match entry::read(&self.client, &wanted).await {
                 Ok(found) => {
                     let key = (wanted.namespace, wanted.name);
-                    self.known.write().unwrap_or_else(PoisonError::into_inner).insert(key, found);
+                    self.known
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(key, found);
                 }
                 Err(error) => {
                     complete = false;

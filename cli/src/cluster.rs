@@ -88,7 +88,9 @@ impl Access {
         let Some(secret) = secret else {
             return Err(Failure::new(
                 "no_access",
-                format!("there is no tenant {tenant} in this cluster, or it isn't ready: Secret {tenant}/{ACCESS} is missing"),
+                format!(
+                    "there is no tenant {tenant} in this cluster, or it isn't ready: Secret {tenant}/{ACCESS} is missing"
+                ),
                 format!("see `kubectl get tenants` and `kubectl describe tenant {tenant}`"),
             ));
         };

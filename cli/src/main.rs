@@ -19,9 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{
-    api, bench, dev, invoice, network, node, notarize, operator, ready, receipt, records, verify,
-};
+use crate::commands::{api, bench, dev, invoice, network, node, notarize, operator, ready, receipt, records, verify};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};

@@ -24,6 +24,8 @@ pub mod kind {
     pub const HIBERNATED: &str = "Hibernated";
     /// A tenant's namespace is there, with its policies and rights.
     pub const NAMESPACE_READY: &str = "NamespaceReady";
+    /// A template can be used.
+    pub const VALID: &str = "Valid";
     /// The tenant's networks are within its quota.
     pub const WITHIN_QUOTA: &str = "WithinQuota";
 }

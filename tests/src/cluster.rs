@@ -95,8 +95,20 @@ pub fn install() {
         tool(&["helm", "upgrade", "--install", "muniment-crds", &crds], "");
         let chart = format!("{charts}/muniment");
         let settings = format!("image.repository={repository},image.tag={tag}");
-        let named = ["helm", "upgrade", "--install", RELEASE, &chart, "-n", RELEASE, "--create-namespace"];
-        tool(&[named.as_slice(), &["--set", &settings, "--wait", "--timeout", "180s"]].concat(), "");
+        let named = [
+            "helm",
+            "upgrade",
+            "--install",
+            RELEASE,
+            &chart,
+            "-n",
+            RELEASE,
+            "--create-namespace",
+        ];
+        tool(
+            &[named.as_slice(), &["--set", &settings, "--wait", "--timeout", "180s"]].concat(),
+            "",
+        );
     });
 }
 
@@ -143,10 +155,17 @@ impl ClusterWorld {
             let pod = world.pod(&validator);
             world.open(validator, world.tenant.clone(), pod, 8410).await;
         }
-        world.open("api".to_owned(), RELEASE.to_owned(), format!("{RELEASE}-api-0"), 8400).await;
+        world
+            .open("api".to_owned(), RELEASE.to_owned(), format!("{RELEASE}-api-0"), 8400)
+            .await;
         poll::until("the API has the network", || async {
             let api = world.api();
-            (api.request(reqwest::Method::GET, &api.url(""), &[], None).await.ok()?.status == 200).then_some(())
+            (api.request(reqwest::Method::GET, &api.url(""), &[], None)
+                .await
+                .ok()?
+                .status
+                == 200)
+                .then_some(())
         })
         .await;
         world
@@ -205,7 +224,16 @@ impl ClusterWorld {
 
     /// Processes of a pod of ours on this machine.
     fn processes(namespace: &str, pod: &str) -> Vec<u32> {
-        let words = ["kubectl", "get", "pod", "-n", namespace, pod, "-o", "jsonpath={.metadata.uid}"];
+        let words = [
+            "kubectl",
+            "get",
+            "pod",
+            "-n",
+            namespace,
+            pod,
+            "-o",
+            "jsonpath={.metadata.uid}",
+        ];
         let (found, uid) = attempt(&words, "");
         if !found {
             return Vec::new();
@@ -229,7 +257,15 @@ impl ClusterWorld {
     /// Folder of a validator's volume on this machine.
     fn volume(&self, validator: &str) -> PathBuf {
         let claim = format!("data-{}", self.pod(validator));
-        let name = kubectl(&["get", "pvc", "-n", &self.tenant, &claim, "-o", "jsonpath={.spec.volumeName}"]);
+        let name = kubectl(&[
+            "get",
+            "pvc",
+            "-n",
+            &self.tenant,
+            &claim,
+            "-o",
+            "jsonpath={.spec.volumeName}",
+        ]);
         let path = "jsonpath={.spec.hostPath.path}{.spec.local.path}";
         kubectl(&["get", "pv", name.trim(), "-o", path]).trim().into()
     }
@@ -301,11 +337,30 @@ impl World for ClusterWorld {
     async fn start(&mut self) {
         let network = format!("ln/{NETWORK}");
         tool(
-            &["kubectl", "wait", "-n", &self.tenant, &network, "--for=condition=Ready", "--timeout=120s"],
+            &[
+                "kubectl",
+                "wait",
+                "-n",
+                &self.tenant,
+                &network,
+                "--for=condition=Ready",
+                "--timeout=120s",
+            ],
             "",
         );
         let ready = format!("pod/{RELEASE}-api-0");
-        tool(&["kubectl", "wait", "-n", RELEASE, &ready, "--for=condition=Ready", "--timeout=120s"], "");
+        tool(
+            &[
+                "kubectl",
+                "wait",
+                "-n",
+                RELEASE,
+                &ready,
+                "--for=condition=Ready",
+                "--timeout=120s",
+            ],
+            "",
+        );
         if self.doors.lock().unwrap().is_empty() {
             return;
         }
@@ -330,7 +385,10 @@ impl Drop for ClusterWorld {
             eprintln!("--- {}\n{text}", self.tenant);
             return;
         }
-        let _ = attempt(&["kubectl", "delete", "ln", NETWORK, "-n", &self.tenant, "--wait=false"], "");
+        let _ = attempt(
+            &["kubectl", "delete", "ln", NETWORK, "-n", &self.tenant, "--wait=false"],
+            "",
+        );
         let _ = attempt(&["kubectl", "delete", "tenant", &self.tenant, "--wait=false"], "");
     }
 }

@@ -46,7 +46,11 @@ fn templates(chart: &str) -> Vec<(String, String)> {
 fn leaves(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     match value.as_object().filter(|_| !at.ends_with("resources")) {
         Some(fields) => fields.iter().for_each(|(name, inner)| {
-            let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+            let at = if at.is_empty() {
+                name.clone()
+            } else {
+                format!("{at}.{name}")
+            };
             leaves(inner, &at, found);
         }),
         None => {
@@ -71,7 +75,9 @@ fn every_value_is_read_by_a_template_and_every_template_reads_values_there_are()
             .split(".Values.")
             .skip(1)
             .map(|rest| {
-                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+                let end = rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+                    .unwrap_or(rest.len());
                 rest[..end].trim_end_matches('.').to_owned()
             })
             .collect();
@@ -87,9 +93,16 @@ fn the_schema_knows_the_same_values_and_describes_each() {
             found.insert(at.to_owned());
             return;
         };
-        assert_eq!(schema["additionalProperties"], false, "{at}: a misspelt value must be refused");
+        assert_eq!(
+            schema["additionalProperties"], false,
+            "{at}: a misspelt value must be refused"
+        );
         for (name, inner) in fields.iter().filter(|(name, _)| *name != "global") {
-            let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+            let at = if at.is_empty() {
+                name.clone()
+            } else {
+                format!("{at}.{name}")
+            };
             assert!(inner["description"].is_string(), "{at} has no description");
             walk(inner, &at, found);
         }
@@ -183,7 +196,8 @@ fn the_definitions_of_the_chart_are_those_of_the_types() {
 fn helm() -> Option<Vec<String>> {
     let works = |words: &[&str]| {
         let run = Command::new(words[0]).args(&words[1..]).arg("version").output();
-        run.is_ok_and(|output| output.status.success()).then(|| words.iter().map(ToString::to_string).collect())
+        run.is_ok_and(|output| output.status.success())
+            .then(|| words.iter().map(ToString::to_string).collect())
     };
     if let Ok(named) = std::env::var("MUNIMENT_HELM") {
         return works(&named.split_whitespace().collect::<Vec<_>>());
@@ -215,7 +229,12 @@ fn what_is_rendered_is_what_was_reviewed() {
         (
             "muniment",
             "postgres",
-            &["--set", "database.secret.name=muniment-database,api.replicas=2,operator.replicas=2", KEY[0], KEY[1]],
+            &[
+                "--set",
+                "database.secret.name=muniment-database,api.replicas=2,operator.replicas=2",
+                KEY[0],
+                KEY[1],
+            ],
         ),
         (
             "muniment",
@@ -235,14 +254,29 @@ fn what_is_rendered_is_what_was_reviewed() {
         ("muniment-crds", "crds", &[]),
     ];
     for (chart, name, settings) in cases {
-        let (passed, lint, _) = run(&helm, &[["lint", "--strict", chart].as_slice(), lintable(settings)].concat());
+        let (passed, lint, _) = run(
+            &helm,
+            &[["lint", "--strict", chart].as_slice(), lintable(settings)].concat(),
+        );
         assert!(passed, "{chart} {name}: {lint}");
-        let fixed = ["template", "muniment", chart, "--namespace", "muniment", "--kube-version", "1.35.0"];
+        let fixed = [
+            "template",
+            "muniment",
+            chart,
+            "--namespace",
+            "muniment",
+            "--kube-version",
+            "1.35.0",
+        ];
         let (passed, rendered, problem) = run(&helm, &[fixed.as_slice(), settings].concat());
         assert!(passed, "{chart} {name}: {problem}");
         let path = charts().join(format!("golden/{name}.yaml"));
         // The definitions themselves are compared with the types elsewhere.
-        let rendered = if chart == "muniment-crds" { heads(&rendered) } else { rendered };
+        let rendered = if chart == "muniment-crds" {
+            heads(&rendered)
+        } else {
+            rendered
+        };
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, &rendered).unwrap();
         }
@@ -256,7 +290,10 @@ fn what_is_rendered_is_what_was_reviewed() {
 
 /// `helm lint` knows `--set` and `--set-json` only.
 fn lintable<'a>(settings: &'a [&'a str]) -> &'a [&'a str] {
-    let end = settings.iter().position(|word| *word == "--api-versions").unwrap_or(settings.len());
+    let end = settings
+        .iter()
+        .position(|word| *word == "--api-versions")
+        .unwrap_or(settings.len());
     &settings[..end]
 }
 
@@ -279,7 +316,10 @@ fn what_cannot_work_is_refused_with_the_fix() {
     };
     for (set, says) in [
         ("api.replicas=2", "set api.replicas=1, or database.url"),
-        ("database.url=postgres://me@db/muniment", "kubectl create secret generic muniment-master-key"),
+        (
+            "database.url=postgres://me@db/muniment",
+            "kubectl create secret generic muniment-master-key",
+        ),
         ("database.url=mysql://me@db/muniment", "does not match pattern"),
         ("imagee.tag=x", "imagee"),
         ("api.storage.size=lots", "does not match pattern"),

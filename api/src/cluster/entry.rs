@@ -95,7 +95,13 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<Whereabouts, Entry
 
 /// The error is the key at fault.
 fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
-    let field = |key: &'static str| secret.data.as_ref().and_then(|data| Some(data.get(key)?.0.clone())).ok_or(key);
+    let field = |key: &'static str| {
+        secret
+            .data
+            .as_ref()
+            .and_then(|data| Some(data.get(key)?.0.clone()))
+            .ok_or(key)
+    };
     let token = String::from_utf8(field("token")?).map_err(|_| "token")?;
     let token = token.trim();
     if token.is_empty() {
@@ -132,7 +138,11 @@ pub fn entry(network: &LedgerNetwork, known: &Whereabouts) -> Option<NetworkEntr
         id,
         endpoints: known.endpoints.clone(),
         trust_root: known.trust_root.clone(),
-        restarts: status.nodes.iter().map(|node| (node.name.clone(), node.restarts)).collect(),
+        restarts: status
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.restarts))
+            .collect(),
     })
 }
 
@@ -154,7 +164,11 @@ mod tests {
 
     fn secret(token: &str, endpoints: &str) -> Secret {
         let bytes = |text: &str| k8s_openapi::ByteString(text.as_bytes().to_vec());
-        let data = [("token", token), ("endpoints.json", endpoints), ("trust-root.json", "{}")];
+        let data = [
+            ("token", token),
+            ("endpoints.json", endpoints),
+            ("trust-root.json", "{}"),
+        ];
         Secret {
             data: Some(data.map(|(key, value)| (key.to_owned(), bytes(value))).into()),
             ..Secret::default()

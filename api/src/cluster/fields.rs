@@ -37,7 +37,11 @@ fn part(value: &Value, owned: &Value) -> Value {
         })
         .collect();
     // `{}` or `.` alone: the whole value is one field.
-    if named.is_empty() { value.clone() } else { Value::Object(named) }
+    if named.is_empty() {
+        value.clone()
+    } else {
+        Value::Object(named)
+    }
 }
 
 /// RFC 7396: fields of the patch replace those of the value, null removes.

@@ -60,9 +60,7 @@ impl Resources for Cluster {
                 pointer: Some("/name".to_owned()),
             }),
             Target::Tenant(name) => change_one(Api::<Tenant>::all(client), name, spec, change, dry).await,
-            Target::Network(tenant, name) => {
-                change_one(networks(client, tenant), name, spec, change, dry).await
-            }
+            Target::Network(tenant, name) => change_one(networks(client, tenant), name, spec, change, dry).await,
         }
     }
 
@@ -151,7 +149,11 @@ fn refused(error: kube::Error) -> Refused {
 
 /// What Kubernetes says, in our terms.
 fn judged(status: &Status) -> Refused {
-    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    let causes = status
+        .details
+        .as_ref()
+        .map(|details| details.causes.as_slice())
+        .unwrap_or_default();
     let conflicts: Vec<(String, String)> = causes
         .iter()
         .filter(|cause| cause.reason == "FieldManagerConflict")
@@ -166,7 +168,9 @@ fn judged(status: &Status) -> Refused {
             let first = causes.first();
             Refused::Invalid {
                 message: first.map_or_else(|| status.message.clone(), |cause| cause.message.clone()),
-                pointer: first.map(|cause| pointer(&cause.field)).filter(|pointer| pointer.len() > 1),
+                pointer: first
+                    .map(|cause| pointer(&cause.field))
+                    .filter(|pointer| pointer.len() > 1),
             }
         }
         _ => Refused::Unavailable(status.message.clone().into()),
@@ -214,7 +218,10 @@ mod tests {
         let message = "spec.validators.count must be from 4 to 31";
         match judged(&status(422, "FieldValueInvalid", message, "spec.members[0].key")) {
             Refused::Invalid { message: said, pointer } => {
-                assert_eq!((said.as_str(), pointer.as_deref()), (message, Some("/spec/members/0/key")));
+                assert_eq!(
+                    (said.as_str(), pointer.as_deref()),
+                    (message, Some("/spec/members/0/key"))
+                );
             }
             other => panic!("{other:?}"),
         }

@@ -32,7 +32,10 @@ pub async fn list_tenants(manager: Manager) -> Result<HttpResponse, ApiError> {
 pub async fn create_tenant(With(manager, bytes): With<Bytes, Manager>) -> Result<HttpResponse, ApiError> {
     manager.platform()?;
     let (name, spec) = named(&bytes)?;
-    let made = manager.resources()?.apply(&Target::Tenant(name), &spec, Change::Create, false).await?;
+    let made = manager
+        .resources()?
+        .apply(&Target::Tenant(name), &spec, Change::Create, false)
+        .await?;
     Ok(HttpResponse::Accepted().json(made))
 }
 
@@ -77,7 +80,10 @@ pub async fn delete_tenant(manager: Manager) -> Result<HttpResponse, ApiError> {
 pub async fn create_network(With(manager, bytes): With<Bytes, Manager>) -> Result<HttpResponse, ApiError> {
     let (name, spec) = named(&bytes)?;
     let target = Target::Network(manager.tenant().to_owned(), name);
-    let made = manager.resources()?.apply(&target, &spec, Change::Create, false).await?;
+    let made = manager
+        .resources()?
+        .apply(&target, &spec, Change::Create, false)
+        .await?;
     Ok(HttpResponse::Accepted().json(made))
 }
 
@@ -93,7 +99,11 @@ pub async fn validate_network(With(manager, bytes): With<Bytes, Manager>) -> Res
     let (name, spec) = named(&bytes)?;
     let target = Target::Network(manager.tenant().to_owned(), name);
     let resources = manager.resources()?;
-    let kind = if resources.get(&target).await.is_some() { Change::Merge } else { Change::Create };
+    let kind = if resources.get(&target).await.is_some() {
+        Change::Merge
+    } else {
+        Change::Create
+    };
     let would = resources.apply(&target, &spec, kind, true).await?;
     Ok(HttpResponse::Ok().json(would))
 }
@@ -174,6 +184,10 @@ fn spec(value: Option<&Value>) -> Result<Value, ApiError> {
     match value {
         None => Ok(Value::Object(serde_json::Map::new())),
         Some(spec) if spec.is_object() => Ok(spec.clone()),
-        Some(_) => Err(ApiError::new(Code::INVALID_FIELD, "spec is an object with the fields of the custom resource").at("/spec")),
+        Some(_) => Err(ApiError::new(
+            Code::INVALID_FIELD,
+            "spec is an object with the fields of the custom resource",
+        )
+        .at("/spec")),
     }
 }

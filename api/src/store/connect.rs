@@ -61,11 +61,7 @@ pub async fn claim(connection: &DatabaseConnection) -> Result<bool, DbErr> {
     if connection.get_database_backend() != DbBackend::Postgres {
         return Ok(true);
     }
-    let lock = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        "SELECT pg_try_advisory_lock($1)",
-        [WRITER.into()],
-    );
+    let lock = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_try_advisory_lock($1)", [WRITER.into()]);
     let row = connection.query_one_raw(lock).await?;
     row.map_or(Ok(false), |row| row.try_get_by_index(0))
 }
@@ -113,7 +109,10 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        assert_eq!(shown("postgres://me:p@ss@db:5432/muniment"), "postgres://…@db:5432/muniment");
+        assert_eq!(
+            shown("postgres://me:p@ss@db:5432/muniment"),
+            "postgres://…@db:5432/muniment"
+        );
         assert_eq!(shown("sqlite:///data/muniment.db"), "sqlite:///data/muniment.db");
     }
 }

@@ -9,7 +9,9 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
 async fn database(world: &World) -> DatabaseConnection {
-    Database::connect(super::support::database(&world.folder)).await.unwrap()
+    Database::connect(super::support::database(&world.folder))
+        .await
+        .unwrap()
 }
 
 /// SQL in the words of the database that is tested on.

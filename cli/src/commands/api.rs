@@ -15,7 +15,12 @@ use crate::stop;
 #[derive(clap::Args)]
 pub struct Args {
     /// Address to listen on.
-    #[arg(long, env = "MUNIMENT_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8400")]
+    #[arg(
+        long,
+        env = "MUNIMENT_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8400"
+    )]
     listen: SocketAddr,
     /// Database: `sqlite:///FILE?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`.
     #[arg(
@@ -36,7 +41,12 @@ pub struct Args {
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", default_value = "muniment")]
     namespace: String,
     /// Its Service in that namespace, as `name:port`.
-    #[arg(long, env = "MUNIMENT_SERVICE", value_name = "NAME:PORT", default_value = "muniment-api:8400")]
+    #[arg(
+        long,
+        env = "MUNIMENT_SERVICE",
+        value_name = "NAME:PORT",
+        default_value = "muniment-api:8400"
+    )]
     service: String,
     /// URL at which people outside the cluster reach it.
     #[arg(long, env = "MUNIMENT_PUBLIC_URL", value_name = "URL")]
@@ -53,7 +63,13 @@ pub fn run(args: Args) -> Result<bool> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new("runtime", format!("the runtime can't start: {error}"), "check the process limits"))?;
+        .map_err(|error| {
+            Failure::new(
+                "runtime",
+                format!("the runtime can't start: {error}"),
+                "check the process limits",
+            )
+        })?;
     let result = runtime.block_on(serve(args));
     runtime.shutdown_background();
     result.map(|()| true)

@@ -9,7 +9,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use muniment_crds::condition::{is_true, kind, reason};
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{LedgerNetwork, LedgerNetworkStatus, NetworkName, Tenant, TenantName};
+use muniment_crds::{LedgerNetwork, LedgerNetworkStatus, NetworkName, RecordTemplate, Tenant, TenantName};
 use muniment_receipts::chain;
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ use super::dereference::{Dereferenced, Waiting, dereference};
 use super::metrics::Metrics;
 use super::pace::{self, Pace};
 use super::status::{self, Writes};
-use super::{events, finalize};
+use super::{events, finalize, template};
 use crate::backend::cluster::ApiFailure;
 use crate::backend::cluster::ClusterBackend;
 use crate::backend::{BackendError, Removal};
@@ -35,6 +35,8 @@ pub struct Context {
     pub networks: Store<LedgerNetwork>,
     /// All tenants, as watched.
     pub tenants: Store<Tenant>,
+    /// All templates, as watched.
+    pub templates: Store<RecordTemplate>,
     /// Where events go.
     pub recorder: Recorder,
     /// Pauses after failures.
@@ -70,6 +72,17 @@ fn key(network: &LedgerNetwork) -> String {
 
 /// One pass.
 pub async fn reconcile(network: Arc<LedgerNetwork>, context: Arc<Context>) -> Result<Action, PassError> {
+    // At the start the other watches may come later than ours; an empty store is no missing tenant.
+    let (all, tenants, templates) = (&context.networks, &context.tenants, &context.templates);
+    if tokio::try_join!(
+        all.wait_until_ready(),
+        tenants.wait_until_ready(),
+        templates.wait_until_ready()
+    )
+    .is_err()
+    {
+        return Ok(Action::await_change());
+    }
     let begin = Instant::now();
     let pass = Pass {
         key: key(&network),
@@ -135,6 +148,16 @@ impl Pass<'_> {
         };
         self.write(status).await?;
         Ok(pause)
+    }
+
+    async fn applied(&self, found: &Dereferenced) -> Result<LedgerNetworkStatus, ReconcileError> {
+        let (context, namespace) = (self.context, self.network.namespace());
+        let there = context
+            .templates
+            .state_filter(|template| template.namespace() == namespace);
+        let catalog = template::at_hand(context.reconciler.catalog(), &there);
+        let (resource, members) = (&found.resource, &found.members);
+        context.reconciler.reconcile_with(resource, members, &catalog).await
     }
 
     fn dereferenced(&self) -> Result<Dereferenced, Waiting> {

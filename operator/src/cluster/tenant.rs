@@ -61,6 +61,10 @@ pub enum PassError {
 
 /// One pass.
 pub async fn reconcile(tenant: Arc<Tenant>, context: Arc<Context>) -> Result<Action, PassError> {
+    // At the start the other watch may come later than ours; an empty store is no tenant without networks.
+    if context.networks.wait_until_ready().await.is_err() {
+        return Ok(Action::await_change());
+    }
     let begin = Instant::now();
     let pass = Pass {
         name: tenant.name_any(),
