@@ -16,7 +16,7 @@ use muniment_crds::{LedgerNetwork, Tenant};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Access;
@@ -27,8 +27,9 @@ use entry::Whereabouts;
 pub const PLATFORM: &str = "muniment";
 /// In case a wake-up was lost, and for what changes without one.
 const PERIOD: Duration = Duration::from_secs(60);
-/// While something is awaited that nobody wakes us for.
-const SOON: Duration = Duration::from_millis(500);
+/// While something is awaited that nobody wakes us for: at first, and at last.
+const SOON: Duration = Duration::from_millis(250);
+const LATE: Duration = Duration::from_secs(15);
 
 /// What the API is told about where it runs.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ struct Watched {
     /// What was read of each network, by namespace and name.
     known: RwLock<HashMap<(String, String), Whereabouts>>,
     changed: Notify,
+    /// Counts what the watches saw.
+    versions: watch::Sender<u64>,
     tasks: std::sync::Mutex<JoinSet<()>>,
 }
 
@@ -70,6 +73,7 @@ impl Cluster {
             networks,
             known: RwLock::default(),
             changed: Notify::new(),
+            versions: watch::Sender::new(0),
             tasks: std::sync::Mutex::default(),
         });
         let weak = Arc::downgrade(&watched);
@@ -86,13 +90,16 @@ impl Cluster {
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.spawn(async move {
             let mut provision = provision::Provision::new(access);
+            let mut pause = SOON;
             while let Some(watched) = weak.upgrade() {
                 let complete = watched.read().await & provision.pass(&watched).await;
-                let pause = if complete { PERIOD } else { SOON };
-                // The watches keep the rest alive only while somebody asks.
+                pause = if complete { PERIOD } else { (pause * 2).min(LATE) };
                 tokio::select! {
                     () = watched.changed.notified() => {}
                     () = tokio::time::sleep(pause) => {}
+                }
+                if complete {
+                    pause = SOON;
                 }
             }
         });
@@ -116,7 +123,10 @@ where
             tracing::warn!(error, kind = %K::kind(&()), "the watch was interrupted and goes on");
         }
         match watched.upgrade() {
-            Some(watched) => watched.changed.notify_one(),
+            Some(watched) => {
+                watched.versions.send_modify(|version| *version += 1);
+                watched.changed.notify_one();
+            }
             None => return,
         }
     }
@@ -127,6 +137,11 @@ impl Watched {
         let key = (network.namespace()?, network.name_any());
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(&key).cloned()
+    }
+
+    fn is_suspended(&self, network: &LedgerNetwork) -> bool {
+        let tenant = reflector::ObjectRef::new(&network.namespace().unwrap_or_default());
+        self.tenants.get(&tenant).is_some_and(|tenant| tenant.spec.suspended)
     }
 
     /// Reads what is new or old of all networks. Answers whether nothing more is awaited.
@@ -171,7 +186,7 @@ impl NetworkDirectory for Cluster {
         let networks = self.0.networks.state();
         networks
             .iter()
-            .filter_map(|network| entry::entry(network, &self.0.known(network)?))
+            .filter_map(|network| entry::entry(network, &self.0.known(network)?, self.0.is_suspended(network)))
             .collect()
     }
 }

@@ -118,6 +118,8 @@ impl FromRequest for Ctx {
     }
 }
 
+const NOT_HERE: &str = "this server isn't on Kubernetes: its networks are those that `muniment dev` was started with";
+
 /// Who works on descriptions of tenants and networks: a tenant on its own, the platform on all. It gives no way to what
 /// tenants have recorded.
 pub struct Manager {
@@ -155,9 +157,17 @@ impl Manager {
     /// # Errors
     /// 501 when this server isn't on Kubernetes.
     pub fn resources(&self) -> Result<&dyn Resources, ApiError> {
-        let detail = "this server isn't on Kubernetes: its networks are those that `muniment dev` was started with";
         let resources = self.state.resources.get().map(AsRef::as_ref);
-        resources.ok_or_else(|| ApiError::new(Code::NOT_ON_KUBERNETES, detail))
+        resources.ok_or_else(|| ApiError::new(Code::NOT_ON_KUBERNETES, NOT_HERE))
+    }
+
+    /// As [`Self::resources`], for an answer that outlives the request.
+    ///
+    /// # Errors
+    /// As [`Self::resources`].
+    pub fn shared_resources(&self) -> Result<Arc<dyn Resources>, ApiError> {
+        let resources = self.state.resources.get().cloned();
+        resources.ok_or_else(|| ApiError::new(Code::NOT_ON_KUBERNETES, NOT_HERE))
     }
 
     fn is_platform(&self) -> bool {

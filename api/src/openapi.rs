@@ -3,7 +3,9 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::routes::{api_keys, networks, notarizations, operations, records, resources, service, transactions, verify};
+use crate::routes::{
+    api_keys, events, networks, notarizations, operations, records, resources, service, transactions, verify,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,7 +18,7 @@ use crate::routes::{api_keys, networks, notarizations, operations, records, reso
         transactions::submit, records::list, records::get, records::history, records::proof, records::receipt,
         records::cose_receipts, resources::list_tenants, resources::create_tenant, resources::get_tenant,
         resources::change_tenant, resources::delete_tenant, resources::create_network, resources::validate_network,
-        resources::get_network, resources::change_network, resources::delete_network,
+        resources::get_network, events::watch, resources::change_network, resources::delete_network,
     ),
     modifiers(&ApiKeyScheme)
 )]

@@ -38,6 +38,7 @@ codes! {
     BAD_REQUEST 400 "bad_request" "The request can't be read";
     MALFORMED_JSON 400 "malformed_json" "The body isn't JSON";
     UNAUTHORIZED 401 "unauthorized" "No valid API key";
+    TENANT_SUSPENDED 403 "tenant_suspended" "The tenant is suspended";
     FORBIDDEN 403 "forbidden" "Not with this API key";
     NOT_FOUND 404 "not_found" "Not found";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "Method not allowed";
@@ -123,6 +124,13 @@ impl ApiError {
     pub fn unauthorized(detail: &str) -> Self {
         Self::new(Code::UNAUTHORIZED, detail)
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"muniment\""))
+    }
+
+    /// The tenant may read and not write.
+    pub fn suspended() -> Self {
+        let detail = "the tenant is suspended: everything can be read and nothing written, nothing was accepted; ask \
+                      whoever runs the platform";
+        Self::new(Code::TENANT_SUSPENDED, detail)
     }
 
     /// Something of ours failed; the cause is logged under the request id and not sent.

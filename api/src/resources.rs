@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::problem::{ApiError, Code};
 
@@ -54,6 +55,8 @@ pub trait Resources: Send + Sync + 'static {
     async fn list(&self, tenant: Option<&str>) -> Vec<Resource>;
     /// One of them.
     async fn get(&self, target: &Target) -> Option<Resource>;
+    /// Changes whenever it is worth looking again. Carries no data.
+    fn changes(&self) -> watch::Receiver<u64>;
     /// Changes one. `dry`: says what would become of it and changes nothing.
     async fn apply(&self, target: &Target, spec: &Value, change: Change, dry: bool) -> Result<Resource, Refused>;
     /// Deletes one; it may take a while. False: there is none.

@@ -4,6 +4,7 @@
 //! directions; another walks over that document and tries every route as every kind of stranger.
 
 pub mod api_keys;
+pub mod events;
 pub mod networks;
 pub mod notarizations;
 pub mod operations;
@@ -74,6 +75,7 @@ pub fn table() -> Vec<Row> {
         row!(post "/v1/tenants/{tenant}/networks" SMALL, resources::create_network),
         row!(post "/v1/tenants/{tenant}/networks:validate" SMALL, resources::validate_network),
         row!(get "/v1/tenants/{tenant}/networks/{network}/resource" SMALL, resources::get_network),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/events" SMALL, events::watch),
         row!(patch "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::change_network),
         row!(delete "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::delete_network),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records" SMALL, records::list),

@@ -112,6 +112,37 @@ pub fn install() {
     });
 }
 
+/// Address of a pod of the chart.
+pub fn pod_address(namespace: &str, component: &str) -> String {
+    let label = format!("app.kubernetes.io/component={component}");
+    kubectl(&[
+        "get",
+        "pod",
+        "-n",
+        namespace,
+        "-l",
+        &label,
+        "-o",
+        "jsonpath={.items[0].status.podIP}",
+    ])
+}
+
+/// Whether a TCP connection opens from the network of a process.
+///
+/// # Panics
+/// When it can't be tried.
+pub fn connects(pid: u32, address: &str) -> bool {
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let open = format!("exec 3<>/dev/tcp/{host}/{port}");
+    let words = ["-t", &pid.to_string(), "-n", "timeout", "2", "bash", "-c", &open].map(str::to_owned);
+    let status = Command::new("nsenter")
+        .args(words)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    status.success()
+}
+
 /// A tenant with one network of four validators on the cluster.
 pub struct ClusterWorld {
     tenant: String,
@@ -174,6 +205,20 @@ impl ClusterWorld {
     /// Name of the tenant and of its namespace.
     pub fn tenant(&self) -> &str {
         &self.tenant
+    }
+
+    /// Process of a validator on this machine.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn pid(&self, validator: &str) -> u32 {
+        Self::processes(&self.tenant, &self.pod(validator))[0]
+    }
+
+    /// Address of a validator's pod.
+    pub fn address(&self, validator: &str) -> String {
+        let pod = self.pod(validator);
+        kubectl(&["get", "pod", "-n", &self.tenant, &pod, "-o", "jsonpath={.status.podIP}"])
     }
 
     fn pod(&self, validator: &str) -> String {

@@ -125,7 +125,7 @@ fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
 }
 
 /// The network for the directory; `None` until its resource and what was read are about the same genesis.
-pub fn entry(network: &LedgerNetwork, known: &Whereabouts) -> Option<NetworkEntry> {
+pub fn entry(network: &LedgerNetwork, known: &Whereabouts, suspended: bool) -> Option<NetworkEntry> {
     let status = network.status.as_ref()?;
     if status.network_id.as_ref() != Some(&known.id) {
         return None;
@@ -138,6 +138,7 @@ pub fn entry(network: &LedgerNetwork, known: &Whereabouts) -> Option<NetworkEntr
         id,
         endpoints: known.endpoints.clone(),
         trust_root: known.trust_root.clone(),
+        suspended,
         restarts: status
             .nodes
             .iter()
@@ -193,11 +194,12 @@ mod tests {
     #[test]
     fn an_entry_has_its_validators_and_never_another_networks_token() {
         let id = "01".repeat(32);
-        let entry = entry(&network(Some(&id)), &known(&id)).unwrap();
+        let entry = entry(&network(Some(&id)), &known(&id), true).unwrap();
         assert_eq!((entry.tenant.as_str(), entry.id), ("acme", [1; 32]));
         assert_eq!((entry.endpoints.len(), entry.endpoints[0].token.as_str()), (1, "token"));
         assert_eq!(entry.restarts["validator-0"], 2);
-        assert!(super::entry(&network(Some(&id)), &known(&"02".repeat(32))).is_none());
+        assert!(entry.suspended);
+        assert!(super::entry(&network(Some(&id)), &known(&"02".repeat(32)), false).is_none());
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub enum ProvisionError {
 pub struct Provision {
     access: Access,
     done: HashMap<String, Instant>,
+    /// What was last said of those that aren't done.
+    said: HashMap<String, String>,
 }
 
 impl Provision {
@@ -57,6 +59,7 @@ impl Provision {
         Self {
             access,
             done: HashMap::new(),
+            said: HashMap::new(),
         }
     }
 
@@ -65,6 +68,8 @@ impl Provision {
         let mut complete = true;
         let tenants = watched.tenants.state();
         self.done
+            .retain(|key, _| key == PLATFORM || tenants.iter().any(|tenant| tenant.uid().as_ref() == Some(key)));
+        self.said
             .retain(|key, _| key == PLATFORM || tenants.iter().any(|tenant| tenant.uid().as_ref() == Some(key)));
         if let Some(secret) = &watched.config.platform_access
             && self.due(PLATFORM)
@@ -93,11 +98,16 @@ impl Provision {
         match found {
             Ok(()) => {
                 self.done.insert(key.to_owned(), Instant::now());
+                self.said.remove(key);
                 true
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::info!(tenant, error, "the tenant doesn't have its keys yet");
+                let text = error.to_string();
+                if self.said.get(key) != Some(&text) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::info!(tenant, error, "the tenant doesn't have its keys yet");
+                    self.said.insert(key.to_owned(), text);
+                }
                 false
             }
         }

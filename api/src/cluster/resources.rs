@@ -11,6 +11,7 @@ use muniment_crds::{LedgerNetwork, Tenant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{Cluster, PLATFORM, fields};
 use crate::resources::{Change, Refused, Resource, Resources, Target};
@@ -50,6 +51,10 @@ impl Resources for Cluster {
                 Some(view(found.as_ref()))
             }
         }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.versions.subscribe()
     }
 
     async fn apply(&self, target: &Target, spec: &Value, change: Change, dry: bool) -> Result<Resource, Refused> {

@@ -7,6 +7,7 @@ mod faults;
 mod input;
 mod liar;
 mod path;
+mod resources;
 mod signed;
 mod store;
 mod support;

@@ -199,6 +199,19 @@ impl World {
             .await;
     }
 
+    /// Starts the API again, with who keeps descriptions. Answers a key of the platform.
+    pub async fn described(&mut self, resources: Arc<dyn muniment_api::resources::Resources>) -> String {
+        self.api.take().unwrap().stop().await;
+        let api = Api::start(config(&self.folder), self.directory.clone()).await.unwrap();
+        api.describe(resources);
+        let platform = api.bootstrap_tenant("muniment").await.unwrap();
+        let (base, running) = serve_api(api);
+        (self.base, self.api) = (base, Some(running));
+        self.until("the API answers", async || self.get("/healthz").send().await.is_ok())
+            .await;
+        platform.api_key.unwrap().to_string()
+    }
+
     /// Starts the node server again at its address.
     pub fn start_node(&mut self) {
         let listener = TcpListener::bind(self.node_address).unwrap();
@@ -263,6 +276,7 @@ pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, nodes: &[SocketA
         id: *replica.trust_root().network(),
         endpoints: nodes.iter().enumerate().map(endpoint).collect(),
         trust_root: replica.trust_root().canonical().unwrap(),
+        suspended: false,
         restarts: BTreeMap::from([("validator-0".to_owned(), 7)]),
     }
 }

@@ -156,8 +156,10 @@ impl Pass<'_> {
             .templates
             .state_filter(|template| template.namespace() == namespace);
         let catalog = template::at_hand(context.reconciler.catalog(), &there);
-        let (resource, members) = (&found.resource, &found.members);
-        context.reconciler.reconcile_with(resource, members, &catalog).await
+        context
+            .reconciler
+            .reconcile_with(self.network, &found.members, &catalog)
+            .await
     }
 
     fn dereferenced(&self) -> Result<Dereferenced, Waiting> {
