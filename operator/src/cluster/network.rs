@@ -137,7 +137,7 @@ impl Pass<'_> {
         }
         let (status, pause) = match self.dereferenced() {
             Err(waiting) => (self.refused(waiting.reason, &waiting.message), pace::WAITING),
-            Ok(found) => match self.context.reconciler.reconcile(&found.resource, &found.members).await {
+            Ok(found) => match self.applied(&found).await {
                 Ok(status) => {
                     self.context.pace.succeeded(&self.key);
                     let pause = if is_settled(&status) { pace::calm() } else { pace::BUSY };
