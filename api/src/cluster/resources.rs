@@ -3,10 +3,9 @@
 //! Never forced: a field that somebody else keeps stays theirs, and the answer says whose it is.
 
 use async_trait::async_trait;
-use k8s_openapi::NamespaceResourceScope;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::Status;
-use kube::{Api, Resource as _, ResourceExt};
+use kube::{Api, ResourceExt};
 use muniment_crds::{LedgerNetwork, Tenant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -78,10 +77,7 @@ impl Resources for Cluster {
     }
 }
 
-fn networks<K>(client: kube::Client, tenant: &str) -> Api<K>
-where
-    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
+fn networks(client: kube::Client, tenant: &str) -> Api<LedgerNetwork> {
     Api::namespaced(client, tenant)
 }
 
