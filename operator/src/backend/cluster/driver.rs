@@ -153,6 +153,9 @@ impl Backend for ClusterBackend {
             });
         }
         durable.seal(&plan.network).await?;
+        self.access
+            .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
+            .await?;
         let token = durable.token().await?;
         let joined = durable.joined(&plan.network).await?;
         let set: Option<StatefulSet> = self
