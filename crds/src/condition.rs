@@ -56,6 +56,8 @@ pub mod reason {
     pub const INVALID: &str = "Invalid";
     /// The platform refused or couldn't do something.
     pub const PLATFORM: &str = "PlatformError";
+    /// Keys of a validator of a sealed genesis are gone.
+    pub const KEYS_LOST: &str = "KeysLost";
     /// There is no tenant for the namespace, or it isn't ready yet.
     pub const NO_TENANT: &str = "NoTenant";
     /// The tenant has no signing key yet, and the network names no member.

@@ -24,7 +24,7 @@ pub use network::{
     MIN_VALIDATORS, MemberSpec, NetworkLimits, NodeSize, NodeStatus, StorageSpec, TemplateRef, ValidatorsSpec,
     ValidatorsStatus,
 };
-pub use size::{SizeError, bytes};
+pub use size::{SizeError, bytes, canonical};
 pub use template::{RecordTemplate, RecordTemplateSpec, RecordTemplateStatus};
 pub use tenant::{Tenant, TenantDisplay, TenantQuota, TenantSpec, TenantStatus, TenantUsage};
 

@@ -39,7 +39,8 @@ pub fn dereference(
     all: &[Arc<LedgerNetwork>],
 ) -> Result<Dereferenced, Waiting> {
     let namespace = network.namespace().unwrap_or_default();
-    let Some(tenant) = tenant.filter(|tenant| tenant.metadata.deletion_timestamp.is_none()) else {
+    let goes = |tenant: &Tenant| tenant.metadata.deletion_timestamp.is_some() && !tenant.spec.prevent_deletion;
+    let Some(tenant) = tenant.filter(|tenant| !goes(tenant)) else {
         return waiting(
             reason::NO_TENANT,
             format!(

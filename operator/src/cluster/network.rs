@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -89,7 +90,8 @@ pub async fn reconcile(network: Arc<LedgerNetwork>, context: Arc<Context>) -> Re
         network: &network,
         context: &context,
     };
-    let result = if network.metadata.deletion_timestamp.is_some() {
+    // A protected network is kept as it is, whoever wants it gone.
+    let result = if network.metadata.deletion_timestamp.is_some() && !network.spec.prevent_deletion {
         pass.remove().await
     } else {
         pass.keep().await
@@ -146,8 +148,17 @@ impl Pass<'_> {
                 Err(error) => self.failure(&error),
             },
         };
-        self.write(status).await?;
+        self.write(self.protected(status)).await?;
         Ok(pause)
+    }
+
+    /// Says that a deletion waits.
+    fn protected(&self, status: LedgerNetworkStatus) -> LedgerNetworkStatus {
+        if self.network.metadata.deletion_timestamp.is_none() {
+            return status;
+        }
+        let message = "the network is protected; set spec.preventDeletion to false to let it go";
+        deleting(Some(&status), reason::DELETION_PREVENTED, message, Timestamp::now())
     }
 
     async fn applied(&self, found: &Dereferenced) -> Result<LedgerNetworkStatus, ReconcileError> {
@@ -185,6 +196,7 @@ impl Pass<'_> {
         };
         let reason = match error {
             ReconcileError::Invalid(_) | ReconcileError::Plan(_) => reason::INVALID,
+            ReconcileError::Backend(BackendError::KeysLost { .. }) => reason::KEYS_LOST,
             ReconcileError::Backend(_) => reason::PLATFORM,
         };
         (self.refused(reason, &chain(error)), pause)
@@ -222,24 +234,25 @@ impl Pass<'_> {
 
     /// Takes one step of the removal. Works with any spec, and also when nothing was ever made.
     async fn remove(&self) -> Result<Duration, PassError> {
-        let now = Timestamp::now();
-        if self.network.spec.prevent_deletion {
-            let message = "the network is protected; set spec.preventDeletion to false to let it go";
-            let status = deleting(self.network.status.as_ref(), reason::DELETION_PREVENTED, message, now);
-            self.write(status).await?;
-            return Ok(pace::calm());
-        }
         if let Some(network) = self.name() {
             let data = self.network.spec.deletion_policy;
-            if self.context.reconciler.remove(&network, data).await? == Removal::Pending {
-                let status = deleting(
-                    self.network.status.as_ref(),
-                    reason::DELETING,
-                    "validators are stopping",
-                    now,
-                );
-                self.write(status).await?;
-                return Ok(pace::BUSY);
+            match self.context.reconciler.remove(&network, data).await {
+                Ok(Removal::Done) => {}
+                Ok(Removal::Pending) => {
+                    let before = self.network.status.as_ref();
+                    let status = deleting(before, reason::DELETING, "validators are stopping", Timestamp::now());
+                    self.write(status).await?;
+                    return Ok(pace::BUSY);
+                }
+                // A namespace that goes takes everything with it, our rights first.
+                Err(error) if self.namespace_goes().await => {
+                    tracing::info!(
+                        network = self.key,
+                        error = &error as &dyn std::error::Error,
+                        "left to the namespace's end"
+                    );
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         self.context.pace.succeeded(&self.key);
@@ -248,6 +261,12 @@ impl Pass<'_> {
             .await
             .map_err(self.failed("the finalizer"))?;
         Ok(pace::calm())
+    }
+
+    async fn namespace_goes(&self) -> bool {
+        let api: Api<Namespace> = Api::all(self.context.client.clone());
+        let found = api.get_opt(&self.network.namespace().unwrap_or_default()).await;
+        found.is_ok_and(|space| space.is_none_or(|space| space.metadata.deletion_timestamp.is_some()))
     }
 
     /// `None` for a name that nothing can have been made for.

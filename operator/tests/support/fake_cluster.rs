@@ -49,15 +49,15 @@ impl FakeCluster {
         .flatten()
         .next()
         .expect("ten free addresses");
-        let api = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let url = format!("http://{}", api.local_addr().unwrap());
+        let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}", own.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
         let cluster = Self { state, url, pods };
         let (data, nodes) = (web::Data::new(cluster.clone()), web::Data::new(cluster.clone()));
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let api = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(serve)));
-                let api = api.workers(1).disable_signals().listen(api).unwrap().run();
+                let api = api.workers(1).disable_signals().listen(own).unwrap().run();
                 let app = move || {
                     App::new()
                         .app_data(nodes.clone())

@@ -179,6 +179,7 @@ impl Backend for ClusterBackend {
         let wanted = Wanted {
             template: &template,
             revision: &plan.revision,
+            run: plan.hosting.run,
         };
         let questions = Questions {
             prober: &self.prober,
@@ -217,9 +218,11 @@ impl Backend for ClusterBackend {
             .await?;
         let (pods, token) = (self.pods(network).await?, durable.token().await?);
         let wanted = set.as_ref().and_then(observe::wanted_by);
-        let wanted = wanted
-            .as_ref()
-            .map(|(template, revision)| Wanted { template, revision });
+        let wanted = wanted.as_ref().map(|(template, revision, run)| Wanted {
+            template,
+            revision,
+            run: *run,
+        });
         let questions = Questions {
             prober: &self.prober,
             token: &token,
