@@ -24,6 +24,8 @@ pub mod kind {
     pub const HIBERNATED: &str = "Hibernated";
     /// A tenant's namespace is there, with its policies and rights.
     pub const NAMESPACE_READY: &str = "NamespaceReady";
+    /// A template can be used.
+    pub const VALID: &str = "Valid";
     /// The tenant's networks are within its quota.
     pub const WITHIN_QUOTA: &str = "WithinQuota";
 }
@@ -54,6 +56,8 @@ pub mod reason {
     pub const INVALID: &str = "Invalid";
     /// The platform refused or couldn't do something.
     pub const PLATFORM: &str = "PlatformError";
+    /// Keys of a validator of a sealed genesis are gone.
+    pub const KEYS_LOST: &str = "KeysLost";
     /// There is no tenant for the namespace, or it isn't ready yet.
     pub const NO_TENANT: &str = "NoTenant";
     /// The tenant has no signing key yet, and the network names no member.

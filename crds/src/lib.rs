@@ -5,13 +5,16 @@
 //!
 //! The YAML is regenerated with `UPDATE_CRDS=1 cargo test -p muniment-crds --test drift`.
 
+mod backup;
 pub mod condition;
 mod definition;
 mod name;
 mod network;
 mod size;
+mod template;
 mod tenant;
 
+pub use backup::{NetworkBackup, NetworkBackupSpec, NetworkBackupStatus};
 pub use definition::{Definition, DefinitionError, definitions};
 pub use k8s_openapi::jiff;
 pub use kube::core::ObjectMeta;
@@ -21,7 +24,8 @@ pub use network::{
     MIN_VALIDATORS, MemberSpec, NetworkLimits, NodeSize, NodeStatus, StorageSpec, TemplateRef, ValidatorsSpec,
     ValidatorsStatus,
 };
-pub use size::{SizeError, bytes};
+pub use size::{SizeError, bytes, canonical};
+pub use template::{RecordTemplate, RecordTemplateSpec, RecordTemplateStatus};
 pub use tenant::{Tenant, TenantDisplay, TenantQuota, TenantSpec, TenantStatus, TenantUsage};
 
 /// API group of every kind here.

@@ -28,6 +28,18 @@ pub fn bytes(size: &str) -> Result<u64, SizeError> {
     count.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
+/// The same size as Kubernetes writes it: with the largest unit that leaves a whole number.
+///
+/// # Errors
+/// As [`bytes`].
+pub fn canonical(size: &str) -> Result<String, SizeError> {
+    let bytes = bytes(size)?;
+    let units = [("Pi", 50), ("Ti", 40), ("Gi", 30)];
+    let unit = units.iter().find(|(_, shift)| bytes % (1 << shift) == 0);
+    let (unit, shift) = unit.unwrap_or(&("Mi", 20));
+    Ok(format!("{}{unit}", bytes >> shift))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -38,6 +50,14 @@ mod tests {
         assert_eq!(bytes("1Mi").unwrap(), 1 << 20);
         assert_eq!(bytes("40Gi").unwrap(), 40 << 30);
         assert_eq!(bytes("2Ti").unwrap(), 2 << 40);
+        for (written, shown) in [
+            ("2048Mi", "2Gi"),
+            ("1500Mi", "1500Mi"),
+            ("1024Ti", "1Pi"),
+            ("3Gi", "3Gi"),
+        ] {
+            assert_eq!(canonical(written).unwrap(), shown);
+        }
         for bad in [
             "",
             "Gi",

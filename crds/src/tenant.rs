@@ -37,7 +37,7 @@ pub struct TenantSpec {
     /// Most of what the tenant may have; absent is without limit.
     #[serde(default)]
     pub quota: TenantQuota,
-    /// While true, the tenant's networks are stopped: they take no writes and keep their data.
+    /// While true, everything of the tenant can be read and nothing be written. Its networks run and keep their data.
     #[serde(default)]
     pub suspended: bool,
     /// What becomes of the namespace with the tenant's networks when the tenant is deleted.

@@ -305,7 +305,7 @@ fn every_message_names_a_fix_and_every_list_is_bounded() {
             visit(items, path, in_status);
         }
     }
-    for kind in ["Tenant", "LedgerNetwork"] {
+    for kind in ["Tenant", "LedgerNetwork", "RecordTemplate", "NetworkBackup"] {
         visit(&schema(kind), kind, false);
     }
 }

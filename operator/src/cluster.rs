@@ -13,9 +13,11 @@ mod pace;
 mod quota;
 mod server;
 mod status;
+mod template;
 mod tenant;
 mod tenant_objects;
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,18 +26,21 @@ use futures::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::runtime::controller::Config;
+use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, watcher};
-use kube::{Api, Client, ResourceExt};
-use muniment_crds::{LedgerNetwork, Tenant};
+use kube::{Api, Client, Resource, ResourceExt};
+use muniment_crds::{LedgerNetwork, RecordTemplate, Tenant};
+use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::backend::BackendError;
 use crate::backend::cluster::{Access, ApiFailure, ClusterBackend, ClusterSettings, names};
 use crate::catalog::Catalog;
 use crate::reconcile::Reconciler;
 use leader::Lease;
+use metrics::Metrics;
 use server::Health;
 
 /// Several events of one object within this time are one pass.
@@ -94,24 +99,27 @@ pub enum OperatorError {
 /// # Errors
 /// [`OperatorError`]; the process must end.
 pub async fn run(config: OperatorConfig) -> Result<(), OperatorError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(OperatorError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(OperatorError::Signals)?;
+    let mut stop = Stop::new()?;
     let client = Client::try_default()
         .await
         .map_err(|error| OperatorError::Config(error.into()))?;
     let health = Health::default();
     let server = server::start(config.listen, health.clone())?;
     let work = async {
-        definitions(&client, &health).await;
-        health.ready("waits for the lease; another replica works");
-        let mut lease = Lease::acquire(&client, &config).await?;
+        let leading = async {
+            definitions(&client, &health).await;
+            health.ready("waits for the lease; another replica works");
+            Lease::acquire(&client, &config).await
+        };
+        let mut lease = tokio::select! {
+            lease = leading => lease?,
+            () = stop.asked() => return Ok(()),
+        };
         health.ready("works");
-        let controllers = controllers(client.clone(), &config, &health)?;
         let ended = tokio::select! {
-            () = controllers => Ok(()),
+            ended = work(&client, &config, &health) => ended,
             () = lease.lost() => Err(OperatorError::LostLease),
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
+            () = stop.asked() => Ok(()),
         };
         lease.release().await;
         ended
@@ -119,6 +127,28 @@ pub async fn run(config: OperatorConfig) -> Result<(), OperatorError> {
     tokio::select! {
         ended = work => ended,
         result = server => result.map_err(|source| OperatorError::Listen { address: config.listen, source }),
+    }
+}
+
+/// SIGTERM or SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self, OperatorError> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(OperatorError::Signals)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(OperatorError::Signals)?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -147,71 +177,122 @@ async fn definitions(client: &Client, health: &Health) {
     }
 }
 
-/// Runs both controllers.
-fn controllers(
+/// What the controllers have in common.
+struct Shared {
     client: Client,
-    config: &OperatorConfig,
-    health: &Health,
-) -> Result<impl Future<Output = ()>, OperatorError> {
-    let backend = ClusterBackend::new(client.clone(), config.settings.clone())?;
-    let limits = || Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY);
-    let managed = || watcher::Config::default().labels(&names::managed());
-    let networks: Controller<LedgerNetwork> = Controller::new(Api::all(client.clone()), watcher::Config::default());
-    let tenants: Controller<Tenant> = Controller::new(Api::all(client.clone()), watcher::Config::default());
-    let (network_store, tenant_store) = (networks.store(), tenants.store());
-    let recorder = events::recorder(client.clone(), &config.identity);
-    let metrics = health.metrics();
+    networks: Store<LedgerNetwork>,
+    tenants: Store<Tenant>,
+    templates: Store<RecordTemplate>,
+    recorder: Recorder,
+    metrics: Metrics,
+}
 
+/// Runs the controllers of all kinds.
+async fn work(client: &Client, config: &OperatorConfig, health: &Health) -> Result<(), OperatorError> {
+    let backend = ClusterBackend::new(client.clone(), config.settings.clone())?;
+    let networks = controller::<LedgerNetwork>(client);
+    let tenants = controller::<Tenant>(client);
+    let templates = controller::<RecordTemplate>(client);
+    let shared = Shared {
+        client: client.clone(),
+        networks: networks.store(),
+        tenants: tenants.store(),
+        templates: templates.store(),
+        recorder: events::recorder(client.clone(), &config.identity),
+        metrics: health.metrics(),
+    };
+    let reconciler = Reconciler::new(Arc::new(backend), config.catalog.clone());
+    futures::join!(
+        keep_networks(networks, &shared, reconciler),
+        keep_tenants(tenants, &shared, config),
+        judge_templates(templates, &shared),
+    );
+    Ok(())
+}
+
+fn controller<K>(client: &Client) -> Controller<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let limits = Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY);
+    Controller::new(Api::all(client.clone()), watcher::Config::default()).with_config(limits)
+}
+
+fn keep_networks(
+    controller: Controller<LedgerNetwork>,
+    shared: &Shared,
+    reconciler: Reconciler<ClusterBackend>,
+) -> impl Future<Output = ()> + use<> {
+    let client = &shared.client;
+    let managed = || watcher::Config::default().labels(&names::managed());
+    let all = watcher::Config::default;
     let context = Arc::new(network::Context {
         client: client.clone(),
-        reconciler: Reconciler::new(Arc::new(backend), config.catalog.clone()),
-        networks: network_store.clone(),
-        tenants: tenant_store.clone(),
-        recorder: recorder.clone(),
+        reconciler,
+        networks: shared.networks.clone(),
+        tenants: shared.tenants.clone(),
+        templates: shared.templates.clone(),
+        recorder: shared.recorder.clone(),
         pace: pace::Pace::default(),
         writes: status::Writes::default(),
-        metrics: metrics.clone(),
+        metrics: shared.metrics.clone(),
     });
-    let of_tenant = network_store.clone();
-    let networks = networks
-        .with_config(limits())
+    let (of_tenant, of_template) = (shared.networks.clone(), shared.networks.clone());
+    controller
         .watches(Api::<StatefulSet>::all(client.clone()), managed(), |set| {
             network_of(&set)
         })
         .watches(Api::<Pod>::all(client.clone()), managed(), |pod| network_of(&pod))
+        .watches(Api::<Tenant>::all(client.clone()), all(), move |tenant| {
+            networks_in(&of_tenant, &tenant.name_any())
+        })
         .watches(
-            Api::<Tenant>::all(client.clone()),
-            watcher::Config::default(),
-            move |tenant| networks_in(&of_tenant, &tenant.name_any()),
+            Api::<RecordTemplate>::all(client.clone()),
+            all(),
+            move |template: RecordTemplate| networks_in(&of_template, &template.namespace().unwrap_or_default()),
         )
         .run(network::reconcile, network::on_error, context)
-        .for_each(|_| async {});
+        .for_each(|_| async {})
+}
 
+fn keep_tenants(
+    controller: Controller<Tenant>,
+    shared: &Shared,
+    config: &OperatorConfig,
+) -> impl Future<Output = ()> + use<> {
+    let client = &shared.client;
     let context = Arc::new(tenant::Context {
         client: client.clone(),
         access: Access(client.clone()),
         settings: config.settings.clone(),
-        networks: network_store,
-        recorder,
+        networks: shared.networks.clone(),
+        recorder: shared.recorder.clone(),
         pace: pace::Pace::default(),
-        metrics,
+        metrics: shared.metrics.clone(),
     });
     let namespaces = watcher::Config::default().labels(names::TENANT);
-    let tenants = tenants
-        .with_config(limits())
-        .watches(Api::<Namespace>::all(client.clone()), namespaces, |space: Namespace| {
+    controller
+        .watches(Api::<Namespace>::all(client.clone()), namespaces, |space| {
             tenant_named(&space.name_any())
         })
         .watches(
-            Api::<LedgerNetwork>::all(client),
+            Api::<LedgerNetwork>::all(client.clone()),
             watcher::Config::default(),
             |network: LedgerNetwork| tenant_named(&network.namespace().unwrap_or_default()),
         )
         .run(tenant::reconcile, tenant::on_error, context)
-        .for_each(|_| async {});
-    Ok(async move {
-        futures::join!(networks, tenants);
-    })
+        .for_each(|_| async {})
+}
+
+fn judge_templates(controller: Controller<RecordTemplate>, shared: &Shared) -> impl Future<Output = ()> + use<> {
+    let context = Arc::new(template::Context {
+        client: shared.client.clone(),
+        recorder: shared.recorder.clone(),
+        pace: pace::Pace::default(),
+    });
+    controller
+        .run(template::reconcile, template::on_error, context)
+        .for_each(|_| async {})
 }
 
 /// Which network an object of ours belongs to, by its labels.

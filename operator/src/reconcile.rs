@@ -65,6 +65,11 @@ impl<B: Backend> Reconciler<B> {
         }
     }
 
+    /// The templates at hand.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// The backend.
     pub fn backend(&self) -> &Arc<B> {
         &self.backend
@@ -80,7 +85,20 @@ impl<B: Backend> Reconciler<B> {
         resource: &LedgerNetwork,
         members: &[Member],
     ) -> Result<LedgerNetworkStatus, ReconcileError> {
-        let wanted = validate(resource, members, &self.catalog)?;
+        self.reconcile_with(resource, members, &self.catalog).await
+    }
+
+    /// As [`Self::reconcile`], with other templates at hand.
+    ///
+    /// # Errors
+    /// Of the step that failed.
+    pub async fn reconcile_with(
+        &self,
+        resource: &LedgerNetwork,
+        members: &[Member],
+        catalog: &Catalog,
+    ) -> Result<LedgerNetworkStatus, ReconcileError> {
+        let wanted = validate(resource, members, catalog)?;
         let facts = self.backend.allocate(&wanted).await?;
         if let Some(sealed) = &facts.sealed {
             check_signers(&wanted.network, members, sealed)?;

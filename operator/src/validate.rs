@@ -47,7 +47,7 @@ pub struct Hosting {
     pub size: NodeSize,
     /// Bytes of its volume.
     pub storage: u64,
-    /// The same as it was written, e.g. `10Gi`.
+    /// The same as text, e.g. `10Gi`.
     pub storage_text: String,
     /// Storage class; the platform's default when absent.
     pub storage_class: Option<String>,
@@ -179,7 +179,7 @@ fn hosting(spec: &LedgerNetworkSpec, findings: &mut Findings) -> Hosting {
     Hosting {
         size: spec.size,
         storage,
-        storage_text: spec.storage.size.clone(),
+        storage_text: muniment_crds::canonical(&spec.storage.size).unwrap_or_default(),
         storage_class: spec.storage.class_name.clone(),
         run: spec.desired_state == DesiredState::Running,
     }

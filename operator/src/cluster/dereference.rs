@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use muniment_crds::condition::{is_true, kind, reason};
-use muniment_crds::{DesiredState, LedgerNetwork, Tenant};
+use muniment_crds::{LedgerNetwork, Tenant};
 use muniment_receipts::genesis::Member;
 
 use super::quota;
 
-/// A network and what it refers to.
+/// What a network refers to.
 #[derive(Debug)]
 pub struct Dereferenced {
-    /// The resource; one of a suspended tenant is hibernated.
-    pub resource: LedgerNetwork,
     /// Members that join those of the resource in a new genesis.
     pub members: Vec<Member>,
 }
@@ -41,7 +39,8 @@ pub fn dereference(
     all: &[Arc<LedgerNetwork>],
 ) -> Result<Dereferenced, Waiting> {
     let namespace = network.namespace().unwrap_or_default();
-    let Some(tenant) = tenant.filter(|tenant| tenant.metadata.deletion_timestamp.is_none()) else {
+    let goes = |tenant: &Tenant| tenant.metadata.deletion_timestamp.is_some() && !tenant.spec.prevent_deletion;
+    let Some(tenant) = tenant.filter(|tenant| !goes(tenant)) else {
         return waiting(
             reason::NO_TENANT,
             format!(
@@ -71,12 +70,7 @@ pub fn dereference(
             ),
         );
     }
-    let mut resource = network.clone();
-    if tenant.spec.suspended {
-        resource.spec.desired_state = DesiredState::Hibernated;
-    }
     Ok(Dereferenced {
-        resource,
         members: signer.into_iter().collect(),
     })
 }
@@ -116,18 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn the_tenants_key_is_a_member_and_its_suspension_stops_the_network() {
+    fn the_tenants_key_is_a_member() {
         let found = dereference(&network(), Some(&tenant(json!({}), ready())), &[]).unwrap();
-        assert_eq!(
-            found.members,
-            [Member {
-                name: "acme".into(),
-                key: "ed25519:x".into()
-            }]
-        );
-        assert_eq!(found.resource.spec.desired_state, DesiredState::Running);
-        let suspended = tenant(json!({ "suspended": true }), ready());
-        let found = dereference(&network(), Some(&suspended), &[]).unwrap();
-        assert_eq!(found.resource.spec.desired_state, DesiredState::Hibernated);
+        let member = Member {
+            name: "acme".into(),
+            key: "ed25519:x".into(),
+        };
+        assert_eq!(found.members, [member]);
     }
 }

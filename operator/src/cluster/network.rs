@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use muniment_crds::condition::{is_true, kind, reason};
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{LedgerNetwork, LedgerNetworkStatus, NetworkName, Tenant, TenantName};
+use muniment_crds::{LedgerNetwork, LedgerNetworkStatus, NetworkName, RecordTemplate, Tenant, TenantName};
 use muniment_receipts::chain;
 use thiserror::Error;
 
@@ -17,7 +18,7 @@ use super::dereference::{Dereferenced, Waiting, dereference};
 use super::metrics::Metrics;
 use super::pace::{self, Pace};
 use super::status::{self, Writes};
-use super::{events, finalize};
+use super::{events, finalize, template};
 use crate::backend::cluster::ApiFailure;
 use crate::backend::cluster::ClusterBackend;
 use crate::backend::{BackendError, Removal};
@@ -35,6 +36,8 @@ pub struct Context {
     pub networks: Store<LedgerNetwork>,
     /// All tenants, as watched.
     pub tenants: Store<Tenant>,
+    /// All templates, as watched.
+    pub templates: Store<RecordTemplate>,
     /// Where events go.
     pub recorder: Recorder,
     /// Pauses after failures.
@@ -70,13 +73,25 @@ fn key(network: &LedgerNetwork) -> String {
 
 /// One pass.
 pub async fn reconcile(network: Arc<LedgerNetwork>, context: Arc<Context>) -> Result<Action, PassError> {
+    // At the start the other watches may come later than ours; an empty store is no missing tenant.
+    let (all, tenants, templates) = (&context.networks, &context.tenants, &context.templates);
+    if tokio::try_join!(
+        all.wait_until_ready(),
+        tenants.wait_until_ready(),
+        templates.wait_until_ready()
+    )
+    .is_err()
+    {
+        return Ok(Action::await_change());
+    }
     let begin = Instant::now();
     let pass = Pass {
         key: key(&network),
         network: &network,
         context: &context,
     };
-    let result = if network.metadata.deletion_timestamp.is_some() {
+    // A protected network is kept as it is, whoever wants it gone.
+    let result = if network.metadata.deletion_timestamp.is_some() && !network.spec.prevent_deletion {
         pass.remove().await
     } else {
         pass.keep().await
@@ -124,7 +139,7 @@ impl Pass<'_> {
         }
         let (status, pause) = match self.dereferenced() {
             Err(waiting) => (self.refused(waiting.reason, &waiting.message), pace::WAITING),
-            Ok(found) => match self.context.reconciler.reconcile(&found.resource, &found.members).await {
+            Ok(found) => match self.applied(&found).await {
                 Ok(status) => {
                     self.context.pace.succeeded(&self.key);
                     let pause = if is_settled(&status) { pace::calm() } else { pace::BUSY };
@@ -133,8 +148,29 @@ impl Pass<'_> {
                 Err(error) => self.failure(&error),
             },
         };
-        self.write(status).await?;
+        self.write(self.protected(status)).await?;
         Ok(pause)
+    }
+
+    /// Says that a deletion waits.
+    fn protected(&self, status: LedgerNetworkStatus) -> LedgerNetworkStatus {
+        if self.network.metadata.deletion_timestamp.is_none() {
+            return status;
+        }
+        let message = "the network is protected; set spec.preventDeletion to false to let it go";
+        deleting(Some(&status), reason::DELETION_PREVENTED, message, Timestamp::now())
+    }
+
+    async fn applied(&self, found: &Dereferenced) -> Result<LedgerNetworkStatus, ReconcileError> {
+        let (context, namespace) = (self.context, self.network.namespace());
+        let there = context
+            .templates
+            .state_filter(|template| template.namespace() == namespace);
+        let catalog = template::at_hand(context.reconciler.catalog(), &there);
+        context
+            .reconciler
+            .reconcile_with(self.network, &found.members, &catalog)
+            .await
     }
 
     fn dereferenced(&self) -> Result<Dereferenced, Waiting> {
@@ -160,6 +196,7 @@ impl Pass<'_> {
         };
         let reason = match error {
             ReconcileError::Invalid(_) | ReconcileError::Plan(_) => reason::INVALID,
+            ReconcileError::Backend(BackendError::KeysLost { .. }) => reason::KEYS_LOST,
             ReconcileError::Backend(_) => reason::PLATFORM,
         };
         (self.refused(reason, &chain(error)), pause)
@@ -197,24 +234,25 @@ impl Pass<'_> {
 
     /// Takes one step of the removal. Works with any spec, and also when nothing was ever made.
     async fn remove(&self) -> Result<Duration, PassError> {
-        let now = Timestamp::now();
-        if self.network.spec.prevent_deletion {
-            let message = "the network is protected; set spec.preventDeletion to false to let it go";
-            let status = deleting(self.network.status.as_ref(), reason::DELETION_PREVENTED, message, now);
-            self.write(status).await?;
-            return Ok(pace::calm());
-        }
         if let Some(network) = self.name() {
             let data = self.network.spec.deletion_policy;
-            if self.context.reconciler.remove(&network, data).await? == Removal::Pending {
-                let status = deleting(
-                    self.network.status.as_ref(),
-                    reason::DELETING,
-                    "validators are stopping",
-                    now,
-                );
-                self.write(status).await?;
-                return Ok(pace::BUSY);
+            match self.context.reconciler.remove(&network, data).await {
+                Ok(Removal::Done) => {}
+                Ok(Removal::Pending) => {
+                    let before = self.network.status.as_ref();
+                    let status = deleting(before, reason::DELETING, "validators are stopping", Timestamp::now());
+                    self.write(status).await?;
+                    return Ok(pace::BUSY);
+                }
+                // A namespace that goes takes everything with it, our rights first.
+                Err(error) if self.namespace_goes().await => {
+                    tracing::info!(
+                        network = self.key,
+                        error = &error as &dyn std::error::Error,
+                        "left to the namespace's end"
+                    );
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         self.context.pace.succeeded(&self.key);
@@ -223,6 +261,12 @@ impl Pass<'_> {
             .await
             .map_err(self.failed("the finalizer"))?;
         Ok(pace::calm())
+    }
+
+    async fn namespace_goes(&self) -> bool {
+        let api: Api<Namespace> = Api::all(self.context.client.clone());
+        let found = api.get_opt(&self.network.namespace().unwrap_or_default()).await;
+        found.is_ok_and(|space| space.is_none_or(|space| space.metadata.deletion_timestamp.is_some()))
     }
 
     /// `None` for a name that nothing can have been made for.

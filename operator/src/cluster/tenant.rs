@@ -61,13 +61,18 @@ pub enum PassError {
 
 /// One pass.
 pub async fn reconcile(tenant: Arc<Tenant>, context: Arc<Context>) -> Result<Action, PassError> {
+    // At the start the other watch may come later than ours; an empty store is no tenant without networks.
+    if context.networks.wait_until_ready().await.is_err() {
+        return Ok(Action::await_change());
+    }
     let begin = Instant::now();
     let pass = Pass {
         name: tenant.name_any(),
         tenant: &tenant,
         context: &context,
     };
-    let result = if tenant.metadata.deletion_timestamp.is_some() {
+    // A protected tenant is kept as it is, whoever wants it gone.
+    let result = if tenant.metadata.deletion_timestamp.is_some() && !tenant.spec.prevent_deletion {
         pass.remove().await
     } else {
         pass.keep().await
@@ -262,7 +267,12 @@ impl Pass<'_> {
             Some(most) => format!("{}/{most}", usage.networks),
             None => usage.networks.to_string(),
         };
-        self.completed(state, vec![ready, space, quota], Some((usage, networks)))
+        let mut conditions = vec![ready, space, quota];
+        if self.tenant.metadata.deletion_timestamp.is_some() {
+            let message = "the tenant is protected; set spec.preventDeletion to false to let it go";
+            conditions.push(condition(kind::PROGRESSING, false, reason::DELETION_PREVENTED, message));
+        }
+        self.completed(state, conditions, Some((usage, networks)))
     }
 
     /// A status of ours. The signer isn't: it is the management API's, and server-side apply leaves it alone.
@@ -304,12 +314,6 @@ impl Pass<'_> {
 
     /// Takes one step of the removal: networks first, each by its own policy, then the namespace if that is wanted.
     async fn remove(&self) -> Result<Duration, PassError> {
-        if self.tenant.spec.prevent_deletion {
-            let message = "the tenant is protected; set spec.preventDeletion to false to let it go";
-            return self
-                .leaving("Active", true, reason::DELETION_PREVENTED, message, pace::calm())
-                .await;
-        }
         let networks = self.own_networks();
         if !networks.is_empty() {
             for network in networks
@@ -319,20 +323,10 @@ impl Pass<'_> {
                 self.context.access.delete(network.as_ref()).await?;
             }
             let message = format!("{} networks are being deleted", networks.len());
-            return self
-                .leaving("Deleting", false, reason::DELETING, &message, pace::BUSY)
-                .await;
+            return self.leaving(&message).await;
         }
         if self.tenant.spec.deletion_policy == DeletionPolicy::Delete && self.namespace_is_left().await? {
-            return self
-                .leaving(
-                    "Deleting",
-                    false,
-                    reason::DELETING,
-                    "the namespace is being deleted",
-                    pace::BUSY,
-                )
-                .await;
+            return self.leaving("the namespace is being deleted").await;
         }
         self.context.pace.succeeded(&self.name);
         finalize::remove(&self.api(), self.tenant, finalize::TENANT)
@@ -341,17 +335,10 @@ impl Pass<'_> {
         Ok(pace::calm())
     }
 
-    async fn leaving(
-        &self,
-        state: &str,
-        ready: bool,
-        why: &str,
-        message: &str,
-        pause: Duration,
-    ) -> Result<Duration, PassError> {
-        let conditions = vec![condition(kind::READY, ready, why, message)];
-        self.write(self.completed(state, conditions, None)).await?;
-        Ok(pause)
+    async fn leaving(&self, message: &str) -> Result<Duration, PassError> {
+        let conditions = vec![condition(kind::READY, false, reason::DELETING, message)];
+        self.write(self.completed("Deleting", conditions, None)).await?;
+        Ok(pace::BUSY)
     }
 
     /// Deletes the tenant's own namespace. A foreign one of that name is none of ours.

@@ -119,9 +119,9 @@ pub fn resource_quota(tenant: &str, quota: &TenantQuota) -> Option<ResourceQuota
         )
     });
     let claims = validators.map(|count| ("persistentvolumeclaims".to_owned(), Quantity(count.to_string())));
-    let storage = storage
-        .as_ref()
-        .map(|size| ("requests.storage".to_owned(), Quantity(size.clone())));
+    // Written as the API server writes it, so that it compares equal.
+    let storage = storage.as_deref().and_then(|size| muniment_crds::canonical(size).ok());
+    let storage = storage.map(|size| ("requests.storage".to_owned(), Quantity(size)));
     let hard: std::collections::BTreeMap<_, _> = networks.into_iter().chain(claims).chain(storage).collect();
     (!hard.is_empty()).then(|| ResourceQuota {
         metadata: metadata(tenant, "muniment-quota"),

@@ -62,6 +62,14 @@ impl ClusterBackend {
             .await
     }
 
+    /// Volume templates of the StatefulSet that is there.
+    async fn claims(&self, network: &NetworkRef) -> Result<Option<Vec<PersistentVolumeClaim>>, BackendError> {
+        let name = names::validators(network);
+        let set: Option<StatefulSet> = self.access.get(network.tenant.as_str(), &name).await?;
+        let claims = set.and_then(|set| set.spec?.volume_claim_templates);
+        Ok(claims.map(without_defaults))
+    }
+
     /// The network policy comes first and the StatefulSet last: no pod runs unprotected or without what it needs.
     async fn write(&self, objects: Objects) -> Result<String, BackendError> {
         // Every field is named: a new kind that isn't applied doesn't compile.
@@ -143,31 +151,18 @@ impl Backend for ClusterBackend {
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let network = &plan.network.network;
         let durable = self.durable(network);
-        let secrets = self
-            .access
-            .get::<Secret>(network.tenant.as_str(), &names::keys(network, "validator-0"))
-            .await?;
-        if secrets.is_none() {
-            return Err(BackendError::NotAllocated {
-                network: network.clone(),
-            });
-        }
-        durable.seal(&plan.network).await?;
-        let token = durable.token().await?;
         let joined = durable.joined(&plan.network).await?;
-        let set: Option<StatefulSet> = self
-            .access
-            .get(network.tenant.as_str(), &names::validators(network))
+        durable.seal(&plan.network).await?;
+        self.access
+            .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
             .await?;
-        let claims = set
-            .and_then(|set| set.spec?.volume_claim_templates)
-            .map(without_defaults);
+        let token = durable.token().await?;
         let mut inputs = Inputs {
             plan,
             settings: &self.settings,
             token: &token,
             joined: &joined,
-            claims,
+            claims: self.claims(network).await?,
         };
         let template = self.write(build::objects(&inputs)?).await?;
         volumes::grow(&self.access, plan).await?;
@@ -176,6 +171,7 @@ impl Backend for ClusterBackend {
         let wanted = Wanted {
             template: &template,
             revision: &plan.revision,
+            run: plan.hosting.run,
         };
         let questions = Questions {
             prober: &self.prober,
@@ -214,9 +210,11 @@ impl Backend for ClusterBackend {
             .await?;
         let (pods, token) = (self.pods(network).await?, durable.token().await?);
         let wanted = set.as_ref().and_then(observe::wanted_by);
-        let wanted = wanted
-            .as_ref()
-            .map(|(template, revision)| Wanted { template, revision });
+        let wanted = wanted.as_ref().map(|(template, revision, run)| Wanted {
+            template,
+            revision,
+            run: *run,
+        });
         let questions = Questions {
             prober: &self.prober,
             token: &token,

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
+use futures::future::try_join_all;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
@@ -88,7 +89,7 @@ impl Durable<'_> {
             Some(genesis) => genesis.validators.iter().map(|v| v.name.clone()).collect(),
             None => (0..wanted).map(|index| format!("validator-{index}")).collect(),
         };
-        let found = futures::future::try_join_all(names.iter().map(|name| self.keys(name, sealed.is_some()))).await?;
+        let found = try_join_all(names.iter().map(|name| self.keys(name, sealed.is_some()))).await?;
         let created = found
             .iter()
             .filter_map(|(secret, _)| secret.creation_timestamp())
@@ -114,13 +115,7 @@ impl Durable<'_> {
         let name = names::keys(self.network, validator);
         let secret = match self.access.get::<Secret>(self.namespace(), &name).await? {
             Some(found) => found,
-            None if sealed => {
-                return Err(BackendError::KeysLost {
-                    network: self.network.clone(),
-                    validator: validator.to_owned(),
-                    path: format!("Secret {}/{name}", self.namespace()).into(),
-                });
-            }
+            None if sealed => return Err(self.lost(validator)),
             None => self.access.create(&self.new_keys(&name)?).await?,
         };
         let file = secret.data.as_ref().and_then(|data| data.get(KEYS_FILE));
@@ -195,18 +190,33 @@ impl Durable<'_> {
         }
     }
 
-    /// Validators whose keys have been with a process that may have voted.
+    /// Makes sure that the keys of every validator of a plan are there, before its genesis is sealed or used. Answers
+    /// which of them have been with a process that may have voted.
     pub async fn joined(&self, plan: &NetworkPlan) -> Result<BTreeSet<String>, BackendError> {
         let look = |name: String| async move {
-            let secret: Option<Secret> = self
+            let keys: Option<Secret> = self
                 .access
                 .get(self.namespace(), &names::keys(self.network, &name))
                 .await?;
-            let joined = secret.is_some_and(|secret| secret.annotations().contains_key(JOINED));
-            Ok::<_, BackendError>(joined.then_some(name))
+            match keys {
+                Some(keys) => Ok(keys.annotations().contains_key(JOINED).then_some(name)),
+                None if self.sealed().await?.is_none() => Err(BackendError::NotAllocated {
+                    network: self.network.clone(),
+                }),
+                None => Err(self.lost(&name)),
+            }
         };
-        let all = futures::future::try_join_all(plan.nodes.iter().map(|node| look(node.name.clone()))).await?;
+        let all = try_join_all(plan.nodes.iter().map(|node| look(node.name.clone()))).await?;
         Ok(all.into_iter().flatten().collect())
+    }
+
+    fn lost(&self, validator: &str) -> BackendError {
+        let name = names::keys(self.network, validator);
+        BackendError::KeysLost {
+            network: self.network.clone(),
+            validator: validator.to_owned(),
+            path: format!("Secret {}/{name}", self.namespace()).into(),
+        }
     }
 
     /// Remembers that a validator votes, beside its keys: should its volume be lost, its next process must not vote

@@ -93,11 +93,6 @@ pub fn pod(network: &NetworkRef, validator: &str) -> String {
     format!("{}-{validator}", network.name)
 }
 
-/// Volume claim of a validator.
-pub fn claim(network: &NetworkRef, validator: &str) -> String {
-    format!("data-{}", pod(network, validator))
-}
-
 /// Headless Service: a DNS name for each pod.
 pub fn headless(network: &NetworkRef) -> String {
     format!("{}-nodes", network.name)

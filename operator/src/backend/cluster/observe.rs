@@ -22,12 +22,19 @@ pub struct Wanted<'a> {
     pub template: &'a str,
     /// The revision that goes with it.
     pub revision: &'a str,
+    /// Whether there are to be any.
+    pub run: bool,
 }
 
-/// What the StatefulSet wants of its pods, as last applied.
-pub fn wanted_by(set: &StatefulSet) -> Option<(String, String)> {
+/// What the StatefulSet wants of its pods, as last applied: template, revision, and whether there are to be any.
+pub fn wanted_by(set: &StatefulSet) -> Option<(String, String, bool)> {
+    let run = set.spec.as_ref()?.replicas != Some(0);
     let annotations = set.spec.as_ref()?.template.metadata.as_ref()?.annotations.as_ref()?;
-    Some((annotations.get(TEMPLATE)?.clone(), annotations.get(REVISION)?.clone()))
+    Some((
+        annotations.get(TEMPLATE)?.clone(),
+        annotations.get(REVISION)?.clone(),
+        run,
+    ))
 }
 
 /// How nodes are asked.
@@ -90,9 +97,15 @@ fn container(pod: &Pod) -> Option<&ContainerStatus> {
 /// What is seen of one validator.
 fn node(name: String, pod: Option<&Pod>, wanted: Option<&Wanted<'_>>, answer: Option<NodeStatus>) -> NodeObservation {
     let Some(pod) = pod else {
+        // One that is to run is about to be made anew: whoever restarts validators has to wait for it.
+        let state = if wanted.is_some_and(|wanted| wanted.run) {
+            NodeState::Starting
+        } else {
+            NodeState::Stopped
+        };
         return NodeObservation {
             name,
-            state: NodeState::Stopped,
+            state,
             revision: None,
             restarts: 0,
             last_exit: None,
@@ -129,8 +142,9 @@ fn revision(pod: &Pod, wanted: Option<&Wanted<'_>>) -> Option<String> {
 /// State, and what is or was wrong.
 fn state(pod: &Pod, answers: bool) -> (NodeState, Option<String>) {
     let ended = container(pod).and_then(last_exit);
+    // Not gone yet, and about to be made anew.
     if pod.metadata.deletion_timestamp.is_some() {
-        return (NodeState::Stopped, ended);
+        return (NodeState::Starting, ended);
     }
     if let Some(why) = unscheduled(pod) {
         return (NodeState::Stopped, Some(format!("can't be scheduled: {why}")));
@@ -254,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn running_is_what_answers_and_leaving_is_stopped() {
+    fn running_is_what_answers_and_leaving_is_not() {
         let running = status(json!({ "running": {} }), json!({ "terminated": { "exitCode": 137 } }));
         assert_eq!(
             state(&running, true),
@@ -263,7 +277,8 @@ mod tests {
         assert_eq!(state(&running, false).0, NodeState::Starting);
         let mut leaving = running;
         leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
-        assert_eq!(state(&leaving, true).0, NodeState::Stopped);
+        assert_eq!(state(&leaving, true).0, NodeState::Starting);
+        assert_eq!(revision(&leaving, None), None);
         assert_eq!(address(&leaving), None);
     }
 
@@ -273,6 +288,7 @@ mod tests {
         let wanted = |template| Wanted {
             template,
             revision: "r1",
+            run: true,
         };
         assert_eq!(revision(&annotated, Some(&wanted("old"))).as_deref(), Some("r1"));
         assert_eq!(
