@@ -16,14 +16,36 @@ use crate::error::{Failure, Result, chain};
 /// Secret in a tenant's namespace that the API fills.
 const ACCESS: &str = "muniment-access";
 
-/// The choice with the cluster's context in it, if it names the cluster.
+/// The context of the cluster. What forwards the port runs for as long as this process.
 ///
 /// # Errors
 /// When the cluster, the tenant or the API can't be reached.
-pub async fn open(choice: &Choice) -> Result<Choice> {
-    if !choice.names_cluster() || (choice.server.is_some() && choice.api_key.is_some()) {
-        return Ok(choice.clone());
-    }
+pub fn open(choice: &Choice) -> Result<Context> {
+    let failed = |why: String| {
+        Failure::new(
+            "runtime",
+            format!("the runtime can't start: {why}"),
+            "check the process limits",
+        )
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let choice = choice.clone();
+    // A thread of its own: the caller may be in a runtime, which can't wait for another.
+    let opened = std::thread::spawn(move || {
+        let context = runtime.block_on(connect(&choice));
+        (runtime, context)
+    });
+    let (runtime, context) = opened.join().map_err(|_| failed("it broke".to_owned()))?;
+    // Dropped, it would stop forwarding.
+    std::mem::forget(runtime);
+    context
+}
+
+async fn connect(choice: &Choice) -> Result<Context> {
     let config = Config::infer().map_err(|error| unreachable(&error)).await?;
     let (kubernetes, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
     let client = Client::try_from(config).map_err(|error| unreachable(&error))?;
@@ -47,7 +69,7 @@ pub async fn open(choice: &Choice) -> Result<Choice> {
         Some(url) => url.clone(),
         None => forward(client, &access).await?,
     };
-    let context = Context {
+    Ok(Context {
         version: 1,
         server,
         api_key: access.api_key,
@@ -57,10 +79,6 @@ pub async fn open(choice: &Choice) -> Result<Choice> {
         data_dir: None,
         // The forwarded port is another one each time; what was seen before is known by this.
         identity: Some(format!("{}/{}", kubernetes.trim_end_matches('/'), access.service)),
-    };
-    Ok(Choice {
-        opened: Some(context),
-        ..choice.clone()
     })
 }
 

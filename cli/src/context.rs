@@ -97,9 +97,6 @@ pub struct Choice {
         help_heading = "Connection"
     )]
     pub network: Option<String>,
-    /// The cluster's context, once it is opened.
-    #[arg(skip)]
-    pub opened: Option<Context>,
 }
 
 impl Choice {
@@ -126,6 +123,7 @@ impl Choice {
     pub fn load(&self) -> Result<Context> {
         let mut context = match self.file()? {
             Some(context) => context,
+            None if self.names_cluster() && self.server.is_none() => crate::cluster::open(self)?,
             None => self.by_flags()?,
         };
         if let Some(server) = &self.server {
@@ -152,13 +150,13 @@ impl Choice {
         Ok(context)
     }
 
-    /// The context file as it is, `None` when there is none.
+    /// The context file as it is, `None` when there is none or the cluster is meant.
     ///
     /// # Errors
     /// When a named file is missing, or a file is there and can't be read.
     pub fn file(&self) -> Result<Option<Context>> {
         if self.names_cluster() {
-            return Ok(self.opened.clone());
+            return Ok(None);
         }
         let path = match self.path() {
             Ok(path) => path,

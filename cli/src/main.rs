@@ -92,26 +92,18 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
         Command::Verify(args) => return verify::run(args, choice, output),
         Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
-        Command::Receipt(command) => connected(choice, async |choice| receipt::run(&command, choice, output).await),
+        Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
         Command::Operator(args) => on_runtime(operator::run(args)),
         Command::Api(args) => api::run(args),
         Command::Dev(args) => dev::run(&args, choice, output),
-        Command::Notarize(args) => connected(choice, async |choice| notarize::run(args, choice, output).await),
-        Command::Network(command) => connected(choice, async |choice| network::run(command, choice, output).await),
-        Command::Records(command) => connected(choice, async |choice| records::run(command, choice, output).await),
-        Command::Ready(args) => connected(choice, async |choice| ready::run(args, choice, output).await),
-        Command::Bench(args) => connected(choice, async |choice| bench::run(args, choice, output).await),
+        Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
+        Command::Network(command) => on_runtime(network::run(command, choice, output)),
+        Command::Records(command) => on_runtime(records::run(command, choice, output)),
+        Command::Ready(args) => on_runtime(ready::run(args, choice, output)),
+        Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
     }?;
     Ok(u8::from(!done))
-}
-
-/// Runs a command that uses a server, wherever that is.
-fn connected<T>(choice: &Choice, work: impl AsyncFnOnce(&Choice) -> Result<T>) -> Result<T> {
-    on_runtime(async {
-        let choice = cluster::open(choice).await?;
-        work(&choice).await
-    })
 }
 
 /// Runs a client command. One thread: the network does the work, and `bench` must not take cores from it.
