@@ -16,6 +16,7 @@ mod status;
 mod template;
 mod tenant;
 mod tenant_objects;
+mod tenant_status;
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
