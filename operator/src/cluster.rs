@@ -16,6 +16,7 @@ mod status;
 mod template;
 mod tenant;
 mod tenant_objects;
+mod tenant_status;
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::ListParams;
 use kube::runtime::controller::Config;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -155,26 +157,28 @@ impl Stop {
 /// Waits until the definitions are installed, however long that takes.
 async fn definitions(client: &Client, health: &Health) {
     loop {
-        let tenants = Api::<Tenant>::all(client.clone())
-            .list(&kube::api::ListParams::default().limit(1))
-            .await
-            .map(drop);
-        let networks = Api::<LedgerNetwork>::all(client.clone())
-            .list(&kube::api::ListParams::default().limit(1))
-            .await;
-        match tenants.and(networks.map(drop)) {
-            Ok(()) => return,
-            Err(error) => {
-                let why = format!(
-                    "the custom resource definitions can't be listed: {}",
-                    ApiFailure::from(error)
-                );
-                tracing::warn!("{why}; install the chart muniment-crds");
-                health.not_ready(&why);
-            }
-        }
+        let looks = futures::try_join!(
+            is_defined::<Tenant>(client),
+            is_defined::<LedgerNetwork>(client),
+            is_defined::<RecordTemplate>(client),
+        );
+        let Err(why) = looks else { return };
+        tracing::warn!("{why}; install the chart muniment-crds");
+        health.not_ready(&why);
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+async fn is_defined<K>(client: &Client) -> Result<(), String>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let api = Api::<K>::all(client.clone());
+    let found = api.list(&ListParams::default().limit(1)).await;
+    found.map(drop).map_err(|error| {
+        let why = ApiFailure::from(error);
+        format!("resources of kind {} can't be listed: {why}", K::kind(&()))
+    })
 }
 
 /// What the controllers have in common.

@@ -281,3 +281,65 @@ fn spec_applied(plan: &Plan) -> Condition {
     let all: Vec<String> = plan.deferred.iter().map(ToString::to_string).collect();
     condition(kind::SPEC_APPLIED, false, reason::NEEDS_GOVERNANCE, all.join(" · "))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use muniment_crds::condition::is_true;
+
+    fn running() -> LedgerNetworkStatus {
+        let ready = condition(kind::READY, true, reason::QUORUM_READY, "4 of 4");
+        LedgerNetworkStatus {
+            state: Some("Running".into()),
+            network_id: Some("id".into()),
+            height: 9,
+            conditions: merge(&[], vec![ready], Some(1), Timestamp::UNIX_EPOCH),
+            ..LedgerNetworkStatus::default()
+        }
+    }
+
+    fn reason_of(status: &LedgerNetworkStatus, type_: &str) -> String {
+        let found = status.conditions.iter().find(|c| c.type_ == type_);
+        found.map(|c| c.reason.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_network_that_runs_goes_on_when_its_new_description_cant_be_used() {
+        let status = refused(
+            Some(2),
+            Some(&running()),
+            reason::INVALID,
+            "spec.x: no; y",
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(is_true(&status.conditions, kind::READY));
+        assert_eq!((status.state.as_deref(), status.height), (Some("Running"), 9));
+        assert_eq!(reason_of(&status, kind::SPEC_APPLIED), reason::INVALID);
+        assert_eq!(status.observed_generation, Some(2));
+    }
+
+    #[test]
+    fn a_new_network_that_cant_be_made_says_why_it_isnt_ready() {
+        let now = Timestamp::UNIX_EPOCH;
+        let status = refused(Some(1), None, reason::NO_TENANT, "make one", now);
+        assert_eq!(reason_of(&status, kind::READY), reason::NO_TENANT);
+        assert_eq!(status.state.as_deref(), Some("Pending"));
+        assert_eq!(
+            refused(Some(1), Some(&status), reason::NO_TENANT, "make one", now),
+            status,
+            "said once"
+        );
+    }
+
+    #[test]
+    fn a_protected_network_stays_ready_and_one_that_goes_does_not() {
+        let now = Timestamp::UNIX_EPOCH;
+        let held = deleting(Some(&running()), reason::DELETION_PREVENTED, "protected", now);
+        assert!(is_true(&held.conditions, kind::READY));
+        assert_eq!(reason_of(&held, kind::PROGRESSING), reason::DELETION_PREVENTED);
+        let goes = deleting(Some(&running()), reason::DELETING, "stopping", now);
+        assert!(!is_true(&goes.conditions, kind::READY) && is_true(&goes.conditions, kind::PROGRESSING));
+        assert_eq!(goes.state.as_deref(), Some("Deleting"));
+    }
+}

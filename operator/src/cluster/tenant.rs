@@ -9,14 +9,15 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource, ResourceExt};
-use muniment_crds::condition::{Condition, condition, kind, merge, reason};
+use muniment_crds::condition::reason;
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{DeletionPolicy, LedgerNetwork, Tenant, TenantDisplay, TenantName, TenantStatus};
+use muniment_crds::{DeletionPolicy, LedgerNetwork, Tenant, TenantName, TenantStatus};
 use muniment_receipts::chain;
 use thiserror::Error;
 
 use super::metrics::Metrics;
 use super::pace::{self, Pace};
+use super::tenant_status::{Space, kept, leaving};
 use super::{events, finalize, quota, status, tenant_objects};
 use crate::backend::BackendError;
 use crate::backend::cluster::names::{FIELD_MANAGER, TENANT};
@@ -94,12 +95,6 @@ struct Pass<'a> {
     context: &'a Context,
 }
 
-/// The namespace, as far as it is ours.
-enum Space {
-    Ready,
-    Refused { reason: &'static str, message: String },
-}
-
 impl Pass<'_> {
     fn api(&self) -> Api<Tenant> {
         Api::all(self.context.client.clone())
@@ -148,7 +143,8 @@ impl Pass<'_> {
                 (refused, self.context.pace.after_failure(&self.name))
             }
         };
-        self.write(self.status(&space)).await?;
+        let usage = quota::usage(&self.own_networks());
+        self.write(kept(self.tenant, &space, usage, Timestamp::now())).await?;
         Ok(pause)
     }
 
@@ -224,77 +220,6 @@ impl Pass<'_> {
             .state_filter(|network| network.namespace().as_deref() == Some(self.name.as_str()))
     }
 
-    fn status(&self, space: &Space) -> TenantStatus {
-        let spec = &self.tenant.spec;
-        let usage = quota::usage(&self.own_networks());
-        let (space, ready) = match space {
-            Space::Ready => {
-                let message = "the namespace has its policies, rights and limits";
-                let ready = condition(
-                    kind::READY,
-                    true,
-                    reason::AS_WANTED,
-                    "networks can be made in the namespace",
-                );
-                (
-                    condition(kind::NAMESPACE_READY, true, reason::AS_WANTED, message),
-                    ready,
-                )
-            }
-            Space::Refused { reason, message } => {
-                let no = |kind| condition(kind, false, reason, message.clone());
-                (no(kind::NAMESPACE_READY), no(kind::READY))
-            }
-        };
-        let quota = match quota::over(&spec.quota, &usage) {
-            None => condition(
-                kind::WITHIN_QUOTA,
-                true,
-                reason::AS_WANTED,
-                "the tenant is within its quota",
-            ),
-            Some(over) => {
-                let message = format!("the tenant has {over}; the newest networks aren't made");
-                condition(kind::WITHIN_QUOTA, false, reason::QUOTA_EXCEEDED, message)
-            }
-        };
-        let state = match (ready.status == "True", spec.suspended) {
-            (_, true) => "Suspended",
-            (true, false) => "Active",
-            (false, false) => "Pending",
-        };
-        let networks = match spec.quota.networks {
-            Some(most) => format!("{}/{most}", usage.networks),
-            None => usage.networks.to_string(),
-        };
-        let mut conditions = vec![ready, space, quota];
-        if self.tenant.metadata.deletion_timestamp.is_some() {
-            let message = "the tenant is protected; set spec.preventDeletion to false to let it go";
-            conditions.push(condition(kind::PROGRESSING, false, reason::DELETION_PREVENTED, message));
-        }
-        self.completed(state, conditions, Some((usage, networks)))
-    }
-
-    /// A status of ours. The signer isn't: it is the management API's, and server-side apply leaves it alone.
-    fn completed(
-        &self,
-        state: &str,
-        conditions: Vec<Condition>,
-        usage: Option<(muniment_crds::TenantUsage, String)>,
-    ) -> TenantStatus {
-        let old = self.tenant.status.clone().unwrap_or_default();
-        let generation = self.tenant.metadata.generation;
-        let (usage, networks) = usage.unzip();
-        TenantStatus {
-            observed_generation: generation,
-            state: Some(state.to_owned()),
-            signer: None,
-            usage,
-            display: networks.map(|networks| TenantDisplay { networks }),
-            conditions: merge(&old.conditions, conditions, generation, Timestamp::now()),
-        }
-    }
-
     async fn write(&self, status: TenantStatus) -> Result<(), PassError> {
         let old = self.tenant.status.clone().unwrap_or_default();
         let theirs = TenantStatus {
@@ -336,8 +261,7 @@ impl Pass<'_> {
     }
 
     async fn leaving(&self, message: &str) -> Result<Duration, PassError> {
-        let conditions = vec![condition(kind::READY, false, reason::DELETING, message)];
-        self.write(self.completed("Deleting", conditions, None)).await?;
+        self.write(leaving(self.tenant, message, Timestamp::now())).await?;
         Ok(pace::BUSY)
     }
 

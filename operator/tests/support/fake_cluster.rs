@@ -41,14 +41,14 @@ impl FakeCluster {
         static COUNTER: AtomicU8 = AtomicU8::new(0);
         let process = std::process::id().to_le_bytes();
         let (listeners, pods) = std::iter::repeat_with(|| {
-            let number = COUNTER.fetch_add(1, Ordering::Relaxed) % 25;
-            let first = Ipv4Addr::new(127, 64 | (process[1] & 63), process[0], number * 10 + 1);
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let first = Ipv4Addr::new(127, 64 | (process[0] & 63), number, 1);
             Some((listeners(first)?, first))
         })
-        .take(100)
+        .take(250)
         .flatten()
         .next()
-        .expect("ten free addresses");
+        .expect("eight free addresses");
         let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}", own.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
@@ -185,7 +185,7 @@ async fn serve(cluster: web::Data<FakeCluster>, request: HttpRequest, body: web:
     };
     let mut state = cluster.lock();
     if state.limit.is_some_and(|limit| state.writes.len() >= limit) {
-        return failure(503, "ServiceUnavailable", "the API server is down");
+        return failure(500, "InternalError", "the API server is down");
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let at = (plural.clone(), space.unwrap_or_default(), name.unwrap_or_default());

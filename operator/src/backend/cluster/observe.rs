@@ -125,17 +125,18 @@ fn node(name: String, pod: Option<&Pod>, wanted: Option<&Wanted<'_>>, answer: Op
     }
 }
 
-/// A pod runs with the revision of the plan only if everything that it was made from is as wanted; else it is told from
-/// every plan's revision by its template.
+/// A pod runs with the revision of the plan only if everything that it was made from is as wanted. One that has the
+/// plan's revision and another image, say, is told from it by its template.
 fn revision(pod: &Pod, wanted: Option<&Wanted<'_>>) -> Option<String> {
     // One that is leaving is as good as gone: its successor has the new settings.
     if pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let template = pod.annotations().get(TEMPLATE)?;
+    let (template, own) = (pod.annotations().get(TEMPLATE)?, pod.annotations().get(REVISION)?);
     match wanted {
         Some(wanted) if wanted.template == template => Some(wanted.revision.to_owned()),
-        _ => Some(format!("template {template}")),
+        Some(wanted) if wanted.revision == own => Some(format!("{own} of template {template}")),
+        _ => Some(own.clone()),
     }
 }
 
@@ -230,6 +231,10 @@ mod tests {
         pod(json!({ "metadata": { "name": "x-validator-0" }, "status": { "containerStatuses": [container] } }))
     }
 
+    fn revision_of(pod: &Pod, wanted: &Wanted<'_>) -> String {
+        revision(pod, Some(wanted)).unwrap()
+    }
+
     #[test]
     fn a_wrong_image_is_said() {
         let waiting = json!({ "waiting": { "reason": "ErrImageNeverPull", "message": "no such image" } });
@@ -285,15 +290,16 @@ mod tests {
     #[test]
     fn a_pod_of_another_template_has_no_revision_of_ours() {
         let annotated = pod(json!({ "metadata": { "name": "x", "annotations": { TEMPLATE: "old", REVISION: "r1" } } }));
-        let wanted = |template| Wanted {
-            template,
-            revision: "r1",
-            run: true,
+        let seen = |template, revision| {
+            let wanted = Wanted {
+                template,
+                revision,
+                run: true,
+            };
+            revision_of(&annotated, &wanted)
         };
-        assert_eq!(revision(&annotated, Some(&wanted("old"))).as_deref(), Some("r1"));
-        assert_eq!(
-            revision(&annotated, Some(&wanted("new"))).as_deref(),
-            Some("template old")
-        );
+        assert_eq!(seen("old", "r1"), "r1");
+        assert_eq!(seen("new", "r2"), "r1");
+        assert_ne!(seen("new", "r1"), "r1", "another image");
     }
 }
