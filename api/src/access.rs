@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::app::ServeError;
 use crate::auth;
-use crate::keys::{KeyProvider, Purpose};
+use crate::keys::{KeyProvider, Owner, Purpose};
 use crate::store::{Store, Write};
 use muniment_receipts::key::SignerKey;
 
@@ -41,7 +41,7 @@ impl Access {
     /// # Errors
     /// When it can't be made or stored.
     pub async fn signer(&self, tenant: &str) -> Result<SignerKey, ServeError> {
-        Ok(self.keys.ensure(tenant, Purpose::Statement).await?)
+        Ok(self.keys.ensure(&Owner::tenant(tenant), Purpose::Statement).await?)
     }
 
     /// Makes what a tenant needs first: its signing key, and an API key if it has none. Idempotent.
@@ -64,7 +64,7 @@ impl Access {
     /// # Errors
     /// When it can't be stored.
     pub async fn new_api_key(&self, tenant: &str, name: &str) -> Result<Zeroizing<String>, ServeError> {
-        let key = auth::generate(tenant, name, None)?;
+        let key = auth::generate(&Owner::tenant(tenant), name, None)?;
         self.store.writer.write(vec![Write::ApiKey(key.row)]).await?;
         Ok(key.secret)
     }
@@ -75,7 +75,7 @@ impl Access {
     /// # Errors
     /// When the operating system gives no randomness.
     pub fn draw(&self) -> Result<Zeroizing<String>, ServeError> {
-        Ok(auth::generate("", "", None)?.secret)
+        Ok(auth::generate(&Owner::tenant(""), "", None)?.secret)
     }
 
     /// Takes a key that somebody keeps as the tenant's. A revoked one stays revoked.
@@ -86,7 +86,7 @@ impl Access {
         if !auth::well_formed(secret) {
             return Ok(Adopted::Refused);
         }
-        let row = auth::row(tenant, name, None, secret);
+        let row = auth::row(&Owner::tenant(tenant), name, None, secret);
         let hash: [u8; 32] = auth::hash(secret);
         match self.store.api_key_by_hash(&hash).await? {
             Some(known) if known.tenant == tenant => Ok(Adopted::Known),

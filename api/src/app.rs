@@ -20,6 +20,7 @@ use crate::keys::sealed::SealedKeys;
 use crate::keys::{KeyError, KeyProvider};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
+use crate::numbering::Numbering;
 use crate::resources::Resources;
 use crate::routes;
 use crate::routes::operations::KEPT_MS;
@@ -114,6 +115,8 @@ pub struct State {
     pub(crate) readiness: Readiness,
     pub(crate) verifying: Arc<Semaphore>,
     pub(crate) resources: OnceLock<Arc<dyn Resources>>,
+    pub(crate) judging: Arc<Semaphore>,
+    pub(crate) numbering: Numbering,
 }
 
 /// The management API.
@@ -152,6 +155,8 @@ impl Api {
             readiness: Readiness::default(),
             verifying: Arc::new(Semaphore::new(VERIFYING)),
             resources: OnceLock::new(),
+            judging: Arc::new(Semaphore::new(cores())),
+            numbering: Numbering::default(),
         });
         Ok(Self { config, state, keys })
     }
@@ -273,6 +278,11 @@ async fn refreshing(state: web::Data<State>) {
         tokio::time::sleep(REFRESH).await;
         state.networks.refresh().await;
     }
+}
+
+/// Documents judged at the same time: each takes a core.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Forgets what is kept for a time only.

@@ -13,10 +13,11 @@ use crate::app::State;
 use crate::auth::Principal;
 use crate::cluster::PLATFORM;
 use crate::frame::RequestId;
+use crate::keys::Owner;
 use crate::networks::Network;
 use crate::problem::{ApiError, Code};
 use crate::resources::Resources;
-use crate::store::entity::{api_key, idempotency};
+use crate::store::entity::{api_key, idempotency, party};
 use crate::store::{Store, StoreError, Write};
 
 /// The context of an authenticated request.
@@ -31,7 +32,23 @@ pub struct Ctx {
 impl Ctx {
     /// The caller's tenant; the one of the path is the same.
     pub fn tenant(&self) -> &str {
-        &self.principal.tenant
+        &self.principal.owner.tenant
+    }
+
+    /// Who the caller acts for: the tenant, or one of its parties.
+    pub fn owner(&self) -> &Owner {
+        &self.principal.owner
+    }
+
+    /// Refuses a key that acts for a party: what concerns the whole tenant isn't its business.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub fn tenant_itself(&self) -> Result<(), ApiError> {
+        match &self.owner().party {
+            None => Ok(()),
+            Some(party) => Err(of_a_party(party)),
+        }
     }
 
     /// Server state that belongs to nobody.
@@ -106,7 +123,7 @@ impl FromRequest for Ctx {
                 request_id,
                 state,
             } = caller.await?;
-            if tenant.is_some_and(|tenant| tenant != principal.tenant) {
+            if tenant.is_some_and(|tenant| tenant != principal.owner.tenant) {
                 return Err(ApiError::not_found());
             }
             Ok(Self {
@@ -136,7 +153,7 @@ impl Manager {
 
     /// Whether the caller may know of a tenant.
     pub fn may_see(&self, tenant: &str) -> bool {
-        self.is_platform() || self.principal.tenant == tenant
+        self.is_platform() || self.principal.owner.tenant == tenant
     }
 
     /// Refuses who isn't the platform.
@@ -171,7 +188,7 @@ impl Manager {
     }
 
     fn is_platform(&self) -> bool {
-        self.principal.tenant == PLATFORM
+        self.principal.owner.tenant == PLATFORM
     }
 }
 
@@ -184,14 +201,16 @@ impl FromRequest for Manager {
         Box::pin(async move {
             let caller = caller.await?;
             let manager = Self {
-                tenant: caller.tenant.unwrap_or_else(|| caller.principal.tenant.clone()),
+                tenant: caller.tenant.unwrap_or_else(|| caller.principal.owner.tenant.clone()),
                 principal: caller.principal,
                 state: caller.state,
             };
-            if manager.may_see(&manager.tenant) {
-                Ok(manager)
-            } else {
-                Err(ApiError::not_found())
+            if !manager.may_see(&manager.tenant) {
+                return Err(ApiError::not_found());
+            }
+            match &manager.principal.owner.party {
+                None => Ok(manager),
+                Some(party) => Err(of_a_party(party)),
             }
         })
     }
@@ -214,6 +233,13 @@ impl<T: FromRequest + 'static, C: FromRequest<Error = ApiError> + 'static> FromR
             Ok(Self(ctx, rest))
         })
     }
+}
+
+fn of_a_party(party: &str) -> ApiError {
+    ApiError::new(
+        Code::FORBIDDEN,
+        format!("this API key acts for the party `{party}`; use a key of the tenant itself"),
+    )
 }
 
 fn secret(request: &HttpRequest) -> Option<String> {
@@ -263,6 +289,31 @@ impl TenantStore<'_> {
     pub async fn add_api_key(&self, mut row: api_key::Model) -> Result<(), StoreError> {
         row.tenant = self.tenant.to_owned();
         self.store.writer.write(vec![Write::ApiKey(row)]).await
+    }
+
+    /// The tenant's parties by name, after `after`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn parties(&self, after: Option<&str>, limit: u64) -> Result<Vec<party::Model>, StoreError> {
+        self.store.parties(self.tenant, after, limit).await
+    }
+
+    /// One of the tenant's parties.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn party(&self, name: &str) -> Result<Option<party::Model>, StoreError> {
+        self.store.party(self.tenant, name).await
+    }
+
+    /// Stores a party of the tenant; one that is there stays as it is.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn add_party(&self, mut row: party::Model) -> Result<(), StoreError> {
+        row.tenant = self.tenant.to_owned();
+        self.store.writer.write(vec![Write::Party(row)]).await
     }
 
     /// An earlier use of an idempotency key by the tenant.

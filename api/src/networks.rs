@@ -16,6 +16,8 @@ pub mod proof;
 pub mod runtime;
 pub mod status;
 pub mod submitter;
+pub mod templates;
+pub mod trust;
 pub mod whereabouts;
 
 use std::collections::HashMap;

@@ -5,7 +5,9 @@
 //! [`crate::ctx::Ctx`] gives.
 
 mod connect;
+mod documents;
 pub mod entity;
+pub mod invoices;
 mod migration;
 pub mod query;
 pub mod writer;

@@ -1,6 +1,10 @@
 //! Shapes of the management API (`/v1`), shared by the server and the CLI. JSON is camelCase; times are RFC 3339 UTC
 //! unless the field says milliseconds; hashes and ids are lowercase hex.
 
+mod governance;
+
+pub use governance::*;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,6 +32,9 @@ pub struct Problem {
     /// The record the refusal is about: for `duplicate` the earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
+    /// What was found in a document that isn't taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// Id of this request, also in the `x-request-id` header and the log.
     pub request_id: String,
 }
@@ -70,6 +77,59 @@ pub struct NotarizationBatchRequest {
     pub items: Vec<serde_json::Value>,
 }
 
+/// One action that creates a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordRequest {
+    /// Template of the network.
+    pub template: String,
+    /// Action of it that creates a record.
+    pub action: String,
+    /// Its input, as the template's schema wants it.
+    #[schema(value_type = Object)]
+    pub input: serde_json::Map<String, serde_json::Value>,
+    /// Revision of the template; without it the one in force for new records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+}
+
+/// Up to 1,000 actions of one kind in one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordBatchRequest {
+    /// Template of the network.
+    pub template: String,
+    /// Action of it, the same for all items.
+    pub action: String,
+    /// Revision of the template; without it the one in force for new records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// The actions; each is judged by itself.
+    #[schema(value_type = Vec<RecordItem>)]
+    pub items: Vec<serde_json::Value>,
+}
+
+/// One action of a batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordItem {
+    /// Input of the action.
+    #[schema(value_type = Object)]
+    pub input: serde_json::Map<String, serde_json::Value>,
+    /// The record acted on; absent when the action creates it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+}
+
+/// One action on a record that is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ActionRequest {
+    /// Its input, as the template's schema wants it.
+    #[schema(value_type = Object)]
+    pub input: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A transaction that the party signed itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -83,12 +143,14 @@ pub struct SignedTransactionRequest {
     pub items: Option<Vec<String>>,
 }
 
-/// A deposit that is final.
+/// A step of a record that is final, with its receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Notarization {
+pub struct Recorded {
     /// Record id.
     pub id: String,
+    /// Version of the record that the step made, from 1.
+    pub version: u32,
     /// Transaction id.
     pub transaction: String,
     /// Block height.
@@ -108,7 +170,7 @@ pub struct Notarization {
 #[serde(tag = "status", rename_all = "camelCase")]
 pub enum ItemOutcome {
     /// On the ledger, with its receipt.
-    Accepted(Notarization),
+    Accepted(Recorded),
     /// Not on the ledger. Nothing changed.
     #[serde(rename_all = "camelCase")]
     Rejected {
@@ -121,7 +183,34 @@ pub enum ItemOutcome {
         /// For a duplicate: the earlier record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         record: Option<String>,
+        /// What was found in a document that isn't taken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<Finding>,
     },
+}
+
+/// One firing of one rule on one element of an invoice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Rule id, such as `BR-CO-15`.
+    pub rule: String,
+    /// `en16931`, `xrechnung`, `peppol`, or `exact` for an amount that the others don't make.
+    pub set: String,
+    /// `fatal`, `warning` or `information`.
+    pub severity: String,
+    /// What the rule asks for.
+    pub message: String,
+    /// Business terms, such as `BT-112`.
+    pub term: String,
+    /// XPath of the element.
+    pub location: String,
+    /// Its line; 0 where there is none.
+    pub line: u32,
+    /// Values that the rule looked at.
+    pub values: Vec<String>,
+    /// What to do.
+    pub fix: String,
 }
 
 /// Long work. Answered with 202 and `Location: /v1/operations/{id}`.
@@ -141,7 +230,7 @@ pub struct Operation {
 /// Outcomes of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct NotarizationBatch {
+pub struct RecordedBatch {
     /// Operation id of this batch.
     pub operation: String,
     /// Number of accepted items.
@@ -218,6 +307,9 @@ pub struct VerifyRequest {
 pub struct ApiKey {
     /// `key_…`.
     pub id: String,
+    /// Party that it acts for; absent for the tenant itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
     /// Display name.
     pub name: String,
     /// First characters, to recognise it by.
@@ -260,9 +352,186 @@ pub struct ResourceRequest {
 pub struct ApiKeyRequest {
     /// Display name, 1 to 64 characters.
     pub name: String,
+    /// Party that the key shall act for; without it, the tenant itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
     /// RFC 3339 UTC; without it the key doesn't expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+}
+
+/// Body of `POST …/parties`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PartyRequest {
+    /// Name: 1 to 40 lower case letters, digits and hyphens, such as `bank`.
+    pub name: String,
+}
+
+/// Somebody on whose behalf the tenant signs, with a key of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Party {
+    /// Name, unique in the tenant.
+    pub name: String,
+    /// The key that signs for it, `ed25519:…`: what becomes a member of a network.
+    pub signer: String,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
+/// A page of parties.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartyPage {
+    /// The parties, ascending by name.
+    pub parties: Vec<Party>,
+    /// Pass as `after` for the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Up to 1,000 invoices in one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvoiceBatchRequest {
+    /// Who receives the invoices: a party of the tenant, the tenant, or a member's key. Like all parameters of a single
+    /// invoice it may stand here for all, or with an item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// Rules: `en16931` (default), `xrechnung` or `peppol`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Series of the numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+    /// `auto`: number them, in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// The documents; each is judged by itself.
+    pub items: Vec<InvoiceItem>,
+}
+
+/// One document of a batch: `xml` or `invoice`, and any parameter of a single invoice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvoiceItem {
+    /// UBL or CII as a string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xml: Option<String>,
+    /// The JSON form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub invoice: Option<serde_json::Value>,
+}
+
+/// An invoice in a list. Amounts are decimal texts in its currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Invoice {
+    /// Record id.
+    pub id: String,
+    /// Key of who issued it.
+    pub issuer: String,
+    /// Seller's tax id, or a commitment to it.
+    pub supplier: String,
+    /// Key of who received it.
+    pub recipient: String,
+    /// Buyer's tax id, or a commitment to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<String>,
+    /// Key of who is to be paid.
+    pub payee: String,
+    /// Series of the number.
+    pub series: String,
+    /// Number.
+    pub number: String,
+    /// Type code, such as 380.
+    pub type_code: String,
+    /// `YYYY-MM-DD`.
+    pub issue_date: String,
+    /// `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_date: Option<String>,
+    /// ISO 4217.
+    pub currency: String,
+    /// Total with VAT.
+    pub gross: String,
+    /// Still owed.
+    pub open: String,
+    /// Record of the invoice that this credit note is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<String>,
+    /// Record version.
+    pub version: u32,
+    /// State of each region.
+    pub states: InvoiceStates,
+}
+
+/// States of an invoice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvoiceStates {
+    /// Whether it stands.
+    pub document: String,
+    /// What its recipient says.
+    pub approval: String,
+    /// What is paid.
+    pub settlement: String,
+    /// Who it is pledged or assigned to.
+    pub encumbrance: String,
+    /// Whether it was reimbursed to an employee.
+    pub reimbursement: String,
+    /// What the authority says.
+    pub authority: String,
+}
+
+/// A page of invoices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvoicePage {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// Invoices, the newest issue date first.
+    pub invoices: Vec<Invoice>,
+    /// Pass as `after` for the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// An invoice as it is on the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvoiceRecord {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// Log index of the leaf that made the present version.
+    pub leaf: u64,
+    /// Where the document is: `kept` here, `erased`, or `elsewhere`.
+    pub document: String,
+    /// The record; amounts in hundredths, times in milliseconds (docs/templates/electronic-invoice.md).
+    #[schema(value_type = Object)]
+    pub record: serde_json::Value,
+}
+
+/// One step in an invoice's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvoiceStep {
+    /// Record version, from 1.
+    pub version: u32,
+    /// Action of the template.
+    pub action: String,
+    /// Signer key.
+    pub signer: String,
+    /// Block height.
+    pub height: u64,
+    /// Block time, RFC 3339.
+    pub time: String,
+    /// Log index.
+    pub leaf: u64,
+    /// Path of the step's receipt.
+    pub receipt: String,
 }
 
 /// Who calls.
@@ -271,11 +540,14 @@ pub struct ApiKeyRequest {
 pub struct Whoami {
     /// Tenant.
     pub tenant: String,
+    /// Party that the API key acts for; absent for the tenant itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
     /// API key id.
     pub key: String,
     /// Its display name.
     pub name: String,
-    /// The key that signs the tenant's statements, `ed25519:…`.
+    /// The key that signs what is asked for with this API key, `ed25519:…`.
     pub signer: String,
 }
 

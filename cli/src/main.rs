@@ -13,13 +13,17 @@ mod files;
 mod output;
 mod progress;
 mod stop;
+mod target;
 mod trust;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{api, bench, dev, invoice, network, node, notarize, operator, ready, receipt, records, verify};
+use crate::commands::{
+    api, bench, dev, invoice, member, network, node, notarize, operator, party, proposal, ready, receipt, records,
+    template, verify,
+};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -66,12 +70,24 @@ enum Command {
     Network(network::Command),
     /// Waits until the management API can work.
     Ready(ready::Args),
-    /// Reads records.
+    /// Shows and changes who may sign in the network.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Changes of the network that its members decide on.
+    #[command(subcommand)]
+    Proposal(proposal::Command),
+    /// Reads and writes records of any template.
     #[command(subcommand)]
     Records(records::Command),
-    /// Judges electronic invoices by EN 16931, converts, makes and renders them, offline.
+    /// Parties on whose behalf the tenant signs.
+    #[command(subcommand)]
+    Party(party::Command),
+    /// Electronic invoices: checked, made and shown offline; submitted, settled and more on the ledger.
     #[command(subcommand)]
     Invoice(invoice::Command),
+    /// Checks, tests and draws record templates, offline.
+    #[command(subcommand)]
+    Template(template::Command),
     /// Loads a network and prints throughput and latency.
     Bench(bench::Args),
 }
@@ -91,7 +107,11 @@ fn main() -> ExitCode {
 fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
         Command::Verify(args) => return verify::run(args, choice, output),
-        Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
+        Command::Invoice(command) => return on_runtime(invoice::run(command, choice, output)),
+        Command::Template(template::Command::Publish(args)) => {
+            on_runtime(template::publish::run(&args, choice, output))
+        }
+        Command::Template(command) => return template::run(command, output),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
         Command::Operator(args) => on_runtime(operator::run(args)),
@@ -99,8 +119,11 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
         Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
+        Command::Member(command) => on_runtime(member::run(command, choice, output)),
+        Command::Proposal(command) => on_runtime(proposal::run(command, choice, output)),
         Command::Records(command) => on_runtime(records::run(command, choice, output)),
         Command::Ready(args) => on_runtime(ready::run(args, choice, output)),
+        Command::Party(command) => on_runtime(party::run(command, choice, output)),
         Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
     }?;
     Ok(u8::from(!done))

@@ -20,5 +20,6 @@ pub mod state;
 pub mod store;
 pub mod template;
 pub mod templates;
+pub mod toolkit;
 pub mod transaction;
 pub mod wire;

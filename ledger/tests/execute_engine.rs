@@ -6,6 +6,18 @@
 mod codes;
 #[path = "execute/frozen.rs"]
 mod frozen;
+#[path = "execute/governance.rs"]
+mod governance;
+#[path = "execute/governed_templates.rs"]
+mod governed_templates;
+#[path = "execute/governed_validators.rs"]
+mod governed_validators;
+#[path = "execute/invariants.rs"]
+mod invariants;
+#[path = "execute/invoice.rs"]
+mod invoice;
+#[path = "execute/mistakes.rs"]
+mod mistakes;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]
@@ -16,3 +28,5 @@ mod schema;
 mod support;
 #[path = "execute/template.rs"]
 mod template;
+#[path = "execute/toolkit.rs"]
+mod toolkit;

@@ -14,6 +14,7 @@ pub mod party;
 pub mod poll;
 pub mod scenarios;
 pub mod signatures;
+pub mod tenants;
 pub mod verifier;
 pub mod world;
 

@@ -9,7 +9,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Health)]
+        vec![Box::new(First), Box::new(Health), Box::new(Parties), Box::new(Invoices)]
     }
 }
 
@@ -99,6 +99,71 @@ impl MigrationTrait for Health {
             "CREATE INDEX operations_age ON operations (created_at)",
         ];
         run(manager, &tables).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Parties, and API keys that act for one.
+struct Parties;
+
+impl MigrationName for Parties {
+    fn name(&self) -> &str {
+        "m20261128_000003_parties"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Parties {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let statements = [
+            "CREATE TABLE parties (tenant TEXT NOT NULL, name TEXT NOT NULL, signer TEXT NOT NULL, created_at INTEGER \
+             NOT NULL, PRIMARY KEY (tenant, name)) STRICT, WITHOUT ROWID",
+            "CREATE UNIQUE INDEX parties_signer ON parties (tenant, signer)",
+            "ALTER TABLE api_keys ADD COLUMN party TEXT",
+        ];
+        run(manager, &statements).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Documents and projection of invoices. Everything is followed anew, so that the projection has what was there before.
+struct Invoices;
+
+impl MigrationName for Invoices {
+    fn name(&self) -> &str {
+        "m20261128_000004_invoices"
+    }
+}
+
+const INVOICES: &[&str] = &[
+    "CREATE TABLE documents (network BLOB NOT NULL, content BLOB NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, kept \
+     INTEGER NOT NULL, erased_at INTEGER, created_at INTEGER NOT NULL, PRIMARY KEY (network, content)) STRICT",
+    "CREATE INDEX documents_unkept ON documents (created_at) WHERE kept = 0",
+    "CREATE TABLE invoices (network INTEGER NOT NULL, record BLOB NOT NULL, issuer TEXT NOT NULL, supplier TEXT NOT NULL, \
+     recipient TEXT NOT NULL, buyer TEXT, payee TEXT NOT NULL, series TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT \
+     NULL, issue_date TEXT NOT NULL, due_date TEXT, currency TEXT NOT NULL, gross INTEGER NOT NULL, open INTEGER NOT NULL, \
+     credits BLOB, content BLOB NOT NULL, version INTEGER NOT NULL, document TEXT NOT NULL, approval TEXT NOT NULL, \
+     settlement TEXT NOT NULL, encumbrance TEXT NOT NULL, reimbursement TEXT NOT NULL, authority TEXT NOT NULL, PRIMARY \
+     KEY (network, record)) STRICT, WITHOUT ROWID",
+    "CREATE INDEX invoices_number ON invoices (network, number)",
+    "CREATE INDEX invoices_date ON invoices (network, issue_date, record)",
+    "CREATE INDEX invoices_series ON invoices (network, issuer, series)",
+    "CREATE INDEX invoices_supplier ON invoices (network, supplier)",
+    "CREATE INDEX invoices_recipient ON invoices (network, recipient)",
+    "CREATE INDEX invoices_credits ON invoices (network, credits) WHERE credits IS NOT NULL",
+    "UPDATE followed SET height = 0, size = 0, frontier = x''",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Invoices {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, INVOICES).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -10,8 +10,8 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
-use super::entity::{api_key, digest, followed, idempotency, operation, outbox, signing_key};
+use super::entity::{api_key, digest, document, followed, idempotency, invoice, operation, outbox, party, signing_key};
+use super::{StoreError, documents};
 
 /// Most commands in one transaction; bounds how long a commit can take.
 const GROUP: usize = 4_096;
@@ -34,6 +34,28 @@ pub enum Write {
     Digests(Vec<digest::Model>),
     /// A new signing key; fails when the version exists.
     SigningKey(signing_key::Model),
+    /// Documents of invoices; those that are there stay, also when they were erased.
+    Documents(Vec<document::Model>),
+    /// Documents that an invoice on the ledger has.
+    Keep {
+        /// Network id.
+        network: [u8; 32],
+        /// SHA-256 of the originals.
+        contents: Vec<Vec<u8>>,
+    },
+    /// Destroys a document and its key.
+    Erase {
+        /// Network id.
+        network: [u8; 32],
+        /// SHA-256 of the original.
+        content: Vec<u8>,
+        /// When.
+        at: i64,
+    },
+    /// Invoices as they are now.
+    Invoices(Vec<invoice::Model>),
+    /// A new party; one of the same name stays.
+    Party(party::Model),
     /// A new API key.
     ApiKey(api_key::Model),
     /// Revokes an API key of a tenant.
@@ -52,7 +74,7 @@ pub enum Write {
         /// Transaction id.
         tx: [u8; 32],
     },
-    /// Forgets idempotency keys older than this.
+    /// Forgets idempotency keys older than this, and documents whose invoice wasn't accepted since.
     Forget(i64),
     /// Forgets what is kept of operations that were made before this and are decided: older than all of the outbox.
     Trim(i64),
@@ -62,7 +84,7 @@ pub enum Write {
 
 struct Command {
     writes: Vec<Write>,
-    /// Keys revoked, or why nothing was written.
+    /// Keys revoked or documents erased, or why nothing was written.
     done: oneshot::Sender<Result<u64, String>>,
 }
 
@@ -87,7 +109,7 @@ impl Writer {
         self.write_counted(writes).await.map(drop)
     }
 
-    /// As [`Self::write`]; answers how many API keys were revoked.
+    /// As [`Self::write`]; answers how many API keys were revoked, or documents erased.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -128,7 +150,7 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
     drop(connection.close().await);
 }
 
-/// Answers how many API keys each command revoked.
+/// Answers how many API keys or documents each command revoked or erased.
 async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result<Vec<u64>, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: (connection.get_database_backend() == DbBackend::Sqlite)
@@ -194,9 +216,19 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
                 .exec_without_returning(on)
                 .await?;
         }
+        Write::Documents(rows) => documents::insert(on, rows).await?,
+        Write::Keep { network, contents } => documents::keep(on, network, contents).await?,
+        Write::Erase { network, content, at } => return documents::erase(on, network, content, *at).await,
+        Write::Invoices(rows) => documents::project(on, rows).await?,
         Write::Digests(rows) => digests(on, rows).await?,
         Write::SigningKey(row) => {
             signing_key::Entity::insert(row.clone().into_active_model())
+                .exec_without_returning(on)
+                .await?;
+        }
+        Write::Party(row) => {
+            party::Entity::insert(row.clone().into_active_model())
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(on)
                 .await?;
         }
@@ -224,6 +256,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
                 .await?;
         }
         Write::Forget(before) => {
+            documents::forget(on, *before).await?;
             idempotency::Entity::delete_many()
                 .filter(idempotency::Column::CreatedAt.lt(*before))
                 .exec(on)

@@ -1,5 +1,6 @@
 //! A world to test in: one API, one node server over the in-memory replica, two tenants.
 
+use muniment_api::keys::{Owner, Purpose};
 use muniment_api::{Api, ApiConfig, MemoryDirectory, NetworkEntry};
 use muniment_ledger::client::Endpoint;
 use muniment_ledger::config::{Limits, ReplicaConfig};
@@ -153,12 +154,21 @@ impl World {
         let api = Api::start(config, directory.clone()).await.unwrap();
         let acme = api.bootstrap_tenant("acme").await.unwrap();
         let globex = api.bootstrap_tenant("globex").await.unwrap();
+        let bank = api
+            .keys()
+            .ensure(&Owner::party("acme", "bank"), Purpose::Statement)
+            .await
+            .unwrap();
         let member = |name: &str, key: &muniment_receipts::key::SignerKey| Member {
             name: name.to_owned(),
             key: key.to_string(),
         };
         let party = super::signed::party();
-        let members = vec![member("acme", &acme.signer), member("party", &party.1)];
+        let members = vec![
+            member("acme", &acme.signer),
+            member("party", &party.1),
+            member("bank", &bank),
+        ];
         let (genesis, keys) = test_network(4, members);
         let replica = Arc::new(MemoryReplica::new(&genesis, &keys).unwrap());
         let mut nodes = Vec::new();
@@ -230,6 +240,20 @@ impl World {
 
     pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
         self.request(Method::POST, path).header("prefer", "wait=20").json(body)
+    }
+
+    /// The party `bank`, whose key is a member of the network, and an API key that acts for it.
+    pub async fn bank(&self) -> (Value, String) {
+        let post = async |path: &str, body: Value| answer(self.post(path, &body).send().await.unwrap()).await;
+        let (status, party) = post("/v1/tenants/acme/parties", json!({ "name": "bank" })).await;
+        assert_eq!(status, StatusCode::CREATED, "{party}");
+        let (status, key) = post(
+            "/v1/tenants/acme/api-keys",
+            json!({ "name": "bank's", "party": "bank" }),
+        )
+        .await;
+        assert_eq!((status, &key["party"]), (StatusCode::CREATED, &json!("bank")), "{key}");
+        (party, key["secret"].as_str().unwrap().to_owned())
     }
 
     pub async fn notarize(&self, number: u64) -> (StatusCode, Value) {

@@ -7,6 +7,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::error::{Failure, Result, chain};
 
+/// What is logged unless `RUST_LOG` says otherwise. The engine has two dozen lines of news for every block.
+const LOGGED: &str = "info,arc_malachitebft=warn";
+
 /// Runs the validators of a folder until SIGTERM.
 #[derive(clap::Args)]
 pub struct Args {
@@ -50,7 +53,7 @@ pub fn run(args: &Args) -> Result<bool> {
 
 /// Writes the log to stderr, filtered by `RUST_LOG`.
 pub fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

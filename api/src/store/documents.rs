@@ -1,0 +1,75 @@
+//! Writes of documents and invoices, inside the writer's transaction.
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Iterable, QueryFilter};
+
+use super::entity::{document, invoice};
+
+/// Rows of one statement: bounded by the parameters that one may have.
+const ROWS: usize = 200;
+
+/// Inserts documents; those that are there stay.
+pub async fn insert(on: &DatabaseTransaction, rows: &[document::Model]) -> Result<(), DbErr> {
+    for rows in rows.chunks(ROWS) {
+        document::Entity::insert_many(rows.iter().map(|row| row.clone().into_active_model()))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(on)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Notes that invoices on the ledger have documents.
+pub async fn keep(on: &DatabaseTransaction, network: &[u8; 32], contents: &[Vec<u8>]) -> Result<(), DbErr> {
+    for contents in contents.chunks(ROWS) {
+        document::Entity::update_many()
+            .col_expr(document::Column::Kept, Expr::value(true))
+            .filter(document::Column::Network.eq(network.as_slice()))
+            .filter(document::Column::Content.is_in(contents.iter().map(Vec::as_slice)))
+            .exec(on)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Overwrites a document's key in its place and drops the ciphertext. Answers how many were there.
+pub async fn erase(on: &DatabaseTransaction, network: &[u8; 32], content: &[u8], at: i64) -> Result<u64, DbErr> {
+    let erased = document::Entity::update_many()
+        .col_expr(document::Column::Key, Expr::cust("zeroblob(length(key))"))
+        .col_expr(document::Column::Body, Expr::cust("x''"))
+        .col_expr(document::Column::ErasedAt, Expr::value(at))
+        .filter(document::Column::Network.eq(network.as_slice()))
+        .filter(document::Column::Content.eq(content))
+        .filter(document::Column::ErasedAt.is_null())
+        .exec(on)
+        .await?;
+    Ok(erased.rows_affected)
+}
+
+/// Forgets documents made before `before` whose invoice didn't come onto the ledger.
+pub async fn forget(on: &DatabaseTransaction, before: i64) -> Result<(), DbErr> {
+    document::Entity::delete_many()
+        .filter(document::Column::Kept.eq(false))
+        .filter(document::Column::CreatedAt.lt(before))
+        .exec(on)
+        .await?;
+    Ok(())
+}
+
+/// Writes invoices as they are now. An older version never takes the place of a newer one.
+pub async fn project(on: &DatabaseTransaction, rows: &[invoice::Model]) -> Result<(), DbErr> {
+    let keys = [invoice::Column::Network, invoice::Column::Record];
+    let others =
+        invoice::Column::iter().filter(|column| !matches!(column, invoice::Column::Network | invoice::Column::Record));
+    let mut conflict = OnConflict::columns(keys);
+    conflict
+        .update_columns(others)
+        .action_and_where(Expr::cust("excluded.version >= invoices.version"));
+    for rows in rows.chunks(ROWS) {
+        invoice::Entity::insert_many(rows.iter().map(|row| row.clone().into_active_model()))
+            .on_conflict(conflict.clone())
+            .exec_without_returning(on)
+            .await?;
+    }
+    Ok(())
+}

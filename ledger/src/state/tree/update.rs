@@ -1,0 +1,77 @@
+//! Writing: the pages that a version changes.
+//!
+//! Owns the walk from the root to the changed keys and back. Each changed page is read, hashed and written once per
+//! version, whatever the number of its keys that change.
+
+use super::cache::place;
+use super::page::{Leaf, Page, Slot, nibble, row};
+use super::{NodeBatch, StateError, TreeStore, stored_page};
+use crate::block::Hash;
+
+/// A key's new value, or none when it is removed.
+pub struct Write {
+    pub key: Hash,
+    pub value: Option<Hash>,
+}
+
+impl Write {
+    fn slot(&self) -> Slot {
+        let (key, value) = (self.key, self.value);
+        value.map_or(Slot::Empty, |value| Slot::Leaf(Leaf { key, value }))
+    }
+}
+
+/// One version in the making.
+pub struct Update<'a> {
+    pub store: &'a dyn TreeStore,
+    pub batch: NodeBatch,
+}
+
+impl Update<'_> {
+    /// Applies writes, ascending by key, that all lie below the page of `depth` nibbles.
+    pub fn page(&mut self, mut page: Page, writes: &[Write], depth: usize) -> Result<Page, StateError> {
+        for group in writes.chunk_by(|a, b| nibble(&a.key, depth) == nibble(&b.key, depth)) {
+            let at = nibble(&group[0].key, depth);
+            page.set(at, self.slot(page.slot(at), group, depth + 1)?);
+        }
+        Ok(page)
+    }
+
+    fn slot(&mut self, slot: Slot, group: &[Write], depth: usize) -> Result<Slot, StateError> {
+        let first = &group[0];
+        let (page, stored) = match (slot, group) {
+            (Slot::Empty, [one]) => return Ok(one.slot()),
+            (Slot::Leaf(leaf), [one]) if leaf.key == one.key => return Ok(one.slot()),
+            (Slot::Empty, _) => (Page::default(), false),
+            (Slot::Leaf(leaf), _) => {
+                let mut page = Page::default();
+                page.set(nibble(&leaf.key, depth), slot);
+                (page, false)
+            }
+            (Slot::Page(_), _) => (self.load(&first.key, depth)?, true),
+        };
+        let mut page = self.page(page, group, depth)?;
+        if let Some(slot) = page.collapsed() {
+            if stored {
+                self.batch.stale.push(row(&first.key, depth));
+            }
+            return Ok(slot);
+        }
+        let hash = page.rehash();
+        let mut bytes = Vec::with_capacity(page.size());
+        page.encode(&mut bytes);
+        self.batch.new.push((row(&first.key, depth), bytes));
+        self.batch
+            .upper
+            .extend(place(&first.key, depth).map(|place| (place, page)));
+        Ok(Slot::Page(hash))
+    }
+
+    fn load(&self, key: &Hash, depth: usize) -> Result<Page, StateError> {
+        let cached = self
+            .store
+            .cache()
+            .and_then(|cache| cache.page(self.batch.version, key, depth));
+        cached.map_or_else(|| stored_page(self.store, key, depth), Ok)
+    }
+}
