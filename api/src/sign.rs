@@ -199,7 +199,9 @@ pub fn item(item: &Item) -> Result<Vec<u8>, ApiError> {
 /// Who signed a transaction; none when it can't be read.
 pub fn signer_of(transaction: &Transaction) -> Option<SignerKey> {
     match transaction {
-        Transaction::Single { statement, .. } => Some(Statement::parse(statement).ok()?.signer),
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
+            Some(Statement::parse(statement).ok()?.signer)
+        }
         Transaction::Batch { header, .. } => Some(BatchHeader::parse(header).ok()?.signer),
     }
 }

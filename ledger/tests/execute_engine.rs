@@ -6,12 +6,6 @@
 mod codes;
 #[path = "execute/frozen.rs"]
 mod frozen;
-#[path = "execute/governance.rs"]
-mod governance;
-#[path = "execute/governed_templates.rs"]
-mod governed_templates;
-#[path = "execute/governed_validators.rs"]
-mod governed_validators;
 #[path = "execute/invariants.rs"]
 mod invariants;
 #[path = "execute/invoice.rs"]

@@ -1,6 +1,8 @@
 //! What may be done to an invoice, in the words of people: each word is an action of the template with an input that is
 //! checked, completed and translated here. Amounts are decimal texts, times RFC 3339, parties names or keys.
 
+mod words;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -8,6 +10,7 @@ use std::collections::BTreeMap;
 use super::amount;
 use crate::body;
 use crate::problem::{ApiError, Code};
+pub use words::WORDS;
 
 /// Longest offer of a pledge that is made without saying how long it holds: seven days.
 const OFFER_MS: i64 = 7 * 24 * 3_600 * 1_000;
@@ -73,135 +76,6 @@ pub struct Word {
     /// Input that the caller gives.
     pub fields: &'static [Field],
 }
-
-const fn must(name: &'static str, kind: Kind) -> Field {
-    field(name, kind, Absent::Refused)
-}
-
-const fn may(name: &'static str, kind: Kind) -> Field {
-    field(name, kind, Absent::Out)
-}
-
-const fn field(name: &'static str, kind: Kind, absent: Absent) -> Field {
-    Field { name, kind, absent }
-}
-
-const fn word(
-    name: &'static str,
-    action: &'static str,
-    means: &'static [(&'static str, &'static str)],
-    fields: &'static [Field],
-) -> Word {
-    Word {
-        name,
-        action,
-        means,
-        fields,
-    }
-}
-
-const REASONS: Field = may("reasons", Kind::Texts);
-const EVIDENCE: Field = may("evidence", Kind::Text);
-const PROOF: Field = must("evidence", Kind::Text);
-const PLEDGE: Field = must("pledge", Kind::Text);
-const REASON: Field = must("reason", Kind::Text);
-
-/// All words.
-pub const WORDS: &[Word] = &[
-    word("approve", "respond", &[("code", "AP")], &[EVIDENCE]),
-    word("dispute", "respond", &[("code", "UQ")], &[REASONS, EVIDENCE]),
-    word("reject", "respond", &[("code", "RE")], &[REASONS, EVIDENCE]),
-    word(
-        "respond",
-        "respond",
-        &[],
-        &[must("code", Kind::Text), REASONS, EVIDENCE],
-    ),
-    word(
-        "settle",
-        "settle",
-        &[],
-        &[
-            must("payment", Kind::Text),
-            field("amount", Kind::Amount, Absent::Open),
-            may("overpaid", Kind::Amount),
-            EVIDENCE,
-        ],
-    ),
-    word("confirm-payment", "confirmPayment", &[], &[must("payment", Kind::Text)]),
-    word("refund", "refund", &[], &[must("amount", Kind::Amount)]),
-    word(
-        "pledge",
-        "offerPledge",
-        &[],
-        &[
-            PLEDGE,
-            must("lender", Kind::Party),
-            field("amount", Kind::Amount, Absent::Unpledged),
-            must("until", Kind::Time),
-            field("expires", Kind::Time, Absent::OfferEnd),
-            field("fingerprint", Kind::Text, Absent::Fingerprint),
-        ],
-    ),
-    word(
-        "accept-pledge",
-        "acceptPledge",
-        &[],
-        &[PLEDGE, may("waiver", Kind::Flag)],
-    ),
-    word("decline-pledge", "declinePledge", &[], &[PLEDGE]),
-    word("release", "releasePledge", &[], &[PLEDGE]),
-    word("enforce-pledge", "enforcePledge", &[], &[PLEDGE]),
-    word("acknowledge-pledge", "acknowledgePledge", &[], &[PLEDGE]),
-    word(
-        "consent",
-        "consent",
-        &[],
-        &[may("pledge", Kind::Text), must("amount", Kind::Amount)],
-    ),
-    word("assign", "offerAssignment", &[], &[must("assignee", Kind::Party)]),
-    word("accept-assignment", "acceptAssignment", &[], &[]),
-    word("appoint", "appoint", &[], &[must("holder", Kind::Party)]),
-    word(
-        "claim",
-        "claimReimbursement",
-        &[],
-        &[
-            must("employer", Kind::Party),
-            field("amount", Kind::Amount, Absent::Unreimbursed),
-            must("until", Kind::Time),
-        ],
-    ),
-    word(
-        "reimburse",
-        "settleReimbursement",
-        &[],
-        &[field("amount", Kind::Amount, Absent::Locked)],
-    ),
-    word("release-claim", "releaseReimbursement", &[], &[]),
-    word(
-        "settle-clawback",
-        "settleClawback",
-        &[],
-        &[must("amount", Kind::Amount)],
-    ),
-    word("cancel", "cancel", &[], &[REASON]),
-    word("request-void", "requestVoid", &[], &[REASON]),
-    word("withdraw-void", "withdrawVoid", &[], &[]),
-    word("answer-void", "answerVoid", &[], &[must("accept", Kind::Flag)]),
-    word("submit-to-authority", "submitToAuthority", &[], &[PROOF]),
-    word(
-        "answer-authority",
-        "answerAuthority",
-        &[],
-        &[must("answer", Kind::Text), PROOF],
-    ),
-    word("send-cancellation", "sendCancellation", &[], &[PROOF]),
-    word("expire-offer", "expireOffer", &[], &[PLEDGE]),
-    word("expire-lock", "expireLock", &[], &[]),
-    word("lapse-void", "lapseVoid", &[], &[]),
-    word("report-overdue", "reportOverdue", &[], &[]),
-];
 
 /// A word by its name.
 ///
@@ -404,5 +278,77 @@ mod tests {
             assert_eq!((error.code(), error.pointer()), (code, Some(pointer)), "{name} {given}");
         }
         assert_eq!(find("burn").unwrap_err().code(), "not_found");
+    }
+
+    /// The template as plain values.
+    fn template() -> Value {
+        serde_yaml::from_str(muniment_ledger::templates::ELECTRONIC_INVOICE).unwrap()
+    }
+
+    #[test]
+    fn every_word_gives_what_its_action_takes_and_every_action_has_a_word() {
+        let template = template();
+        let spec = &template["spec"];
+        let mut actions: BTreeMap<&str, &Value> = BTreeMap::new();
+        for part in ["actions", "deadlines"] {
+            actions.extend(
+                spec[part]
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .map(|(name, action)| (name.as_str(), action)),
+            );
+        }
+        for word in WORDS {
+            let action = actions
+                .get(word.action)
+                .unwrap_or_else(|| panic!("no action {}", word.action));
+            let input = &action["input"];
+            let known: Vec<_> = input["properties"]
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys())
+                .collect();
+            let given = word.means.iter().map(|(name, _)| *name).chain(word.known());
+            let given: Vec<_> = given.collect();
+            for name in &given {
+                assert!(
+                    known.iter().any(|known| known == name),
+                    "{}: no field {name} in {}",
+                    word.name,
+                    word.action
+                );
+            }
+            for name in input["required"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
+                let out = |field: &Field| field.name == name && field.absent == Absent::Out;
+                assert!(
+                    given.contains(&name) && !word.fields.iter().any(out),
+                    "{} lacks {name}",
+                    word.name
+                );
+            }
+        }
+        for name in actions
+            .keys()
+            .filter(|name| !["issue", "credit", "replace"].contains(name))
+        {
+            assert!(WORDS.iter().any(|word| word.action == *name), "nothing does {name}");
+        }
+    }
+
+    #[test]
+    fn the_regions_are_those_of_the_template() {
+        let template = template();
+        let regions = template["spec"]["regions"].as_object().unwrap();
+        assert_eq!(regions.len(), crate::invoice::REGIONS.len());
+        for (name, states) in crate::invoice::REGIONS {
+            assert_eq!(regions[*name]["states"], json!(states), "{name}");
+            assert_eq!(regions[*name]["initial"], states[0], "{name}");
+        }
     }
 }

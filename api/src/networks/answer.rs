@@ -45,7 +45,9 @@ impl Network {
         let marker_path = block.growth.path(block.growth.size() - 1);
         let outcomes = block.outcomes.get(transaction).map_or(&[][..], Vec::as_slice);
         let tell = |outcome: &Outcome| match outcome {
-            Outcome::Accepted { record, version, leaf } => {
+            Outcome::Accepted {
+                record, version, leaf, ..
+            } => {
                 let at = usize::try_from(leaf - block.first_leaf).unwrap_or(usize::MAX);
                 let path = block.growth.path(*leaf);
                 let receipt = Receipt::build(ReceiptParts {

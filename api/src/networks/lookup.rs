@@ -148,21 +148,22 @@ impl Network {
         self.shared.store.places(self.number, issuer, series).await
     }
 
-    /// The documents of an invoice by the digest of their original, if they are kept here.
+    /// The documents of an invoice, by its issuer and the digest of their original, if they are kept here.
     ///
     /// # Errors
     /// The store's.
-    pub async fn document(&self, content: &[u8; 32]) -> Result<Option<document::Model>, StoreError> {
-        self.shared.store.document(&self.entry.id, content).await
+    pub async fn document(&self, issuer: &str, content: &[u8; 32]) -> Result<Option<document::Model>, StoreError> {
+        self.shared.store.document(&self.entry.id, issuer, content).await
     }
 
     /// Erases documents; false if there are none.
     ///
     /// # Errors
     /// The store's.
-    pub async fn erase(&self, content: &[u8; 32]) -> Result<bool, StoreError> {
+    pub async fn erase(&self, issuer: &str, content: &[u8; 32]) -> Result<bool, StoreError> {
         let write = Write::Erase {
             network: self.entry.id,
+            issuer: issuer.to_owned(),
             content: content.to_vec(),
             at: crate::time::now_ms(),
         };

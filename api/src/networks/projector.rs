@@ -90,10 +90,10 @@ async fn project(network: &Network, gathered: Gathered) {
     for rows in rows.chunks(ROWS) {
         write(network, || vec![Write::Digests(rows.to_vec())]).await;
     }
-    for contents in gathered.invoices.contents.chunks(ROWS) {
+    for documents in gathered.invoices.documents.chunks(ROWS) {
         let keep = || Write::Keep {
             network: network.entry.id,
-            contents: contents.to_vec(),
+            documents: documents.to_vec(),
         };
         write(network, || vec![keep()]).await;
     }

@@ -19,13 +19,19 @@ pub async fn insert(on: &DatabaseTransaction, rows: &[document::Model]) -> Resul
     Ok(())
 }
 
-/// Notes that invoices on the ledger have documents.
-pub async fn keep(on: &DatabaseTransaction, network: &[u8; 32], contents: &[Vec<u8>]) -> Result<(), DbErr> {
-    for contents in contents.chunks(ROWS) {
+/// Notes that invoices on the ledger have documents: pairs of issuer and content.
+pub async fn keep(on: &DatabaseTransaction, network: &[u8; 32], documents: &[(String, Vec<u8>)]) -> Result<(), DbErr> {
+    for documents in documents.chunks(ROWS) {
+        let (issuers, contents): (Vec<&str>, Vec<&[u8]>) = documents
+            .iter()
+            .map(|(issuer, content)| (issuer.as_str(), content.as_slice()))
+            .unzip();
+        // Each in its list is nearly as good as both in one pair: what is kept too long is encrypted, and somebody's own.
         document::Entity::update_many()
             .col_expr(document::Column::Kept, Expr::value(true))
             .filter(document::Column::Network.eq(network.as_slice()))
-            .filter(document::Column::Content.is_in(contents.iter().map(Vec::as_slice)))
+            .filter(document::Column::Issuer.is_in(issuers))
+            .filter(document::Column::Content.is_in(contents))
             .exec(on)
             .await?;
     }
@@ -33,12 +39,19 @@ pub async fn keep(on: &DatabaseTransaction, network: &[u8; 32], contents: &[Vec<
 }
 
 /// Overwrites a document's key in its place and drops the ciphertext. Answers how many were there.
-pub async fn erase(on: &DatabaseTransaction, network: &[u8; 32], content: &[u8], at: i64) -> Result<u64, DbErr> {
+pub async fn erase(
+    on: &DatabaseTransaction,
+    network: &[u8; 32],
+    issuer: &str,
+    content: &[u8],
+    at: i64,
+) -> Result<u64, DbErr> {
     let erased = document::Entity::update_many()
         .col_expr(document::Column::Key, Expr::cust("zeroblob(length(key))"))
         .col_expr(document::Column::Body, Expr::cust("x''"))
         .col_expr(document::Column::ErasedAt, Expr::value(at))
         .filter(document::Column::Network.eq(network.as_slice()))
+        .filter(document::Column::Issuer.eq(issuer))
         .filter(document::Column::Content.eq(content))
         .filter(document::Column::ErasedAt.is_null())
         .exec(on)

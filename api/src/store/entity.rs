@@ -258,6 +258,9 @@ pub mod document {
         /// Network id.
         #[sea_orm(primary_key, auto_increment = false)]
         pub network: Vec<u8>,
+        /// Key of the issuer. What somebody else's record claims to have as its content is not found under it.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub issuer: String,
         /// SHA-256 of the original, as the ledger has it.
         #[sea_orm(primary_key, auto_increment = false)]
         pub content: Vec<u8>,

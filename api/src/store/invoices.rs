@@ -34,13 +34,14 @@ pub struct Search {
 }
 
 impl Store {
-    /// Documents by the digest of their original.
+    /// Documents of an issuer by the digest of their original.
     pub(crate) async fn document(
         &self,
         network: &[u8; 32],
-        content: &[u8],
+        issuer: &str,
+        content: &[u8; 32],
     ) -> Result<Option<document::Model>, StoreError> {
-        document::Entity::find_by_id((network.to_vec(), content.to_vec()))
+        document::Entity::find_by_id((network.to_vec(), issuer.to_owned(), content.to_vec()))
             .one(&self.reader)
             .await
             .map_err(failed("a document"))

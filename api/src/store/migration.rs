@@ -142,8 +142,9 @@ impl MigrationName for Invoices {
 }
 
 const INVOICES: &[&str] = &[
-    "CREATE TABLE documents (network BLOB NOT NULL, content BLOB NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, kept \
-     INTEGER NOT NULL, erased_at INTEGER, created_at INTEGER NOT NULL, PRIMARY KEY (network, content)) STRICT",
+    "CREATE TABLE documents (network BLOB NOT NULL, issuer TEXT NOT NULL, content BLOB NOT NULL, key BLOB NOT NULL, body \
+     BLOB NOT NULL, kept INTEGER NOT NULL, erased_at INTEGER, created_at INTEGER NOT NULL, PRIMARY KEY (network, issuer, \
+     content)) STRICT",
     "CREATE INDEX documents_unkept ON documents (created_at) WHERE kept = 0",
     "CREATE TABLE invoices (network INTEGER NOT NULL, record BLOB NOT NULL, issuer TEXT NOT NULL, supplier TEXT NOT NULL, \
      recipient TEXT NOT NULL, buyer TEXT, payee TEXT NOT NULL, series TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT \

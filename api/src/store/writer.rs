@@ -40,13 +40,15 @@ pub enum Write {
     Keep {
         /// Network id.
         network: [u8; 32],
-        /// SHA-256 of the originals.
-        contents: Vec<Vec<u8>>,
+        /// Issuers and SHA-256 of the originals.
+        documents: Vec<(String, Vec<u8>)>,
     },
     /// Destroys a document and its key.
     Erase {
         /// Network id.
         network: [u8; 32],
+        /// Issuer.
+        issuer: String,
         /// SHA-256 of the original.
         content: Vec<u8>,
         /// When.
@@ -217,8 +219,13 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
                 .await?;
         }
         Write::Documents(rows) => documents::insert(on, rows).await?,
-        Write::Keep { network, contents } => documents::keep(on, network, contents).await?,
-        Write::Erase { network, content, at } => return documents::erase(on, network, content, *at).await,
+        Write::Keep { network, documents } => documents::keep(on, network, documents).await?,
+        Write::Erase {
+            network,
+            issuer,
+            content,
+            at,
+        } => return documents::erase(on, network, issuer, content, *at).await,
         Write::Invoices(rows) => documents::project(on, rows).await?,
         Write::Digests(rows) => digests(on, rows).await?,
         Write::SigningKey(row) => {

@@ -102,6 +102,13 @@ async fn an_invoice_is_registered_and_its_document_is_for_its_parties_only() {
         world.request(Method::DELETE, &path).send().await.unwrap().status()
     };
     assert_eq!(erase(&world).await, StatusCode::FORBIDDEN);
+    // A record of one's own that claims to have the same content opens nothing.
+    let claim =
+        json!({ "template": "electronic-invoice", "action": "issue", "input": { "content": fields["content"] } });
+    let (status, claimed) = answer(world.post(&format!("{NETWORK}/records"), &claim).send().await.unwrap()).await;
+    assert_eq!(status, StatusCode::CREATED, "{claimed}");
+    let stolen = get(&world, &format!("/{}/document", claimed["id"].as_str().unwrap())).await;
+    assert_eq!(stolen.0, StatusCode::NOT_FOUND);
     world.key = tenants;
     let receipt = async |world: &World| {
         world

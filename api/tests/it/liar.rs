@@ -133,7 +133,7 @@ impl Replica for Liar {
         self.honest.template(name, revision)
     }
     fn trust_root(&self) -> Result<Vec<u8>, ReadError> {
-        self.honest.trust_root()
+        Replica::trust_root(&*self.honest)
     }
     fn governance(&self) -> Result<GovernanceView, ReadError> {
         self.honest.governance()

@@ -119,10 +119,10 @@ async fn every_key_is_listed_and_can_be_revoked() {
     let database = database(&world).await;
     database
         .execute_unprepared(&either(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) INSERT INTO api_keys SELECT \
-             printf('key_z%05d', i), 'acme', 'n', 'mnk_', randomblob(32), 1, NULL, NULL FROM n",
-            "INSERT INTO api_keys SELECT 'key_z' || lpad(i::text, 5, '0'), 'acme', 'n', 'mnk_', \
-             sha256(i::text::bytea), 1, NULL, NULL FROM generate_series(1, 1100) AS i",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) INSERT INTO api_keys (id, \
+             tenant, name, prefix, hash, created_at) SELECT printf('key_z%05d', i), 'acme', 'n', 'mnk_', randomblob(32), 1 FROM n",
+            "INSERT INTO api_keys (id, tenant, name, prefix, hash, created_at) SELECT 'key_z' || lpad(i::text, 5, '0'), \
+             'acme', 'n', 'mnk_', sha256(i::text::bytea), 1 FROM generate_series(1, 1100) AS i",
         ))
         .await
         .unwrap();

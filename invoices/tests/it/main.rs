@@ -12,5 +12,6 @@ mod models;
 mod peppol;
 mod rules;
 mod shared;
+mod tables;
 mod unseen;
 mod vectors;

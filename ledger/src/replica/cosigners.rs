@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use ed25519_dalek::VerifyingKey;
 use muniment_receipts::checkpoint::Checkpoint;
-use muniment_receipts::key::Ed25519Key;
 use muniment_receipts::genesis::MAX_VALIDATORS;
+use muniment_receipts::key::Ed25519Key;
 use muniment_receipts::{cose, cosignature};
 
 use super::sets::Sets;

@@ -249,7 +249,7 @@ fn diagrams_show_every_state_and_move() {
     let mut shown = Vec::new();
     loop {
         match reader.read_event().unwrap() {
-            quick_xml::events::Event::Text(text) => shown.push(text.decode().unwrap().into_owned()),
+            quick_xml::events::Event::Text(text) => shown.push(text.to_string()),
             quick_xml::events::Event::Eof => break,
             _ => {}
         }

@@ -329,7 +329,8 @@ impl Net {
                 .collect()
         };
         let leaf = bytes(&proof.leaf);
-        let outcome = Leaf::parse(&leaf).unwrap().outcome().unwrap();
+        let parsed = Leaf::parse(&leaf).unwrap();
+        let outcome = parsed.outcome().unwrap();
         let set = root.validators_at(proof.height);
         let note = set.exact(&Note::parse(&proof.checkpoint).unwrap()).unwrap();
         let receipt = Receipt::build(ReceiptParts {

@@ -13,6 +13,8 @@ use super::super::runtime::Network;
 use crate::invoice::{TEMPLATE, row};
 use crate::store::entity::invoice::Model;
 
+/// How a statement of the template spells its name.
+const NEEDLE: &[u8] = b"\"template\":\"electronic-invoice\"";
 /// Records looked at at the same time.
 const LOOKS: usize = 8;
 
@@ -21,8 +23,8 @@ const LOOKS: usize = 8;
 pub struct Seen {
     new: BTreeMap<[u8; 32], Model>,
     changed: BTreeSet<[u8; 32]>,
-    /// Digests of the originals of new ones.
-    pub contents: Vec<Vec<u8>>,
+    /// Issuers of new ones, and digests of their originals.
+    pub documents: Vec<(String, Vec<u8>)>,
 }
 
 impl Seen {
@@ -36,8 +38,10 @@ impl Seen {
                 continue;
             };
             for (outcome, input) in outcomes.iter().zip(inputs) {
-                if let Outcome::Accepted { record, .. } = outcome {
+                if let Outcome::Accepted { record, also, .. } = outcome {
                     self.step(network, *record, &action, &signer, input);
+                    // A credit note changes its invoice, for example.
+                    self.changed.extend(also.iter().map(|(record, _)| *record));
                 }
             }
         }
@@ -45,21 +49,16 @@ impl Seen {
 
     fn step(&mut self, network: i64, record: [u8; 32], action: &str, signer: &str, input: Option<Map<String, Value>>) {
         let input = input.unwrap_or_default();
-        let other = |name: &str| {
-            let id = hex::decode(input.get(name)?.as_str()?).ok()?;
-            <[u8; 32]>::try_from(id).ok()
-        };
         match action {
             "issue" | "credit" | "replace" => {
                 let content = input.get("content").and_then(Value::as_str);
-                self.contents.extend(content.and_then(|text| hex::decode(text).ok()));
+                let content = content.and_then(|text| hex::decode(text).ok());
+                self.documents
+                    .extend(content.map(|content| (signer.to_owned(), content)));
                 match row::of_issue(network, &record, signer, &input).filter(|_| action == "issue") {
                     Some(row) => drop(self.new.insert(record, row)),
                     None => drop(self.changed.insert(record)),
                 }
-                // The invoice that a credit note or another invoice is for changes with it.
-                self.changed
-                    .extend([other("invoice"), other("original")].into_iter().flatten());
             }
             _ => drop(self.changed.insert(record)),
         }
@@ -101,9 +100,10 @@ impl Seen {
 
 /// A quick look: most transactions are of other templates, and reading each whole would cost the follower.
 fn names_template(transaction: &Transaction) -> bool {
-    let needle = format!("\"template\":\"{TEMPLATE}\"");
-    let bytes = transaction.signed_bytes();
-    bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+    transaction
+        .signed_bytes()
+        .windows(NEEDLE.len())
+        .any(|window| window == NEEDLE)
 }
 
 type Parts = (String, String, Vec<Option<Map<String, Value>>>);
@@ -111,7 +111,7 @@ type Parts = (String, String, Vec<Option<Map<String, Value>>>);
 /// Action, signer and inputs.
 fn parts(transaction: &Transaction) -> Option<Parts> {
     match transaction {
-        Transaction::Single { statement, .. } => {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
             let statement = Statement::parse(statement).ok().filter(|it| it.template == TEMPLATE)?;
             Some((
                 statement.action,

@@ -13,7 +13,7 @@ use super::read;
 use crate::body;
 use crate::ctx::With;
 use crate::invoice::action;
-use crate::problem::{ApiError, Code};
+use crate::problem::ApiError;
 use crate::sign::Kind;
 use crate::types::{Operation, Problem, Recorded};
 
@@ -81,13 +81,7 @@ fn in_callers_words(error: ApiError, given: &serde_json::Map<String, Value>) -> 
         .and_then(|pointer| pointer.strip_prefix('/'))
         .map(str::to_owned);
     match field {
-        Some(field) if !field.is_empty() && !given.contains_key(field.split('/').next().unwrap_or_default()) => {
-            if error.code() == Code::MISSING_FIELD.name {
-                error
-            } else {
-                error.at("")
-            }
-        }
+        Some(field) if !given.contains_key(field.split('/').next().unwrap_or_default()) => error.at(""),
         _ => error,
     }
 }

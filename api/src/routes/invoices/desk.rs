@@ -1,14 +1,14 @@
 //! Where a submitted invoice is made ready for the ledger: parties found, document judged, record named, place in the
 //! series held, copy sealed.
 
+mod place;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use futures::future::join_all;
 use muniment_receipts::key::SignerKey;
 use serde_json::{Map, Value};
-use tokio::sync::OwnedMutexGuard;
 
 use super::super::records::record_id;
 use super::asked::{self, Asked, BatchItem};
@@ -24,6 +24,7 @@ use crate::sign::Kind;
 use crate::store::Write;
 use crate::store::entity::document;
 use crate::store::invoices::Search;
+pub use place::Place;
 
 /// How long a search for an earlier invoice waits for blocks that are final already.
 const CATCH_UP: std::time::Duration = std::time::Duration::from_secs(5);
@@ -289,16 +290,18 @@ impl<'a> Desk<'a> {
     /// 500 when they can't be.
     pub async fn documents(&self, all: impl IntoIterator<Item = &Ready>) -> Result<Vec<Write>, ApiError> {
         let keys = &self.ctx.state().networks.shared().keys;
+        let issuer = self.own_key(self.ctx.owner()).await?;
         let mut rows = Vec::new();
         for ready in all {
             let content = ready.kept.content();
             let plain = borsh::to_vec(&ready.kept).map_err(ApiError::internal)?;
             let sealed = keys
-                .seal(self.ctx.tenant(), &context(self.network, &content), &plain)
+                .seal(self.ctx.tenant(), &context(self.network, &issuer, &content), &plain)
                 .await;
             let Sealed { key, body } = sealed.map_err(ApiError::internal)?;
             rows.push(document::Model {
                 network: self.network.entry.id.to_vec(),
+                issuer: issuer.clone(),
                 content: content.to_vec(),
                 key,
                 body,
@@ -317,58 +320,12 @@ impl<'a> Desk<'a> {
     pub async fn place(&self, series: &str) -> Result<Place<'_>, ApiError> {
         let signer = self.own_key(self.ctx.owner()).await?;
         let slot = self.ctx.state().numbering.slot(self.network.entry.id, &signer, series);
-        Ok(Place {
-            held: slot.lock_owned().await,
-            network: self.network,
-            signer,
-            series: series.to_owned(),
-        })
-    }
-}
-
-/// A series that is held.
-pub struct Place<'a> {
-    /// The next place, if it is known.
-    held: OwnedMutexGuard<Option<u64>>,
-    network: &'a Network,
-    signer: String,
-    series: String,
-}
-
-impl Place<'_> {
-    /// The next place of the series. The ledger judges it: whoever else takes it, only one gets it.
-    ///
-    /// # Errors
-    /// 500 when the store fails.
-    pub async fn next(&mut self) -> Result<u64, ApiError> {
-        if let Some(next) = *self.held {
-            return Ok(next);
-        }
-        self.network.caught_up(CATCH_UP).await;
-        let taken = self
-            .network
-            .places(&self.signer, &self.series)
-            .await
-            .map_err(ApiError::internal)?;
-        *self.held = Some(taken + 1);
-        Ok(taken + 1)
-    }
-
-    /// Notes what became of a place: taken, or still free; unknown when nobody can say yet.
-    pub fn settle(&mut self, place: u64, sent: &Result<HttpResponse, ApiError>) {
-        *self.held = match sent {
-            Ok(answer) if answer.status() == actix_web::http::StatusCode::CREATED => Some(place + 1),
-            _ => None,
-        };
-    }
-
-    /// After several at once nobody knows which were taken: they are counted again.
-    pub fn forget(&mut self) {
-        *self.held = None;
+        Ok(Place::new(slot.lock_owned().await, self.network, signer, series))
     }
 }
 
 /// What a document's ciphertext is bound to.
-pub fn context(network: &Network, content: &[u8; 32]) -> Vec<u8> {
-    [b"muniment.dev/document/v1\n".as_slice(), &network.entry.id, content].concat()
+pub fn context(network: &Network, issuer: &str, content: &[u8; 32]) -> Vec<u8> {
+    let domain = b"muniment.dev/document/v1\n".as_slice();
+    [domain, &network.entry.id, content, issuer.as_bytes()].concat()
 }

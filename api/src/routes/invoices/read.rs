@@ -37,7 +37,11 @@ pub async fn record(network: &Network, id: &[u8; 32]) -> Result<RecordView, ApiE
 pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let view = record(&network, &record_id(&path.2)?).await?;
-    let document = match network.document(&content(&view)?).await.map_err(ApiError::internal)? {
+    let document = match network
+        .document(issuer(&view), &content(&view)?)
+        .await
+        .map_err(ApiError::internal)?
+    {
         None => "elsewhere",
         Some(row) if row.erased_at.is_some() => "erased",
         Some(_) => "kept",
@@ -175,8 +179,15 @@ pub async fn erase(ctx: Ctx, path: Path<(String, String, String)>) -> Result<Htt
         return Err(ApiError::new(Code::FORBIDDEN, detail));
     }
     let content = content(&view)?;
-    if !network.erase(&content).await.map_err(ApiError::internal)? {
-        let row = network.document(&content).await.map_err(ApiError::internal)?;
+    if !network
+        .erase(issuer(&view), &content)
+        .await
+        .map_err(ApiError::internal)?
+    {
+        let row = network
+            .document(issuer(&view), &content)
+            .await
+            .map_err(ApiError::internal)?;
         return Err(if row.is_some() { erased() } else { elsewhere() });
     }
     tracing::info!(
@@ -212,7 +223,10 @@ async fn open(ctx: &Ctx, path: &(String, String, String)) -> Result<Opened, ApiE
         return Err(ApiError::new(Code::FORBIDDEN, detail));
     }
     let content = content(&view)?;
-    let row = network.document(&content).await.map_err(ApiError::internal)?;
+    let row = network
+        .document(issuer(&view), &content)
+        .await
+        .map_err(ApiError::internal)?;
     let row = row.ok_or_else(elsewhere)?;
     if row.erased_at.is_some() {
         return Err(erased());
@@ -223,7 +237,7 @@ async fn open(ctx: &Ctx, path: &(String, String, String)) -> Result<Opened, ApiE
     };
     let keys = &ctx.state().networks.shared().keys;
     let plain: Zeroizing<Vec<u8>> = keys
-        .open(ctx.tenant(), &context(&network, &content), &sealed)
+        .open(ctx.tenant(), &context(&network, issuer(&view), &content), &sealed)
         .await
         .map_err(ApiError::internal)?;
     Ok(Opened {
@@ -248,6 +262,11 @@ fn content(view: &RecordView) -> Result<[u8; 32], ApiError> {
         .and_then(|text| hex::decode(text).ok())
         .and_then(|bytes| bytes.try_into().ok());
     bytes.ok_or_else(|| ApiError::unavailable("a validator tells of an invoice without content"))
+}
+
+/// Only who issued the invoice has put its document here.
+fn issuer(view: &RecordView) -> &str {
+    view.record["creator"].as_str().unwrap_or_default()
 }
 
 fn erased() -> ApiError {

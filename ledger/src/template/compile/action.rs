@@ -75,8 +75,12 @@ impl Declared<'_> {
             counts.and_then(|index| self.counters.get(index)),
         );
         let variables = parts.keep(at.get("variables", |at| variables(at, &shapes)));
-        parts.settle()?;
-        let variables = variables.flatten().unwrap_or_default();
+        let Some(variables) = variables else {
+            // Everything below may name them.
+            parts.settle()?;
+            return Err(at.error("`variables` can't be used"));
+        };
+        let variables = variables.unwrap_or_default();
         let shapes = with_variables(shapes, &variables);
         let after = parts.keep(after(at, deadline, &shapes));
         let require = parts.keep(at.get("require", |at| at.each(|at| Rule::compile(at, &shapes))));

@@ -132,7 +132,10 @@ impl Run {
     /// Makes an attempt of the numbers: mostly what could succeed, by whom it could.
     fn call(&mut self, attempt: &Attempt) -> Option<Call> {
         let count = self.documents.len();
-        let target = self.documents.get(usize::from(attempt.document) % count.max(1)).copied();
+        let target = self
+            .documents
+            .get(usize::from(attempt.document) % count.max(1))
+            .copied();
         let record = target.map(|id| self.world.record(id));
         let (action, party, input) = make(attempt, record.as_ref(), target, self.world.ledger.time)?;
         // One in eight is tried by somebody else.
@@ -198,9 +201,13 @@ impl Run {
                 let broken = self.model.accepted(call.party, call.action, &call.input, *record, time);
                 self.found.broken.extend(broken);
             }
-            Outcome::Rejected { code, message, record, .. } => {
+            Outcome::Rejected {
+                code, message, record, ..
+            } => {
                 // A refusal tells of another record nothing but its id.
-                let other = record.filter(|id| Some(*id) != call.record).and_then(|id| self.model.secret(&id));
+                let other = record
+                    .filter(|id| Some(*id) != call.record)
+                    .and_then(|id| self.model.secret(&id));
                 if other.is_some_and(|secret| message.contains(&secret)) {
                     self.broken(16, format!("{code} tells {message}"));
                 }
@@ -212,8 +219,20 @@ impl Run {
     fn immutable(&mut self, before: &[(Id, Record)]) {
         for (id, old) in before {
             let new = self.world.record(*id);
-            let fixed = ["content", "totals", "number", "supplier", "recipient", "counter", "previous", "verdict"];
-            if let Some(field) = fixed.iter().find(|field| old.fields.get(**field) != new.fields.get(**field)) {
+            let fixed = [
+                "content",
+                "totals",
+                "number",
+                "supplier",
+                "recipient",
+                "counter",
+                "previous",
+                "verdict",
+            ];
+            if let Some(field) = fixed
+                .iter()
+                .find(|field| old.fields.get(**field) != new.fields.get(**field))
+            {
                 self.broken(3, format!("`{field}` of {} changed", new.id));
             }
         }
@@ -257,8 +276,11 @@ impl Run {
             }
             let path = growth.path(index);
             let included = verify_inclusion(&leaf_hash(&leaf), index, size, &path, &root).is_ok();
-            let told = Leaf::parse(&leaf).ok().and_then(|leaf| leaf.outcome().map(|outcome| outcome.record));
-            let proven = told.is_some_and(|record| in_state(&self.world.ledger.tree, self.world.ledger.height, &record));
+            let told = Leaf::parse(&leaf)
+                .ok()
+                .and_then(|leaf| leaf.outcome().map(|outcome| outcome.record));
+            let proven =
+                told.is_some_and(|record| in_state(&self.world.ledger.tree, self.world.ledger.height, &record));
             if !included || !proven {
                 self.broken(17, format!("leaf {index} isn't proven"));
             }
@@ -286,27 +308,35 @@ fn amounts(attempt: &Attempt, whole: i64) -> i64 {
 }
 
 /// Action, who could do it, and its input.
-fn make(
-    attempt: &Attempt,
-    record: Option<&Record>,
-    target: Option<Id>,
-    now: u64,
-) -> Option<(&'static str, u8, Value)> {
+fn make(attempt: &Attempt, record: Option<&Record>, target: Option<Id>, now: u64) -> Option<(&'static str, u8, Value)> {
     let number = u64::from(attempt.choice % 24);
     let Some((record, id)) = record.zip(target).filter(|_| attempt.action >= 40) else {
         return Some(("issue", SELLER, issued(attempt, number)));
     };
     let int = |field: &str| record.fields[field].as_i64().unwrap_or_default();
     let open = int("open");
-    let first = record.fields["pledges"].as_array().and_then(|all| all.get(usize::from(attempt.choice) % all.len().max(1)));
+    let first = record.fields["pledges"]
+        .as_array()
+        .and_then(|all| all.get(usize::from(attempt.choice) % all.len().max(1)));
     let pledge = first.map_or(json!("P0"), |pledge| pledge["id"].clone());
     let lender = first.map_or(BANK, |pledge| party(pledge["lender"].as_str().unwrap_or_default()));
     let payee = party(record.fields["payee"].as_str().unwrap_or_default());
-    let assignee = record.fields.get("assignee").and_then(Value::as_str).map_or(OTHER_BANK, party);
+    let assignee = record
+        .fields
+        .get("assignee")
+        .and_then(Value::as_str)
+        .map_or(OTHER_BANK, party);
     let bank = if attempt.choice % 2 == 0 { BANK } else { OTHER_BANK };
-    let until = if attempt.choice % 5 == 0 { now + 1 } else { now + 40 * 3_600_000 };
+    let until = if attempt.choice % 5 == 0 {
+        now + 1
+    } else {
+        now + 40 * 3_600_000
+    };
     let reimbursable = int("total") - int("credited") - int("reimbursed");
     let take = |id: Value| json!({ "pledge": id });
+    if let Some(next) = next_step(attempt, record) {
+        return Some(next);
+    }
     let (action, who, input) = match attempt.action % 28 {
         0..=2 => {
             let codes = ["AB", "IP", "UQ", "CA", "AP", "AP", "RE", "PD", "AP"];
@@ -321,23 +351,40 @@ fn make(
             }
             ("settle", payee, input)
         }
-        5 => ("confirmPayment", BUYER, json!({ "payment": format!("A{}", attempt.choice % 12) })),
-        6 => ("refund", payee, json!({ "amount": amounts(attempt, int("overpaid") + int("refundDue")) })),
+        5 => (
+            "confirmPayment",
+            BUYER,
+            json!({ "payment": format!("A{}", attempt.choice % 12) }),
+        ),
+        6 => (
+            "refund",
+            payee,
+            json!({ "amount": amounts(attempt, int("overpaid") + int("refundDue")) }),
+        ),
         7 | 8 => {
             let input = json!({
                 "pledge": format!("P{}", attempt.choice % 6), "lender": name(bank), "amount": amounts(attempt, open),
-                "until": until, "expires": until, "fingerprint": digest(number % 3)
+                "until": if attempt.choice % 3 == 0 { now + 2_000 } else { until },
+                "expires": now + 40 * 3_600_000, "fingerprint": digest(number % 3)
             });
             ("offerPledge", payee, input)
         }
-        9 | 10 => ("acceptPledge", lender, json!({ "pledge": pledge, "waiver": attempt.amount % 4 == 0 })),
+        9 | 10 => (
+            "acceptPledge",
+            lender,
+            json!({ "pledge": pledge, "waiver": attempt.amount % 4 == 0 }),
+        ),
         11 => ("declinePledge", lender, take(pledge)),
         12 => ("releasePledge", lender, take(pledge)),
         13 => ("enforcePledge", lender, take(pledge)),
         14 => ("acknowledgePledge", BUYER, take(pledge)),
         15 => match attempt.amount % 3 {
             0 => ("consent", payee, json!({ "amount": amounts(attempt, open) })),
-            _ => ("consent", lender, json!({ "pledge": pledge, "amount": amounts(attempt, open) })),
+            _ => (
+                "consent",
+                lender,
+                json!({ "pledge": pledge, "amount": amounts(attempt, open) }),
+            ),
         },
         16 => match attempt.amount % 2 {
             0 => ("offerAssignment", payee, json!({ "assignee": name(bank) })),
@@ -346,14 +393,30 @@ fn make(
         17 => ("appoint", BUYER, json!({ "holder": name(EMPLOYEE) })),
         18 | 19 => {
             let input = json!({ "employer": name(EMPLOYER), "amount": amounts(attempt, reimbursable), "until": until });
-            ("claimReimbursement", if attempt.choice % 2 == 0 { BUYER } else { EMPLOYEE }, input)
+            (
+                "claimReimbursement",
+                if attempt.choice % 2 == 0 { BUYER } else { EMPLOYEE },
+                input,
+            )
         }
-        20 => ("settleReimbursement", EMPLOYER, json!({ "amount": amounts(attempt, reimbursable) })),
+        20 => (
+            "settleReimbursement",
+            EMPLOYER,
+            json!({ "amount": amounts(attempt, reimbursable) }),
+        ),
         21 => match attempt.amount % 3 {
-            _ if int("clawback") > 0 => ("settleClawback", EMPLOYER, json!({ "amount": amounts(attempt, int("clawback")) })),
+            _ if int("clawback") > 0 => (
+                "settleClawback",
+                EMPLOYER,
+                json!({ "amount": amounts(attempt, int("clawback")) }),
+            ),
             0 => ("releaseReimbursement", EMPLOYER, json!({})),
             1 => ("expireLock", BANK, json!({})),
-            _ => ("settleClawback", EMPLOYER, json!({ "amount": amounts(attempt, int("clawback")) })),
+            _ => (
+                "settleClawback",
+                EMPLOYER,
+                json!({ "amount": amounts(attempt, int("clawback")) }),
+            ),
         },
         22 | 23 => credited(attempt, record, id),
         24 => {
@@ -373,7 +436,11 @@ fn make(
             ("Submitted" | "CancelSent", _) => {
                 let answers = ["cleared", "reported", "refused", "cancelled"];
                 let answer = answers[usize::from(attempt.choice) % 4];
-                ("answerAuthority", AUTHORITY, json!({ "answer": answer, "evidence": digest(2) }))
+                (
+                    "answerAuthority",
+                    AUTHORITY,
+                    json!({ "answer": answer, "evidence": digest(2) }),
+                )
             }
             ("Cleared" | "Reported", _) => ("sendCancellation", SELLER, json!({ "evidence": digest(3) })),
             _ => match attempt.choice % 2 {
@@ -383,6 +450,32 @@ fn make(
         },
     };
     Some((action, who, input))
+}
+
+/// Long ways are taken to their end: every third attempt goes on with what has begun.
+fn next_step(attempt: &Attempt, record: &Record) -> Option<(&'static str, u8, Value)> {
+    let int = |field: &str| record.fields[field].as_i64().unwrap_or_default();
+    let state = |region: &str| record.regions[region].as_str();
+    if attempt.action % 3 != 0 {
+        return None;
+    }
+    if int("clawback") > 0 {
+        return Some(("settleClawback", EMPLOYER, json!({ "amount": amounts(attempt, int("clawback")) })));
+    }
+    if state("reimbursement") == "Locked" {
+        let amount = record.fields["lock"]["amount"].as_i64().unwrap_or_default();
+        return Some(("settleReimbursement", EMPLOYER, json!({ "amount": amounts(attempt, amount) })));
+    }
+    match (state("document"), state("authority")) {
+        ("Void" | "FullyCredited" | "Replaced", "Cleared" | "Reported") => {
+            Some(("sendCancellation", SELLER, json!({ "evidence": digest(3) })))
+        }
+        ("Issued", "Cleared" | "Reported") if attempt.amount % 2 == 0 => {
+            Some(("cancel", SELLER, json!({ "reason": "typo" })))
+        }
+        ("Issued", "Submitted") => Some(("answerAuthority", AUTHORITY, json!({ "answer": "cleared", "evidence": digest(2) }))),
+        _ => None,
+    }
 }
 
 /// A party by its key.
