@@ -5,30 +5,34 @@ use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::auth::{self, Authenticator};
+use crate::access::{Access, Bootstrap};
+use crate::auth::Authenticator;
 use crate::directory::NetworkDirectory;
 use crate::frame;
 use crate::idempotency::InFlight;
 use crate::keys::sealed::SealedKeys;
-use crate::keys::{KeyError, KeyProvider, Owner, Purpose};
+use crate::keys::{KeyError, KeyProvider};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
 use crate::numbering::Numbering;
+use crate::resources::Resources;
 use crate::routes;
 use crate::routes::operations::KEPT_MS;
 use crate::routes::service::Readiness;
 use crate::sign;
+use crate::standby;
 use crate::store::{Store, StoreError, Write, Writer};
-use muniment_receipts::key::SignerKey;
 
 /// How long an idempotency key is kept.
 const IDEMPOTENCY_MS: i64 = 48 * 3_600 * 1_000;
+/// How often the directory is asked, beside whenever a name isn't known.
+const REFRESH: Duration = Duration::from_secs(5);
 /// Most receipts verified at once.
 const VERIFYING: usize = 8;
 
@@ -41,6 +45,8 @@ pub struct ApiConfig {
     pub database: String,
     /// Folder of the sealed provider's master key; never the database's folder in a backup.
     pub keys_dir: PathBuf,
+    /// How many servers use this database. More than one needs a database that several can use.
+    pub replicas: u32,
     /// HTTP worker threads.
     pub workers: usize,
     /// Most actions that are accepted and not final; above, 503 `overloaded`.
@@ -56,6 +62,7 @@ impl ApiConfig {
             listen,
             database: database.into(),
             keys_dir: keys_dir.into(),
+            replicas: 1,
             workers: 2,
             max_in_flight: 60_000,
             validity: sign::VALIDITY,
@@ -66,6 +73,9 @@ impl ApiConfig {
 /// The server can't start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// Several servers on SQLite.
+    #[error("SQLite can be used by one server alone, not by {0}; set replicas to 1, or use PostgreSQL")]
+    Replicas(u32),
     /// The store.
     #[error("the store can't be opened")]
     Store(#[from] StoreError),
@@ -81,9 +91,19 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// PostgreSQL has ended the session.
+    #[error("the session with the database that may write has ended; start again, another server may have taken over")]
+    Ended,
     /// The HTTP server.
     #[error("the HTTP server failed")]
     Http(#[from] std::io::Error),
+}
+
+impl ServeError {
+    /// Whether another server has the database, so that this one can only stand by.
+    pub fn stands_by(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Taken { .. }))
+    }
 }
 
 /// What all handlers share.
@@ -94,16 +114,9 @@ pub struct State {
     pub(crate) idempotency: InFlight,
     pub(crate) readiness: Readiness,
     pub(crate) verifying: Arc<Semaphore>,
+    pub(crate) resources: OnceLock<Arc<dyn Resources>>,
     pub(crate) judging: Arc<Semaphore>,
     pub(crate) numbering: Numbering,
-}
-
-/// First access of a tenant.
-pub struct Bootstrap {
-    /// Public key that signs the tenant's statements; a member of its networks' genesis.
-    pub signer: SignerKey,
-    /// A new API key, shown once; `None` if the tenant already has one.
-    pub api_key: Option<Zeroizing<String>>,
 }
 
 /// The management API.
@@ -119,6 +132,9 @@ impl Api {
     /// # Errors
     /// When the database can't be opened or migrated, or the master key can't be used.
     pub async fn start(config: ApiConfig, directory: Arc<dyn NetworkDirectory>) -> Result<Self, ServeError> {
+        if config.replicas > 1 && config.database.starts_with("sqlite:") {
+            return Err(ServeError::Replicas(config.replicas));
+        }
         let store = Store::open(&config.database).await?;
         let keys: Arc<dyn KeyProvider> = Arc::new(SealedKeys::open(&config.keys_dir, store.clone())?);
         let metrics = Arc::new(Metrics::default());
@@ -138,10 +154,28 @@ impl Api {
             idempotency: InFlight::default(),
             readiness: Readiness::default(),
             verifying: Arc::new(Semaphore::new(VERIFYING)),
+            resources: OnceLock::new(),
             judging: Arc::new(Semaphore::new(cores())),
             numbering: Numbering::default(),
         });
         Ok(Self { config, state, keys })
+    }
+
+    /// As [`Self::start`], but while another server has the database it stands by: alive, and not ready.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; when it can't listen.
+    pub async fn start_or_stand_by(
+        config: ApiConfig,
+        directory: Arc<dyn NetworkDirectory>,
+    ) -> Result<Self, ServeError> {
+        standby::start(config, directory).await
+    }
+
+    /// Who keeps the descriptions of tenants and networks. Without, the routes that change them answer 501.
+    pub fn describe(&self, resources: Arc<dyn Resources>) {
+        // Told once; a second one would be a bug and changes nothing.
+        let _ = self.state.resources.set(resources);
     }
 
     /// The key provider; usable before any network exists.
@@ -149,20 +183,20 @@ impl Api {
         &self.keys
     }
 
+    /// Keys of tenants; usable before any network exists.
+    pub fn access(&self) -> Access {
+        Access {
+            keys: self.keys.clone(),
+            store: self.state.networks.shared().store.clone(),
+        }
+    }
+
     /// Makes what a tenant needs first: its signing key, and an API key if it has none. Idempotent.
     ///
     /// # Errors
     /// When keys can't be made or stored.
     pub async fn bootstrap_tenant(&self, tenant: &str) -> Result<Bootstrap, ServeError> {
-        let signer = self.keys.ensure(&Owner::tenant(tenant), Purpose::Statement).await?;
-        let store = &self.state.networks.shared().store;
-        let has_key = !store.api_keys(tenant, None, 1).await?.is_empty();
-        let api_key = if has_key {
-            None
-        } else {
-            Some(self.new_api_key(tenant, "first").await?)
-        };
-        Ok(Bootstrap { signer, api_key })
+        self.access().bootstrap(tenant).await
     }
 
     /// Makes an API key for a tenant: for whoever has lost the first one and sits at the server.
@@ -170,15 +204,7 @@ impl Api {
     /// # Errors
     /// When it can't be stored.
     pub async fn new_api_key(&self, tenant: &str, name: &str) -> Result<Zeroizing<String>, ServeError> {
-        let key = auth::generate(&Owner::tenant(tenant), name, None)?;
-        self.state
-            .networks
-            .shared()
-            .store
-            .writer
-            .write(vec![Write::ApiKey(key.row)])
-            .await?;
-        Ok(key.secret)
+        self.access().new_api_key(tenant, name).await
     }
 
     /// Binds the configured address. Separate from [`Self::serve`], so that a taken port is known early.
@@ -209,6 +235,7 @@ impl Api {
         self.state.networks.refresh().await;
         let writer = self.state.networks.shared().store.writer.clone();
         let housekeeping = tokio::spawn(housekeeping(writer));
+        let refreshing = tokio::spawn(refreshing(self.state.clone()));
         let state = self.state.clone();
         let server = HttpServer::new(move || {
             App::new()
@@ -225,10 +252,12 @@ impl Api {
         .disable_signals()
         .listen(listener)?
         .run();
+        let store = self.state.networks.shared().store.clone();
         let handle = server.handle();
         tokio::pin!(server);
         tokio::select! {
             result = &mut server => result?,
+            () = store.ended() => return Err(ServeError::Ended),
             () = shutdown => {
                 // Stops taking connections at once; requests under way get the shutdown timeout. The server must be
                 // polled while it stops.
@@ -237,8 +266,17 @@ impl Api {
             }
         }
         housekeeping.abort();
+        refreshing.abort();
         self.state.networks.stop();
         Ok(())
+    }
+}
+
+/// Attaches networks as they come, and anew those that are made again under their old name.
+async fn refreshing(state: web::Data<State>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        state.networks.refresh().await;
     }
 }
 

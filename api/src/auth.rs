@@ -51,18 +51,23 @@ pub fn generate(owner: &Owner, name: &str, expires_at: Option<i64>) -> Result<Ne
     let bytes = Zeroizing::new(random::<32>()?);
     let body = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
     let secret = Zeroizing::new(format!("mnk_{}_{}", body.as_str(), check_digits(&body)));
-    let row = api_key::Model {
+    let row = row(owner, name, expires_at, &secret);
+    Ok(NewKey { row, secret })
+}
+
+/// The row of a key.
+pub fn row(owner: &Owner, name: &str, expires_at: Option<i64>, secret: &str) -> api_key::Model {
+    api_key::Model {
         id: format!("key_{}", uuid::Uuid::now_v7().simple()),
         tenant: owner.tenant.clone(),
         party: owner.party.clone(),
         name: name.to_owned(),
         prefix: secret.chars().take(10).collect(),
-        hash: hash(&secret).to_vec(),
+        hash: hash(secret).to_vec(),
         created_at: crate::time::now_ms(),
         expires_at,
         revoked_at: None,
-    };
-    Ok(NewKey { row, secret })
+    }
 }
 
 fn check_digits(body: &str) -> String {
@@ -70,7 +75,8 @@ fn check_digits(body: &str) -> String {
     hex::encode(&digest[..4])
 }
 
-fn hash(secret: &str) -> [u8; 32] {
+/// What is stored of a key.
+pub fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 

@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::routes::{
-    actions, api_keys, governance, invoices, networks, notarizations, operations, parties, records, service, templates,
-    transactions, verify,
+    actions, api_keys, events, governance, invoices, networks, notarizations, operations, parties, records, resources,
+    service, templates, transactions, verify,
 };
 
 #[derive(OpenApi)]
@@ -23,6 +23,9 @@ use crate::routes::{
         records::cose_receipts, governance::members, governance::add_member, governance::remove_member,
         governance::proposals, governance::propose, governance::get_proposal, governance::approve,
         governance::withdraw, templates::list, templates::publish, templates::get,
+        resources::list_tenants, resources::create_tenant, resources::get_tenant,
+        resources::change_tenant, resources::delete_tenant, resources::create_network, resources::validate_network,
+        resources::get_network, events::watch, resources::change_network, resources::delete_network,
     ),
     modifiers(&ApiKeyScheme)
 )]

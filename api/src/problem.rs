@@ -38,11 +38,14 @@ codes! {
     BAD_REQUEST 400 "bad_request" "The request can't be read";
     MALFORMED_JSON 400 "malformed_json" "The body isn't JSON";
     UNAUTHORIZED 401 "unauthorized" "No valid API key";
+    TENANT_SUSPENDED 403 "tenant_suspended" "The tenant is suspended";
     NOT_ALLOWED 403 "not_allowed" "Not this key's to do";
     FORBIDDEN 403 "forbidden" "Not allowed for this API key";
     NOT_FOUND 404 "not_found" "Not found";
     NO_SUCH_RECORD 404 "no_such_record" "No such record";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "Method not allowed";
+    ALREADY_EXISTS 409 "already_exists" "There is one already";
+    FIELD_OWNED_ELSEWHERE 409 "field_owned_elsewhere" "A field is kept by somebody else";
     DUPLICATE 409 "duplicate" "Already recorded";
     WRONG_STATE 409 "wrong_state" "The record is in another state";
     IDEMPOTENCY_IN_FLIGHT 409 "idempotency_in_flight" "The same idempotency key is in use right now";
@@ -63,6 +66,7 @@ codes! {
     WRONG_NETWORK 422 "wrong_network" "The statement names another network";
     IDEMPOTENCY_MISMATCH 422 "idempotency_mismatch" "The idempotency key was used with another body";
     INTERNAL 500 "internal" "Internal error";
+    NOT_ON_KUBERNETES 501 "not_on_kubernetes" "Only on Kubernetes";
     OVERLOADED 503 "overloaded" "Too much work in flight";
     UNAVAILABLE 503 "unavailable" "The network doesn't answer";
     STORE_DAMAGED 503 "store_damaged" "The server's database is damaged";
@@ -137,6 +141,13 @@ impl ApiError {
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"muniment\""))
     }
 
+    /// The tenant may read and not write.
+    pub fn suspended() -> Self {
+        let detail = "the tenant is suspended: everything can be read and nothing written, nothing was accepted; ask \
+                      whoever runs the platform";
+        Self::new(Code::TENANT_SUSPENDED, detail)
+    }
+
     /// Something of ours failed; the cause is logged under the request id and not sent.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let mut error = Self::new(
@@ -204,6 +215,13 @@ impl ApiError {
     #[must_use]
     pub fn about(mut self, record: Option<String>) -> Self {
         self.0.record = record;
+        self
+    }
+
+    /// Adds what is logged and never sent.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
         self
     }
 

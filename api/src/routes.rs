@@ -5,6 +5,7 @@
 
 pub mod actions;
 pub mod api_keys;
+pub mod events;
 pub mod governance;
 pub mod invoices;
 pub mod networks;
@@ -12,6 +13,7 @@ pub mod notarizations;
 pub mod operations;
 pub mod parties;
 pub mod records;
+pub mod resources;
 pub mod respond;
 pub mod service;
 pub mod submit;
@@ -77,6 +79,17 @@ pub fn table() -> Vec<Row> {
         row!(get "/v1/tenants/{tenant}/networks" SMALL, networks::list),
         row!(get "/v1/tenants/{tenant}/networks/{network}" SMALL, networks::get),
         row!(get "/v1/tenants/{tenant}/networks/{network}/trust-root" SMALL, networks::trust_root),
+        row!(get "/v1/tenants" SMALL, resources::list_tenants),
+        row!(post "/v1/tenants" SMALL, resources::create_tenant),
+        row!(get "/v1/tenants/{tenant}" SMALL, resources::get_tenant),
+        row!(patch "/v1/tenants/{tenant}" SMALL, resources::change_tenant),
+        row!(delete "/v1/tenants/{tenant}" SMALL, resources::delete_tenant),
+        row!(post "/v1/tenants/{tenant}/networks" SMALL, resources::create_network),
+        row!(post "/v1/tenants/{tenant}/networks:validate" SMALL, resources::validate_network),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/resource" SMALL, resources::get_network),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/events" SMALL, events::watch),
+        row!(patch "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::change_network),
+        row!(delete "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::delete_network),
         row!(get "/v1/tenants/{tenant}/networks/{network}/members" SMALL, governance::members),
         row!(post "/v1/tenants/{tenant}/networks/{network}/members" SMALL, governance::add_member),
         row!(delete "/v1/tenants/{tenant}/networks/{network}/members/{key}" SMALL, governance::remove_member),

@@ -315,6 +315,17 @@ pub struct ApiKeyPage {
     pub next: Option<String>,
 }
 
+/// Body of `POST /v1/tenants` and `POST …/networks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourceRequest {
+    /// Name: 1 to 40 lowercase letters, digits and hyphens.
+    pub name: String,
+    /// What is wanted: the `spec` of the custom resource `Tenant` or `LedgerNetwork`.
+    #[schema(value_type = Object)]
+    pub spec: serde_json::Value,
+}
+
 /// Body of `POST …/api-keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

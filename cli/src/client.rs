@@ -438,6 +438,7 @@ mod tests {
             network: "notary".to_owned(),
             trust_root: None,
             data_dir: None,
+            identity: None,
         })
         .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()

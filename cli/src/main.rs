@@ -3,6 +3,7 @@
 //! Owns the command line and what is written to the terminal. Everything else is in the libraries.
 
 mod client;
+mod cluster;
 mod commands;
 mod context;
 mod digest;
@@ -11,6 +12,7 @@ mod evidence;
 mod files;
 mod output;
 mod progress;
+mod stop;
 mod target;
 mod trust;
 
@@ -19,7 +21,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::commands::{
-    bench, dev, invoice, member, network, node, notarize, party, proposal, receipt, records, template, verify,
+    api, bench, dev, invoice, member, network, node, notarize, operator, party, proposal, ready, receipt, records,
+    template, verify,
 };
 use crate::context::Choice;
 use crate::error::{Failure, Result};
@@ -49,6 +52,12 @@ enum Command {
     /// Runs validators; started by `dev`, not by hand.
     #[command(hide = true)]
     Node(node::Args),
+    /// Keeps networks on Kubernetes; started by the chart, not by hand.
+    #[command(hide = true)]
+    Operator(operator::Args),
+    /// Serves the management API on Kubernetes; started by the Helm chart.
+    #[command(hide = true)]
+    Api(api::Args),
     /// Puts digests of files on the ledger and writes a receipt beside each.
     Notarize(notarize::Args),
     /// Checks documents against their receipts, offline.
@@ -59,6 +68,8 @@ enum Command {
     /// Shows how the network is doing.
     #[command(subcommand)]
     Network(network::Command),
+    /// Waits until the management API can work.
+    Ready(ready::Args),
     /// Shows and changes who may sign in the network.
     #[command(subcommand)]
     Member(member::Command),
@@ -103,12 +114,15 @@ fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
         Command::Template(command) => return template::run(command, output),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
+        Command::Operator(args) => on_runtime(operator::run(args)),
+        Command::Api(args) => api::run(args),
         Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
         Command::Member(command) => on_runtime(member::run(command, choice, output)),
         Command::Proposal(command) => on_runtime(proposal::run(command, choice, output)),
         Command::Records(command) => on_runtime(records::run(command, choice, output)),
+        Command::Ready(args) => on_runtime(ready::run(args, choice, output)),
         Command::Party(command) => on_runtime(party::run(command, choice, output)),
         Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
     }?;

@@ -104,13 +104,8 @@ async fn ask(client: &Client) -> Result<Root> {
 
 /// File that says which network was first seen under a name. The name is hashed: it is a URL.
 fn name_path(context: &Context, store: &Path) -> PathBuf {
-    let Context {
-        server,
-        tenant,
-        network,
-        ..
-    } = context;
-    let name = format!("{}\n{tenant}\n{network}", server.trim_end_matches('/'));
+    let Context { tenant, network, .. } = context;
+    let name = format!("{}\n{tenant}\n{network}", context.identity().trim_end_matches('/'));
     store.join("names").join(hex::encode(Sha256::digest(name)))
 }
 
@@ -240,6 +235,7 @@ mod tests {
             network: network.to_owned(),
             trust_root: None,
             data_dir: None,
+            identity: None,
         };
         let (first, other) = ("11".repeat(32), "22".repeat(32));
         let seen = |context: &Context, id: &str| name(context, id, folder.path()).map_err(|error| error.code);
@@ -269,6 +265,7 @@ mod tests {
             network: String::new(),
             trust_root: Some(trust_root.clone()),
             data_dir: None,
+            identity: None,
         };
         save(&context, &saved).unwrap();
         let choice = Choice {

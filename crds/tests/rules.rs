@@ -39,6 +39,11 @@ fn holds(rule: &str, value: &Value, old: Option<&Value>) -> bool {
     let _ = context.add_function("matches", |This(text): This<Arc<String>>, pattern: Arc<String>| {
         regex::Regex::new(&pattern).unwrap().is_match(&text)
     });
+    // What the API server's quantity library gives, in bytes.
+    let _ = context.add_function("quantity", |text: Arc<String>| {
+        i64::try_from(muniment_crds::bytes(&text).unwrap()).unwrap()
+    });
+    let _ = context.add_function("compareTo", |This(left): This<i64>, right: i64| left.cmp(&right) as i64);
     context.add_variable("self", value.clone()).unwrap();
     if let Some(old) = old {
         context.add_variable("oldSelf", old.clone()).unwrap();
@@ -209,6 +214,49 @@ fn what_is_sealed_cant_be_changed_but_limits_can() {
 }
 
 #[test]
+fn storage_grows_and_stays_in_its_class() {
+    let old = with("/storage", json!({ "size": "10Gi", "className": "fast" }));
+    let update = |storage: Value| review("LedgerNetwork", with("/storage", storage), Some(old.clone()));
+    update(json!({ "size": "10240Mi", "className": "fast" })).unwrap();
+    update(json!({ "size": "1Ti", "className": "fast" })).unwrap();
+    for (storage, words) in [
+        (json!({ "size": "9Gi", "className": "fast" }), "can't shrink"),
+        (json!({ "className": "fast" }), "can't shrink"),
+        (json!({ "size": "10Gi", "className": "slow" }), "can't be changed"),
+        (json!({ "size": "10Gi" }), "can't be changed"),
+    ] {
+        let messages = update(storage).expect_err("was accepted");
+        assert!(messages[0].contains(words), "{messages:?}");
+    }
+    refused(
+        with("/storage", json!({ "size": "10" })),
+        "whole number of Mi, Gi or Ti",
+    );
+    refused(with("/size", json!("Huge")), "Huge");
+    refused(with("/desiredState", json!("Paused")), "Paused");
+}
+
+#[test]
+fn quotas_of_tenants() {
+    let tenant = |quota: Value| json!({ "metadata": { "name": "acme" }, "spec": { "quota": quota } });
+    review(
+        "Tenant",
+        tenant(json!({ "networks": 3, "validators": 12, "storage": "40Gi" })),
+        None,
+    )
+    .unwrap();
+    review("Tenant", tenant(json!({ "networks": 0 })), None).unwrap();
+    for (quota, words) in [
+        (json!({ "storage": "40" }), "whole number of Mi"),
+        (json!({ "networks": -1 }), "minimum"),
+        (json!({ "networks": 10_001 }), "maximum"),
+    ] {
+        let messages = review("Tenant", tenant(quota), None).expect_err("was accepted");
+        assert!(messages.iter().any(|m| m.contains(words)), "{messages:?}");
+    }
+}
+
+#[test]
 fn tenants() {
     let tenant = |name: &str| json!({ "metadata": { "name": name }, "spec": { "displayName": "Acme" } });
     for name in ["demo", "a", &"x".repeat(40)] {
@@ -257,7 +305,7 @@ fn every_message_names_a_fix_and_every_list_is_bounded() {
             visit(items, path, in_status);
         }
     }
-    for kind in ["Tenant", "LedgerNetwork"] {
+    for kind in ["Tenant", "LedgerNetwork", "RecordTemplate", "NetworkBackup"] {
         visit(&schema(kind), kind, false);
     }
 }

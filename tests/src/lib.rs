@@ -7,10 +7,12 @@
 
 pub mod api;
 pub mod binary;
+pub mod cluster;
 pub mod load;
 pub mod local;
 pub mod party;
 pub mod poll;
+pub mod scenarios;
 pub mod signatures;
 pub mod tenants;
 pub mod verifier;

@@ -239,6 +239,10 @@ impl World for LocalWorld {
         Api::new(&text("server"), &text("apiKey"), &text("tenant"), &text("network"))
     }
 
+    fn run(&self, words: &[&str]) -> binary::Finished {
+        self.cli(words)
+    }
+
     fn validators(&self) -> Vec<String> {
         (0..4).map(|index| format!("validator-{index}")).collect()
     }

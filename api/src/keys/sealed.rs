@@ -8,7 +8,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use ed25519_dalek::{Signer, SigningKey};
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
@@ -215,11 +215,11 @@ fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     match std::fs::read(&path) {
         Ok(bytes) => {
             let bytes = Zeroizing::new(bytes);
-            let mode = std::fs::metadata(&path)
-                .map_err(|error| fail(error.to_string()))?
-                .permissions()
-                .mode();
-            if mode & 0o077 != 0 {
+            let found = std::fs::metadata(&path).map_err(|error| fail(error.to_string()))?;
+            let mode = found.permissions().mode();
+            // A mounted Secret is root's, and its group is the only way to read it.
+            let allowed = if is_mine(&found) { 0o700 } else { 0o740 };
+            if mode & 0o777 & !allowed != 0 {
                 return Err(fail(format!(
                     "other users may read it (mode {:o}); chmod 600 it",
                     mode & 0o777
@@ -238,6 +238,11 @@ fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
         }
         Err(error) => Err(fail(error.to_string())),
     }
+}
+
+fn is_mine(file: &std::fs::Metadata) -> bool {
+    // Nobody but the process itself owns its entry.
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == file.uid())
 }
 
 /// Whole or not at all: written beside, synced, then linked to its name, which fails if the name exists.

@@ -67,6 +67,8 @@ pub struct Network {
     /// Height and block time up to which outcomes are resolved.
     pub(super) height: AtomicU64,
     pub(super) time: AtomicI64,
+    /// Its tenant is suspended.
+    pub(super) suspended: AtomicBool,
     /// Height up to which SQL is true.
     pub(super) projected: AtomicU64,
     pub(super) queue: mpsc::UnboundedSender<Arc<Entry>>,
@@ -105,6 +107,7 @@ impl Network {
             height: AtomicU64::new(height),
             time: AtomicI64::new(0),
             projected: AtomicU64::new(height),
+            suspended: AtomicBool::new(entry.suspended),
             queue,
             status: tokio::sync::Mutex::default(),
             recent: Mutex::default(),

@@ -157,7 +157,8 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
 /// Answers how many API keys or documents each command revoked or erased.
 async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result<Vec<u64>, DbErr> {
     let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        sqlite_transaction_mode: (connection.get_database_backend() == DbBackend::Sqlite)
+            .then_some(SqliteTransactionMode::Immediate),
         ..Default::default()
     };
     let transaction = connection.begin_with_options(options).await?;
@@ -271,22 +272,24 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
         }
         Write::ForgetDocuments(before) => documents::forget(on, *before).await?,
         Write::Trim(before) => {
-            let sql = "DELETE FROM operations WHERE created_at < ?1 AND created_at < (SELECT COALESCE(MIN(created_at), \
-                       ?1) FROM outbox)";
-            on.execute_raw(Statement::from_sql_and_values(
-                DbBackend::Sqlite,
-                sql,
-                [(*before).into()],
-            ))
-            .await?;
+            let sql = "DELETE FROM operations WHERE created_at < $1 AND created_at < (SELECT COALESCE(MIN(created_at), \
+                       $1) FROM outbox)";
+            raw(on, sql, *before).await?;
         }
         Write::Beat(at) => {
-            let sql = "INSERT INTO health (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = ?1";
-            on.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [(*at).into()]))
-                .await?;
+            let sql = "INSERT INTO health (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1";
+            raw(on, sql, *at).await?;
         }
     }
     Ok(0)
+}
+
+/// A statement that both databases read alike, with one number.
+async fn raw(on: &DatabaseTransaction, sql: &str, value: i64) -> Result<(), DbErr> {
+    let backend = on.get_database_backend();
+    on.execute_raw(Statement::from_sql_and_values(backend, sql, [value.into()]))
+        .await?;
+    Ok(())
 }
 
 /// Fields that are absent leave what is there.

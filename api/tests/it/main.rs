@@ -9,6 +9,7 @@ mod invoices;
 mod liar;
 mod path;
 mod records;
+mod resources;
 mod signed;
 mod store;
 mod support;

@@ -59,11 +59,37 @@ pub fn deposit(number: u64) -> Value {
     json!({"digests": [{"alg": "sha-256", "value": format!("{number:064x}")}], "mode": "plain"})
 }
 
+/// The database of a world: SQLite in its folder, or one of its own in the PostgreSQL that `MUNIMENT_TEST_POSTGRES` names
+/// (`postgres://user@host:port`, without a database).
+pub fn database(folder: &tempfile::TempDir) -> String {
+    let Some(server) = postgres() else {
+        return format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
+    };
+    let name: String = folder
+        .path()
+        .to_string_lossy()
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = format!("t{}", &name[name.len().saturating_sub(40)..]);
+    // Fails when it is there already, which is as good.
+    let made = std::process::Command::new("psql")
+        .args([&format!("{server}/postgres"), "-qc", &format!("CREATE DATABASE {name}")])
+        .stderr(std::process::Stdio::null())
+        .status();
+    made.expect("MUNIMENT_TEST_POSTGRES needs psql");
+    format!("{server}/{name}")
+}
+
+/// The PostgreSQL to test on, if one is named.
+pub fn postgres() -> Option<String> {
+    std::env::var("MUNIMENT_TEST_POSTGRES").ok()
+}
+
 pub fn config(folder: &tempfile::TempDir) -> ApiConfig {
-    let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
     ApiConfig::new(
         SocketAddr::from(([127, 0, 0, 1], 0)),
-        database,
+        database(folder),
         folder.path().join("keys"),
     )
 }
@@ -183,6 +209,19 @@ impl World {
             .await;
     }
 
+    /// Starts the API again, with who keeps descriptions. Answers a key of the platform.
+    pub async fn described(&mut self, resources: Arc<dyn muniment_api::resources::Resources>) -> String {
+        self.api.take().unwrap().stop().await;
+        let api = Api::start(config(&self.folder), self.directory.clone()).await.unwrap();
+        api.describe(resources);
+        let platform = api.bootstrap_tenant("muniment").await.unwrap();
+        let (base, running) = serve_api(api);
+        (self.base, self.api) = (base, Some(running));
+        self.until("the API answers", async || self.get("/healthz").send().await.is_ok())
+            .await;
+        platform.api_key.unwrap().to_string()
+    }
+
     /// Starts the node server again at its address.
     pub fn start_node(&mut self) {
         let listener = TcpListener::bind(self.node_address).unwrap();
@@ -261,6 +300,7 @@ pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, nodes: &[SocketA
         id: *replica.trust_root().network(),
         endpoints: nodes.iter().enumerate().map(endpoint).collect(),
         trust_root: replica.trust_root().canonical().unwrap(),
+        suspended: false,
         restarts: BTreeMap::from([("validator-0".to_owned(), 7)]),
     }
 }
