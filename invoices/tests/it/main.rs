@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
 
 mod bad_input;
+mod edges;
 mod exact;
 mod make;
 mod models;
