@@ -2,6 +2,7 @@
 //! records of any template are surfaces over it.
 
 use actix_web::{HttpRequest, HttpResponse};
+use muniment_ledger::execute::governance;
 use muniment_ledger::transaction::{MAX_BATCH, TransactionId};
 use muniment_receipts::statement::Item;
 use std::time::Duration;
@@ -79,6 +80,7 @@ impl<'a> Submission<'a> {
     /// # Errors
     /// When it can't be signed or accepted, or the ledger refuses it while it is waited for.
     pub async fn single(self, kind: &Kind, item: Item, more: Vec<Write>) -> Result<HttpResponse, ApiError> {
+        self.may(kind)?;
         let signed = self.signer().single(kind, item).await?;
         self.accept(signed, Shape::Single, Refused::default(), more).await
     }
@@ -88,6 +90,7 @@ impl<'a> Submission<'a> {
     /// # Errors
     /// As [`Self::single`].
     pub async fn attached(self, kind: &Kind, item: Item, attachment: Vec<u8>) -> Result<HttpResponse, ApiError> {
+        self.may(kind)?;
         let signed = self.signer().attached(kind, item, attachment).await?;
         self.accept(signed, Shape::Single, Refused::default(), Vec::new()).await
     }
@@ -102,6 +105,7 @@ impl<'a> Submission<'a> {
         items: Vec<Result<Item, ApiError>>,
         more: Vec<Write>,
     ) -> Result<HttpResponse, ApiError> {
+        self.may(kind)?;
         let (good, refused) = part(items);
         if good.is_empty() {
             return self.nothing(refused).await;
@@ -140,6 +144,15 @@ impl<'a> Submission<'a> {
         };
         let ticket = self.network.accept(signed, true, self.wait.is_zero(), more).await?;
         conclude(self.network, ticket, shape, self.wait, refused).await
+    }
+
+    /// A party may approve what others propose. To change the network is the tenant's own matter: where one member
+    /// decides, a party's key would do it alone.
+    fn may(&self, kind: &Kind) -> Result<(), ApiError> {
+        if kind.template == governance::TEMPLATE && kind.action != governance::APPROVE {
+            self.ctx.tenant_itself()?;
+        }
+        Ok(())
     }
 
     fn signer(&self) -> StatementSigner<'_> {

@@ -52,7 +52,7 @@ pub const REVISION: u32 = 1;
 /// Region of a proposal; its states are `open`, `enacted` and `withdrawn`.
 pub const REGION: &str = "proposal";
 /// Adds a member's approval to a proposal.
-const APPROVE: &str = "approve";
+pub const APPROVE: &str = "approve";
 /// Takes a proposal back.
 const WITHDRAW: &str = "withdraw";
 /// How long a proposal stays open unless it says otherwise, and at most, in milliseconds of block time.

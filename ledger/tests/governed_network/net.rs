@@ -122,7 +122,7 @@ impl Net {
         };
         drop(listeners);
         for index in 0..count {
-            net.lay_out(index, count);
+            net.lay_out(index);
             net.spawn(index);
         }
         for index in 0..count {
@@ -131,8 +131,8 @@ impl Net {
         net
     }
 
-    /// Writes a node's folder; its peers are those of the first `known` places.
-    fn lay_out(&self, index: usize, known: usize) {
+    /// Writes a node's folder. Its peers are all places, but the last: nobody sends anything to that one.
+    fn lay_out(&self, index: usize) {
         let replica = self.folder.path().join(name(index)).join(name(index));
         std::fs::create_dir_all(&replica).unwrap();
         let peer = |other: usize| PeerConfig {
@@ -146,7 +146,7 @@ impl Net {
                 name: name(index),
                 api: self.ports[index],
                 consensus: self.ports[PLACES + index],
-                peers: (0..known).filter(|other| *other != index).map(peer).collect(),
+                peers: (0..PLACES - 1).filter(|other| *other != index).map(peer).collect(),
                 token: TOKEN.into(),
                 limits: Limits::default(),
             }],
@@ -189,7 +189,7 @@ impl Net {
 
     /// Starts a node that isn't a validator yet, and waits until it has what the others have.
     pub async fn join(&mut self, index: usize) {
-        self.lay_out(index, PLACES.min(index));
+        self.lay_out(index);
         self.spawn(index);
         let client = self.client();
         self.until(&format!("{} at the tip", name(index)), async || {
