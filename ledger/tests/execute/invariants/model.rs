@@ -177,7 +177,6 @@ impl Model {
         let note = input["type"] == "381";
         let document = Document {
             state: if note { "CreditNote" } else { "Issued" },
-
             issuer: party,
             issued: time,
             total: if note { 0 } else { total("gross") + total("rounding") },
