@@ -30,16 +30,14 @@ pub const MAX_VALIDATORS: u32 = 31;
     printcolumn(name = "Quorum", type_ = "string", json_path = ".status.display.quorum"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.validators.count == oldSelf.spec.validators.count")
+        .message("spec.validators.count is sealed in the genesis; create a network with the count you want").field_path(".spec.validators.count"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.templates == oldSelf.spec.templates")
+        .message("spec.templates are sealed in the genesis; create a network with the templates you want").field_path(".spec.templates"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.members == oldSelf.spec.members")
+        .message("spec.members are sealed in the genesis; create a network with the members you want").field_path(".spec.members"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("metadata.name must be 1 to 40 lowercase letters, digits and hyphens, start with a letter and not end with a hyphen; choose such a name")
-)]
-#[x_kube(
-    validation = Rule::new("self.validators.count == oldSelf.validators.count")
-        .message("spec.validators.count is sealed in the genesis; create a network with the count you want").field_path(".validators.count"),
-    validation = Rule::new("self.templates == oldSelf.templates")
-        .message("spec.templates are sealed in the genesis; create a network with the templates you want").field_path(".templates"),
-    validation = Rule::new("self.members == oldSelf.members")
-        .message("spec.members are sealed in the genesis; create a network with the members you want").field_path(".members")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LedgerNetworkSpec {

@@ -196,10 +196,16 @@ fn bad_networks_are_refused_with_the_fix() {
 
 #[test]
 fn what_is_sealed_cant_be_changed_but_limits_can() {
-    let old = with("/validators/count", json!(4));
-    let update = |new: Value| review("LedgerNetwork", new, Some(old.clone()));
-    update(old.clone()).unwrap();
-    update(with("/limits", json!({ "blockActions": 2000 }))).unwrap();
+    let mut sealed = with("/validators/count", json!(4));
+    sealed["status"] = json!({ "networkId": "00" });
+    let update = |old: &Value, mut new: Value| {
+        new["status"] = old["status"].clone();
+        review("LedgerNetwork", new, Some(old.clone()))
+    };
+    update(&sealed, sealed.clone()).unwrap();
+    update(&sealed, with("/limits", json!({ "blockActions": 2000 }))).unwrap();
+    let mut unsealed = sealed.clone();
+    unsealed["status"] = json!({});
     for new in [
         with("/validators/count", json!(7)),
         with("/templates", json!([{ "name": "other" }])),
@@ -208,7 +214,8 @@ fn what_is_sealed_cant_be_changed_but_limits_can() {
             json!([{ "name": "acme", "key": format!("ed25519:{}", "A".repeat(43)) }]),
         ),
     ] {
-        let messages = update(new).expect_err("was accepted");
+        update(&unsealed, new.clone()).expect("what isn't sealed yet can be corrected");
+        let messages = update(&sealed, new).expect_err("was accepted");
         assert!(messages[0].contains("sealed in the genesis"), "{messages:?}");
     }
 }

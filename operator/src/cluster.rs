@@ -101,10 +101,18 @@ pub enum OperatorError {
 /// # Errors
 /// [`OperatorError`]; the process must end.
 pub async fn run(config: OperatorConfig) -> Result<(), OperatorError> {
-    let mut stop = Stop::new()?;
     let client = Client::try_default()
         .await
         .map_err(|error| OperatorError::Config(error.into()))?;
+    run_with(client, config).await
+}
+
+/// As [`run`], with a client of the cluster.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(client: Client, config: OperatorConfig) -> Result<(), OperatorError> {
+    let mut stop = Stop::new()?;
     let health = Health::default();
     let server = server::start(config.listen, health.clone())?;
     let work = async {

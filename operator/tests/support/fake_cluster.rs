@@ -26,6 +26,42 @@ struct State {
     limit: Option<usize>,
     held: BTreeSet<String>,
     restarts: BTreeMap<String, u32>,
+    /// What watches are told: version, type, where, object.
+    events: Vec<(u64, &'static str, Key, Value)>,
+    /// Reads of single objects, by plural and name.
+    reads: BTreeMap<String, usize>,
+}
+
+impl State {
+    /// Puts an object in place as a new version of it, and tells the watches.
+    fn put(&mut self, at: &Key, mut object: Value) -> Value {
+        self.clock += 1;
+        object["metadata"]["resourceVersion"] = json!(self.clock.to_string());
+        let before = self.objects.insert(at.clone(), object.clone());
+        let kind = if before.is_some() { "MODIFIED" } else { "ADDED" };
+        self.events.push((self.clock, kind, at.clone(), object.clone()));
+        object
+    }
+
+    /// Takes an object away, or marks it as going while somebody has to put things away first.
+    fn take(&mut self, at: &Key) -> Option<Value> {
+        let found = self.objects.get(at)?.clone();
+        let held = found["metadata"]["finalizers"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty());
+        if held && found["metadata"]["deletionTimestamp"].is_null() {
+            let mut going = found;
+            going["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
+            return Some(self.put(at, going));
+        }
+        if held {
+            return Some(found);
+        }
+        self.clock += 1;
+        self.objects.remove(at);
+        self.events.push((self.clock, "DELETED", at.clone(), found.clone()));
+        Some(found)
+    }
 }
 
 /// The stand-in. Clones share it; it serves until the process ends.
@@ -97,6 +133,12 @@ impl FakeCluster {
         self.lock().objects.get(&key(plural, name)).cloned()
     }
 
+    /// How often an object was read.
+    pub fn reads(&self, plural: &str, name: &str) -> usize {
+        let reads = self.lock().reads.get(&format!("{plural}/{name}")).copied();
+        reads.unwrap_or_default()
+    }
+
     pub fn names(&self, plural: &str) -> Vec<String> {
         let state = self.lock();
         state
@@ -110,22 +152,17 @@ impl FakeCluster {
     /// A hand that changes an object.
     pub fn edit(&self, plural: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let mut state = self.lock();
-        change(
-            state
-                .objects
-                .get_mut(&key(plural, name))
-                .expect("there is such an object"),
-        );
+        let at = key(plural, name);
+        let mut object = state.objects.get(&at).expect("there is such an object").clone();
+        change(&mut object);
+        state.put(&at, object);
         settle(&mut state, self.pods);
     }
 
     /// A hand that deletes an object.
     pub fn delete(&self, plural: &str, name: &str) {
         let mut state = self.lock();
-        state
-            .objects
-            .remove(&key(plural, name))
-            .expect("there is such an object");
+        state.take(&key(plural, name)).expect("there is such an object");
         settle(&mut state, self.pods);
     }
 
@@ -153,8 +190,14 @@ fn listeners(first: Ipv4Addr) -> Option<Vec<TcpListener>> {
     (0..8).map(|i| TcpListener::bind(address(i)).ok()).collect()
 }
 
+/// Objects of the tests are in the namespace `demo`, or in none.
 fn key(plural: &str, name: &str) -> Key {
-    (plural.to_owned(), "demo".to_owned(), name.to_owned())
+    let space = if ["tenants", "namespaces"].contains(&plural) {
+        ""
+    } else {
+        "demo"
+    };
+    (plural.to_owned(), space.to_owned(), name.to_owned())
 }
 
 fn failure(code: u16, reason: &str, message: &str) -> HttpResponse {
@@ -163,44 +206,54 @@ fn failure(code: u16, reason: &str, message: &str) -> HttpResponse {
     }))
 }
 
-/// `/api/v1/…` or `/apis/GROUP/VERSION/…`, then `namespaces/NS/PLURAL[/NAME]` or `PLURAL`.
-fn parse(path: &str) -> Option<(String, Option<String>, Option<String>)> {
+/// `/api/v1/…` or `/apis/GROUP/VERSION/…`, then `[namespaces/NS/]PLURAL[/NAME[/status]]`. Empty where there is nothing.
+fn parse(path: &str) -> Option<Key> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let rest = match parts.as_slice() {
         ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
         _ => return None,
     };
-    let text = |part: &str| part.to_owned();
+    let rest = rest.strip_suffix(&["status"]).unwrap_or(rest);
+    let at = |plural: &str, space: &str, name: &str| Some((plural.to_owned(), space.to_owned(), name.to_owned()));
     match rest {
-        ["namespaces", space, plural] => Some((text(plural), Some(text(space)), None)),
-        ["namespaces", space, plural, name] => Some((text(plural), Some(text(space)), Some(text(name)))),
-        [plural] => Some((text(plural), None, None)),
+        [plural] => at(plural, "", ""),
+        [plural, name] => at(plural, "", name),
+        ["namespaces", space, plural] => at(plural, space, ""),
+        ["namespaces", space, plural, name] => at(plural, space, name),
         _ => None,
     }
 }
 
 async fn serve(cluster: web::Data<FakeCluster>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    let Some((plural, space, name)) = parse(request.path()) else {
+    let Some(at) = parse(request.path()) else {
         return failure(404, "NotFound", "no such path");
     };
+    let query = web::Query::<BTreeMap<String, String>>::from_query(request.query_string())
+        .unwrap()
+        .into_inner();
+    if query.get("watch").is_some_and(|watch| watch == "true" || watch == "1") {
+        return watch(cluster.get_ref().clone(), at, &query);
+    }
     let mut state = cluster.lock();
     if state.limit.is_some_and(|limit| state.writes.len() >= limit) {
         return failure(500, "InternalError", "the API server is down");
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let at = (plural.clone(), space.unwrap_or_default(), name.unwrap_or_default());
     let kind = request
         .headers()
         .get("content-type")
         .map(|v| v.to_str().unwrap().to_owned());
     let answer = match (request.method().as_str(), at.2.is_empty()) {
-        ("GET", true) => list(&state, &at, request.query_string()),
-        ("GET", false) => match state.objects.get(&at) {
-            Some(found) => HttpResponse::Ok().json(found),
-            None => failure(404, "NotFound", "no such object"),
-        },
+        ("GET", true) => list(&state, &at, &query),
+        ("GET", false) => {
+            *state.reads.entry(format!("{}/{}", at.0, at.2)).or_default() += 1;
+            match state.objects.get(&at) {
+                Some(found) => HttpResponse::Ok().json(found),
+                None => failure(404, "NotFound", "no such object"),
+            }
+        }
         ("POST", _) => create(&mut state, &at, body),
-        ("PATCH", _) => patch(&mut state, at, body, kind.unwrap_or_default().contains("apply-patch")),
+        ("PATCH", _) => patch(&mut state, &at, body, kind.unwrap_or_default().contains("apply-patch")),
         ("DELETE", _) => delete(&mut state, &at, &body),
         _ => failure(405, "MethodNotAllowed", "not in this stand-in"),
     };
@@ -208,44 +261,101 @@ async fn serve(cluster: web::Data<FakeCluster>, request: HttpRequest, body: web:
     answer
 }
 
-fn list(state: &State, at: &Key, query: &str) -> HttpResponse {
-    let query = web::Query::<BTreeMap<String, String>>::from_query(query).unwrap();
-    let selector = query.get("labelSelector").cloned().unwrap_or_default();
-    let wanted: Vec<(&str, &str)> = selector.split(',').filter_map(|one| one.split_once('=')).collect();
-    let fits = |object: &Value| {
-        wanted
-            .iter()
-            .all(|(key, value)| object["metadata"]["labels"][*key] == *value)
-    };
-    let here = state
-        .objects
-        .iter()
-        .filter(|(key, _)| key.0 == at.0 && (at.1.is_empty() || key.1 == at.1));
-    let items: Vec<&Value> = here.map(|(_, object)| object).filter(|object| fits(object)).collect();
-    HttpResponse::Ok().json(json!({ "kind": "List", "apiVersion": "v1", "metadata": {}, "items": items }))
+/// Which objects a list or a watch is about.
+struct Scope {
+    plural: String,
+    space: String,
+    labels: Vec<(String, Option<String>)>,
+}
+
+impl Scope {
+    fn new(at: &Key, query: &BTreeMap<String, String>) -> Self {
+        let selector = query.get("labelSelector").cloned().unwrap_or_default();
+        let one = |text: &str| match text.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+            None => (text.to_owned(), None),
+        };
+        let labels = selector.split(',').filter(|text| !text.is_empty()).map(one).collect();
+        Self {
+            plural: at.0.clone(),
+            space: at.1.clone(),
+            labels,
+        }
+    }
+
+    fn fits(&self, at: &Key, object: &Value) -> bool {
+        let label = |key: &str| object["metadata"]["labels"].get(key).and_then(Value::as_str);
+        let labels = self.labels.iter().all(|(key, value)| match value {
+            Some(value) => label(key) == Some(value),
+            None => label(key).is_some(),
+        });
+        at.0 == self.plural && (self.space.is_empty() || at.1 == self.space) && labels
+    }
+}
+
+/// Tells what happens from a version on, until the connection ends.
+fn watch(cluster: FakeCluster, at: Key, query: &BTreeMap<String, String>) -> HttpResponse {
+    let since: u64 = query
+        .get("resourceVersion")
+        .and_then(|v| v.parse().ok())
+        .unwrap_or_default();
+    let scope = Scope::new(&at, query);
+    let lines = futures::stream::unfold((cluster, scope, since), |(cluster, scope, since)| async move {
+        loop {
+            let (text, now) = {
+                let state = cluster.lock();
+                let new = state.events.iter().filter(|(version, ..)| *version > since);
+                let mine = new.filter(|(_, _, at, object)| scope.fits(at, object));
+                let text: String = mine
+                    .map(|(_, kind, _, object)| format!("{}\n", json!({ "type": kind, "object": object })))
+                    .collect();
+                (text, state.clock)
+            };
+            if !text.is_empty() {
+                return Some((Ok::<_, std::io::Error>(web::Bytes::from(text)), (cluster, scope, now)));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .streaming(Box::pin(lines))
+}
+
+fn list(state: &State, at: &Key, query: &BTreeMap<String, String>) -> HttpResponse {
+    let scope = Scope::new(at, query);
+    let here = state.objects.iter().filter(|(key, object)| scope.fits(key, object));
+    let items: Vec<&Value> = here.map(|(_, object)| object).collect();
+    let metadata = json!({ "resourceVersion": state.clock.to_string() });
+    HttpResponse::Ok().json(json!({ "kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items }))
 }
 
 fn born(state: &mut State, object: &mut Value) {
     state.clock += 1;
     object["metadata"]["uid"] = json!(format!("uid-{}", state.clock));
-    object["metadata"]["resourceVersion"] = json!(state.clock.to_string());
+    object["metadata"]["generation"] = json!(1);
     object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
 }
 
 fn create(state: &mut State, at: &Key, mut body: Value) -> HttpResponse {
-    let name = body["metadata"]["name"].as_str().unwrap().to_owned();
-    let at = (at.0.clone(), at.1.clone(), name);
+    let name = body["metadata"]["name"]
+        .as_str()
+        .map_or_else(|| format!("made-{}", state.clock), str::to_owned);
+    let at = (at.0.clone(), at.1.clone(), name.clone());
     if state.objects.contains_key(&at) {
         return failure(409, "AlreadyExists", "the object is there already");
     }
+    body["metadata"]["name"] = json!(name);
+    if !at.1.is_empty() {
+        body["metadata"]["namespace"] = json!(at.1);
+    }
     born(state, &mut body);
     state.writes.push(format!("POST {}/{}", at.0, at.2));
-    state.objects.insert(at, body.clone());
-    HttpResponse::Created().json(body)
+    HttpResponse::Created().json(state.put(&at, body))
 }
 
-fn patch(state: &mut State, at: Key, body: Value, apply: bool) -> HttpResponse {
-    let before = state.objects.get(&at).cloned();
+fn patch(state: &mut State, at: &Key, mut body: Value, apply: bool) -> HttpResponse {
+    let before = state.objects.get(at).cloned();
     let mut object = match (&before, apply) {
         (Some(found), _) => found.clone(),
         (None, true) => {
@@ -255,16 +365,32 @@ fn patch(state: &mut State, at: Key, body: Value, apply: bool) -> HttpResponse {
         }
         (None, false) => return failure(404, "NotFound", "no such object"),
     };
-    merge(&mut object, body);
-    if let Some(before) = before.filter(|before| before["immutable"] == true)
-        && before["data"] != object["data"]
-    {
-        return failure(422, "Invalid", "the object is immutable");
+    let metadata = body.get_mut("metadata").and_then(Value::as_object_mut);
+    let wanted = metadata.and_then(|metadata| metadata.remove("resourceVersion"));
+    if wanted.is_some_and(|version| !version.is_null() && version != object["metadata"]["resourceVersion"]) {
+        return failure(409, "Conflict", "the object has been changed");
     }
-    state.clock += 1;
-    object["metadata"]["resourceVersion"] = json!(state.clock.to_string());
+    merge(&mut object, body);
+    if !at.1.is_empty() {
+        object["metadata"]["namespace"] = json!(at.1);
+    }
+    if let Some(before) = &before {
+        if before["immutable"] == true && before["data"] != object["data"] {
+            return failure(422, "Invalid", "the object is immutable");
+        }
+        if before["spec"] != object["spec"] {
+            let generation = before["metadata"]["generation"].as_i64().unwrap_or(1);
+            object["metadata"]["generation"] = json!(generation + 1);
+        }
+    }
     state.writes.push(format!("PATCH {}/{}", at.0, at.2));
-    state.objects.insert(at, object.clone());
+    let object = state.put(at, object);
+    let held = object["metadata"]["finalizers"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty());
+    if !object["metadata"]["deletionTimestamp"].is_null() && !held {
+        state.take(at);
+    }
     HttpResponse::Ok().json(object)
 }
 
@@ -294,52 +420,58 @@ fn delete(state: &mut State, at: &Key, options: &Value) -> HttpResponse {
     if !uid.is_null() && *uid != found["metadata"]["uid"] {
         return failure(409, "Conflict", "another object has this name now");
     }
-    let gone = state.objects.remove(at);
     state.writes.push(format!("DELETE {}/{}", at.0, at.2));
-    HttpResponse::Ok().json(gone)
+    HttpResponse::Ok().json(state.take(at))
 }
 
 /// The StatefulSet controller and the kubelets: pods as the sets want them, each running.
 fn settle(state: &mut State, first: Ipv4Addr) {
-    let sets: Vec<Value> = state
-        .objects
-        .iter()
-        .filter(|(key, _)| key.0 == "statefulsets")
-        .map(|(_, set)| set.clone())
-        .collect();
+    let sets = state.objects.iter().filter(|(key, _)| key.0 == "statefulsets");
+    let sets: Vec<Value> = sets.map(|(_, set)| set.clone()).collect();
     let mut wanted = BTreeSet::new();
     for set in &sets {
-        let (name, space) = (
-            set["metadata"]["name"].as_str().unwrap(),
-            set["metadata"]["namespace"].as_str().unwrap(),
-        );
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (name, space) = (text(&set["metadata"]["name"]), text(&set["metadata"]["namespace"]));
         for index in 0..set["spec"]["replicas"].as_u64().unwrap() {
-            let pod = format!("{name}-{index}");
-            let at = ("pods".to_owned(), space.to_owned(), pod.clone());
-            wanted.insert(at.clone());
-            if !state.objects.contains_key(&at) {
-                let mut object = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": set["spec"]["template"]["metadata"],
-                                         "spec": set["spec"]["template"]["spec"] });
-                object["metadata"]["name"] = json!(pod);
-                object["metadata"]["namespace"] = json!(space);
-                born(state, &mut object);
-                state.objects.insert(at.clone(), object);
-                volume(state, space, &pod, &set["spec"]["volumeClaimTemplates"][0]);
-            }
-            let restarts = state.restarts.get(&pod).copied().unwrap_or_default();
+            let at = ("pods".to_owned(), space.clone(), format!("{name}-{index}"));
+            volume(state, &space, &at.2, &set["spec"]["volumeClaimTemplates"][0]);
+            let restarts = state.restarts.get(&at.2).copied().unwrap_or_default();
             let [a, b, c, d] = first.octets();
             let ip = Ipv4Addr::new(a, b, c, d + u8::try_from(index).unwrap());
+            let mut pod = state.objects.get(&at).cloned().unwrap_or_else(|| new_pod(set, &at));
+            if pod["metadata"]["uid"].is_null() {
+                born(state, &mut pod);
+            }
             let last = if restarts > 0 {
                 json!({ "terminated": { "exitCode": 137 } })
             } else {
                 json!({})
             };
-            state.objects.get_mut(&at).unwrap()["status"] = json!({ "phase": "Running", "podIP": ip.to_string(),
+            pod["status"] = json!({ "phase": "Running", "podIP": ip.to_string(),
                 "containerStatuses": [{ "name": "validator", "image": "", "imageID": "", "ready": true,
                     "restartCount": restarts, "state": { "running": {} }, "lastState": last }] });
+            if state.objects.get(&at) != Some(&pod) {
+                state.put(&at, pod);
+            }
+            wanted.insert(at);
         }
     }
-    state.objects.retain(|key, _| key.0 != "pods" || wanted.contains(key));
+    let pods = state
+        .objects
+        .keys()
+        .filter(|key| key.0 == "pods" && !wanted.contains(*key));
+    for at in pods.cloned().collect::<Vec<_>>() {
+        state.take(&at);
+    }
+}
+
+fn new_pod(set: &Value, at: &Key) -> Value {
+    let template = &set["spec"]["template"];
+    let mut pod =
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"] });
+    pod["metadata"]["name"] = json!(at.2);
+    pod["metadata"]["namespace"] = json!(at.1);
+    pod
 }
 
 fn volume(state: &mut State, space: &str, pod: &str, template: &Value) {
@@ -354,7 +486,7 @@ fn volume(state: &mut State, space: &str, pod: &str, template: &Value) {
         claim["metadata"]["name"] = json!(at.2);
         claim["metadata"]["namespace"] = json!(space);
         born(state, &mut claim);
-        state.objects.insert(at, claim);
+        state.put(&at, claim);
     }
 }
 
