@@ -295,6 +295,12 @@ async fn housekeeping(writer: Writer) {
             tracing::warn!(error, "old idempotency keys and operations can't be removed");
         }
         tokio::time::sleep(Duration::from_secs(3_600)).await;
+        // Not at the start: what became final before it is projected first.
+        let old = Write::ForgetDocuments(crate::time::now_ms() - KEPT_MS);
+        if let Err(error) = writer.write(vec![old]).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "documents of refused invoices can't be removed");
+        }
     }
 }
 
@@ -304,7 +310,7 @@ mod tests {
     use super::*;
     use crate::directory::MemoryDirectory;
     use crate::routes::verify::verify;
-    use crate::store::entity::{operation, outbox};
+    use crate::store::entity::{document, operation, outbox};
 
     async fn api(folder: &tempfile::TempDir) -> Api {
         let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
@@ -370,5 +376,54 @@ mod tests {
         store.writer.write(vec![Write::Done(vec![(1, 1)])]).await.unwrap();
         store.writer.write(vec![Write::Trim(500)]).await.unwrap();
         assert_eq!(kept().await, [3]);
+    }
+
+    #[tokio::test]
+    async fn documents_are_forgotten_only_when_nothing_of_theirs_can_come() {
+        const HOUR: i64 = 3_600_000;
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(&folder).await;
+        let store = &api.state.networks.shared().store;
+        let document = |number: u8, kept: bool, created_at: i64| document::Model {
+            network: vec![1; 32],
+            issuer: "ed25519:x".to_owned(),
+            content: vec![number; 32],
+            key: vec![0; 72],
+            body: vec![0; 99],
+            kept,
+            erased_at: None,
+            created_at,
+        };
+        let rows = vec![
+            document(1, false, HOUR),
+            document(2, true, HOUR),
+            document(3, false, 9 * HOUR),
+        ];
+        store.writer.write(vec![Write::Documents(rows)]).await.unwrap();
+        let waiting = outbox::Model {
+            seq: 1,
+            network: vec![1; 32],
+            tx: vec![2; 32],
+            body: Vec::new(),
+            ours: true,
+            created_at: HOUR + 5,
+        };
+        store.writer.write(vec![Write::Accept(waiting)]).await.unwrap();
+        let left = async || {
+            store
+                .writer
+                .write(vec![Write::ForgetDocuments(8 * HOUR)])
+                .await
+                .unwrap();
+            let mut left = Vec::new();
+            for number in 1..=3_u8 {
+                let found = store.document(&[1; 32], "ed25519:x", &[number; 32]).await.unwrap();
+                left.extend(found.map(|_| number));
+            }
+            left
+        };
+        assert_eq!(left().await, [1, 2, 3], "its statement is still in the outbox");
+        store.writer.write(vec![Write::Done(vec![(1, 1)])]).await.unwrap();
+        assert_eq!(left().await, [2, 3]);
     }
 }

@@ -6,6 +6,8 @@
 mod codes;
 #[path = "execute/frozen.rs"]
 mod frozen;
+#[path = "execute/general.rs"]
+mod general;
 #[path = "execute/invariants.rs"]
 mod invariants;
 #[path = "execute/invoice.rs"]

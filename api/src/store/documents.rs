@@ -1,7 +1,10 @@
 //! Writes of documents and invoices, inside the writer's transaction.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Iterable, QueryFilter};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel, Iterable,
+    QueryFilter, Statement,
+};
 
 use super::entity::{document, invoice};
 
@@ -59,12 +62,12 @@ pub async fn erase(
     Ok(erased.rows_affected)
 }
 
-/// Forgets documents made before `before` whose invoice didn't come onto the ledger.
+/// Forgets documents made before `before` whose invoice didn't come onto the ledger. One that is still in the outbox may
+/// come: its document is a little older than its row there.
 pub async fn forget(on: &DatabaseTransaction, before: i64) -> Result<(), DbErr> {
-    document::Entity::delete_many()
-        .filter(document::Column::Kept.eq(false))
-        .filter(document::Column::CreatedAt.lt(before))
-        .exec(on)
+    let sql = "DELETE FROM documents WHERE kept = 0 AND created_at < ?1 AND created_at < (SELECT COALESCE(MIN(created_at) \
+               - 3600000, ?1) FROM outbox)";
+    on.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [before.into()]))
         .await?;
     Ok(())
 }

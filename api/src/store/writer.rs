@@ -76,8 +76,10 @@ pub enum Write {
         /// Transaction id.
         tx: [u8; 32],
     },
-    /// Forgets idempotency keys older than this, and documents whose invoice wasn't accepted since.
+    /// Forgets idempotency keys older than this.
     Forget(i64),
+    /// Forgets documents made before this whose invoice didn't come onto the ledger.
+    ForgetDocuments(i64),
     /// Forgets what is kept of operations that were made before this and are decided: older than all of the outbox.
     Trim(i64),
     /// Notes the time, so that somebody has written.
@@ -263,12 +265,12 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
                 .await?;
         }
         Write::Forget(before) => {
-            documents::forget(on, *before).await?;
             idempotency::Entity::delete_many()
                 .filter(idempotency::Column::CreatedAt.lt(*before))
                 .exec(on)
                 .await?;
         }
+        Write::ForgetDocuments(before) => documents::forget(on, *before).await?,
         Write::Trim(before) => {
             let sql = "DELETE FROM operations WHERE created_at < $1 AND created_at < (SELECT COALESCE(MIN(created_at), \
                        $1) FROM outbox)";

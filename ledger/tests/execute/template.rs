@@ -244,7 +244,9 @@ fn rules_are_deterministic_and_bounded() {
     rule("double(1) > 0", "`double` is not supported");
     rule("1u > 0u", "unsigned");
     rule("input.all(k, k != '')", "lists of bounded length");
-    rule("{'a': 1}.all(k, k != '')", "map literals");
+    rule("{'a': 1}.all(k, k != '')", "lists of bounded length");
+    rule("{input.text: 1}.size() > 0", "literal strings");
+    rule("sum(['a']) > 0", "adds up a list of integers");
     rule("input.text.matches('a')", "`matches` is not supported");
     rule("now() > 0", "`now` is not supported");
     rule("size(input.text)", "true or false");

@@ -460,11 +460,19 @@ fn next_step(attempt: &Attempt, record: &Record) -> Option<(&'static str, u8, Va
         return None;
     }
     if int("clawback") > 0 {
-        return Some(("settleClawback", EMPLOYER, json!({ "amount": amounts(attempt, int("clawback")) })));
+        return Some((
+            "settleClawback",
+            EMPLOYER,
+            json!({ "amount": amounts(attempt, int("clawback")) }),
+        ));
     }
     if state("reimbursement") == "Locked" {
         let amount = record.fields["lock"]["amount"].as_i64().unwrap_or_default();
-        return Some(("settleReimbursement", EMPLOYER, json!({ "amount": amounts(attempt, amount) })));
+        return Some((
+            "settleReimbursement",
+            EMPLOYER,
+            json!({ "amount": amounts(attempt, amount) }),
+        ));
     }
     match (state("document"), state("authority")) {
         ("Void" | "FullyCredited" | "Replaced", "Cleared" | "Reported") => {
@@ -473,7 +481,11 @@ fn next_step(attempt: &Attempt, record: &Record) -> Option<(&'static str, u8, Va
         ("Issued", "Cleared" | "Reported") if attempt.amount % 2 == 0 => {
             Some(("cancel", SELLER, json!({ "reason": "typo" })))
         }
-        ("Issued", "Submitted") => Some(("answerAuthority", AUTHORITY, json!({ "answer": "cleared", "evidence": digest(2) }))),
+        ("Issued", "Submitted") => Some((
+            "answerAuthority",
+            AUTHORITY,
+            json!({ "answer": "cleared", "evidence": digest(2) }),
+        )),
         _ => None,
     }
 }
