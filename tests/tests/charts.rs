@@ -149,7 +149,7 @@ fn rights_are_named_one_by_one_and_each_has_its_reason() {
             rules += 1;
             let before = lines[..number].iter().rev().find(|line| !is_rule(line)).unwrap();
             assert!(
-                before.starts_with('#') || *before == "rules:" && lines[number - 2].starts_with('#'),
+                before.starts_with('#'),
                 "line {}: the rule has no reason above it, but `{before}`",
                 number + 1
             );
