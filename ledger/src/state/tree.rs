@@ -16,6 +16,7 @@ mod prove;
 mod update;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jmt::proof::SparseMerkleProof;
 use jmt::{KeyHash, RootHash};
@@ -108,7 +109,7 @@ pub struct NodeBatch {
     /// Rows of pages that are no more.
     pub stale: Vec<Vec<u8>>,
     version: u64,
-    upper: Vec<(u16, Page)>,
+    upper: Vec<(u16, Arc<Page>)>,
 }
 
 /// A state key's value, or its absence, with the proof.
@@ -128,7 +129,7 @@ pub struct Proven {
 /// # Errors
 /// When the store fails, has another version, or lacks a page.
 pub fn commit(store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<(Hash, NodeBatch), StateError> {
-    let root = match version.checked_sub(1) {
+    let mut root = match version.checked_sub(1) {
         Some(before) => stored_root(store, before)?,
         None => Page::default(),
     };
@@ -145,7 +146,7 @@ pub fn commit(store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<
         ..NodeBatch::default()
     };
     let mut update = Update { store, batch };
-    let root = update.page(root, &writes, 0)?;
+    update.page(&mut root, &writes, 0)?;
     let mut batch = update.batch;
     batch.new.push(root_row(version, &root));
     Ok((root.hash(), batch))

@@ -1,7 +1,7 @@
 //! The upper levels of the tree in memory: every version reads and changes most of them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::NodeBatch;
 use super::page::{Page, nibble};
@@ -18,7 +18,7 @@ pub struct Cache(Mutex<Cached>);
 #[derive(Debug, Default)]
 struct Cached {
     version: u64,
-    pages: HashMap<u16, Page>,
+    pages: HashMap<u16, Arc<Page>>,
 }
 
 impl Cache {
@@ -33,7 +33,7 @@ impl Cache {
     }
 
     /// The page of the first `depth` nibbles of a key as the version before `version` has it.
-    pub(super) fn page(&self, version: u64, key: &Hash, depth: usize) -> Option<Page> {
+    pub(super) fn page(&self, version: u64, key: &Hash, depth: usize) -> Option<Arc<Page>> {
         let place = place(key, depth)?;
         let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let current = version == cached.version + 1;

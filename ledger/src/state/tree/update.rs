@@ -3,6 +3,8 @@
 //! Owns the walk from the root to the changed keys and back. Each changed page is read, hashed and written once per
 //! version, whatever the number of its keys that change.
 
+use std::sync::Arc;
+
 use super::cache::place;
 use super::page::{Leaf, Page, Slot, nibble, row};
 use super::{NodeBatch, StateError, TreeStore, stored_page};
@@ -29,33 +31,31 @@ pub struct Update<'a> {
 
 impl Update<'_> {
     /// Applies writes, ascending by key, that all lie below the page of `depth` nibbles.
-    pub fn page(&mut self, mut page: Page, writes: &[Write], depth: usize) -> Result<Page, StateError> {
+    pub fn page(&mut self, page: &mut Page, writes: &[Write], depth: usize) -> Result<(), StateError> {
         for group in writes.chunk_by(|a, b| nibble(&a.key, depth) == nibble(&b.key, depth)) {
             let at = nibble(&group[0].key, depth);
             page.set(at, self.slot(page.slot(at), group, depth + 1)?);
         }
-        Ok(page)
+        Ok(())
     }
 
     fn slot(&mut self, slot: Slot, group: &[Write], depth: usize) -> Result<Slot, StateError> {
         let first = &group[0];
-        let (page, stored) = match (slot, group) {
+        let mut page = match (slot, group) {
             (Slot::Empty, [one]) => return Ok(one.slot()),
             (Slot::Leaf(leaf), [one]) if leaf.key == one.key => return Ok(one.slot()),
-            (Slot::Empty, _) => (Page::default(), false),
-            (Slot::Leaf(leaf), _) => {
-                let mut page = Page::default();
-                page.set(nibble(&leaf.key, depth), slot);
-                (page, false)
-            }
-            (Slot::Page(_), _) => (self.load(&first.key, depth)?, true),
+            (Slot::Page(_), _) => self.load(&first.key, depth)?,
+            (Slot::Empty | Slot::Leaf(_), _) => Box::default(),
         };
-        let mut page = self.page(page, group, depth)?;
-        if let Some(slot) = page.collapsed() {
-            if stored {
+        if let Slot::Leaf(leaf) = slot {
+            page.set(nibble(&leaf.key, depth), slot);
+        }
+        self.page(&mut page, group, depth)?;
+        if let Some(collapsed) = page.collapsed() {
+            if matches!(slot, Slot::Page(_)) {
                 self.batch.stale.push(row(&first.key, depth));
             }
-            return Ok(slot);
+            return Ok(collapsed);
         }
         let hash = page.rehash();
         let mut bytes = Vec::with_capacity(page.size());
@@ -63,15 +63,16 @@ impl Update<'_> {
         self.batch.new.push((row(&first.key, depth), bytes));
         self.batch
             .upper
-            .extend(place(&first.key, depth).map(|place| (place, page)));
+            .extend(place(&first.key, depth).map(|place| (place, Arc::from(page))));
         Ok(Slot::Page(hash))
     }
 
-    fn load(&self, key: &Hash, depth: usize) -> Result<Page, StateError> {
-        let cached = self
-            .store
-            .cache()
-            .and_then(|cache| cache.page(self.batch.version, key, depth));
-        cached.map_or_else(|| stored_page(self.store, key, depth), Ok)
+    /// A page to change. Pages are large: they are copied once here, and not moved about.
+    fn load(&self, key: &Hash, depth: usize) -> Result<Box<Page>, StateError> {
+        let cache = self.store.cache();
+        match cache.and_then(|cache| cache.page(self.batch.version, key, depth)) {
+            Some(page) => Ok(Box::new((*page).clone())),
+            None => stored_page(self.store, key, depth).map(Box::new),
+        }
     }
 }
