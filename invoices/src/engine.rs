@@ -6,14 +6,18 @@
 mod catalog;
 mod facts;
 mod finding;
+mod plan;
 mod run;
 mod table;
 
 pub use catalog::{RuleText, rule_text};
 pub(crate) use facts::{Category, Facts, Of, vat_scheme};
 pub use finding::{Finding, Set, Severity};
+pub(crate) use plan::Plan;
 pub(crate) use run::run;
 pub(crate) use table::Tables;
+
+use std::sync::OnceLock;
 
 use crate::xml::{Name, Node};
 
@@ -51,6 +55,8 @@ pub(crate) struct RuleSet {
     pub set: Set,
     pub patterns: &'static [Pattern],
     pub tables: fn() -> &'static Tables,
+    /// Made when the first document is judged.
+    pub plan: OnceLock<Plan>,
 }
 
 /// Rules of one context: `"BR-21" Fatal |line, facts| …;`.

@@ -48,7 +48,7 @@ pub fn exact(invoice: &Invoice, problems: &[Problem], fragment: bool) -> Exact {
         differences: Vec::new(),
     };
     for problem in problems {
-        let rule = format!("{:?} is no number", problem.value);
+        let rule = format!("{:?} {}", problem.value, problem.reason);
         judge.push(
             "",
             format!("{} (line {})", problem.location, problem.line),

@@ -7,6 +7,7 @@ mod node;
 mod number;
 mod path;
 mod reader;
+mod scan;
 mod tree;
 
 pub(crate) use encoding::allowed;

@@ -23,9 +23,11 @@
 //! | `OVERFLOW` | an expression's value would leave 64 bits, or the bounds of a value |
 //! | `RESULT_INVALID` | a computed value doesn't fit its field |
 //! | `DUPLICATE` | the record or a unique key is there already; `record` names the earlier one |
+//! | of `governance` | governance actions, see there |
 //! | any other | the code of a template's rule or unique key, or of a native check, that doesn't hold |
 
 mod action;
+pub mod governance;
 mod held;
 mod overlay;
 mod prepare;
@@ -40,6 +42,7 @@ use serde_json::{Value, json};
 pub use prepare::{MAX_TRANSACTION, Params, Prepared, Refusal, admissible, admission};
 
 use self::action::{Act, Done};
+use self::governance::Govern;
 use self::overlay::{InForce, Overlay};
 use self::prepare::Part;
 use self::reject::Reject;
@@ -154,7 +157,10 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     match transaction {
-        Transaction::Single { statement, signature } => accepted
+        Transaction::Single { statement, signature }
+        | Transaction::Attached {
+            statement, signature, ..
+        } => accepted
             .iter()
             .map(|(_, outcome)| leaf::single(statement, signature, outcome))
             .collect(),
@@ -164,6 +170,10 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
             items,
         } => leaf::batch_items(header, signature, items, &accepted),
     }
+}
+
+fn all(prepared: &Prepared, reject: &Reject) -> Vec<Outcome> {
+    prepared.parts.iter().map(|_| reject.clone().into()).collect()
 }
 
 struct Run<'a> {
@@ -179,9 +189,13 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn transaction(&mut self, prepared: &Prepared) -> Result<(), ExecuteError> {
-        let outcomes = match self.in_force(prepared)? {
-            Ok(in_force) => self.actions(prepared, &in_force)?,
-            Err(reject) => prepared.parts.iter().map(|_| reject.clone().into()).collect(),
+        let outcomes = match self.valid(prepared)? {
+            Ok(()) if prepared.common.template == governance::TEMPLATE => self.govern(prepared)?,
+            Ok(()) => match self.overlay.in_force(&prepared.common, &prepared.signer)? {
+                Ok(in_force) => self.actions(prepared, &in_force)?,
+                Err(reject) => all(prepared, &reject),
+            },
+            Err(reject) => all(prepared, &reject),
         };
         self.execution
             .leaves
@@ -190,8 +204,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What must hold for the transaction as a whole.
-    fn in_force(&mut self, prepared: &Prepared) -> Result<Result<InForce, Reject>, ExecuteError> {
+    /// What must hold for the transaction as a whole, whatever it is about.
+    fn valid(&mut self, prepared: &Prepared) -> Result<Result<(), Reject>, ExecuteError> {
         if !self.decided.insert(prepared.id) || self.overlay.seen(&prepared.id)? {
             return Ok(Err(Reject::replayed()));
         }
@@ -199,10 +213,43 @@ impl Run<'_> {
         if prepared.common.network != self.params.network {
             return Ok(Err(Reject::wrong_network()));
         }
-        if let Err(reject) = reject::validity(prepared.common.valid_until, self.header.time) {
-            return Ok(Err(reject));
+        Ok(reject::validity(prepared.common.valid_until, self.header.time))
+    }
+
+    /// Governance actions: what one decides is in force for the next.
+    fn govern(&mut self, prepared: &Prepared) -> Result<Vec<Outcome>, ExecuteError> {
+        let (common, signer) = (&prepared.common, prepared.signer.as_str());
+        if let Err(reject) = governance::judge(&mut self.overlay, common, signer)? {
+            return Ok(all(prepared, &reject));
         }
-        self.overlay.in_force(&prepared.common, &prepared.signer)
+        let mut outcomes = Vec::with_capacity(prepared.parts.len());
+        for (index, part) in (0u32..).zip(&prepared.parts) {
+            let action = Govern {
+                common,
+                signer,
+                header: self.header,
+                index,
+                leaf: self.next_leaf(),
+                attachment: prepared.transaction.attachment(),
+            };
+            let done = match part {
+                Part::Read { input, record } => action.run(&mut self.overlay, input, record.as_ref())?,
+                Part::Unreadable(message) => Err(Reject::malformed(message.clone(), "")),
+            };
+            outcomes.push(match done {
+                Ok(done) => {
+                    let outcome = self.accept(done, &common.action, signer);
+                    self.overlay.forget();
+                    outcome
+                }
+                Err(reject) => reject.into(),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    fn next_leaf(&self) -> u64 {
+        self.header.parent_log_size + self.accepted
     }
 
     fn actions(&mut self, prepared: &Prepared, in_force: &InForce) -> Result<Vec<Outcome>, ExecuteError> {
@@ -240,7 +287,7 @@ impl Run<'_> {
             writes,
         } = done;
         self.overlay.write(writes);
-        let leaf = self.header.parent_log_size + self.accepted;
+        let leaf = self.next_leaf();
         self.accepted += 1;
         let changed = std::iter::once((record, version)).chain(also.iter().copied());
         self.execution

@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod execute;
 pub mod mempool;
+pub mod mounted;
 pub mod node;
 pub mod pid;
 pub mod process;

@@ -83,7 +83,7 @@ fn refused(answer: &Answer, code: &str) {
 
 /// What anyone can do who reads a code off an item: the record id follows from the code.
 fn of_code(code: &str) -> String {
-    hex::encode(record_id("traceability", &[&json!(code)]).unwrap())
+    hex::encode(record_id("traceability", None, &[&json!(code)]).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]

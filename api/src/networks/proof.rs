@@ -16,7 +16,7 @@ use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use muniment_receipts::trust::TrustRoot;
 
 use super::answer::text;
-use crate::types::{CoseReceipt, CoseReceipts, Notarization};
+use crate::types::{CoseReceipt, CoseReceipts, Recorded};
 
 /// A proof that can't be read or doesn't hold.
 #[derive(Debug, thiserror::Error)]
@@ -154,9 +154,10 @@ impl ProvenLeaf {
         }))
     }
 
-    /// The notarization that the leaf is, with its receipt; `None` when it is another step's leaf.
-    pub fn notarization(&self, step: &Step) -> Option<Notarization> {
+    /// The step that the leaf is, with its receipt; `None` when it is another step's leaf.
+    pub fn recorded(&self, step: &Step) -> Option<Recorded> {
         let parsed = Leaf::parse(&self.leaf).ok()?;
+        let version = parsed.outcome()?.version;
         let (signed, _) = parsed.signed().filter(|_| self.is_of(step))?;
         let record = &step.record;
         let receipt = Receipt::build(ReceiptParts {
@@ -170,8 +171,9 @@ impl ProvenLeaf {
             marker: &self.marker,
             marker_path: &self.marker_path,
         });
-        Some(Notarization {
+        Some(Recorded {
             id: hex::encode(record),
+            version,
             transaction: hex::encode(<sha2::Sha256 as sha2::Digest>::digest(signed)),
             height: self.block.height,
             time: crate::time::rfc3339(i64::try_from(self.block.time).unwrap_or(i64::MAX)),

@@ -1,21 +1,27 @@
-//! `muniment invoice`: electronic invoices, offline. Reads and writes files; what an invoice is, the library knows.
+//! `muniment invoice`: electronic invoices, offline and on the ledger. What an invoice is, the library knows; what may be
+//! done to one, the network.
 
+mod act;
 mod check;
 mod convert;
+mod list;
 mod make;
 mod render;
+mod show;
+mod submit;
 mod text;
 
 use std::path::Path;
 
 use muniment_invoices::{Invoice, Limits, Unreadable};
 
+use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::output::Output;
 use crate::target::Target;
 
-/// Judges electronic invoices by EN 16931, converts, makes and renders them. Needs no server.
+/// Electronic invoices: `check`, `convert`, `make`, `render` and `schema` need no server, the others do.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Judges invoices in UBL or CII. Exit code 0: all are valid, 1: some are not, 2: some can't be read.
@@ -28,16 +34,40 @@ pub enum Command {
     Render(render::Args),
     /// Prints the JSON schema of the JSON form.
     Schema,
+    /// Registers invoices on the ledger, with a receipt beside each file.
+    Submit(submit::Args),
+    /// Registers a credit note for an invoice.
+    Credit(submit::Credit),
+    /// Lists invoices of the network.
+    List(list::Args),
+    /// Shows an invoice.
+    Show(show::Record),
+    /// Shows the steps of an invoice.
+    History(show::Record),
+    /// Gets the document of an invoice: as it was submitted, converted, or as a page.
+    Document(show::Document),
+    /// Erases the document of an invoice for good; its record and receipts stay.
+    Erase(show::Record),
+    #[command(flatten)]
+    Act(act::Command),
 }
 
 /// Runs the command. The answer is the exit code.
-pub async fn run(command: Command, output: Output) -> Result<u8> {
+pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     match command {
         Command::Check(args) => return check::run(args, output).await,
         Command::Convert(args) => convert::run(&args, output)?,
         Command::Make(args) => make::run(&args, output)?,
         Command::Render(args) => render::run(&args, output)?,
         Command::Schema => output.document(&muniment_invoices::json_schema())?,
+        Command::Submit(args) => return submit::run(&args, choice, output).await.map(|done| u8::from(!done)),
+        Command::Credit(args) => submit::credit(&args, choice, output).await?,
+        Command::List(args) => list::run(&args, choice, output).await?,
+        Command::Show(args) => show::record(&args, choice, output).await?,
+        Command::History(args) => show::history(&args, choice, output).await?,
+        Command::Document(args) => show::document(&args, choice, output).await?,
+        Command::Erase(args) => show::erase(&args, choice, output).await?,
+        Command::Act(command) => act::run(command, choice, output).await?,
     }
     Ok(0)
 }
@@ -65,15 +95,16 @@ fn read_model(path: &Path) -> Result<(Vec<u8>, Invoice)> {
     match problems.first() {
         None => Ok((bytes, invoice)),
         Some(problem) => Err(Failure::usage(
-            "not_a_number",
+            "not_an_amount",
             format!(
-                "{}: line {}: {:?} in {} is no number",
+                "{}: line {}: {:?} in {} {}",
                 name(path),
                 problem.line,
                 problem.value,
-                problem.location
+                problem.location,
+                problem.reason
             ),
-            "mend the number; `muniment invoice check` shows everything that is wrong",
+            "mend it; `muniment invoice check` shows everything that is wrong",
         )),
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod diagram;
+pub mod publish;
 mod test;
 mod text;
 
@@ -22,6 +23,8 @@ pub enum Command {
     Test(test::Args),
     /// Draws the states of a template and what leads from one to the other.
     Diagram(diagram::Args),
+    /// Puts a template, or its next revision, in force on the network. Needs the server.
+    Publish(publish::Args),
 }
 
 /// Runs the command. The answer is the exit code.
@@ -30,6 +33,7 @@ pub fn run(command: Command, output: Output) -> Result<u8> {
         Command::Check(args) => check::run(&args, output),
         Command::Test(args) => test::run(&args, output),
         Command::Diagram(args) => diagram::run(&args, output).map(|()| 0),
+        Command::Publish(_) => Err(Failure::new("internal", "publishing needs the network", "")),
     }
 }
 

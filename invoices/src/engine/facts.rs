@@ -2,7 +2,7 @@
 //! category and rate, identifiers of the parties. Without it, each VAT breakdown would look at each line again.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
@@ -10,7 +10,7 @@ use crate::syntax::Syntax;
 use crate::xml::{Document, Node, at, boolean, cac, p, ram};
 
 /// VAT categories of UNTDID 5305 that have rules of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Category {
     S,
     Z,
@@ -67,7 +67,7 @@ impl Counts {
 }
 
 /// What a sum is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Of {
     InvoiceLine,
     CreditNoteLine,
@@ -96,9 +96,9 @@ pub(crate) struct VatSums {
     /// VAT breakdown.
     pub breakdown: Counts,
     pub breakdown_any: Counts,
-    plain: HashMap<(Of, Category), Sum>,
-    rated: HashMap<(Of, Category, Decimal), Sum>,
-    adjusted: HashSet<(Category, Decimal)>,
+    plain: BTreeMap<(Of, Category), Sum>,
+    rated: BTreeMap<(Of, Category, Decimal), Sum>,
+    adjusted: BTreeSet<(Category, Decimal)>,
 }
 
 impl VatSums {

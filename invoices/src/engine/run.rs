@@ -1,105 +1,81 @@
-//! Walks a rule set's patterns over a document.
+//! Walks a rule set's patterns over a document: once, for all patterns, so that what belongs together is looked at
+//! together and a large document costs no more per line than a small one.
 
 use super::catalog::rule_text;
-use super::table::{Breach, Table};
-use super::{Context, Facts, Finding, Pattern, Rule, RuleSet, Severity};
-use crate::xml::{Document, Name, Node};
-
-/// Which elements a pattern has dealt with: one bit each.
-struct Claims(Vec<u64>);
-
-impl Claims {
-    fn of(document: &Document<'_>) -> Self {
-        Self(vec![0; document.len().div_ceil(64)])
-    }
-
-    /// Whether nobody took the element before.
-    fn free(&self, node: Node<'_>) -> bool {
-        self.0[node.id() / 64] & (1 << (node.id() % 64)) == 0
-    }
-
-    fn take(&mut self, node: Node<'_>) {
-        self.0[node.id() / 64] |= 1 << (node.id() % 64);
-    }
-}
+use super::plan::{Candidate, Plan};
+use super::table::{Breach, Count, Live};
+use super::{Facts, Finding, Rule, RuleSet, Severity};
+use crate::xml::{Document, Node};
 
 /// All findings of a rule set, in the order of patterns, contexts and elements; of too many one more than `most`.
-pub(crate) fn run<'d>(rules: &RuleSet, document: &'d Document<'d>, facts: &Facts<'d>, most: usize) -> Vec<Finding> {
+pub(crate) fn run<'d>(
+    rules: &'static RuleSet,
+    document: &'d Document<'d>,
+    facts: &Facts<'d>,
+    most: usize,
+) -> Vec<Finding> {
+    let plan = rules.plan.get_or_init(|| Plan::of(rules.patterns));
     let mut judge = Judge {
         rules,
         document,
         facts,
-        most,
+        context: 0,
         findings: Vec::new(),
         counts: Vec::new(),
+        tables: (0..plan.contexts).map(|_| None).collect(),
     };
-    for pattern in rules.patterns {
-        judge.pattern(pattern);
+    for node in document.elements() {
+        judge.element(node, plan.candidates(node.name()));
+        if judge.findings.len() > most {
+            break;
+        }
     }
-    judge.findings
+    // Stable: those of one context stay in the order of the document.
+    judge.findings.sort_by_key(|(context, _)| *context);
+    judge.findings.truncate(most.saturating_add(1));
+    judge.findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
 struct Judge<'r, 'd> {
-    rules: &'r RuleSet,
+    rules: &'static RuleSet,
     document: &'d Document<'d>,
     facts: &'r Facts<'d>,
-    most: usize,
-    findings: Vec<Finding>,
+    /// Number of the context that an element is judged by.
+    context: usize,
+    findings: Vec<(usize, Finding)>,
     /// Room for counting, used again and again.
-    counts: Vec<u32>,
+    counts: Vec<Count<'d>>,
+    /// Tables by context, as far as any element met it.
+    tables: Vec<Option<Live>>,
 }
 
 impl<'d> Judge<'_, 'd> {
-    fn pattern(&mut self, pattern: Pattern) {
-        let mut claims = Claims::of(self.document);
-        for context in pattern {
-            let table = (!context.table.is_empty()).then(|| (self.rules.tables)().section(context.table));
-            self.context(context, table, &mut claims);
-        }
-    }
-
-    /// Finds the elements that may be of a context by the narrowest index.
-    fn context(&mut self, context: &Context, table: Option<&'static Table>, claims: &mut Claims) {
-        let document = self.document;
-        let endings = if context.ending.is_empty() {
-            &[][..]
-        } else {
-            Name::ending(context.ending)
-        };
-        if !context.inside.is_empty() {
-            for parent in context.inside.iter().flat_map(|parent| document.all(*parent)) {
-                for node in parent.children().filter(|node| context.names.contains(&node.name())) {
-                    self.meet(context, table, node, claims);
-                }
-            }
-        } else if !context.ending.is_empty() {
-            for node in endings.iter().flat_map(|name| document.all(*name)) {
-                if !node.name().local().is_empty() || node.written().ends_with(context.ending) {
-                    self.meet(context, table, node, claims);
-                }
-            }
-        } else if context.names.is_empty() {
-            for node in document.elements() {
-                self.meet(context, table, node, claims);
-            }
-        } else {
-            for node in context.names.iter().flat_map(|name| document.all(*name)) {
-                self.meet(context, table, node, claims);
+    /// Judges an element by the first context of each pattern that takes it.
+    fn element(&mut self, node: Node<'d>, candidates: &[Candidate]) {
+        let mut done = None;
+        for candidate in candidates {
+            if done != Some(candidate.pattern)
+                && candidate.context.reaches(node)
+                && (candidate.context.when)(node, self.facts)
+            {
+                done = Some(candidate.pattern);
+                self.meet(candidate, node);
             }
         }
     }
 
-    fn meet(&mut self, context: &Context, table: Option<&'static Table>, node: Node<'d>, claims: &mut Claims) {
-        if self.findings.len() > self.most || !claims.free(node) || !(context.when)(node, self.facts) {
-            return;
-        }
-        claims.take(node);
-        for rule in context.rules.iter().copied().flatten() {
+    fn meet(&mut self, candidate: &Candidate, node: Node<'d>) {
+        self.context = candidate.number;
+        for rule in candidate.context.rules.iter().copied().flatten() {
             if !(rule.check)(node, self.facts) {
                 self.fire(rule, node);
             }
         }
-        if let Some(table) = table {
+        if !candidate.context.table.is_empty() {
+            let table = self.tables[candidate.number].get_or_insert_with(|| {
+                let table = (self.rules.tables)().section(candidate.context.table);
+                table.live(self.document)
+            });
             for breach in table.judge(node, &mut self.counts) {
                 self.breach(&breach, node);
             }
@@ -126,7 +102,7 @@ impl<'d> Judge<'_, 'd> {
         let at = breach.first.unwrap_or(node);
         let values = vec![format!("{} found", breach.count)];
         self.push(row.id, row.severity, node, &row.message, "", values, &row.fix);
-        if let Some(finding) = self.findings.last_mut() {
+        if let Some((_, finding)) = self.findings.last_mut() {
             finding.line = at.line();
         }
     }
@@ -142,7 +118,7 @@ impl<'d> Judge<'_, 'd> {
         values: Vec<String>,
         fix: &'static str,
     ) {
-        self.findings.push(Finding {
+        let finding = Finding {
             rule: rule.into(),
             set: self.rules.set,
             severity,
@@ -152,6 +128,7 @@ impl<'d> Judge<'_, 'd> {
             line: node.line(),
             values,
             fix: fix.into(),
-        });
+        };
+        self.findings.push((self.context, finding));
     }
 }

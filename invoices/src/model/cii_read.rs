@@ -334,13 +334,10 @@ fn totals(node: Node<'_>, invoice: &Invoice, source: &Source) -> Totals {
         let other = invoice.tax_currency.is_some()
             && currency == invoice.tax_currency
             && invoice.tax_currency.as_deref() != Some(&invoice.currency);
-        let place = if other {
-            &mut result.vat_in_tax_currency
-        } else {
-            &mut result.vat
-        };
-        if place.is_none() {
-            *place = amount.decimal();
+        if other && result.vat_in_tax_currency.is_none() {
+            result.vat_in_tax_currency = source.foreign(amount);
+        } else if !other && result.vat.is_none() {
+            result.vat = source.amount(amount);
         }
     }
     result

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::{Identifier, Invoice, cii_read, ubl_read};
 use crate::syntax::Syntax;
-use crate::xml::{Document, Limits, Name, Node, Path, Unreadable, at, decimal, trim};
+use crate::xml::{Document, Limits, Name, Node, Path, Unreadable, at, decimal, p, trim};
 
 /// A value that the model cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +17,20 @@ pub struct Problem {
     pub line: u32,
     /// Its text.
     pub value: String,
+    /// Why not, as the end of a sentence about the value.
+    pub reason: &'static str,
 }
 
-/// Reads the model from a document. What is no number becomes a problem and stays absent.
+/// Reads the model from a document. What is no number, or an amount in another currency than the invoice's, becomes a
+/// problem and stays absent.
 #[must_use]
 pub fn model(document: &Document<'_>, syntax: Syntax) -> (Invoice, Vec<Problem>) {
+    let currency: Path = match syntax {
+        Syntax::Cii => p!(rsm:SupplyChainTradeTransaction/ram:ApplicableHeaderTradeSettlement/ram:InvoiceCurrencyCode),
+        Syntax::UblInvoice | Syntax::UblCreditNote => p!(cbc:DocumentCurrencyCode),
+    };
     let source = Source {
+        currency: text(document.root(), currency),
         problems: RefCell::default(),
     };
     let invoice = match syntax {
@@ -44,23 +52,47 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<(Invoice, Vec<Problem>), U
 
 /// Takes values out of elements and keeps the problems.
 pub(super) struct Source {
+    /// Currency of the invoice.
+    currency: Option<String>,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl Source {
-    /// A number at a path.
+    /// A number at a path; an amount is one of the invoice's currency.
     pub(super) fn number(&self, node: Node<'_>, path: Path) -> Option<Decimal> {
-        let node = node.first(path)?;
+        self.amount(node.first(path)?)
+    }
+
+    /// A number; if it says its currency, that of the invoice.
+    pub(super) fn amount(&self, node: Node<'_>) -> Option<Decimal> {
+        let currency = node.attribute(at::currencyID).map(trim);
+        if currency.is_some_and(|currency| self.currency.as_deref().is_some_and(|own| own != currency)) {
+            self.problem(node, "is not in the currency of the invoice");
+            return None;
+        }
+        self.foreign(node)
+    }
+
+    /// A number in any currency.
+    pub(super) fn foreign(&self, node: Node<'_>) -> Option<Decimal> {
         let value = decimal(node.text());
         if value.is_none() {
-            let value = trim(node.text()).chars().take(80).collect();
-            self.problems.borrow_mut().push(Problem {
-                location: node.location(),
-                line: node.line(),
-                value,
-            });
+            self.problem(node, "is no number");
         }
         value
+    }
+
+    fn problem(&self, node: Node<'_>, reason: &'static str) {
+        let mut value: String = trim(node.text()).chars().take(80).collect();
+        if let Some(currency) = node.attribute(at::currencyID) {
+            value.extend(std::iter::once(' ').chain(trim(currency).chars().take(10)));
+        }
+        self.problems.borrow_mut().push(Problem {
+            location: node.location(),
+            line: node.line(),
+            value,
+            reason,
+        });
     }
 }
 

@@ -57,7 +57,9 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
         allowances: adjustments(root, source, false),
         charges: adjustments(root, source, true),
         vat: root
-            .at(p!(cac:TaxTotal/cac:TaxSubtotal))
+            .at(p!(cac:TaxTotal))
+            .filter(|total| !in_tax_currency(root, *total))
+            .flat_map(|total| total.at(p!(cac:TaxSubtotal)))
             .map(|node| vat(node, source))
             .filter_map(group)
             .collect(),
@@ -71,7 +73,7 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
     // An order reference needs an identifier in UBL; NA stands for none.
     let order = text(root, p!(cac:OrderReference/cbc:ID));
     invoice.purchase_order = order.filter(|order| order != "NA" || invoice.sales_order.is_none());
-    invoice.totals = totals(root, &invoice, source);
+    invoice.totals = totals(root, source);
     documents(root, &mut invoice);
     invoice
 }
@@ -267,25 +269,28 @@ fn vat(node: Node<'_>, source: &Source) -> Vat {
     }
 }
 
-fn totals(root: Node<'_>, invoice: &Invoice, source: &Source) -> Totals {
+/// A total of VAT in the currency of accounting (BT-111), where that is another than the invoice's.
+fn in_tax_currency(root: Node<'_>, total: Node<'_>) -> bool {
+    let currency = total
+        .first(p!(cbc:TaxAmount))
+        .and_then(|amount| attribute(amount, at::currencyID));
+    let accounting = text(root, p!(cbc:TaxCurrencyCode));
+    accounting.is_some() && currency == accounting && accounting != text(root, p!(cbc:DocumentCurrencyCode))
+}
+
+fn totals(root: Node<'_>, source: &Source) -> Totals {
     let total = |path| source.number(root, path);
-    let in_tax_currency = |node: &Node<'_>| {
-        let currency = node
-            .first(p!(cbc:TaxAmount))
-            .and_then(|amount| attribute(amount, at::currencyID));
-        invoice.tax_currency.is_some()
-            && currency == invoice.tax_currency
-            && invoice.tax_currency.as_deref() != Some(&invoice.currency)
-    };
-    let vat = root.at(p!(cac:TaxTotal)).find(|node| !in_tax_currency(node));
-    let other = root.at(p!(cac:TaxTotal)).find(in_tax_currency);
+    let vat = root.at(p!(cac:TaxTotal)).find(|node| !in_tax_currency(root, *node));
+    let other = root.at(p!(cac:TaxTotal)).find(|node| in_tax_currency(root, *node));
     Totals {
         lines: total(p!(cac:LegalMonetaryTotal/cbc:LineExtensionAmount)),
         allowances: total(p!(cac:LegalMonetaryTotal/cbc:AllowanceTotalAmount)),
         charges: total(p!(cac:LegalMonetaryTotal/cbc:ChargeTotalAmount)),
         net: total(p!(cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount)),
         vat: vat.and_then(|node| source.number(node, p!(cbc:TaxAmount))),
-        vat_in_tax_currency: other.and_then(|node| source.number(node, p!(cbc:TaxAmount))),
+        vat_in_tax_currency: other
+            .and_then(|node| node.first(p!(cbc:TaxAmount)))
+            .and_then(|amount| source.foreign(amount)),
         gross: total(p!(cac:LegalMonetaryTotal/cbc:TaxInclusiveAmount)),
         paid: total(p!(cac:LegalMonetaryTotal/cbc:PrepaidAmount)),
         rounding: total(p!(cac:LegalMonetaryTotal/cbc:PayableRoundingAmount)),

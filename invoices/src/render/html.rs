@@ -9,8 +9,9 @@ use super::page::{Cell, Column, Page, Row, Section, Table};
 use crate::model::Invoice;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}\
-h1{font-size:1.6rem;margin:0}h2{font-size:1rem;margin:1.5rem 0 .3rem}.parties{display:flex;gap:3rem;flex-wrap:wrap}\
-table{border-collapse:collapse;width:100%}th,td{padding:.35rem .5rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}\
+h1{font-size:1.6rem;margin:0}h1,div,td{overflow-wrap:anywhere}h2{font-size:1rem;margin:1.5rem 0 .3rem}\
+.parties{display:flex;gap:0 3rem;flex-wrap:wrap}.parties>div{flex:1;min-width:16rem}\
+table{border-collapse:collapse;width:100%}th,td{padding:.35rem .5rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top;min-width:2.5rem}\
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.strong td{font-weight:600;border-top:2px solid #1a1a1a}\
 small{color:#555}svg{width:9rem;height:9rem}";
 
@@ -31,7 +32,9 @@ pub fn html(invoice: &Invoice, receipt: Option<&str>) -> String {
         text.push_str("</div>\n");
     }
     text.push_str("</div>\n");
-    paragraphs(&mut text, &page.notes);
+    if let Some(notes) = &page.notes {
+        section(&mut text, notes);
+    }
     for one in &page.tables {
         table(&mut text, one);
     }

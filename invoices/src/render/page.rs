@@ -11,7 +11,7 @@ pub(super) struct Page {
     pub title: String,
     pub facts: Vec<String>,
     pub parties: Vec<Section>,
-    pub notes: Vec<String>,
+    pub notes: Option<Section>,
     pub tables: Vec<Table>,
     pub payment: Option<Section>,
     pub receipt: Option<QrCode>,
@@ -92,7 +92,7 @@ impl Page {
             title: format!("{kind} {}", invoice.number),
             facts: facts(invoice),
             parties,
-            notes: invoice.notes.iter().map(|note| note.text.clone()).collect(),
+            notes: notes(invoice),
             tables: tables.into_iter().flatten().collect(),
             payment: payment(invoice),
             receipt: receipt.and_then(|text| QrCode::encode_text(text, QrCodeEcc::Medium).ok()),
@@ -192,6 +192,11 @@ fn address(address: &Address) -> Vec<String> {
         lines.push(city.join(" "));
     }
     lines
+}
+
+fn notes(invoice: &Invoice) -> Option<Section> {
+    let lines: Vec<String> = invoice.notes.iter().map(|note| note.text.clone()).collect();
+    (!lines.is_empty()).then_some(Section { title: "Notes", lines })
 }
 
 fn payment(invoice: &Invoice) -> Option<Section> {

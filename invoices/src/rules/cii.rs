@@ -6,7 +6,7 @@ mod groups;
 mod syntax;
 mod vat;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use crate::engine::{Facts, Pattern, RuleSet, Set, Tables, context};
 use crate::xml::{Name, Node, p, ram, rsm};
@@ -18,6 +18,7 @@ pub(super) static EN16931: RuleSet = RuleSet {
     set: Set::En16931,
     patterns: &[MODEL, syntax::PATTERN, codes::PATTERN],
     tables: || &TABLES,
+    plan: OnceLock::new(),
 };
 
 /// The business rules, in the order of the artefact.

@@ -5,7 +5,7 @@ mod identifiers;
 mod national;
 pub(super) mod ubl;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use crate::engine::{RuleSet, Set, Tables};
 
@@ -16,6 +16,7 @@ pub(super) static UBL: RuleSet = RuleSet {
     set: Set::Peppol,
     patterns: ubl::PATTERNS,
     tables: || &NONE,
+    plan: OnceLock::new(),
 };
 
 /// The rules for CII.
@@ -23,4 +24,5 @@ pub(super) static CII: RuleSet = RuleSet {
     set: Set::Peppol,
     patterns: cii::PATTERNS,
     tables: || &NONE,
+    plan: OnceLock::new(),
 };

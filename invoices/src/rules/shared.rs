@@ -128,7 +128,9 @@ fn of_cii(root: Node<'_>) -> ProfileFacts {
 
 /// Not further apart than the slack.
 pub(super) fn near(value: Decimal, expected: Decimal, slack: Decimal) -> bool {
-    value + slack >= expected && value - slack <= expected
+    value
+        .checked_sub(expected)
+        .is_some_and(|distance| distance.abs() <= slack)
 }
 
 /// An IBAN without its white space: form and check digits.

@@ -6,7 +6,7 @@ mod groups;
 mod syntax;
 mod vat;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use crate::engine::{Pattern, RuleSet, Set, Tables, context};
 
@@ -17,6 +17,7 @@ pub(super) static EN16931: RuleSet = RuleSet {
     set: Set::En16931,
     patterns: &[MODEL, syntax::PATTERN, codes::PATTERN],
     tables: || &TABLES,
+    plan: OnceLock::new(),
 };
 
 /// The business rules, in the order of the artefact.

@@ -4,7 +4,7 @@
 mod cii;
 mod ubl;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use crate::engine::{RuleSet, Set, Tables};
 
@@ -15,6 +15,7 @@ pub(super) static UBL: RuleSet = RuleSet {
     set: Set::XRechnung,
     patterns: ubl::PATTERNS,
     tables: || &NONE,
+    plan: OnceLock::new(),
 };
 
 /// The rules for CII.
@@ -22,4 +23,5 @@ pub(super) static CII: RuleSet = RuleSet {
     set: Set::XRechnung,
     patterns: cii::PATTERNS,
     tables: || &NONE,
+    plan: OnceLock::new(),
 };

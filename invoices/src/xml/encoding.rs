@@ -65,11 +65,13 @@ pub(crate) fn allowed(character: char) -> bool {
 
 /// Where the first character stands that XML 1.0 can't hold.
 pub(super) fn forbidden(text: &str) -> Option<usize> {
-    // Without leaving a chunk early, so that it is looked at many bytes at once.
-    let control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
-    let any = |chunk: &[u8]| chunk.iter().fold(false, |found, byte| found | control(byte));
-    let suspicious =
-        text.as_bytes().chunks(4096).any(any) || memchr::memmem::find(text.as_bytes(), b"\xEF\xBF").is_some();
+    // Without leaving early, so that many bytes are looked at at once.
+    let (mut control, mut high) = (false, 0);
+    for byte in text.bytes() {
+        control |= byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+        high |= byte;
+    }
+    let suspicious = control || high >= 0x80 && memchr::memmem::find(text.as_bytes(), b"\xEF\xBF").is_some();
     if !suspicious {
         return None;
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 /// A name: namespace and local part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,7 +135,12 @@ impl Name {
         INTERNER.names.len()
     }
 
-    pub(super) fn index(self) -> usize {
+    /// All names, in the order of their numbers.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..Self::count() as u16).map(Self)
+    }
+
+    pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 
@@ -149,24 +154,6 @@ impl Name {
     #[must_use]
     pub fn local(self) -> &'static str {
         INTERNER.names[self.index()].1
-    }
-}
-
-static ENDINGS: LazyLock<Mutex<HashMap<&'static str, &'static [Name]>>> = LazyLock::new(Mutex::default);
-
-impl Name {
-    /// All names with an ending, and the unknown names, of which only the document knows how they end.
-    pub(crate) fn ending(ending: &'static str) -> &'static [Name] {
-        let mut known = ENDINGS.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(ending).or_insert_with(|| {
-            let names = (0..Self::count() as u16).map(Self);
-            let elements = names.filter(|name| name.namespace() != Namespace::Attribute);
-            // There are a dozen endings, so this is not a leak that grows.
-            elements
-                .filter(|name| name.local().ends_with(ending) || name.local().is_empty())
-                .collect::<Vec<_>>()
-                .leak()
-        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use super::path::Walk;
+use super::path::{Walk, first};
 use super::tree::Element;
 use super::{Document, Name, Namespace, at, boolean, decimal, double};
 
@@ -109,7 +109,7 @@ impl<'d> Node<'d> {
     }
 
     pub(crate) fn first(self, path: &'d [Name]) -> Option<Self> {
-        self.at(path).next()
+        first(self.document, self.id, path).map(|id| Self { id, ..self })
     }
 
     pub(crate) fn has(self, path: &'d [Name]) -> bool {

@@ -92,7 +92,8 @@ fn offset(zone: &str) -> Option<i64> {
         _ => return None,
     };
     let (hours, minutes) = rest.split_once(':')?;
-    let valid = hours.len() == 2 && minutes.len() == 2;
+    let digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let valid = digits(hours) && digits(minutes);
     let (hours, minutes) = (hours.parse::<i64>().ok()?, minutes.parse::<i64>().ok()?);
     (valid && hours <= 14 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }

@@ -30,6 +30,65 @@ struct Step {
     indexed: bool,
 }
 
+impl Step {
+    /// Starts to look below an element, whose descendants end there, for a name.
+    fn new(document: &Document<'_>, parent: u32, end: u32, name: Name) -> Self {
+        if end - parent > MANY {
+            let (from, to) = (document.starts[name.index()], document.starts[name.index() + 1]);
+            if (to - from) as usize <= RARE {
+                return Self {
+                    at: from,
+                    end: to,
+                    parent,
+                    indexed: true,
+                };
+            }
+        }
+        Self {
+            at: parent + 1,
+            end,
+            parent,
+            indexed: false,
+        }
+    }
+
+    /// The next child with the name.
+    fn next(&mut self, document: &Document<'_>, name: Name) -> Option<u32> {
+        while self.at < self.end {
+            if self.indexed {
+                let id = document.index[self.at as usize];
+                self.at += 1;
+                if id != 0 && document.elements[id as usize].parent == self.parent {
+                    return Some(id);
+                }
+            } else {
+                let id = self.at;
+                let element = &document.elements[id as usize];
+                self.at = element.end;
+                if element.name == name {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The first node at the end of a path, as most rules ask for it: without the room that going on would need.
+pub(super) fn first(document: &Document<'_>, from: u32, path: &[Name]) -> Option<u32> {
+    let (name, rest) = path.split_first()?;
+    let mut step = Step::new(document, from, document.elements[from as usize].end, *name);
+    while let Some(id) = step.next(document, *name) {
+        if rest.is_empty() {
+            return Some(id);
+        }
+        if let Some(found) = first(document, id, rest) {
+            return Some(found);
+        }
+    }
+    None
+}
+
 /// All nodes at the end of a path, in document order, found while iterating.
 pub(crate) struct Walk<'d> {
     document: &'d Document<'d>,
@@ -48,57 +107,9 @@ impl<'d> Walk<'d> {
         };
         if !names.is_empty() && names.len() <= LONGEST {
             let (first, end) = from.inner();
-            walk.enter(first - 1, end);
+            walk.open[0] = Step::new(walk.document, first - 1, end, names[0]);
         }
         walk
-    }
-
-    /// Starts to look below an element for the name of this depth.
-    fn enter(&mut self, parent: u32, end: u32) {
-        let mut step = Step {
-            at: parent + 1,
-            end,
-            parent,
-            indexed: false,
-        };
-        if end - parent > MANY {
-            let name = self.names[self.depth].index();
-            let (from, to) = (
-                self.document.starts[name] as usize,
-                self.document.starts[name + 1] as usize,
-            );
-            if to - from <= RARE {
-                step = Step {
-                    at: from as u32,
-                    end: to as u32,
-                    parent,
-                    indexed: true,
-                };
-            }
-        }
-        self.open[self.depth] = step;
-    }
-
-    /// The next child with the name of this depth.
-    fn step(&mut self) -> Option<u32> {
-        let step = &mut self.open[self.depth];
-        while step.at < step.end {
-            if step.indexed {
-                let id = self.document.index[step.at as usize];
-                step.at += 1;
-                if id != 0 && self.document.elements[id as usize].parent == step.parent {
-                    return Some(id);
-                }
-            } else {
-                let id = step.at;
-                let element = &self.document.elements[id as usize];
-                step.at = element.end;
-                if element.name == self.names[self.depth] {
-                    return Some(id);
-                }
-            }
-        }
-        None
     }
 }
 
@@ -107,7 +118,7 @@ impl<'d> Iterator for Walk<'d> {
 
     fn next(&mut self) -> Option<Node<'d>> {
         loop {
-            let Some(id) = self.step() else {
+            let Some(id) = self.open[self.depth].next(self.document, *self.names.get(self.depth)?) else {
                 self.depth = self.depth.checked_sub(1)?;
                 continue;
             };
@@ -115,7 +126,8 @@ impl<'d> Iterator for Walk<'d> {
                 return Some(self.document.node(id));
             }
             self.depth += 1;
-            self.enter(id, self.document.elements[id as usize].end);
+            let end = self.document.elements[id as usize].end;
+            self.open[self.depth] = Step::new(self.document, id, end, self.names[self.depth]);
         }
     }
 }

@@ -1,12 +1,23 @@
-//! Events of quick-xml into the tree. Everything that could cost more than it shows is refused here.
+//! Source to tree. Plain markup is read here, all else is events of `quick-xml`. Everything that could cost more than
+//! it shows is refused here.
+
+use std::borrow::Cow;
 
 use quick_xml::Reader;
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesStart, Event};
 
-use super::encoding::{allowed, decode, forbidden};
+use super::encoding::{decode, forbidden};
 use super::names::{Name, Namespace};
+use super::scan::{self, Next};
 use super::tree::{Attribute, Document, Element, SIDE, Text};
 use super::{Limits, Unreadable};
+
+mod scope;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use scope::Scope;
 
 /// Reads a document.
 ///
@@ -19,8 +30,12 @@ pub fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Unread
             limit: limits.bytes,
         });
     }
-    let source = decode(bytes)?;
-    let mut builder = Builder::new(&source, limits);
+    parse(decode(bytes)?, limits, true)
+}
+
+/// Reads a text; `plain` lets plain markup be read here, otherwise the library reads all.
+fn parse<'a>(source: Cow<'a, str>, limits: &Limits, plain: bool) -> Result<Document<'a>, Unreadable> {
+    let mut builder = Builder::new(&source, limits, plain);
     if let Some(at) = forbidden(&source) {
         return Err(builder.malformed(at, "a control character stands here, which XML does not allow"));
     }
@@ -34,11 +49,13 @@ pub fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Unread
     Ok(Document::new(source, side, elements, attributes))
 }
 
-/// A prefix and what it stands for from some depth on.
-struct Binding<'s> {
-    prefix: &'s str,
-    namespace: Namespace,
-    depth: usize,
+/// An element that is not closed yet.
+#[derive(Clone, Copy)]
+struct Open {
+    id: u32,
+    /// Where its name stands.
+    name: u32,
+    length: u32,
 }
 
 struct Builder<'s> {
@@ -47,12 +64,17 @@ struct Builder<'s> {
     side: String,
     elements: Vec<Element>,
     attributes: Vec<Attribute>,
-    open: Vec<u32>,
-    bindings: Vec<Binding<'s>>,
+    open: Vec<Open>,
+    scope: Scope<'s>,
+    /// Names of the attributes of the tag that is read, to find one that stands twice.
+    named: Vec<&'s str>,
+    /// The source has carriage returns, which texts must lose.
+    returns: bool,
+    plain: bool,
 }
 
 impl<'s> Builder<'s> {
-    fn new(source: &'s str, limits: &'s Limits) -> Self {
+    fn new(source: &'s str, limits: &'s Limits, plain: bool) -> Self {
         // Room as dense invoices need it; what is not used is never touched.
         let room = (source.len() / 32).min(limits.elements) + 16;
         Self {
@@ -62,7 +84,10 @@ impl<'s> Builder<'s> {
             elements: Vec::with_capacity(room),
             attributes: Vec::with_capacity(room / 8),
             open: Vec::with_capacity(16),
-            bindings: Vec::new(),
+            scope: Scope::new(),
+            named: Vec::new(),
+            returns: memchr::memchr(b'\r', source.as_bytes()).is_some(),
+            plain,
         }
     }
 
@@ -78,37 +103,116 @@ impl<'s> Builder<'s> {
     }
 
     fn run(&mut self) -> Result<(), Unreadable> {
-        let mut reader = Reader::from_str(self.source);
-        reader.config_mut().check_comments = true;
-        loop {
-            let at = reader.buffer_position() as usize;
-            let event = reader
-                .read_event()
-                .map_err(|error| self.malformed(reader.error_position() as usize, error))?;
-            match event {
-                Event::Start(tag) => self.start(&tag, at)?,
-                Event::Empty(tag) => {
-                    self.start(&tag, at)?;
-                    self.end();
+        let bytes = self.source.as_bytes();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let plain = match (byte, bytes.get(at + 1)) {
+                (b'<', Some(b'/')) if self.plain => self.plain_end(at),
+                (b'<', _) if self.plain => self.plain_start(at)?,
+                (b'<' | b'&', _) => None,
+                _ => {
+                    let length = memchr::memchr2(b'<', b'&', &bytes[at..]).unwrap_or(bytes.len() - at);
+                    self.text(at, length)?;
+                    Some(at + length)
                 }
-                Event::End(_) => self.end(),
-                Event::Text(text) => self.text(at, text.len())?,
-                Event::CData(_) => {
-                    // The marks around the text are nine and three bytes long.
-                    let end = reader.buffer_position() as usize - 3;
-                    self.cdata(at + 9, end)?;
-                }
-                Event::GeneralRef(reference) => self.reference(&reference, at)?,
-                Event::DocType(_) => return Err(Unreadable::Doctype { line: self.line(at) }),
-                Event::Eof if self.elements.is_empty() => return Err(self.malformed(at, "there is no root element")),
-                Event::Eof if !self.open.is_empty() => return Err(self.malformed(at, "an element is not closed")),
-                Event::Eof => return Ok(()),
-                Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
-            }
+            };
+            at = match plain {
+                Some(next) => next,
+                None => self.event(at)?,
+            };
         }
+        if self.elements.is_empty() {
+            return Err(self.malformed(at, "there is no root element"));
+        }
+        if !self.open.is_empty() {
+            return Err(self.malformed(at, "an element is not closed"));
+        }
+        Ok(())
     }
 
-    fn start(&mut self, tag: &BytesStart<'_>, at: usize) -> Result<(), Unreadable> {
+    /// Reads a start tag if it is plain. The answer is where it ends.
+    fn plain_start(&mut self, at: usize) -> Result<Option<usize>, Unreadable> {
+        let bytes = self.source.as_bytes();
+        let Some(opened) = scan::opened(bytes, at) else {
+            return Ok(None);
+        };
+        self.may_open(at)?;
+        let first = self.attributes.len();
+        self.named.clear();
+        let mut place = opened.end;
+        let (next, empty) = loop {
+            match scan::next(bytes, place) {
+                Some(Next::Open(next)) => break (next, false),
+                Some(Next::Empty(next)) => break (next, true),
+                Some(Next::Attribute {
+                    start,
+                    name,
+                    value,
+                    end,
+                }) => {
+                    self.attribute(&self.source[start..name], value, &self.source[value..end], at)?;
+                    place = end + 1;
+                }
+                None => {
+                    // Read again by the library, from the start.
+                    self.attributes.truncate(first);
+                    self.scope.leave(self.open.len());
+                    return Ok(None);
+                }
+            }
+        };
+        self.element(at, opened.end, Some(opened.hash), first)?;
+        if empty {
+            self.end();
+        }
+        Ok(Some(next))
+    }
+
+    /// Reads an end tag if it is plain and of the element that is open. The answer is where it ends.
+    fn plain_end(&mut self, at: usize) -> Option<usize> {
+        let open = *self.open.last()?;
+        let source = self.source.as_bytes();
+        let name = &source[open.name as usize..(open.name + open.length) as usize];
+        let rest = source.get(at + 2..)?.strip_prefix(name)?;
+        if rest.first() != Some(&b'>') {
+            return None;
+        }
+        self.end();
+        Some(at + 3 + name.len())
+    }
+
+    /// Reads what is not plain. The answer is where it ends.
+    fn event(&mut self, at: usize) -> Result<usize, Unreadable> {
+        let mut reader = Reader::from_str(&self.source[at..]);
+        reader.config_mut().check_comments = true;
+        reader.config_mut().allow_unmatched_ends = true;
+        let event = reader
+            .read_event()
+            .map_err(|error| self.malformed(at + reader.error_position() as usize, error))?;
+        let next = at + reader.buffer_position() as usize;
+        match event {
+            Event::Start(tag) => self.start(&tag, at)?,
+            Event::Empty(tag) => {
+                self.start(&tag, at)?;
+                self.end();
+            }
+            Event::End(tag) => self.close(tag.name().as_ref(), at)?,
+            Event::Text(text) => self.text(at, text.len())?,
+            // The marks around the text are nine and three bytes long.
+            Event::CData(_) => self.cdata(at + 9, next - 3)?,
+            Event::GeneralRef(reference) => self.reference(&reference, at)?,
+            Event::DocType(_) => return Err(Unreadable::Doctype { line: self.line(at) }),
+            Event::Decl(_) if at > 0 => {
+                return Err(self.malformed(at, "an XML declaration stands in the middle of the document"));
+            }
+            Event::Eof => return Err(self.malformed(at, "the document ends in the middle of markup")),
+            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
+        }
+        Ok(next)
+    }
+
+    /// Whether there may be an element more.
+    fn may_open(&self, at: usize) -> Result<(), Unreadable> {
         if self.open.is_empty() && !self.elements.is_empty() {
             return Err(self.malformed(at, "there is a second root element"));
         }
@@ -124,72 +228,71 @@ impl<'s> Builder<'s> {
                 limit: self.limits.elements,
             });
         }
+        Ok(())
+    }
+
+    fn start(&mut self, tag: &BytesStart<'_>, at: usize) -> Result<(), Unreadable> {
+        self.may_open(at)?;
         let first = self.attributes.len();
-        if !tag.attributes_raw().trim_ascii().is_empty() {
-            self.read_attributes(tag, at)?;
+        self.named.clear();
+        for attribute in tag.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|error| self.malformed(at, error))?;
+            let (name, value) = (attribute.key.as_ref(), &*attribute.value);
+            let (start, written) = self.place(value);
+            let name = self.place(name).1;
+            if written.contains('<') {
+                return Err(self.malformed(at, format!("a < stands in the value of {name}; write &lt;")));
+            }
+            self.attribute(name, start, written, at)?;
         }
-        let name = tag.name();
-        let written = name.as_ref();
-        let (prefix, local) = match memchr::memchr(b':', written.as_bytes()) {
-            Some(colon) => (&written[..colon], &written[colon + 1..]),
-            None => ("", written),
-        };
-        let namespace = match self.bindings.iter().rev().find(|binding| binding.prefix == prefix) {
-            Some(binding) => binding.namespace,
-            None if prefix.is_empty() => Namespace::Other,
-            None => return Err(self.malformed(at, format!("the prefix {prefix} is not declared"))),
+        self.element(at, at + 1 + tag.name().as_ref().len(), None, first)
+    }
+
+    /// Adds an element, whose name ends there and whose attributes are read.
+    fn element(&mut self, at: usize, end: usize, hash: Option<u64>, first: usize) -> Result<(), Unreadable> {
+        let written = &self.source[at + 1..end];
+        let name = match self.scope.name(written, hash) {
+            Ok(name) => name,
+            Err(prefix) => return Err(self.malformed(at, format!("the prefix {prefix} is not declared"))),
         };
         let id = self.elements.len() as u32;
         self.elements.push(Element {
-            name: Name::of(namespace, local),
+            name,
             attributes: (self.attributes.len() - first) as u16,
             first_attribute: first as u32,
-            parent: self.open.last().copied().unwrap_or(0),
+            parent: self.open.last().map_or(0, |open| open.id),
             end: id + 1,
             position: at as u32,
             text: Text::default(),
         });
-        self.open.push(id);
+        self.open.push(Open {
+            id,
+            name: at as u32 + 1,
+            length: written.len() as u32,
+        });
         Ok(())
     }
 
-    /// Namespace declarations and attributes without a prefix; others mean nothing to any rule.
-    fn read_attributes(&mut self, tag: &BytesStart<'_>, at: usize) -> Result<(), Unreadable> {
-        let first = self.attributes.len();
-        for (number, attribute) in tag.attributes().with_checks(false).enumerate() {
-            if number >= self.limits.attributes {
-                return Err(Unreadable::TooLarge {
-                    what: "attributes of one element",
-                    limit: self.limits.attributes,
-                });
-            }
-            let attribute = attribute.map_err(|error| self.malformed(at, error))?;
-            let (name, value) = (attribute.key.as_ref(), &*attribute.value);
-            let (start, written) = self.place(value);
-            let prefix = if name == "xmlns" {
-                Some("")
-            } else {
-                name.strip_prefix("xmlns:")
-            };
-            if let Some(prefix) = prefix {
-                let prefix = self.place(prefix).1;
-                let depth = self.open.len();
-                self.bindings.push(Binding {
-                    prefix,
-                    namespace: Namespace::of(written),
-                    depth,
-                });
-            } else if !name.contains(':') {
-                let name = Name::of(Namespace::Attribute, name);
-                let value = self.attribute_value(start, written, at)?;
-                if self.attributes[first..]
-                    .iter()
-                    .any(|known| known.name == name && !name.local().is_empty())
-                {
-                    return Err(self.malformed(at, format!("the attribute {} stands twice", name.local())));
-                }
-                self.attributes.push(Attribute { name, value });
-            }
+    /// Namespace declarations, and attributes without a prefix; others mean nothing to any rule.
+    fn attribute(&mut self, name: &'s str, start: usize, written: &'s str, at: usize) -> Result<(), Unreadable> {
+        if self.named.len() >= self.limits.attributes {
+            return Err(Unreadable::TooLarge {
+                what: "attributes of one element",
+                limit: self.limits.attributes,
+            });
+        }
+        if self.named.contains(&name) {
+            return Err(self.malformed(at, format!("the attribute {name} stands twice")));
+        }
+        self.named.push(name);
+        if name == "xmlns" {
+            self.scope.declare("", Namespace::of(written), self.open.len());
+        } else if let Some(prefix) = name.strip_prefix("xmlns:") {
+            self.scope.declare(prefix, Namespace::of(written), self.open.len());
+        } else if !name.contains(':') {
+            let name = Name::of(Namespace::Attribute, name);
+            let value = self.attribute_value(start, written, at)?;
+            self.attributes.push(Attribute { name, value });
         }
         Ok(())
     }
@@ -201,113 +304,23 @@ impl<'s> Builder<'s> {
         self.source.get(start..end).map_or((0, ""), |piece| (start, piece))
     }
 
-    fn attribute_value(&mut self, start: usize, written: &str, at: usize) -> Result<Text, Unreadable> {
-        if written
-            .bytes()
-            .all(|byte| !matches!(byte, b'&' | b'\t' | b'\n' | b'\r'))
-        {
-            return Ok(Text {
-                start: start as u32,
-                length: written.len() as u32,
-            });
-        }
-        let value = quick_xml::escape::unescape(written).map_err(|error| self.malformed(at, error))?;
-        if forbidden(&value).is_some() {
-            return Err(self.malformed(at, "a control character is meant here, which XML does not allow"));
-        }
-        let from = self.side.len();
-        self.side
-            .push_str(&value.replace("\r\n", " ").replace(['\t', '\n', '\r'], " "));
-        Ok(Text {
-            start: from as u32 | SIDE,
-            length: (self.side.len() - from) as u32,
-        })
-    }
-
     fn end(&mut self) {
-        if let Some(id) = self.open.pop() {
-            self.elements[id as usize].end = self.elements.len() as u32;
-            let depth = self.open.len();
-            while self.bindings.last().is_some_and(|binding| binding.depth >= depth) {
-                self.bindings.pop();
-            }
+        if let Some(open) = self.open.pop() {
+            self.elements[open.id as usize].end = self.elements.len() as u32;
+            self.scope.leave(self.open.len());
         }
     }
 
-    fn text(&mut self, at: usize, length: usize) -> Result<(), Unreadable> {
-        let Some(element) = self.leaf() else {
-            let stray = self.open.is_empty() && !self.source[at..at + length].trim_ascii().is_empty();
-            return if stray {
-                Err(self.malformed(at, "there is text outside the root element"))
-            } else {
-                Ok(())
-            };
+    /// An end tag that is not plain, or not of the element that is open.
+    fn close(&mut self, name: &str, at: usize) -> Result<(), Unreadable> {
+        let Some(open) = self.open.last() else {
+            return Err(self.malformed(at, format!("</{name}> closes nothing")));
         };
-        let written = &self.source[at..at + length];
-        if self.elements[element].text.length == 0 && memchr::memchr(b'\r', written.as_bytes()).is_none() {
-            self.elements[element].text = Text {
-                start: at as u32,
-                length: length as u32,
-            };
-        } else {
-            self.append(element, &written.replace("\r\n", "\n").replace('\r', "\n"));
+        let expected = &self.source[open.name as usize..(open.name + open.length) as usize];
+        if name != expected {
+            return Err(self.malformed(at, format!("</{name}> stands where </{expected}> must")));
         }
+        self.end();
         Ok(())
-    }
-
-    fn cdata(&mut self, start: usize, end: usize) -> Result<(), Unreadable> {
-        if self.open.is_empty() {
-            return Err(self.malformed(start, "there is text outside the root element"));
-        }
-        self.text(start, end.saturating_sub(start))
-    }
-
-    fn reference(&mut self, reference: &BytesRef<'_>, at: usize) -> Result<(), Unreadable> {
-        let character = reference
-            .resolve_char_ref()
-            .map_err(|error| self.malformed(at, error))?;
-        let character = match (character, &**reference) {
-            (Some(character), _) if allowed(character) => character,
-            (Some(_), _) => {
-                return Err(self.malformed(at, "a control character is meant here, which XML does not allow"));
-            }
-            (None, "lt") => '<',
-            (None, "gt") => '>',
-            (None, "amp") => '&',
-            (None, "apos") => '\'',
-            (None, "quot") => '"',
-            (None, name) => {
-                return Err(Unreadable::Entity {
-                    line: self.line(at),
-                    name: name.to_owned(),
-                });
-            }
-        };
-        if self.open.is_empty() {
-            return Err(self.malformed(at, "there is text outside the root element"));
-        }
-        if let Some(element) = self.leaf() {
-            self.append(element, character.encode_utf8(&mut [0; 4]));
-        }
-        Ok(())
-    }
-
-    /// The open element, as long as it has no children: text between children is not kept.
-    fn leaf(&self) -> Option<usize> {
-        let id = *self.open.last()? as usize;
-        (id + 1 == self.elements.len()).then_some(id)
-    }
-
-    /// Adds to the text of an element; its text moves to the side buffer, where it can grow.
-    fn append(&mut self, element: usize, piece: &str) {
-        let text = self.elements[element].text;
-        if text.start & SIDE == 0 || text.length == 0 {
-            let start = self.side.len() as u32 | SIDE;
-            let old = &self.source[text.start as usize..(text.start + text.length) as usize];
-            self.side.push_str(old);
-            self.elements[element].text.start = start;
-        }
-        self.side.push_str(piece);
-        self.elements[element].text.length += piece.len() as u32;
     }
 }

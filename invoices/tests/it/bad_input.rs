@@ -226,6 +226,37 @@ fn amounts_that_are_no_numbers_are_not_exact() {
     );
 }
 
+/// The official rules of EN 16931 let a line in dollars pass in an invoice in euros; the sum of both is nothing.
+#[test]
+fn mixed_currencies_are_told() {
+    let made = muniment_invoices::make(DRAFT.as_bytes()).unwrap();
+    let text = made.to_ubl().replacen(
+        "<cbc:LineExtensionAmount currencyID=\"EUR\">37.50",
+        "<cbc:LineExtensionAmount currencyID=\"USD\">37.50",
+        1,
+    );
+    assert!(text.contains("USD"));
+    let report = check(text.as_bytes(), &Options::default()).unwrap();
+    let rules: Vec<String> = report
+        .exact
+        .unwrap()
+        .differences
+        .into_iter()
+        .map(|one| one.rule)
+        .collect();
+    let told = "\"37.50 USD\" is not in the currency of the invoice";
+    assert!(report.valid && rules.iter().any(|rule| rule == told), "{rules:?}");
+    let options = Options {
+        profile: muniment_invoices::Profile::Peppol,
+        ..Options::default()
+    };
+    let findings = check(text.as_bytes(), &options).unwrap().findings;
+    assert!(
+        findings.iter().any(|finding| finding.rule == "PEPPOL-EN16931-R051"),
+        "{findings:?}"
+    );
+}
+
 #[test]
 fn negative_lines_and_zero_quantities_are_no_mistake() {
     let draft = DRAFT.replace("\"3\"", "\"-3\"").replace("\"1000\"", "\"0\"");
@@ -233,7 +264,71 @@ fn negative_lines_and_zero_quantities_are_no_mistake() {
     assert_eq!(rules(&invoice.to_ubl()), Vec::<String>::new());
 }
 
+/// Values at which arithmetic breaks if it is not careful.
+const EDGES: [&str; 10] = [
+    "79228162514264337593543950335",
+    "-79228162514264337593543950335",
+    "7922816251426433759354395033.5",
+    "0.0000000000000000000000000001",
+    "100",
+    "-1",
+    "0",
+    "1e400",
+    "INF",
+    "",
+];
+
+/// A document with other numbers: `choose` gives each number of it what stands there then.
+fn with_numbers(text: &str, mut choose: impl FnMut(usize) -> Option<&'static str>) -> String {
+    let pieces = text.split_inclusive('>').enumerate();
+    let piece = |(place, piece): (usize, &str)| match piece.split_once('<') {
+        Some((number, tag)) if number.parse::<rust_decimal::Decimal>().is_ok() => {
+            format!("{}<{tag}", choose(place).unwrap_or(number))
+        }
+        _ => piece.to_owned(),
+    };
+    pieces.map(piece).collect()
+}
+
+fn judge_by_all(text: &str) {
+    for profile in [
+        muniment_invoices::Profile::XRechnung,
+        muniment_invoices::Profile::Peppol,
+    ] {
+        let options = Options {
+            profile,
+            ..Options::default()
+        };
+        let _ = check(text.as_bytes(), &options).unwrap();
+    }
+}
+
+/// The largest amounts that are numbers here: VAT of 100 % of them is equal to them, and there is no next unit.
+#[test]
+fn the_largest_amounts_do_not_overflow() {
+    let made = muniment_invoices::make(DRAFT.as_bytes()).unwrap();
+    for text in [made.to_ubl(), made.to_cii()] {
+        for currency in ["EUR", "HUF"] {
+            let text = text.replace("EUR", currency);
+            for edge in &EDGES[..3] {
+                let amounts = with_numbers(&text, |_| Some(edge));
+                judge_by_all(&amounts);
+                // The rates stay.
+                judge_by_all(&amounts.replace(&format!("Percent>{edge}<"), "Percent>100<"));
+            }
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn nothing_panics_on_edges(choices in proptest::collection::vec(0_usize..12, 300)) {
+        let made = muniment_invoices::make(DRAFT.as_bytes()).unwrap();
+        for text in [made.to_ubl(), made.to_cii()] {
+            judge_by_all(&with_numbers(&text, |place| EDGES.get(choices[place % 300]).copied()));
+        }
+    }
+
     #[test]
     fn nothing_panics_on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = check(&bytes, &Options::default());

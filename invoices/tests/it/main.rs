@@ -6,11 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
 
 mod bad_input;
+mod edges;
 mod exact;
 mod make;
 mod models;
 mod peppol;
 mod rules;
 mod shared;
+mod tables;
 mod unseen;
 mod vectors;

@@ -15,6 +15,8 @@ use super::{Action, Counter, MAX_SOURCE, Region, Role, Source, Template, Templat
 
 /// Most actions, regions, unique keys, states of a region and rules of an action.
 const MAX_PARTS: usize = 64;
+/// Most bytes of a record's fields, where actions compute values.
+const MAX_RECORD: u64 = 512 * 1024;
 /// Longest template name.
 const MAX_NAME: usize = 63;
 
@@ -146,6 +148,7 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
     if !actions.iter().any(|action| action.creates) {
         return Err(at.error("no action has `creates: true`, so there could never be a record"));
     }
+    bounded(at, &fields, &actions)?;
     let identity = at.need("identity", |at| at.each(|at| identity(at, &actions)))?;
     if identity.is_empty() {
         return Err(at.error("`identity` must name at least one value, e.g. [creator, input.reference]"));
@@ -160,6 +163,19 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
         actions,
         fields,
     })
+}
+
+/// What is computed can grow from action to action, up to what its schema admits; each action reads and writes all of it.
+fn bounded(at: At<'_>, fields: &Schema, actions: &[Action]) -> Result<(), TemplateError> {
+    let computes = actions.iter().any(|action| action.computes);
+    let most = fields.most_bytes();
+    if computes && most > MAX_RECORD {
+        return Err(at.error(format!(
+            "a record could grow to {most} bytes, allowed are {MAX_RECORD} where values are computed: lower `maxItems` or \
+             `maxLength` in `fields`"
+        )));
+    }
+    Ok(())
 }
 
 fn roles(at: At<'_>, fields: &Schema) -> Result<BTreeMap<String, Role>, TemplateError> {

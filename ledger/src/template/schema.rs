@@ -158,6 +158,24 @@ impl Schema {
         }
     }
 
+    /// Most bytes of JSON that a value can take; text counts as if every character were escaped.
+    pub fn most_bytes(&self) -> u64 {
+        match self {
+            Self::Object(properties) => properties.iter().fold(2, |sum, property| {
+                let name = property.name.len() as u64 + 4;
+                sum.saturating_add(name).saturating_add(property.schema.most_bytes())
+            }),
+            Self::Array(array) => {
+                let items = array.items.iter().map(AsRef::as_ref).chain(&array.prefix);
+                let item = items.map(Self::most_bytes).max().unwrap_or(0).saturating_add(1);
+                item.saturating_mul(array.max as u64).saturating_add(2)
+            }
+            Self::Text(text) => text.max as u64 * 6 + 2,
+            Self::Int { .. } => 17,
+            Self::Bool(_) => 5,
+        }
+    }
+
     fn required(&self) -> impl Iterator<Item = &str> {
         let properties = match self {
             Self::Object(properties) => properties.as_slice(),

@@ -338,6 +338,11 @@ fn the_compiler_refuses_what_could_not_run() {
             "identity: []",
             "at least one value",
         ),
+        (
+            "maxItems: 3, items: { type: string, maxLength: 64 }",
+            "maxItems: 1000, items: { type: string, maxLength: 99 }",
+            "could grow to",
+        ),
         ("    end:\n", "    pour:\n", "both an action and a deadline"),
     ] {
         assert!(POT.contains(from), "{from}");

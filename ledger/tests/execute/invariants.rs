@@ -1,8 +1,10 @@
 //! The seventeen invariants of electronic invoices, over random histories of several parties.
 //!
-//! `history` makes attempts and runs them, `model` is what should hold of whatever was accepted, kept from the accepted
+//! `attempts` makes attempts of random numbers, `history` runs them, `model` is what should hold of whatever was accepted, kept from the accepted
 //! inputs alone. Each invariant is shown to break when its guard is taken out of the template (`guards`).
 
+#[path = "invariants/attempts.rs"]
+mod attempts;
 #[path = "invariants/guards.rs"]
 mod guards;
 #[path = "invariants/history.rs"]
@@ -15,7 +17,8 @@ mod races;
 use muniment_ledger::templates::ELECTRONIC_INVOICE;
 use proptest::prelude::*;
 
-use history::{Settings, attempts, run};
+use attempts::attempts;
+use history::{Settings, run};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 400, ..ProptestConfig::default() })]
@@ -33,7 +36,7 @@ fn random_histories_reach_every_action() {
     let template = muniment_ledger::template::Template::compile(ELECTRONIC_INVOICE).unwrap();
     let mut missing: std::collections::BTreeSet<_> =
         template.actions.iter().map(|action| action.name.clone()).collect();
-    for attempts in history::samples(400) {
+    for attempts in attempts::samples(400) {
         for action in run(ELECTRONIC_INVOICE, &attempts, Settings::default()).accepted {
             missing.remove(&action);
         }

@@ -1,6 +1,6 @@
 //! The statement of a receipt, its signature, and the document whose digest it holds.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::StatementSummary;
 use super::checks::{Finding, fail, open, pass};
@@ -71,7 +71,7 @@ pub(super) fn check_document(receipt: &Receipt, stated: Option<&Stated>, documen
         );
     };
     let Some(Value::Array(digests)) = action.input.get("digests") else {
-        return open("no_digests", "the statement holds no digests");
+        return check_content(&action.input, &document);
     };
     let Some(disclosure) = &receipt.disclosure else {
         return open(
@@ -94,6 +94,16 @@ pub(super) fn check_document(receipt: &Receipt, stated: Option<&Stated>, documen
         pass("match", "the document is the one whose digest was signed")
     } else {
         fail("mismatch", "the document is not the one whose digest was signed")
+    }
+}
+
+/// A statement about one document may hold its plain SHA-256 as `content`.
+fn check_content(input: &Map<String, Value>, document: &[u8; 32]) -> Finding {
+    let content = input.get("content").and_then(Value::as_str).and_then(from_hex_exact);
+    match content {
+        None => open("no_digests", "the statement holds no digests"),
+        Some(content) if content == *document => pass("match", "the document is the one whose digest was signed"),
+        Some(_) => fail("mismatch", "the document is not the one whose digest was signed"),
     }
 }
 

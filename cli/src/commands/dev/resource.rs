@@ -101,7 +101,7 @@ mod tests {
             key,
         };
         let network = muniment_operator::validate(&wanted.resource, &[member], &catalog()).unwrap();
-        assert_eq!((network.validators.get(), network.templates.len()), (4, 1));
+        assert_eq!((network.validators.get(), network.templates.len()), (4, 2));
     }
 
     #[test]

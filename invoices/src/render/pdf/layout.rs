@@ -102,8 +102,9 @@ pub(super) fn sheets(page: &Page, faces: &Faces) -> Vec<Sheet> {
     for pair in page.parties.chunks(2) {
         layout.side_by_side(pair);
     }
-    layout.y += 6.0;
-    layout.paragraphs(&page.notes, TEXT);
+    if let Some(notes) = &page.notes {
+        layout.section(notes);
+    }
     for table in &page.tables {
         layout.table(table);
     }

@@ -294,7 +294,8 @@ fn vat_is_base_times_rate(breakdown: Node<'_>) -> bool {
         return false;
     };
     let expected = round_cents(product);
-    vat.abs() - Decimal::ONE <= expected && vat.abs() + Decimal::ONE >= expected
+    let distance = vat.abs().checked_sub(expected);
+    distance.is_some_and(|distance| distance.abs() <= Decimal::ONE)
 }
 
 /// BR-S-09 of CII: whole units of base times rate, compared in binary.
@@ -308,6 +309,7 @@ pub(super) fn vat_is_near_base_times_rate(breakdown: Node<'_>) -> bool {
         return false;
     };
     let expected = (base.abs().to_f64().unwrap_or(f64::NAN) * rate + 0.5).floor() / 100.0;
-    let (low, high) = (vat.abs() - Decimal::ONE, vat.abs() + Decimal::ONE);
-    low.to_f64().is_some_and(|low| low < expected) && high.to_f64().is_some_and(|high| high > expected)
+    let (low, high) = (vat.abs().checked_sub(Decimal::ONE), vat.abs().checked_add(Decimal::ONE));
+    low.and_then(|low| low.to_f64()).is_some_and(|low| low < expected)
+        && high.and_then(|high| high.to_f64()).is_some_and(|high| high > expected)
 }

@@ -226,5 +226,6 @@ pub(super) fn within_one_unit(vat: Option<Decimal>, base: Option<Decimal>, rate:
         return false;
     };
     let expected = round_cents(product);
-    vat.abs() - Decimal::ONE < expected && vat.abs() + Decimal::ONE > expected
+    let distance = vat.abs().checked_sub(expected);
+    distance.is_some_and(|distance| distance.abs() < Decimal::ONE)
 }

@@ -3,7 +3,8 @@
 use muniment_ledger::template::Template;
 use muniment_ledger::templates::ELECTRONIC_INVOICE;
 
-use super::history::{Settings, run, samples};
+use super::attempts::samples;
+use super::history::{Settings, run};
 
 /// Most histories that are tried to break an invariant.
 const TRIES: usize = 600;

@@ -1,4 +1,4 @@
-//! Random attempts of several parties, in blocks, and what came of them.
+//! Attempts of several parties, in blocks, and what came of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,57 +9,13 @@ use muniment_ledger::state::{Record, record_key};
 use muniment_ledger::wire::Outcome;
 use muniment_receipts::leaf::Leaf;
 use muniment_receipts::merkle::{Frontier, leaf_hash, verify_inclusion};
-use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::attempts::{Attempt, make};
 use super::model::Model;
 use crate::invoice::world::*;
 use crate::support::key;
-
-/// Random numbers from which an attempt is made, once it is known which documents there are.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    action: u8,
-    document: u8,
-    party: u8,
-    amount: u8,
-    choice: u8,
-    /// Ends a block after it; so many hours pass.
-    wait: Option<u8>,
-    replay: bool,
-}
-
-pub fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
-    let attempt = (
-        any::<u8>(),
-        any::<u8>(),
-        any::<u8>(),
-        any::<u8>(),
-        any::<u8>(),
-        prop::option::weighted(0.6, prop_oneof![6 => Just(0u8), 1 => 1u8..100]),
-        prop::bool::weighted(0.1),
-    );
-    let attempt = attempt.prop_map(|(action, document, party, amount, choice, wait, replay)| Attempt {
-        action,
-        document,
-        party,
-        amount,
-        choice,
-        wait,
-        replay,
-    });
-    prop::collection::vec(attempt, 30..70)
-}
-
-/// The same histories in every run.
-pub fn samples(number: usize) -> impl Iterator<Item = Vec<Attempt>> {
-    let mut runner = TestRunner::deterministic();
-    let strategy = attempts();
-    (0..number).map(move |_| strategy.new_tree(&mut runner).unwrap().current())
-}
 
 /// Guards that lie outside the template, and can be taken out here.
 #[derive(Clone, Copy, Default)]
@@ -137,9 +93,9 @@ impl Run {
             .get(usize::from(attempt.document) % count.max(1))
             .copied();
         let record = target.map(|id| self.world.record(id));
-        let (action, party, input) = make(attempt, record.as_ref(), target, self.world.ledger.time)?;
+        let (action, party, input) = make(attempt, record.as_ref(), target, self.world.ledger.time);
         // One in eight is tried by somebody else.
-        let stranger = attempt.party % 8 == 0 && count > 0;
+        let stranger = attempt.party.is_multiple_of(8) && count > 0;
         let party = if stranger { 1 + attempt.choice % 8 } else { party };
         let creates = matches!(action, "issue" | "credit" | "replace");
         let record = target.filter(|_| !creates);
@@ -296,238 +252,4 @@ fn in_state(tree: &MemoryTree, version: u64, record: &Id) -> bool {
     };
     let value = tree.state.0.get(&key).map(|bytes| <Id>::from(Sha256::digest(bytes)));
     value.is_some() && proven.value == value && verify_proof(&proven.root, &key, value.as_ref(), &proven.proof).is_ok()
-}
-
-fn amounts(attempt: &Attempt, whole: i64) -> i64 {
-    match attempt.amount % 8 {
-        0 => 1,
-        1 => whole + 1,
-        2..=4 => whole,
-        _ => (whole * i64::from(attempt.amount) / 300).max(1),
-    }
-}
-
-/// Action, who could do it, and its input.
-fn make(attempt: &Attempt, record: Option<&Record>, target: Option<Id>, now: u64) -> Option<(&'static str, u8, Value)> {
-    let number = u64::from(attempt.choice % 24);
-    let Some((record, id)) = record.zip(target).filter(|_| attempt.action >= 40) else {
-        return Some(("issue", SELLER, issued(attempt, number)));
-    };
-    let int = |field: &str| record.fields[field].as_i64().unwrap_or_default();
-    let open = int("open");
-    let first = record.fields["pledges"]
-        .as_array()
-        .and_then(|all| all.get(usize::from(attempt.choice) % all.len().max(1)));
-    let pledge = first.map_or(json!("P0"), |pledge| pledge["id"].clone());
-    let lender = first.map_or(BANK, |pledge| party(pledge["lender"].as_str().unwrap_or_default()));
-    let payee = party(record.fields["payee"].as_str().unwrap_or_default());
-    let assignee = record
-        .fields
-        .get("assignee")
-        .and_then(Value::as_str)
-        .map_or(OTHER_BANK, party);
-    let bank = if attempt.choice % 2 == 0 { BANK } else { OTHER_BANK };
-    let until = if attempt.choice % 5 == 0 {
-        now + 1
-    } else {
-        now + 40 * 3_600_000
-    };
-    let reimbursable = int("total") - int("credited") - int("reimbursed");
-    let take = |id: Value| json!({ "pledge": id });
-    if let Some(next) = next_step(attempt, record) {
-        return Some(next);
-    }
-    let (action, who, input) = match attempt.action % 28 {
-        0..=2 => {
-            let codes = ["AB", "IP", "UQ", "CA", "AP", "AP", "RE", "PD", "AP"];
-            let code = codes[usize::from(attempt.choice) % codes.len()];
-            ("respond", BUYER, json!({ "code": code, "reasons": ["OTH"] }))
-        }
-        3 | 4 => {
-            let payment = format!("A{}", attempt.choice % 12);
-            let mut input = json!({ "payment": payment, "amount": amounts(attempt, open), "evidence": digest(number) });
-            if attempt.amount % 16 == 3 {
-                input["overpaid"] = json!(7);
-            }
-            ("settle", payee, input)
-        }
-        5 => (
-            "confirmPayment",
-            BUYER,
-            json!({ "payment": format!("A{}", attempt.choice % 12) }),
-        ),
-        6 => (
-            "refund",
-            payee,
-            json!({ "amount": amounts(attempt, int("overpaid") + int("refundDue")) }),
-        ),
-        7 | 8 => {
-            let input = json!({
-                "pledge": format!("P{}", attempt.choice % 6), "lender": name(bank), "amount": amounts(attempt, open),
-                "until": if attempt.choice % 3 == 0 { now + 2_000 } else { until },
-                "expires": now + 40 * 3_600_000, "fingerprint": digest(number % 3)
-            });
-            ("offerPledge", payee, input)
-        }
-        9 | 10 => (
-            "acceptPledge",
-            lender,
-            json!({ "pledge": pledge, "waiver": attempt.amount % 4 == 0 }),
-        ),
-        11 => ("declinePledge", lender, take(pledge)),
-        12 => ("releasePledge", lender, take(pledge)),
-        13 => ("enforcePledge", lender, take(pledge)),
-        14 => ("acknowledgePledge", BUYER, take(pledge)),
-        15 => match attempt.amount % 3 {
-            0 => ("consent", payee, json!({ "amount": amounts(attempt, open) })),
-            _ => (
-                "consent",
-                lender,
-                json!({ "pledge": pledge, "amount": amounts(attempt, open) }),
-            ),
-        },
-        16 => match attempt.amount % 2 {
-            0 => ("offerAssignment", payee, json!({ "assignee": name(bank) })),
-            _ => ("acceptAssignment", assignee, json!({})),
-        },
-        17 => ("appoint", BUYER, json!({ "holder": name(EMPLOYEE) })),
-        18 | 19 => {
-            let input = json!({ "employer": name(EMPLOYER), "amount": amounts(attempt, reimbursable), "until": until });
-            (
-                "claimReimbursement",
-                if attempt.choice % 2 == 0 { BUYER } else { EMPLOYEE },
-                input,
-            )
-        }
-        20 => (
-            "settleReimbursement",
-            EMPLOYER,
-            json!({ "amount": amounts(attempt, reimbursable) }),
-        ),
-        21 => match attempt.amount % 3 {
-            _ if int("clawback") > 0 => (
-                "settleClawback",
-                EMPLOYER,
-                json!({ "amount": amounts(attempt, int("clawback")) }),
-            ),
-            0 => ("releaseReimbursement", EMPLOYER, json!({})),
-            1 => ("expireLock", BANK, json!({})),
-            _ => (
-                "settleClawback",
-                EMPLOYER,
-                json!({ "amount": amounts(attempt, int("clawback")) }),
-            ),
-        },
-        22 | 23 => credited(attempt, record, id),
-        24 => {
-            let mut input = issued(attempt, number);
-            (input["type"], input["original"]) = (json!("384"), json!(hex::encode(id)));
-            ("replace", SELLER, input)
-        }
-        25 => match attempt.amount % 6 {
-            0 => ("cancel", SELLER, json!({ "reason": "typo" })),
-            1 | 2 => ("requestVoid", SELLER, json!({ "reason": "typo" })),
-            3 => ("withdrawVoid", SELLER, json!({})),
-            4 => ("answerVoid", BUYER, json!({ "accept": attempt.choice % 2 == 0 })),
-            _ => ("lapseVoid", BANK, json!({})),
-        },
-        _ => match (record.regions["authority"].as_str(), attempt.amount % 5) {
-            ("Due" | "Refused", 0 | 1) => ("submitToAuthority", SELLER, json!({ "evidence": digest(1) })),
-            ("Submitted" | "CancelSent", _) => {
-                let answers = ["cleared", "reported", "refused", "cancelled"];
-                let answer = answers[usize::from(attempt.choice) % 4];
-                (
-                    "answerAuthority",
-                    AUTHORITY,
-                    json!({ "answer": answer, "evidence": digest(2) }),
-                )
-            }
-            ("Cleared" | "Reported", _) => ("sendCancellation", SELLER, json!({ "evidence": digest(3) })),
-            _ => match attempt.choice % 2 {
-                0 => ("reportOverdue", BANK, json!({})),
-                _ => ("expireOffer", BANK, take(pledge)),
-            },
-        },
-    };
-    Some((action, who, input))
-}
-
-/// Long ways are taken to their end: every third attempt goes on with what has begun.
-fn next_step(attempt: &Attempt, record: &Record) -> Option<(&'static str, u8, Value)> {
-    let int = |field: &str| record.fields[field].as_i64().unwrap_or_default();
-    let state = |region: &str| record.regions[region].as_str();
-    if attempt.action % 3 != 0 {
-        return None;
-    }
-    if int("clawback") > 0 {
-        return Some((
-            "settleClawback",
-            EMPLOYER,
-            json!({ "amount": amounts(attempt, int("clawback")) }),
-        ));
-    }
-    if state("reimbursement") == "Locked" {
-        let amount = record.fields["lock"]["amount"].as_i64().unwrap_or_default();
-        return Some((
-            "settleReimbursement",
-            EMPLOYER,
-            json!({ "amount": amounts(attempt, amount) }),
-        ));
-    }
-    match (state("document"), state("authority")) {
-        ("Void" | "FullyCredited" | "Replaced", "Cleared" | "Reported") => {
-            Some(("sendCancellation", SELLER, json!({ "evidence": digest(3) })))
-        }
-        ("Issued", "Cleared" | "Reported") if attempt.amount % 2 == 0 => {
-            Some(("cancel", SELLER, json!({ "reason": "typo" })))
-        }
-        ("Issued", "Submitted") => Some((
-            "answerAuthority",
-            AUTHORITY,
-            json!({ "answer": "cleared", "evidence": digest(2) }),
-        )),
-        _ => None,
-    }
-}
-
-/// A party by its key.
-fn party(key: &str) -> u8 {
-    (1..=8).find(|party| name(*party) == key).unwrap_or(SELLER)
-}
-
-fn issued(attempt: &Attempt, number: u64) -> Value {
-    let net = [100, 333, 10_000, 7][usize::from(attempt.amount) % 4];
-    let mut input = document("380", number, net);
-    input["series"] = json!(["R", "S"][usize::from(attempt.document) % 2]);
-    input["content"] = json!(digest(0xabc0 + u64::from(attempt.document % 16)));
-    match attempt.party % 32 {
-        1 => input["verdict"]["fatal"] = json!(1),
-        2 => input["verdict"]["exact"] = json!(false),
-        3 => input["totals"]["vat"] = json!(attempt.choice),
-        4 => input["vat"][0]["vat"] = json!(attempt.choice),
-        5..=11 => {
-            input["authority"] = json!(name(AUTHORITY));
-            input["reportBy"] = json!(crate::support::START + 7_200_000);
-        }
-        _ => {}
-    }
-    input
-}
-
-fn credited(attempt: &Attempt, record: &Record, id: Id) -> (&'static str, u8, Value) {
-    let left = |entry: &Value| entry["base"].as_i64().unwrap_or(0) - entry["creditedBase"].as_i64().unwrap_or(0);
-    let base = record.fields["vat"].get(0).map_or(0, left);
-    let mut note = document("381", 100 + u64::from(attempt.choice), amounts(attempt, base).max(1));
-    note["invoice"] = json!(hex::encode(id));
-    match attempt.party % 16 {
-        1 => note["currency"] = json!("USD"),
-        2 => note["recipient"] = json!(name(BANK)),
-        3 => {
-            let net = note["totals"]["net"].clone();
-            note["vat"] = json!([{ "category": "E", "rate": 0, "base": net, "vat": 0 }]);
-            (note["totals"]["vat"], note["totals"]["gross"], note["totals"]["due"]) = (json!(0), net.clone(), net);
-        }
-        _ => {}
-    }
-    ("credit", SELLER, note)
 }

@@ -21,7 +21,6 @@ struct Pledge {
 
 #[derive(Clone, Debug, Default)]
 struct Document {
-    kind: String,
     state: &'static str,
     issuer: u8,
     issued: u64,
@@ -175,11 +174,9 @@ impl Model {
             let key = (text(&entry["category"]), int(&entry["rate"]));
             (key, [int(&entry["base"]), int(&entry["vat"]), 0, 0])
         };
-        let kind = text(&input["type"]);
-        let note = kind == "381";
+        let note = input["type"] == "381";
         let document = Document {
             state: if note { "CreditNote" } else { "Issued" },
-            kind,
             issuer: party,
             issued: time,
             total: if note { 0 } else { total("gross") + total("rounding") },
