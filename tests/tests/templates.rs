@@ -59,7 +59,9 @@ impl Stage {
     fn holds(&self, receipt: &str) {
         let report = self.verifier.verify(receipt.as_bytes(), None, now());
         for verdict in &report.verdicts {
-            let fine = verdict.result == Outcome::Pass || verdict.check == Check::Document;
+            // A document isn't given, and what came later no receipt can say.
+            let left_out = matches!(verdict.check, Check::Document | Check::Status);
+            let fine = verdict.result == Outcome::Pass || left_out;
             assert!(fine, "{verdict:?}");
         }
     }
