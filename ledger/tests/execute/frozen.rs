@@ -1,6 +1,7 @@
 //! The same blocks give the same state roots, leaves and receipts on every machine and in every version: the values
 //! below were written down once. A change here is a change of what networks have signed already; it needs a new
-//! version of the format or template, not new values.
+//! version of the format or template, not new values. (Before the first release they changed once, with the number of
+//! members in the governance policy; old and new values were computed by a second program as well.)
 
 use muniment_ledger::templates::NOTARIZATION;
 use muniment_receipts::leaf::{self, Marker};
