@@ -5,29 +5,34 @@ use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::auth::{self, Authenticator};
+use crate::access::{Access, Bootstrap};
+use crate::auth::Authenticator;
 use crate::directory::NetworkDirectory;
 use crate::frame;
 use crate::idempotency::InFlight;
 use crate::keys::sealed::SealedKeys;
-use crate::keys::{KeyError, KeyProvider, Purpose};
+use crate::keys::{KeyError, KeyProvider};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
+use crate::numbering::Numbering;
+use crate::resources::Resources;
 use crate::routes;
 use crate::routes::operations::KEPT_MS;
 use crate::routes::service::Readiness;
 use crate::sign;
+use crate::standby;
 use crate::store::{Store, StoreError, Write, Writer};
-use muniment_receipts::key::SignerKey;
 
 /// How long an idempotency key is kept.
 const IDEMPOTENCY_MS: i64 = 48 * 3_600 * 1_000;
+/// How often the directory is asked, beside whenever a name isn't known.
+const REFRESH: Duration = Duration::from_secs(5);
 /// Most receipts verified at once.
 const VERIFYING: usize = 8;
 
@@ -40,6 +45,8 @@ pub struct ApiConfig {
     pub database: String,
     /// Folder of the sealed provider's master key; never the database's folder in a backup.
     pub keys_dir: PathBuf,
+    /// How many servers use this database. More than one needs a database that several can use.
+    pub replicas: u32,
     /// HTTP worker threads.
     pub workers: usize,
     /// Most actions that are accepted and not final; above, 503 `overloaded`.
@@ -55,6 +62,7 @@ impl ApiConfig {
             listen,
             database: database.into(),
             keys_dir: keys_dir.into(),
+            replicas: 1,
             workers: 2,
             max_in_flight: 60_000,
             validity: sign::VALIDITY,
@@ -65,6 +73,9 @@ impl ApiConfig {
 /// The server can't start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// Several servers on SQLite.
+    #[error("SQLite can be used by one server alone, not by {0}; set replicas to 1, or use PostgreSQL")]
+    Replicas(u32),
     /// The store.
     #[error("the store can't be opened")]
     Store(#[from] StoreError),
@@ -80,9 +91,19 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// PostgreSQL has ended the session.
+    #[error("the session with the database that may write has ended; start again, another server may have taken over")]
+    Ended,
     /// The HTTP server.
     #[error("the HTTP server failed")]
     Http(#[from] std::io::Error),
+}
+
+impl ServeError {
+    /// Whether another server has the database, so that this one can only stand by.
+    pub fn stands_by(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Taken { .. }))
+    }
 }
 
 /// What all handlers share.
@@ -93,14 +114,9 @@ pub struct State {
     pub(crate) idempotency: InFlight,
     pub(crate) readiness: Readiness,
     pub(crate) verifying: Arc<Semaphore>,
-}
-
-/// First access of a tenant.
-pub struct Bootstrap {
-    /// Public key that signs the tenant's statements; a member of its networks' genesis.
-    pub signer: SignerKey,
-    /// A new API key, shown once; `None` if the tenant already has one.
-    pub api_key: Option<Zeroizing<String>>,
+    pub(crate) resources: OnceLock<Arc<dyn Resources>>,
+    pub(crate) judging: Arc<Semaphore>,
+    pub(crate) numbering: Numbering,
 }
 
 /// The management API.
@@ -116,6 +132,9 @@ impl Api {
     /// # Errors
     /// When the database can't be opened or migrated, or the master key can't be used.
     pub async fn start(config: ApiConfig, directory: Arc<dyn NetworkDirectory>) -> Result<Self, ServeError> {
+        if config.replicas > 1 && config.database.starts_with("sqlite:") {
+            return Err(ServeError::Replicas(config.replicas));
+        }
         let store = Store::open(&config.database).await?;
         let keys: Arc<dyn KeyProvider> = Arc::new(SealedKeys::open(&config.keys_dir, store.clone())?);
         let metrics = Arc::new(Metrics::default());
@@ -135,8 +154,28 @@ impl Api {
             idempotency: InFlight::default(),
             readiness: Readiness::default(),
             verifying: Arc::new(Semaphore::new(VERIFYING)),
+            resources: OnceLock::new(),
+            judging: Arc::new(Semaphore::new(cores())),
+            numbering: Numbering::default(),
         });
         Ok(Self { config, state, keys })
+    }
+
+    /// As [`Self::start`], but while another server has the database it stands by: alive, and not ready.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; when it can't listen.
+    pub async fn start_or_stand_by(
+        config: ApiConfig,
+        directory: Arc<dyn NetworkDirectory>,
+    ) -> Result<Self, ServeError> {
+        standby::start(config, directory).await
+    }
+
+    /// Who keeps the descriptions of tenants and networks. Without, the routes that change them answer 501.
+    pub fn describe(&self, resources: Arc<dyn Resources>) {
+        // Told once; a second one would be a bug and changes nothing.
+        let _ = self.state.resources.set(resources);
     }
 
     /// The key provider; usable before any network exists.
@@ -144,20 +183,20 @@ impl Api {
         &self.keys
     }
 
+    /// Keys of tenants; usable before any network exists.
+    pub fn access(&self) -> Access {
+        Access {
+            keys: self.keys.clone(),
+            store: self.state.networks.shared().store.clone(),
+        }
+    }
+
     /// Makes what a tenant needs first: its signing key, and an API key if it has none. Idempotent.
     ///
     /// # Errors
     /// When keys can't be made or stored.
     pub async fn bootstrap_tenant(&self, tenant: &str) -> Result<Bootstrap, ServeError> {
-        let signer = self.keys.ensure(tenant, Purpose::Statement).await?;
-        let store = &self.state.networks.shared().store;
-        let has_key = !store.api_keys(tenant, None, 1).await?.is_empty();
-        let api_key = if has_key {
-            None
-        } else {
-            Some(self.new_api_key(tenant, "first").await?)
-        };
-        Ok(Bootstrap { signer, api_key })
+        self.access().bootstrap(tenant).await
     }
 
     /// Makes an API key for a tenant: for whoever has lost the first one and sits at the server.
@@ -165,15 +204,7 @@ impl Api {
     /// # Errors
     /// When it can't be stored.
     pub async fn new_api_key(&self, tenant: &str, name: &str) -> Result<Zeroizing<String>, ServeError> {
-        let key = auth::generate(tenant, name, None)?;
-        self.state
-            .networks
-            .shared()
-            .store
-            .writer
-            .write(vec![Write::ApiKey(key.row)])
-            .await?;
-        Ok(key.secret)
+        self.access().new_api_key(tenant, name).await
     }
 
     /// Binds the configured address. Separate from [`Self::serve`], so that a taken port is known early.
@@ -204,6 +235,7 @@ impl Api {
         self.state.networks.refresh().await;
         let writer = self.state.networks.shared().store.writer.clone();
         let housekeeping = tokio::spawn(housekeeping(writer));
+        let refreshing = tokio::spawn(refreshing(self.state.clone()));
         let state = self.state.clone();
         let server = HttpServer::new(move || {
             App::new()
@@ -220,10 +252,12 @@ impl Api {
         .disable_signals()
         .listen(listener)?
         .run();
+        let store = self.state.networks.shared().store.clone();
         let handle = server.handle();
         tokio::pin!(server);
         tokio::select! {
             result = &mut server => result?,
+            () = store.ended() => return Err(ServeError::Ended),
             () = shutdown => {
                 // Stops taking connections at once; requests under way get the shutdown timeout. The server must be
                 // polled while it stops.
@@ -232,9 +266,23 @@ impl Api {
             }
         }
         housekeeping.abort();
+        refreshing.abort();
         self.state.networks.stop();
         Ok(())
     }
+}
+
+/// Attaches networks as they come, and anew those that are made again under their old name.
+async fn refreshing(state: web::Data<State>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        state.networks.refresh().await;
+    }
+}
+
+/// Documents judged at the same time: each takes a core.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Forgets what is kept for a time only.
@@ -247,6 +295,12 @@ async fn housekeeping(writer: Writer) {
             tracing::warn!(error, "old idempotency keys and operations can't be removed");
         }
         tokio::time::sleep(Duration::from_secs(3_600)).await;
+        // Not at the start: what became final before it is projected first.
+        let old = Write::ForgetDocuments(crate::time::now_ms() - KEPT_MS);
+        if let Err(error) = writer.write(vec![old]).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "documents of refused invoices can't be removed");
+        }
     }
 }
 
@@ -256,7 +310,7 @@ mod tests {
     use super::*;
     use crate::directory::MemoryDirectory;
     use crate::routes::verify::verify;
-    use crate::store::entity::{operation, outbox};
+    use crate::store::entity::{document, operation, outbox};
 
     async fn api(folder: &tempfile::TempDir) -> Api {
         let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
@@ -322,5 +376,54 @@ mod tests {
         store.writer.write(vec![Write::Done(vec![(1, 1)])]).await.unwrap();
         store.writer.write(vec![Write::Trim(500)]).await.unwrap();
         assert_eq!(kept().await, [3]);
+    }
+
+    #[tokio::test]
+    async fn documents_are_forgotten_only_when_nothing_of_theirs_can_come() {
+        const HOUR: i64 = 3_600_000;
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(&folder).await;
+        let store = &api.state.networks.shared().store;
+        let document = |number: u8, kept: bool, created_at: i64| document::Model {
+            network: vec![1; 32],
+            issuer: "ed25519:x".to_owned(),
+            content: vec![number; 32],
+            key: vec![0; 72],
+            body: vec![0; 99],
+            kept,
+            erased_at: None,
+            created_at,
+        };
+        let rows = vec![
+            document(1, false, HOUR),
+            document(2, true, HOUR),
+            document(3, false, 9 * HOUR),
+        ];
+        store.writer.write(vec![Write::Documents(rows)]).await.unwrap();
+        let waiting = outbox::Model {
+            seq: 1,
+            network: vec![1; 32],
+            tx: vec![2; 32],
+            body: Vec::new(),
+            ours: true,
+            created_at: HOUR + 5,
+        };
+        store.writer.write(vec![Write::Accept(waiting)]).await.unwrap();
+        let left = async || {
+            store
+                .writer
+                .write(vec![Write::ForgetDocuments(8 * HOUR)])
+                .await
+                .unwrap();
+            let mut left = Vec::new();
+            for number in 1..=3_u8 {
+                let found = store.document(&[1; 32], "ed25519:x", &[number; 32]).await.unwrap();
+                left.extend(found.map(|_| number));
+            }
+            left
+        };
+        assert_eq!(left().await, [1, 2, 3], "its statement is still in the outbox");
+        store.writer.write(vec![Write::Done(vec![(1, 1)])]).await.unwrap();
+        assert_eq!(left().await, [2, 3]);
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-use crate::keys::{KeyError, random};
+use crate::keys::{KeyError, Owner, random};
 use crate::problem::ApiError;
 use crate::store::Store;
 use crate::store::entity::api_key;
@@ -30,8 +30,8 @@ pub struct Principal {
     pub key: String,
     /// Its display name.
     pub name: String,
-    /// Tenant it belongs to.
-    pub tenant: String,
+    /// Who it acts for.
+    pub owner: Owner,
     expires_at: Option<i64>,
 }
 
@@ -47,21 +47,27 @@ pub struct NewKey {
 ///
 /// # Errors
 /// When the operating system gives no randomness.
-pub fn generate(tenant: &str, name: &str, expires_at: Option<i64>) -> Result<NewKey, KeyError> {
+pub fn generate(owner: &Owner, name: &str, expires_at: Option<i64>) -> Result<NewKey, KeyError> {
     let bytes = Zeroizing::new(random::<32>()?);
     let body = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
     let secret = Zeroizing::new(format!("mnk_{}_{}", body.as_str(), check_digits(&body)));
-    let row = api_key::Model {
+    let row = row(owner, name, expires_at, &secret);
+    Ok(NewKey { row, secret })
+}
+
+/// The row of a key.
+pub fn row(owner: &Owner, name: &str, expires_at: Option<i64>, secret: &str) -> api_key::Model {
+    api_key::Model {
         id: format!("key_{}", uuid::Uuid::now_v7().simple()),
-        tenant: tenant.to_owned(),
+        tenant: owner.tenant.clone(),
+        party: owner.party.clone(),
         name: name.to_owned(),
         prefix: secret.chars().take(10).collect(),
-        hash: hash(&secret).to_vec(),
+        hash: hash(secret).to_vec(),
         created_at: crate::time::now_ms(),
         expires_at,
         revoked_at: None,
-    };
-    Ok(NewKey { row, secret })
+    }
 }
 
 fn check_digits(body: &str) -> String {
@@ -69,7 +75,8 @@ fn check_digits(body: &str) -> String {
     hex::encode(&digest[..4])
 }
 
-fn hash(secret: &str) -> [u8; 32] {
+/// What is stored of a key.
+pub fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
@@ -143,7 +150,10 @@ impl Authenticator {
         let principal = Arc::new(Principal {
             key: row.id,
             name: row.name,
-            tenant: row.tenant,
+            owner: Owner {
+                tenant: row.tenant,
+                party: row.party,
+            },
             expires_at: row.expires_at,
         });
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
@@ -176,7 +186,7 @@ mod tests {
 
     #[test]
     fn any_changed_character_is_noticed() {
-        let key = generate("acme", "test", None).unwrap();
+        let key = generate(&Owner::tenant("acme"), "test", None).unwrap();
         assert!(well_formed(&key.secret));
         for at in 0..key.secret.len() {
             let mut bytes = key.secret.as_bytes().to_vec();

@@ -121,13 +121,26 @@ pub fn array<'a>(map: &'a Map<String, Value>, name: &str, at: &str) -> Result<&'
     }
 }
 
+/// An object field that must be there, whatever its members are.
+///
+/// # Errors
+/// `missing_field` or `invalid_field`.
+pub fn map<'a>(map: &'a Map<String, Value>, name: &str, at: &str) -> Result<&'a Map<String, Value>, ApiError> {
+    match map.get(name) {
+        Some(Value::Object(inner)) => Ok(inner),
+        Some(other) => Err(wrong(name, "an object", other, at)),
+        None => Err(missing(name, at)),
+    }
+}
+
 /// A field of a wrong JSON type.
 pub fn wrong(name: &str, expected: &str, found: &Value, at: &str) -> ApiError {
     let detail = format!("`{name}` must be {expected}, found {}", kind(found));
     ApiError::new(Code::INVALID_FIELD, detail).at(format!("{at}/{name}"))
 }
 
-fn missing(name: &str, at: &str) -> ApiError {
+/// A field that must be there and isn't.
+pub fn missing(name: &str, at: &str) -> ApiError {
     ApiError::new(Code::MISSING_FIELD, format!("`{name}` is missing")).at(format!("{at}/{name}"))
 }
 

@@ -11,10 +11,13 @@ use std::sync::Arc;
 
 use crate::app::State;
 use crate::auth::Principal;
+use crate::cluster::PLATFORM;
 use crate::frame::RequestId;
+use crate::keys::Owner;
 use crate::networks::Network;
-use crate::problem::ApiError;
-use crate::store::entity::{api_key, idempotency};
+use crate::problem::{ApiError, Code};
+use crate::resources::Resources;
+use crate::store::entity::{api_key, idempotency, party};
 use crate::store::{Store, StoreError, Write};
 
 /// The context of an authenticated request.
@@ -29,7 +32,23 @@ pub struct Ctx {
 impl Ctx {
     /// The caller's tenant; the one of the path is the same.
     pub fn tenant(&self) -> &str {
-        &self.principal.tenant
+        &self.principal.owner.tenant
+    }
+
+    /// Who the caller acts for: the tenant, or one of its parties.
+    pub fn owner(&self) -> &Owner {
+        &self.principal.owner
+    }
+
+    /// Refuses a key that acts for a party: what concerns the whole tenant isn't its business.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub fn tenant_itself(&self) -> Result<(), ApiError> {
+        match &self.owner().party {
+            None => Ok(()),
+            Some(party) => Err(of_a_party(party)),
+        }
     }
 
     /// Server state that belongs to nobody.
@@ -59,26 +78,52 @@ impl Ctx {
     }
 }
 
+/// Who calls, what the path names, and the server's state.
+struct Caller {
+    principal: Arc<Principal>,
+    tenant: Option<String>,
+    request_id: String,
+    state: web::Data<State>,
+}
+
+/// Finds out who calls. Whether they may have the path's tenant is not decided here.
+fn caller(request: &HttpRequest) -> LocalBoxFuture<'static, Result<Caller, ApiError>> {
+    let secret = secret(request);
+    let state = request.app_data::<web::Data<State>>().cloned();
+    let tenant = request.match_info().get("tenant").map(str::to_owned);
+    let request_id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default();
+    Box::pin(async move {
+        let state = state.ok_or_else(|| ApiError::internal("the server has no state"))?;
+        let secret = secret.ok_or_else(|| {
+            ApiError::unauthorized("send your API key as `Authorization: Bearer mnk_…` or `X-Api-Key: mnk_…`")
+        })?;
+        Ok(Caller {
+            principal: state.auth.principal(&secret).await?,
+            tenant,
+            request_id,
+            state,
+        })
+    })
+}
+
 impl FromRequest for Ctx {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let secret = secret(request);
-        let state = request.app_data::<web::Data<State>>().cloned();
-        let tenant = request.match_info().get("tenant").map(str::to_owned);
-        let request_id = request
-            .extensions()
-            .get::<RequestId>()
-            .map(|id| id.0.clone())
-            .unwrap_or_default();
+        let caller = caller(request);
         Box::pin(async move {
-            let state = state.ok_or_else(|| ApiError::internal("the server has no state"))?;
-            let secret = secret.ok_or_else(|| {
-                ApiError::unauthorized("send your API key as `Authorization: Bearer mnk_…` or `X-Api-Key: mnk_…`")
-            })?;
-            let principal = state.auth.principal(&secret).await?;
-            if tenant.is_some_and(|tenant| tenant != principal.tenant) {
+            let Caller {
+                principal,
+                tenant,
+                request_id,
+                state,
+            } = caller.await?;
+            if tenant.is_some_and(|tenant| tenant != principal.owner.tenant) {
                 return Err(ApiError::not_found());
             }
             Ok(Self {
@@ -90,15 +135,96 @@ impl FromRequest for Ctx {
     }
 }
 
-/// A context, and then something else of the request: nothing of it is read or judged before the caller is known.
-pub struct With<T>(pub Ctx, pub T);
+const NOT_HERE: &str = "this server isn't on Kubernetes: its networks are those that `muniment dev` was started with";
 
-impl<T: FromRequest + 'static> FromRequest for With<T> {
+/// Who works on descriptions of tenants and networks: a tenant on its own, the platform on all. It gives no way to what
+/// tenants have recorded.
+pub struct Manager {
+    principal: Arc<Principal>,
+    tenant: String,
+    state: web::Data<State>,
+}
+
+impl Manager {
+    /// The tenant of the path.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Whether the caller may know of a tenant.
+    pub fn may_see(&self, tenant: &str) -> bool {
+        self.is_platform() || self.principal.owner.tenant == tenant
+    }
+
+    /// Refuses who isn't the platform.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn platform(&self) -> Result<(), ApiError> {
+        if self.is_platform() {
+            return Ok(());
+        }
+        let detail = "tenants are made, changed and deleted with a key of the platform: see the Secret \
+                      muniment-platform-access in the namespace of the chart";
+        Err(ApiError::new(Code::FORBIDDEN, detail))
+    }
+
+    /// Who keeps descriptions.
+    ///
+    /// # Errors
+    /// 501 when this server isn't on Kubernetes.
+    pub fn resources(&self) -> Result<&dyn Resources, ApiError> {
+        let resources = self.state.resources.get().map(AsRef::as_ref);
+        resources.ok_or_else(|| ApiError::new(Code::NOT_ON_KUBERNETES, NOT_HERE))
+    }
+
+    /// As [`Self::resources`], for an answer that outlives the request.
+    ///
+    /// # Errors
+    /// As [`Self::resources`].
+    pub fn shared_resources(&self) -> Result<Arc<dyn Resources>, ApiError> {
+        let resources = self.state.resources.get().cloned();
+        resources.ok_or_else(|| ApiError::new(Code::NOT_ON_KUBERNETES, NOT_HERE))
+    }
+
+    fn is_platform(&self) -> bool {
+        self.principal.owner.tenant == PLATFORM
+    }
+}
+
+impl FromRequest for Manager {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = caller(request);
+        Box::pin(async move {
+            let caller = caller.await?;
+            let manager = Self {
+                tenant: caller.tenant.unwrap_or_else(|| caller.principal.owner.tenant.clone()),
+                principal: caller.principal,
+                state: caller.state,
+            };
+            if !manager.may_see(&manager.tenant) {
+                return Err(ApiError::not_found());
+            }
+            match &manager.principal.owner.party {
+                None => Ok(manager),
+                Some(party) => Err(of_a_party(party)),
+            }
+        })
+    }
+}
+
+/// A context, and then something else of the request: nothing of it is read or judged before the caller is known.
+pub struct With<T, C = Ctx>(pub C, pub T);
+
+impl<T: FromRequest + 'static, C: FromRequest<Error = ApiError> + 'static> FromRequest for With<T, C> {
     type Error = actix_web::Error;
     type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let ctx = Ctx::from_request(request, &mut Payload::None);
+        let ctx = C::from_request(request, &mut Payload::None);
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let ctx = ctx.await?;
@@ -107,6 +233,13 @@ impl<T: FromRequest + 'static> FromRequest for With<T> {
             Ok(Self(ctx, rest))
         })
     }
+}
+
+fn of_a_party(party: &str) -> ApiError {
+    ApiError::new(
+        Code::FORBIDDEN,
+        format!("this API key acts for the party `{party}`; use a key of the tenant itself"),
+    )
 }
 
 fn secret(request: &HttpRequest) -> Option<String> {
@@ -156,6 +289,31 @@ impl TenantStore<'_> {
     pub async fn add_api_key(&self, mut row: api_key::Model) -> Result<(), StoreError> {
         row.tenant = self.tenant.to_owned();
         self.store.writer.write(vec![Write::ApiKey(row)]).await
+    }
+
+    /// The tenant's parties by name, after `after`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn parties(&self, after: Option<&str>, limit: u64) -> Result<Vec<party::Model>, StoreError> {
+        self.store.parties(self.tenant, after, limit).await
+    }
+
+    /// One of the tenant's parties.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn party(&self, name: &str) -> Result<Option<party::Model>, StoreError> {
+        self.store.party(self.tenant, name).await
+    }
+
+    /// Stores a party of the tenant; one that is there stays as it is.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn add_party(&self, mut row: party::Model) -> Result<(), StoreError> {
+        row.tenant = self.tenant.to_owned();
+        self.store.writer.write(vec![Write::Party(row)]).await
     }
 
     /// An earlier use of an idempotency key by the tenant.

@@ -3,18 +3,18 @@
 //! Owns the form of a deposit. The rules of the business (duplicates, who may) are the template's.
 
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use crate::body;
 use crate::problem::{ApiError, Code};
+use crate::sign::Kind;
 
-/// Template that notarizations are records of.
-pub const TEMPLATE: &str = "notarization";
-/// Its revision that this server writes.
-pub const REVISION: u32 = 1;
-/// Its creating action.
-pub const ACTION: &str = "deposit";
-/// Most items of a batch.
-pub const MAX_ITEMS: usize = 1_000;
+/// What a deposit is on the ledger.
+pub const KIND: Kind = Kind {
+    template: Cow::Borrowed("notarization"),
+    action: Cow::Borrowed("deposit"),
+    revision: 1,
+};
 
 const FIELDS: &[&str] = &["digests", "mode", "size", "mediaType", "subject"];
 const MAX_SUBJECT: usize = 256;

@@ -17,6 +17,8 @@ pub struct NetworkEntry {
     pub endpoints: Vec<Endpoint>,
     /// The trust root file, byte for byte.
     pub trust_root: Vec<u8>,
+    /// Its tenant is suspended: it is read and takes no writes.
+    pub suspended: bool,
     /// How often each validator was started again, by name, where that is known.
     pub restarts: BTreeMap<String, u32>,
 }

@@ -101,8 +101,8 @@ fn foreign(error: &Error, status: StatusCode) -> ApiError {
     if overflow || status == StatusCode::PAYLOAD_TOO_LARGE {
         return ApiError::new(
             Code::BODY_TOO_LARGE,
-            "the body is over this path's limit (2 MiB for :batch, transactions and verify, else 256 KiB): \
-             send digests instead of documents, or split the batch",
+            "the body is over this path's limit (16 MiB for an invoice, 32 MiB for invoices:batch, 8 MiB for records:batch, 2 MiB for notarizations:batch, transactions \
+             and verify, else 256 KiB): send digests instead of documents, or split the batch",
         );
     }
     if status.is_server_error() {

@@ -65,6 +65,8 @@ pub async fn look<'a>(
     let digest = Sha256::new()
         .chain_update(request.path())
         .chain_update([0])
+        .chain_update(request.query_string())
+        .chain_update([0])
         .chain_update(body)
         .finalize()
         .into();

@@ -16,6 +16,8 @@ pub mod proof;
 pub mod runtime;
 pub mod status;
 pub mod submitter;
+pub mod templates;
+pub mod trust;
 pub mod whereabouts;
 
 use std::collections::HashMap;
@@ -117,7 +119,8 @@ impl Networks {
         let mut broken = HashMap::new();
         for entry in entries {
             let key = (entry.tenant.clone(), entry.name.clone());
-            if self.get(&key.0, &key.1).is_some_and(|running| running.serves(&entry)) {
+            if let Some(running) = self.get(&key.0, &key.1).filter(|running| running.serves(&entry)) {
+                running.suspended.store(entry.suspended, Ordering::Relaxed);
                 continue;
             }
             match Network::start(self.shared.clone(), entry).await {

@@ -3,7 +3,10 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::routes::{api_keys, networks, notarizations, operations, records, service, transactions, verify};
+use crate::routes::{
+    actions, api_keys, events, governance, invoices, networks, notarizations, operations, parties, records, resources,
+    service, templates, transactions, verify,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,8 +16,16 @@ use crate::routes::{api_keys, networks, notarizations, operations, records, serv
         service::healthz, service::readyz, service::metrics, service::version, service::openapi, service::whoami,
         verify::verify, operations::get, api_keys::list, api_keys::create, api_keys::revoke, networks::list,
         networks::get, networks::trust_root, notarizations::create, notarizations::batch, notarizations::find,
-        transactions::submit, records::list, records::get, records::history, records::proof, records::receipt,
-        records::cose_receipts,
+        transactions::submit, parties::list, parties::create, actions::create, actions::batch, actions::act,
+        invoices::create, invoices::batch, invoices::search::list, invoices::read::get, invoices::read::document,
+        invoices::read::erase, invoices::read::html, invoices::read::pdf, invoices::read::report, invoices::read::history,
+        invoices::act::act, records::list, records::get, records::history, records::proof, records::receipt,
+        records::cose_receipts, governance::members, governance::add_member, governance::remove_member,
+        governance::proposals, governance::propose, governance::get_proposal, governance::approve,
+        governance::withdraw, templates::list, templates::publish, templates::get,
+        resources::list_tenants, resources::create_tenant, resources::get_tenant,
+        resources::change_tenant, resources::delete_tenant, resources::create_network, resources::validate_network,
+        resources::get_network, events::watch, resources::change_network, resources::delete_network,
     ),
     modifiers(&ApiKeyScheme)
 )]

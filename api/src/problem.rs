@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 
-use crate::types::Problem;
+use crate::types::{Finding, Problem};
 
 /// A stable error code with its HTTP status and title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +38,18 @@ codes! {
     BAD_REQUEST 400 "bad_request" "The request can't be read";
     MALFORMED_JSON 400 "malformed_json" "The body isn't JSON";
     UNAUTHORIZED 401 "unauthorized" "No valid API key";
+    TENANT_SUSPENDED 403 "tenant_suspended" "The tenant is suspended";
+    NOT_ALLOWED 403 "not_allowed" "Not this key's to do";
+    FORBIDDEN 403 "forbidden" "Not allowed for this API key";
     NOT_FOUND 404 "not_found" "Not found";
+    NO_SUCH_RECORD 404 "no_such_record" "No such record";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "Method not allowed";
+    ALREADY_EXISTS 409 "already_exists" "There is one already";
+    FIELD_OWNED_ELSEWHERE 409 "field_owned_elsewhere" "A field is kept by somebody else";
     DUPLICATE 409 "duplicate" "Already recorded";
+    WRONG_STATE 409 "wrong_state" "The record is in another state";
     IDEMPOTENCY_IN_FLIGHT 409 "idempotency_in_flight" "The same idempotency key is in use right now";
+    ERASED 410 "erased" "The document was erased";
     BODY_TOO_LARGE 413 "body_too_large" "The body is too large";
     BATCH_TOO_LARGE 413 "batch_too_large" "Too many items in one batch";
     UNKNOWN_FIELD 422 "unknown_field" "Unknown field";
@@ -50,6 +58,7 @@ codes! {
     MALFORMED_DIGEST 422 "malformed_digest" "Malformed digest";
     UNKNOWN_ALGORITHM 422 "unknown_algorithm" "Unknown digest algorithm";
     LOOKS_LIKE_DOCUMENT 422 "looks_like_document" "The body looks like a document";
+    UNFIT_INVOICE 422 "unfit_invoice" "The ledger has no place for this invoice";
     EMPTY_BATCH 422 "empty_batch" "The batch is empty";
     MALFORMED_STATEMENT 422 "malformed_statement" "The statement isn't well formed";
     BAD_SIGNATURE 422 "bad_signature" "The signature doesn't match";
@@ -57,6 +66,7 @@ codes! {
     WRONG_NETWORK 422 "wrong_network" "The statement names another network";
     IDEMPOTENCY_MISMATCH 422 "idempotency_mismatch" "The idempotency key was used with another body";
     INTERNAL 500 "internal" "Internal error";
+    NOT_ON_KUBERNETES 501 "not_on_kubernetes" "Only on Kubernetes";
     OVERLOADED 503 "overloaded" "Too much work in flight";
     UNAVAILABLE 503 "unavailable" "The network doesn't answer";
     STORE_DAMAGED 503 "store_damaged" "The server's database is damaged";
@@ -75,6 +85,7 @@ struct Parts {
     detail: String,
     pointer: Option<String>,
     record: Option<String>,
+    findings: Vec<Finding>,
     headers: Vec<(HeaderName, HeaderValue)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -89,6 +100,7 @@ impl ApiError {
             detail: detail.into(),
             pointer: None,
             record: None,
+            findings: Vec::new(),
             headers: Vec::new(),
             source: None,
         }))
@@ -106,6 +118,14 @@ impl ApiError {
         error
     }
 
+    /// A document that isn't taken: `code` as the reader of invoices has it, shown in lower case.
+    pub fn invoice(code: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        let mut error = Self::new(Code::INVALID_FIELD, detail);
+        error.0.title = Cow::Borrowed(title);
+        error.0.code = Cow::Owned(code.to_ascii_lowercase());
+        error
+    }
+
     /// The thing doesn't exist, or is not the caller's: the answer is the same, so that nothing leaks.
     pub fn not_found() -> Self {
         Self::new(
@@ -119,6 +139,13 @@ impl ApiError {
     pub fn unauthorized(detail: &str) -> Self {
         Self::new(Code::UNAUTHORIZED, detail)
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"muniment\""))
+    }
+
+    /// The tenant may read and not write.
+    pub fn suspended() -> Self {
+        let detail = "the tenant is suspended: everything can be read and nothing written, nothing was accepted; ask \
+                      whoever runs the platform";
+        Self::new(Code::TENANT_SUSPENDED, detail)
     }
 
     /// Something of ours failed; the cause is logged under the request id and not sent.
@@ -191,6 +218,20 @@ impl ApiError {
         self
     }
 
+    /// Adds what is logged and never sent.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds what was found in a document.
+    #[must_use]
+    pub fn found(mut self, findings: Vec<Finding>) -> Self {
+        self.0.findings = findings;
+        self
+    }
+
     fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
@@ -211,6 +252,11 @@ impl ApiError {
         self.0.pointer.as_deref()
     }
 
+    /// What was found in a document.
+    pub fn findings(&self) -> &[Finding] {
+        &self.0.findings
+    }
+
     /// The problem document for a request.
     pub fn problem(&self, request_id: &str) -> Problem {
         Problem {
@@ -221,6 +267,7 @@ impl ApiError {
             detail: self.0.detail.clone(),
             pointer: self.0.pointer.clone(),
             record: self.0.record.clone(),
+            findings: self.0.findings.clone(),
             request_id: request_id.to_owned(),
         }
     }

@@ -3,13 +3,21 @@
 //! The table is the only place where routes are made. A test holds that it equals the OpenAPI document in both
 //! directions; another walks over that document and tries every route as every kind of stranger.
 
+pub mod actions;
 pub mod api_keys;
+pub mod events;
+pub mod governance;
+pub mod invoices;
 pub mod networks;
 pub mod notarizations;
 pub mod operations;
+pub mod parties;
 pub mod records;
+pub mod resources;
 pub mod respond;
 pub mod service;
+pub mod submit;
+pub mod templates;
 pub mod transactions;
 pub mod verify;
 
@@ -22,6 +30,12 @@ use crate::problem::ApiError;
 const SMALL: usize = 256 * 1024;
 /// Bodies of batches and files.
 const LARGE: usize = 2 * 1024 * 1024;
+/// One invoice.
+const DOCUMENT: usize = crate::invoice::judge::MAX_DOCUMENT;
+/// A batch of invoices.
+const DOCUMENTS: usize = 2 * DOCUMENT;
+/// Bodies of batches whose items may each be as large as a statement.
+const HUGE: usize = 8 * 1024 * 1024;
 
 /// One row of the table.
 pub struct Row {
@@ -65,6 +79,44 @@ pub fn table() -> Vec<Row> {
         row!(get "/v1/tenants/{tenant}/networks" SMALL, networks::list),
         row!(get "/v1/tenants/{tenant}/networks/{network}" SMALL, networks::get),
         row!(get "/v1/tenants/{tenant}/networks/{network}/trust-root" SMALL, networks::trust_root),
+        row!(get "/v1/tenants" SMALL, resources::list_tenants),
+        row!(post "/v1/tenants" SMALL, resources::create_tenant),
+        row!(get "/v1/tenants/{tenant}" SMALL, resources::get_tenant),
+        row!(patch "/v1/tenants/{tenant}" SMALL, resources::change_tenant),
+        row!(delete "/v1/tenants/{tenant}" SMALL, resources::delete_tenant),
+        row!(post "/v1/tenants/{tenant}/networks" SMALL, resources::create_network),
+        row!(post "/v1/tenants/{tenant}/networks:validate" SMALL, resources::validate_network),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/resource" SMALL, resources::get_network),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/events" SMALL, events::watch),
+        row!(patch "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::change_network),
+        row!(delete "/v1/tenants/{tenant}/networks/{network}" SMALL, resources::delete_network),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/members" SMALL, governance::members),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/members" SMALL, governance::add_member),
+        row!(delete "/v1/tenants/{tenant}/networks/{network}/members/{key}" SMALL, governance::remove_member),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/proposals" SMALL, governance::proposals),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/proposals" SMALL, governance::propose),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/proposals/{proposal}" SMALL, governance::get_proposal),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/proposals/{proposal}/approve" SMALL, governance::approve),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/proposals/{proposal}/withdraw" SMALL, governance::withdraw),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/templates" SMALL, templates::list),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/templates" SMALL, templates::publish),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/templates/{template}" SMALL, templates::get),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/invoices" DOCUMENT, invoices::create),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/invoices:batch" DOCUMENTS, invoices::batch),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/invoices" SMALL, invoices::search::list),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/invoices/{record}" SMALL, invoices::read::get),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/document" SMALL, invoices::read::document),
+        row!(delete "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/document" SMALL, invoices::read::erase),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/html" SMALL, invoices::read::html),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/pdf" SMALL, invoices::read::pdf),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/report" SMALL, invoices::read::report),
+        row!(get "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/history" SMALL, invoices::read::history),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/actions/{action}" SMALL, invoices::act::act),
+        row!(get "/v1/tenants/{tenant}/parties" SMALL, parties::list),
+        row!(post "/v1/tenants/{tenant}/parties" SMALL, parties::create),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/records" SMALL, actions::create),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/records:batch" HUGE, actions::batch),
+        row!(post "/v1/tenants/{tenant}/networks/{network}/records/{record}/actions/{action}" SMALL, actions::act),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records" SMALL, records::list),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}" SMALL, records::get),
         row!(get "/v1/tenants/{tenant}/networks/{network}/records/{record}/history" SMALL, records::history),

@@ -1,4 +1,4 @@
-//! Makes signed transactions: from deposits with the tenant's key, or from what a party signed itself.
+//! Makes signed transactions: with a key that is kept here, or from what a party signed itself.
 //!
 //! Owns the check of a ready-signed transaction before it is accepted. The private key stays in the provider.
 
@@ -8,13 +8,13 @@ use muniment_ledger::transaction::{MAX_BATCH, MAX_STATEMENT, Transaction};
 use muniment_receipts::chain;
 use muniment_receipts::key::SignerKey;
 use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_VALIDITY_MS, Statement, StatementError, items_root};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::body;
-use crate::deposit;
-use crate::keys::{KeyProvider, Purpose, random};
+use crate::keys::{KeyProvider, Owner, Purpose, random};
 use crate::problem::{ApiError, Code};
 
 /// How long a statement of ours may be executed: well inside the ledger's bound, so that clocks may differ.
@@ -28,28 +28,38 @@ pub struct Signed {
     pub valid_until: i64,
 }
 
-/// Signs with a tenant's key for a network.
-pub struct TenantSigner<'a> {
+/// Which action of which template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Template.
+    pub template: Cow<'static, str>,
+    /// Action of it.
+    pub action: Cow<'static, str>,
+    /// Revision of the template.
+    pub revision: u32,
+}
+
+/// Signs with an owner's key for a network.
+pub struct StatementSigner<'a> {
     /// Custody.
     pub keys: &'a dyn KeyProvider,
-    /// Tenant.
-    pub tenant: &'a str,
+    /// Whose key.
+    pub owner: &'a Owner,
     /// Network id.
     pub network: [u8; 32],
     /// How long the statements may be executed.
     pub validity: Duration,
 }
 
-impl TenantSigner<'_> {
-    /// A single deposit.
+impl StatementSigner<'_> {
+    /// A single action.
     ///
     /// # Errors
     /// When it doesn't fit a statement, or the key can't be used.
-    pub async fn single(&self, input: Map<String, Value>) -> Result<Signed, ApiError> {
-        let (common, valid_until) = self
-            .common(deposit::TEMPLATE, deposit::ACTION, deposit::REVISION)
-            .await?;
-        let statement = Statement::new(common, input, None).canonical().map_err(too_long)?;
+    pub async fn single(&self, kind: &Kind, item: Item) -> Result<Signed, ApiError> {
+        let (common, valid_until) = self.common(&kind.template, &kind.action, kind.revision).await?;
+        let statement = Statement::new(common, item.input, item.record).canonical();
+        let statement = statement.map_err(|error| unfit(&error))?;
         let signature = self.sign(&statement).await?;
         Ok(Signed {
             transaction: Transaction::Single { statement, signature },
@@ -57,18 +67,35 @@ impl TenantSigner<'_> {
         })
     }
 
-    /// A batch of deposits, as item bytes.
+    /// A single action with something beside its statement, which names its SHA-256.
+    ///
+    /// # Errors
+    /// As [`Self::single`].
+    pub async fn attached(&self, kind: &Kind, item: Item, attachment: Vec<u8>) -> Result<Signed, ApiError> {
+        let signed = self.single(kind, item).await?;
+        let (statement, signature) = (
+            signed.transaction.signed_bytes().to_vec(),
+            *signed.transaction.signature(),
+        );
+        Ok(Signed {
+            transaction: Transaction::Attached {
+                statement,
+                signature,
+                attachment,
+            },
+            ..signed
+        })
+    }
+
+    /// A batch of actions, as item bytes.
     ///
     /// # Errors
     /// When the key can't be used.
-    pub async fn batch(&self, items: Vec<Vec<u8>>) -> Result<Signed, ApiError> {
-        let (common, valid_until) = self
-            .common(deposit::TEMPLATE, deposit::ACTION, deposit::REVISION)
-            .await?;
+    pub async fn batch(&self, kind: &Kind, items: Vec<Vec<u8>>) -> Result<Signed, ApiError> {
+        let (common, valid_until) = self.common(&kind.template, &kind.action, kind.revision).await?;
         let count = u32::try_from(items.len()).map_err(ApiError::internal)?;
-        let header = BatchHeader::new(common, count, items_root(&items))
-            .canonical()
-            .map_err(too_long)?;
+        let header = BatchHeader::new(common, count, items_root(&items)).canonical();
+        let header = header.map_err(|error| unfit(&error))?;
         let signature = self.sign(&header).await?;
         Ok(Signed {
             transaction: Transaction::Batch {
@@ -89,21 +116,37 @@ impl TenantSigner<'_> {
             Transaction::Single { statement, .. } => {
                 let old = Statement::parse(statement).map_err(ApiError::internal)?;
                 let (common, valid_until) = self.common(&old.template, &old.action, old.revision).await?;
-                let statement = Statement::new(common, old.input, old.record)
-                    .canonical()
-                    .map_err(too_long)?;
+                let statement = Statement::new(common, old.input, old.record).canonical();
+                let statement = statement.map_err(|error| unfit(&error))?;
                 let signature = self.sign(&statement).await?;
                 Ok(Signed {
                     transaction: Transaction::Single { statement, signature },
                     valid_until,
                 })
             }
+            Transaction::Attached {
+                statement, attachment, ..
+            } => {
+                let old = Statement::parse(statement).map_err(ApiError::internal)?;
+                let (common, valid_until) = self.common(&old.template, &old.action, old.revision).await?;
+                let statement = Statement::new(common, old.input, old.record).canonical();
+                let statement = statement.map_err(|error| unfit(&error))?;
+                let signature = self.sign(&statement).await?;
+                let attachment = attachment.clone();
+                Ok(Signed {
+                    transaction: Transaction::Attached {
+                        statement,
+                        signature,
+                        attachment,
+                    },
+                    valid_until,
+                })
+            }
             Transaction::Batch { header, items, .. } => {
                 let old = BatchHeader::parse(header).map_err(ApiError::internal)?;
                 let (common, valid_until) = self.common(&old.template, &old.action, old.revision).await?;
-                let header = BatchHeader::new(common, old.items, old.items_root)
-                    .canonical()
-                    .map_err(too_long)?;
+                let header = BatchHeader::new(common, old.items, old.items_root).canonical();
+                let header = header.map_err(|error| unfit(&error))?;
                 let signature = self.sign(&header).await?;
                 let items = items.clone();
                 Ok(Signed {
@@ -121,7 +164,7 @@ impl TenantSigner<'_> {
     async fn common(&self, template: &str, action: &str, revision: u32) -> Result<(Common, i64), ApiError> {
         let signer = self
             .keys
-            .ensure(self.tenant, Purpose::Statement)
+            .ensure(self.owner, Purpose::Statement)
             .await
             .map_err(ApiError::internal)?;
         let until = crate::time::now_ms() + i64::try_from(self.validity.as_millis()).unwrap_or(0);
@@ -139,26 +182,32 @@ impl TenantSigner<'_> {
 
     async fn sign(&self, bytes: &[u8]) -> Result<[u8; 64], ApiError> {
         self.keys
-            .sign(self.tenant, Purpose::Statement, bytes)
+            .sign(self.owner, Purpose::Statement, bytes)
             .await
             .map_err(ApiError::internal)
     }
 }
 
-/// Bytes of one deposit as an item of a batch.
+/// Bytes of one action as an item of a batch.
 ///
 /// # Errors
 /// When it doesn't fit.
-pub fn item(input: Map<String, Value>) -> Result<Vec<u8>, ApiError> {
-    Item { input, record: None }.canonical().map_err(too_long)
+pub fn item(item: &Item) -> Result<Vec<u8>, ApiError> {
+    item.canonical().map_err(|error| unfit(&error))
 }
 
-fn too_long(error: StatementError) -> ApiError {
-    ApiError::new(
-        Code::INVALID_FIELD,
-        reason("the deposit doesn't fit a statement", &error),
-    )
-    .at("")
+/// Who signed a transaction; none when it can't be read.
+pub fn signer_of(transaction: &Transaction) -> Option<SignerKey> {
+    match transaction {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
+            Some(Statement::parse(statement).ok()?.signer)
+        }
+        Transaction::Batch { header, .. } => Some(BatchHeader::parse(header).ok()?.signer),
+    }
+}
+
+fn unfit(error: &StatementError) -> ApiError {
+    ApiError::new(Code::INVALID_FIELD, reason("it doesn't fit a statement", error)).at("")
 }
 
 /// Reads and checks a ready-signed transaction: form, network, items and signature. Not whether it has expired: an

@@ -4,15 +4,17 @@
 //! what has gathered in one immediate transaction. Rows of a tenant are reached only with the tenant's name, which
 //! [`crate::ctx::Ctx`] gives.
 
+mod connect;
+mod documents;
 pub mod entity;
+pub mod invoices;
 mod migration;
 pub mod query;
 pub mod writer;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{Database, DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
-use std::time::Duration;
+use tokio::sync::watch;
 
 pub use writer::{Write, Writer};
 
@@ -40,6 +42,12 @@ pub enum StoreError {
         /// What SQLite says.
         what: String,
     },
+    /// Another server has it.
+    #[error("another server writes to the database {url}; this one stands by for it")]
+    Taken {
+        /// Database URL.
+        url: String,
+    },
     /// A query.
     #[error("the database can't answer: {what}")]
     Query {
@@ -60,16 +68,17 @@ pub struct Store {
     pub(crate) reader: DatabaseConnection,
     /// Where all writes go.
     pub writer: Writer,
+    ended: watch::Receiver<bool>,
 }
 
 impl Store {
     /// Opens, migrates and starts the writer. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When the file can't be opened or the schema can't be brought up to date.
+    /// When it can't be opened, the schema can't be brought up to date, or another server writes to it.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let fail = |source: DbErr| {
-            let (url, what) = (url.to_owned(), source.to_string());
+            let (url, what) = (connect::shown(url), source.to_string());
             // SQLite's words for its codes 11 and 26.
             if what.contains("malformed") || what.contains("not a database") {
                 StoreError::Damaged { url, what }
@@ -77,49 +86,30 @@ impl Store {
                 StoreError::Open { url, source }
             }
         };
-        let writing = Database::connect(options(url, 1)).await.map_err(fail)?;
-        let found = check(&writing).await.map_err(fail)?;
+        let (end, ended) = watch::channel(false);
+        let writing = Database::connect(connect::writer(url, end)).await.map_err(fail)?;
+        if !connect::claim(&writing).await.map_err(fail)? {
+            return Err(StoreError::Taken {
+                url: connect::shown(url),
+            });
+        }
+        let found = connect::check(&writing).await.map_err(fail)?;
         if found != "ok" {
-            let url = url.to_owned();
-            return Err(StoreError::Damaged { url, what: found });
+            return Err(StoreError::Damaged {
+                url: connect::shown(url),
+                what: found,
+            });
         }
         migration::Migrator::up(&writing, None).await.map_err(fail)?;
-        let reader = Database::connect(options(url, 2)).await.map_err(fail)?;
+        let reader = Database::connect(connect::reader(url)).await.map_err(fail)?;
         let writer = Writer::start(writing);
-        Ok(Self { reader, writer })
+        Ok(Self { reader, writer, ended })
     }
-}
 
-/// Reads the whole file once: a second or so for each gigabyte, and no silent start on a damaged one.
-async fn check(connection: &DatabaseConnection) -> Result<String, DbErr> {
-    let row = connection
-        .query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA quick_check(1)"))
-        .await?;
-    row.map_or_else(|| Ok("no answer".to_owned()), |row| row.try_get_by_index(0))
-}
-
-fn options(url: &str, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .connect_timeout(Duration::from_secs(5))
-        .acquire_timeout(Duration::from_secs(10))
-        .sqlx_logging(false)
-        .test_before_acquire(false)
-        // The writer's connection must not be closed under it, and an idle server shall not wake up to check.
-        .map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None))
-        // The busy timeout is set when the handle opens, before WAL is asked for: the other order fails under load.
-        .map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .create_if_missing(true)
-                .busy_timeout(Duration::from_secs(5))
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                // Pages of the outbox are written again and again; most never need to reach the database file.
-                .pragma("wal_autocheckpoint", "4000")
-                .statement_cache_capacity(64)
-        });
-    options
+    /// Resolves when this server may not write any more: its session with PostgreSQL has ended. Never with SQLite.
+    pub async fn ended(&self) {
+        if self.ended.clone().wait_for(|ended| *ended).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

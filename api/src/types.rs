@@ -1,8 +1,16 @@
 //! Shapes of the management API (`/v1`), shared by the server and the CLI. JSON is camelCase; times are RFC 3339 UTC
 //! unless the field says milliseconds; hashes and ids are lowercase hex.
 
+mod governance;
+mod invoices;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use governance::*;
+pub use invoices::{
+    Finding, Invoice, InvoiceBatchRequest, InvoiceItem, InvoicePage, InvoiceRecord, InvoiceStates, InvoiceStep,
+};
 
 /// Most records of one page of a list.
 pub const LARGEST_PAGE: u16 = 200;
@@ -28,6 +36,9 @@ pub struct Problem {
     /// The record the refusal is about: for `duplicate` the earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
+    /// What was found in a document that isn't taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// Id of this request, also in the `x-request-id` header and the log.
     pub request_id: String,
 }
@@ -70,6 +81,59 @@ pub struct NotarizationBatchRequest {
     pub items: Vec<serde_json::Value>,
 }
 
+/// One action that creates a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordRequest {
+    /// Template of the network.
+    pub template: String,
+    /// Action of it that creates a record.
+    pub action: String,
+    /// Its input, as the template's schema wants it.
+    #[schema(value_type = Object)]
+    pub input: serde_json::Map<String, serde_json::Value>,
+    /// Revision of the template; without it the one in force for new records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+}
+
+/// Up to 1,000 actions of one kind in one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordBatchRequest {
+    /// Template of the network.
+    pub template: String,
+    /// Action of it, the same for all items.
+    pub action: String,
+    /// Revision of the template; without it the one in force for new records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// The actions; each is judged by itself.
+    #[schema(value_type = Vec<RecordItem>)]
+    pub items: Vec<serde_json::Value>,
+}
+
+/// One action of a batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordItem {
+    /// Input of the action.
+    #[schema(value_type = Object)]
+    pub input: serde_json::Map<String, serde_json::Value>,
+    /// The record acted on; absent when the action creates it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+}
+
+/// One action on a record that is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ActionRequest {
+    /// Its input, as the template's schema wants it.
+    #[schema(value_type = Object)]
+    pub input: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A transaction that the party signed itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -83,12 +147,14 @@ pub struct SignedTransactionRequest {
     pub items: Option<Vec<String>>,
 }
 
-/// A deposit that is final.
+/// A step of a record that is final, with its receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Notarization {
+pub struct Recorded {
     /// Record id.
     pub id: String,
+    /// Version of the record that the step made, from 1.
+    pub version: u32,
     /// Transaction id.
     pub transaction: String,
     /// Block height.
@@ -108,7 +174,7 @@ pub struct Notarization {
 #[serde(tag = "status", rename_all = "camelCase")]
 pub enum ItemOutcome {
     /// On the ledger, with its receipt.
-    Accepted(Notarization),
+    Accepted(Recorded),
     /// Not on the ledger. Nothing changed.
     #[serde(rename_all = "camelCase")]
     Rejected {
@@ -121,6 +187,9 @@ pub enum ItemOutcome {
         /// For a duplicate: the earlier record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         record: Option<String>,
+        /// What was found in a document that isn't taken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<Finding>,
     },
 }
 
@@ -141,7 +210,7 @@ pub struct Operation {
 /// Outcomes of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct NotarizationBatch {
+pub struct RecordedBatch {
     /// Operation id of this batch.
     pub operation: String,
     /// Number of accepted items.
@@ -218,6 +287,9 @@ pub struct VerifyRequest {
 pub struct ApiKey {
     /// `key_…`.
     pub id: String,
+    /// Party that it acts for; absent for the tenant itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
     /// Display name.
     pub name: String,
     /// First characters, to recognise it by.
@@ -243,15 +315,60 @@ pub struct ApiKeyPage {
     pub next: Option<String>,
 }
 
+/// Body of `POST /v1/tenants` and `POST …/networks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourceRequest {
+    /// Name: 1 to 40 lowercase letters, digits and hyphens.
+    pub name: String,
+    /// What is wanted: the `spec` of the custom resource `Tenant` or `LedgerNetwork`.
+    #[schema(value_type = Object)]
+    pub spec: serde_json::Value,
+}
+
 /// Body of `POST …/api-keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApiKeyRequest {
     /// Display name, 1 to 64 characters.
     pub name: String,
+    /// Party that the key shall act for; without it, the tenant itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
     /// RFC 3339 UTC; without it the key doesn't expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+}
+
+/// Body of `POST …/parties`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PartyRequest {
+    /// Name: 1 to 40 lower case letters, digits and hyphens, such as `bank`.
+    pub name: String,
+}
+
+/// Somebody on whose behalf the tenant signs, with a key of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Party {
+    /// Name, unique in the tenant.
+    pub name: String,
+    /// The key that signs for it, `ed25519:…`: what becomes a member of a network.
+    pub signer: String,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
+/// A page of parties.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartyPage {
+    /// The parties, ascending by name.
+    pub parties: Vec<Party>,
+    /// Pass as `after` for the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// Who calls.
@@ -260,11 +377,14 @@ pub struct ApiKeyRequest {
 pub struct Whoami {
     /// Tenant.
     pub tenant: String,
+    /// Party that the API key acts for; absent for the tenant itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
     /// API key id.
     pub key: String,
     /// Its display name.
     pub name: String,
-    /// The key that signs the tenant's statements, `ed25519:…`.
+    /// The key that signs what is asked for with this API key, `ed25519:…`.
     pub signer: String,
 }
 

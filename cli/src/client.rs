@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use muniment_api::problem::Code;
-use muniment_api::types::{Network, Notarization, NotarizationBatch, Operation, Problem};
+use muniment_api::types::{ItemOutcome, Network, Operation, Problem, Recorded, RecordedBatch};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -15,6 +15,8 @@ use crate::error::{Failure, Result, chain};
 
 /// How long a server that was reachable before may be away.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Media type of JSON.
+pub const JSON: &str = "application/json";
 /// Seconds a write asks the server to wait for finality.
 pub const WAIT: u32 = 30;
 
@@ -115,7 +117,11 @@ impl Client {
         }
     }
 
-    async fn bytes(&self, url: &str) -> Result<Vec<u8>> {
+    /// Any answer, byte for byte.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn bytes(&self, url: &str) -> Result<Vec<u8>> {
         let (status, bytes) = self.patiently(|| self.http.request(Method::GET, url)).await?;
         if status.is_success() {
             Ok(bytes)
@@ -128,26 +134,51 @@ impl Client {
     ///
     /// # Errors
     /// When no answer is had within two minutes, or the request as a whole is refused.
-    pub async fn notarize(&self, body: Vec<u8>, key: &str) -> Result<Written<Notarization>> {
-        self.write("/notarizations", body, key).await
+    pub async fn notarize(&self, body: Vec<u8>, key: &str) -> Result<Written<Recorded>> {
+        self.post("/notarizations", JSON, body, key).await
     }
 
     /// Up to 1,000 deposits. `key` makes repetitions safe.
     ///
     /// # Errors
     /// As [`Self::notarize`].
-    pub async fn notarize_batch(&self, body: Vec<u8>, key: &str) -> Result<Written<NotarizationBatch>> {
-        self.write("/notarizations:batch", body, key).await
+    pub async fn notarize_batch(&self, body: Vec<u8>, key: &str) -> Result<Written<RecordedBatch>> {
+        self.post("/notarizations:batch", JSON, body, key).await
     }
 
-    async fn write<T: DeserializeOwned>(&self, below: &str, body: Vec<u8>, key: &str) -> Result<Written<T>> {
+    /// Any write below the network. `key` makes repetitions safe.
+    ///
+    /// # Errors
+    /// As [`Self::notarize`].
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        below: &str,
+        media_type: &str,
+        body: Vec<u8>,
+        key: &str,
+    ) -> Result<Written<T>> {
+        self.send(Method::POST, below, media_type, body, key).await
+    }
+
+    /// The same with any method.
+    ///
+    /// # Errors
+    /// As [`Self::notarize`].
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        below: &str,
+        media_type: &str,
+        body: Vec<u8>,
+        key: &str,
+    ) -> Result<Written<T>> {
         let url = self.url(below);
         let body = bytes::Bytes::from(body);
         let (status, bytes) = self
             .patiently(|| {
                 self.http
-                    .request(Method::POST, &url)
-                    .header("content-type", "application/json")
+                    .request(method.clone(), &url)
+                    .header("content-type", media_type)
                     .header("prefer", format!("wait={WAIT}"))
                     .header("idempotency-key", key)
                     .body(body.clone())
@@ -155,12 +186,66 @@ impl Client {
             .await?;
         match status {
             StatusCode::ACCEPTED => Ok(Written::Pending(parse(&bytes)?)),
-            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => match serde_json::from_slice(&bytes) {
-                Ok(problem) => Ok(Written::Refused(problem)),
-                Err(_) => Err(refusal(status, &bytes)),
-            },
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::FORBIDDEN => {
+                match serde_json::from_slice(&bytes) {
+                    Ok(problem) => Ok(Written::Refused(problem)),
+                    Err(_) => Err(refusal(status, &bytes)),
+                }
+            }
             status if status.is_success() => Ok(Written::Done(parse(&bytes)?)),
             status => Err(refusal(status, &bytes)),
+        }
+    }
+
+    /// One action, until it is final.
+    ///
+    /// # Errors
+    /// As [`Self::notarize`], and when the network refuses it.
+    pub async fn step(&self, below: &str, media_type: &str, body: Vec<u8>) -> Result<Recorded> {
+        let key = uuid::Uuid::now_v7().to_string();
+        match self.post(below, media_type, body, &key).await? {
+            Written::Done(recorded) => Ok(recorded),
+            Written::Refused(problem) => {
+                let mut failure = Failure::new(&problem.code, problem.detail, "correct what the message names");
+                failure.findings = problem.findings;
+                Err(failure)
+            }
+            Written::Pending(operation) => match self.decided(operation).await?.items.pop() {
+                Some(ItemOutcome::Accepted(recorded)) => Ok(recorded),
+                Some(ItemOutcome::Rejected { code, detail, .. }) => {
+                    Err(Failure::new(&code, detail, "correct what the message names"))
+                }
+                None => Err(Failure::new(
+                    "protocol",
+                    "the server decided nothing",
+                    "run the same command again",
+                )),
+            },
+        }
+    }
+
+    /// A write outside of the network, such as of the tenant's own. Not retried: it carries no key.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn create<T: DeserializeOwned>(&self, path: &str, body: &serde_json::Value) -> Result<T> {
+        let url = format!("{}/v1/tenants/{}{path}", self.context.server, self.context.tenant);
+        match self.attempt(self.http.request(Method::POST, &url).json(body)).await {
+            Ok((status, bytes)) if status.is_success() => parse(&bytes),
+            Ok((status, bytes)) => Err(refusal(status, &bytes)),
+            Err(Attempt::Again(_, failure) | Attempt::Fatal(failure)) => Err(failure),
+        }
+    }
+
+    /// Deletes something; not retried.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn delete(&self, url: &str) -> Result<()> {
+        match self.attempt(self.http.request(Method::DELETE, url)).await {
+            Ok((status, _)) if status.is_success() => Ok(()),
+            Ok((status, bytes)) => Err(refusal(status, &bytes)),
+            Err(Attempt::Again(_, failure) | Attempt::Fatal(failure)) => Err(failure),
         }
     }
 
@@ -353,6 +438,7 @@ mod tests {
             network: "notary".to_owned(),
             trust_root: None,
             data_dir: None,
+            identity: None,
         })
         .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()

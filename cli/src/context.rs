@@ -33,12 +33,25 @@ pub struct Context {
     /// Data folder of `muniment dev`, absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
+    /// By what the server is known when its URL changes; the URL when absent.
+    #[serde(skip)]
+    pub identity: Option<String>,
 }
+
+impl Context {
+    /// By what the server is known.
+    pub fn identity(&self) -> &str {
+        self.identity.as_deref().unwrap_or(&self.server)
+    }
+}
+
+/// `--context cluster`: no file, but the Kubernetes of the user's kubeconfig.
+const CLUSTER: &str = "cluster";
 
 /// Global flags that choose or override a context.
 #[derive(Clone, Default, clap::Args)]
 pub struct Choice {
-    /// Context file [default: the one `muniment dev` wrote].
+    /// Context file, or `cluster` for the Kubernetes of your kubeconfig [default: the one `muniment dev` wrote].
     #[arg(
         long,
         global = true,
@@ -87,6 +100,11 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// Whether the Kubernetes of the user's kubeconfig is meant. A file of that name is named as `./cluster`.
+    pub fn names_cluster(&self) -> bool {
+        self.context.as_deref() == Some(Path::new(CLUSTER))
+    }
+
     /// The context file that would be read.
     ///
     /// # Errors
@@ -105,6 +123,7 @@ impl Choice {
     pub fn load(&self) -> Result<Context> {
         let mut context = match self.file()? {
             Some(context) => context,
+            None if self.names_cluster() && self.server.is_none() => crate::cluster::open(self)?,
             None => self.by_flags()?,
         };
         if let Some(server) = &self.server {
@@ -114,6 +133,7 @@ impl Choice {
                     return Err(foreign_key(server, &context.server));
                 }
                 context.trust_root = None;
+                context.identity = None;
             }
             context.server = server.clone();
         }
@@ -130,11 +150,14 @@ impl Choice {
         Ok(context)
     }
 
-    /// The context file as it is, `None` when there is none.
+    /// The context file as it is, `None` when there is none or the cluster is meant.
     ///
     /// # Errors
     /// When a named file is missing, or a file is there and can't be read.
     pub fn file(&self) -> Result<Option<Context>> {
+        if self.names_cluster() {
+            return Ok(None);
+        }
         let path = match self.path() {
             Ok(path) => path,
             Err(_) if self.context.is_none() => return Ok(None),
@@ -166,6 +189,7 @@ impl Choice {
             network: "notary".to_owned(),
             trust_root: None,
             data_dir: None,
+            identity: None,
         })
     }
 }
@@ -252,6 +276,7 @@ mod tests {
             network: "notary".to_owned(),
             trust_root: Some("/d/trust-root.json".into()),
             data_dir: Some("/d".into()),
+            identity: None,
         }
     }
 

@@ -6,6 +6,7 @@
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
+use muniment_api::types::Finding;
 pub use muniment_receipts::chain;
 
 /// Result of a command.
@@ -31,6 +32,8 @@ pub struct Failure {
     pub message: String,
     /// What to do next.
     pub next: String,
+    /// What was found in a document, when that is why.
+    pub findings: Vec<Finding>,
 }
 
 impl Failure {
@@ -41,6 +44,7 @@ impl Failure {
             code: code.to_owned(),
             message: message.into(),
             next: next.into(),
+            findings: Vec::new(),
         }
     }
 
@@ -62,13 +66,28 @@ impl Failure {
 
     /// The error as one JSON object.
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "error": { "code": self.code, "message": self.message, "next": self.next } })
+        let mut error = serde_json::json!({ "code": self.code, "message": self.message, "next": self.next });
+        if !self.findings.is_empty() {
+            error["findings"] = serde_json::json!(self.findings);
+        }
+        serde_json::json!({ "error": error })
     }
 }
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
+        for Finding {
+            rule,
+            term,
+            line,
+            message,
+            fix,
+            ..
+        } in &self.findings
+        {
+            write!(f, "\n  {rule} {term} (line {line}): {message}\n    fix: {fix}")?;
+        }
         if !self.next.is_empty() {
             write!(f, "\n  next: {}", self.next)?;
         }

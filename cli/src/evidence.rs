@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use muniment_receipts::receipt::Disclosure;
 use muniment_receipts::receipt::Receipt;
-use muniment_receipts::verify::{Outcome, Report, Verifier};
+use muniment_receipts::verify::{Check, Outcome, Report, Verdict, Verifier};
 
 use crate::error::{Failure, Result, chain};
 use crate::output::rfc3339;
@@ -65,14 +65,20 @@ pub fn proves(receipt: &[u8], root: &Root, document: &[u8; 32]) -> bool {
     judge(receipt, Some(root), Some(*document)).overall == Outcome::Pass
 }
 
-/// Checks a receipt that a server gave.
+/// Checks a receipt that a server gave. Without a document everything but the document must pass.
 ///
 /// # Errors
 /// When any verdict is not a pass: the first such is named.
-pub fn check(receipt: &[u8], root: &Root, document: &[u8; 32]) -> Result<Facts> {
-    let report = judge(receipt, Some(root), Some(*document));
-    if report.overall != Outcome::Pass {
-        let wrong = report.verdicts.iter().filter(|verdict| verdict.result != Outcome::Pass);
+pub fn check(receipt: &[u8], root: &Root, document: Option<&[u8; 32]>) -> Result<Facts> {
+    let report = judge(receipt, Some(root), document.copied());
+    let counts = |verdict: &&Verdict| document.is_some() || verdict.check != Check::Document;
+    let mut counted = report.verdicts.iter().filter(counts);
+    if !counted.all(|verdict| verdict.result == Outcome::Pass) {
+        let wrong = report
+            .verdicts
+            .iter()
+            .filter(counts)
+            .filter(|verdict| verdict.result != Outcome::Pass);
         let first = wrong.min_by_key(|verdict| verdict.result == Outcome::Inconclusive);
         let why = first.map_or_else(String::new, |verdict| {
             format!("{:?}: {}", verdict.check, verdict.detail)

@@ -3,6 +3,7 @@
 //! Owns the command line and what is written to the terminal. Everything else is in the libraries.
 
 mod client;
+mod cluster;
 mod commands;
 mod context;
 mod digest;
@@ -11,13 +12,18 @@ mod evidence;
 mod files;
 mod output;
 mod progress;
+mod stop;
+mod target;
 mod trust;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::commands::{bench, dev, invoice, network, node, notarize, receipt, records, verify};
+use crate::commands::{
+    api, bench, dev, invoice, member, network, node, notarize, operator, party, proposal, ready, receipt, records,
+    template, verify,
+};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
@@ -46,6 +52,12 @@ enum Command {
     /// Runs validators; started by `dev`, not by hand.
     #[command(hide = true)]
     Node(node::Args),
+    /// Keeps networks on Kubernetes; started by the chart, not by hand.
+    #[command(hide = true)]
+    Operator(operator::Args),
+    /// Serves the management API on Kubernetes; started by the Helm chart.
+    #[command(hide = true)]
+    Api(api::Args),
     /// Puts digests of files on the ledger and writes a receipt beside each.
     Notarize(notarize::Args),
     /// Checks documents against their receipts, offline.
@@ -56,12 +68,26 @@ enum Command {
     /// Shows how the network is doing.
     #[command(subcommand)]
     Network(network::Command),
-    /// Reads records.
+    /// Waits until the management API can work.
+    Ready(ready::Args),
+    /// Shows and changes who may sign in the network.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Changes of the network that its members decide on.
+    #[command(subcommand)]
+    Proposal(proposal::Command),
+    /// Reads and writes records of any template.
     #[command(subcommand)]
     Records(records::Command),
-    /// Judges electronic invoices by EN 16931, converts, makes and renders them, offline.
+    /// Parties on whose behalf the tenant signs.
+    #[command(subcommand)]
+    Party(party::Command),
+    /// Electronic invoices: checked, made and shown offline; submitted, settled and more on the ledger.
     #[command(subcommand)]
     Invoice(invoice::Command),
+    /// Checks, tests and draws record templates, offline.
+    #[command(subcommand)]
+    Template(template::Command),
     /// Loads a network and prints throughput and latency.
     Bench(bench::Args),
 }
@@ -81,13 +107,23 @@ fn main() -> ExitCode {
 fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
         Command::Verify(args) => return verify::run(args, choice, output),
-        Command::Invoice(command) => return on_runtime(invoice::run(command, output)),
+        Command::Invoice(command) => return on_runtime(invoice::run(command, choice, output)),
+        Command::Template(template::Command::Publish(args)) => {
+            on_runtime(template::publish::run(&args, choice, output))
+        }
+        Command::Template(command) => return template::run(command, output),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
+        Command::Operator(args) => on_runtime(operator::run(args)),
+        Command::Api(args) => api::run(args),
         Command::Dev(args) => dev::run(&args, choice, output),
         Command::Notarize(args) => on_runtime(notarize::run(args, choice, output)),
         Command::Network(command) => on_runtime(network::run(command, choice, output)),
+        Command::Member(command) => on_runtime(member::run(command, choice, output)),
+        Command::Proposal(command) => on_runtime(proposal::run(command, choice, output)),
         Command::Records(command) => on_runtime(records::run(command, choice, output)),
+        Command::Ready(args) => on_runtime(ready::run(args, choice, output)),
+        Command::Party(command) => on_runtime(party::run(command, choice, output)),
         Command::Bench(args) => on_runtime(bench::run(args, choice, output)),
     }?;
     Ok(u8::from(!done))

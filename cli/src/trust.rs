@@ -2,7 +2,8 @@
 //!
 //! First contact with a network pins its trust root under the user's configuration folder, and which network stands
 //! behind a server's tenant and name. Neither is silently replaced: another root under the same id, or another network
-//! under the same name, is an error. Only `dev`, which makes networks itself, says that a name has a new one.
+//! under the same name, is an error. A root that continues the pinned one, each change of validators proven by those
+//! before, takes its place. Only `dev`, which makes networks itself, says that a name has a new one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,13 +104,8 @@ async fn ask(client: &Client) -> Result<Root> {
 
 /// File that says which network was first seen under a name. The name is hashed: it is a URL.
 fn name_path(context: &Context, store: &Path) -> PathBuf {
-    let Context {
-        server,
-        tenant,
-        network,
-        ..
-    } = context;
-    let name = format!("{}\n{tenant}\n{network}", server.trim_end_matches('/'));
+    let Context { tenant, network, .. } = context;
+    let name = format!("{}\n{tenant}\n{network}", context.identity().trim_end_matches('/'));
     store.join("names").join(hex::encode(Sha256::digest(name)))
 }
 
@@ -153,7 +149,9 @@ pub fn pin(root: &Root, store: &Path) -> Result<()> {
     let path = store.join(format!("{}.json", root.network()));
     match Root::read(&path)? {
         None => files::write(&path, &root.bytes),
-        Some(pinned) if pinned.bytes == root.bytes => Ok(()),
+        Some(pinned) if pinned.bytes == root.bytes || pinned.root.continues(&root.root) => Ok(()),
+        // Nothing is taken on trust here: each change of validators is proven by a quorum of those before.
+        Some(pinned) if root.root.continues(&pinned.root) => files::write(&path, &root.bytes),
         Some(_) => Err(Failure::new(
             "trust_root_changed",
             format!("{} differs from the trust root pinned in {}", root.from, path.display()),
@@ -237,6 +235,7 @@ mod tests {
             network: network.to_owned(),
             trust_root: None,
             data_dir: None,
+            identity: None,
         };
         let (first, other) = ("11".repeat(32), "22".repeat(32));
         let seen = |context: &Context, id: &str| name(context, id, folder.path()).map_err(|error| error.code);
@@ -266,6 +265,7 @@ mod tests {
             network: String::new(),
             trust_root: Some(trust_root.clone()),
             data_dir: None,
+            identity: None,
         };
         save(&context, &saved).unwrap();
         let choice = Choice {

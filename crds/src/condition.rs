@@ -20,6 +20,14 @@ pub mod kind {
     pub const DEGRADED: &str = "Degraded";
     /// Everything in `spec` is in force.
     pub const SPEC_APPLIED: &str = "SpecApplied";
+    /// No validator runs because that is wanted.
+    pub const HIBERNATED: &str = "Hibernated";
+    /// A tenant's namespace is there, with its policies and rights.
+    pub const NAMESPACE_READY: &str = "NamespaceReady";
+    /// A template can be used.
+    pub const VALID: &str = "Valid";
+    /// The tenant's networks are within its quota.
+    pub const WITHIN_QUOTA: &str = "WithinQuota";
 }
 
 /// Condition reasons.
@@ -44,6 +52,28 @@ pub mod reason {
     pub const VALIDATORS_DOWN: &str = "ValidatorsDown";
     /// A change in `spec` needs the network's own governance.
     pub const NEEDS_GOVERNANCE: &str = "NeedsGovernance";
+    /// The description can't be used as it stands.
+    pub const INVALID: &str = "Invalid";
+    /// The platform refused or couldn't do something.
+    pub const PLATFORM: &str = "PlatformError";
+    /// Keys of a validator of a sealed genesis are gone.
+    pub const KEYS_LOST: &str = "KeysLost";
+    /// There is no tenant for the namespace, or it isn't ready yet.
+    pub const NO_TENANT: &str = "NoTenant";
+    /// The tenant has no signing key yet, and the network names no member.
+    pub const WAITING_FOR_SIGNER: &str = "WaitingForSigner";
+    /// The tenant has more than its quota allows.
+    pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+    /// It is stopped because that is wanted.
+    pub const HIBERNATED: &str = "Hibernated";
+    /// The tenant is suspended.
+    pub const SUSPENDED: &str = "Suspended";
+    /// It is being deleted.
+    pub const DELETING: &str = "Deleting";
+    /// Its deletion waits because it is protected.
+    pub const DELETION_PREVENTED: &str = "DeletionPrevented";
+    /// A namespace of that name is there and isn't the tenant's.
+    pub const FOREIGN_NAMESPACE: &str = "ForeignNamespace";
 }
 
 /// Makes a condition; [`merge`] puts the right transition time in.

@@ -7,7 +7,7 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{LedgerNetwork, Tenant};
+use crate::{LedgerNetwork, NetworkBackup, RecordTemplate, Tenant};
 
 /// A definition that can't be written. A defect of this crate, found by its tests.
 #[derive(Debug, Error)]
@@ -51,6 +51,8 @@ pub fn definitions() -> Result<Vec<Definition>, DefinitionError> {
     [
         ("tenants.yaml", Tenant::crd()),
         ("ledgernetworks.yaml", LedgerNetwork::crd()),
+        ("recordtemplates.yaml", RecordTemplate::crd()),
+        ("networkbackups.yaml", NetworkBackup::crd()),
     ]
     .into_iter()
     .map(|(file, crd)| {

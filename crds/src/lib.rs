@@ -5,21 +5,28 @@
 //!
 //! The YAML is regenerated with `UPDATE_CRDS=1 cargo test -p muniment-crds --test drift`.
 
+mod backup;
 pub mod condition;
 mod definition;
 mod name;
 mod network;
+mod size;
+mod template;
 mod tenant;
 
+pub use backup::{NetworkBackup, NetworkBackupSpec, NetworkBackupStatus};
 pub use definition::{Definition, DefinitionError, definitions};
 pub use k8s_openapi::jiff;
 pub use kube::core::ObjectMeta;
 pub use name::{MAX_NAME, NameError, NameProblem, NetworkName, TemplateName, TenantName};
 pub use network::{
-    LedgerNetwork, LedgerNetworkSpec, LedgerNetworkStatus, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkLimits,
-    NodeStatus, TemplateRef, ValidatorsSpec, ValidatorsStatus,
+    DeletionPolicy, DesiredState, DisplayStatus, LedgerNetwork, LedgerNetworkSpec, LedgerNetworkStatus, MAX_VALIDATORS,
+    MIN_VALIDATORS, MemberSpec, NetworkLimits, NodeSize, NodeStatus, StorageSpec, TemplateRef, ValidatorsSpec,
+    ValidatorsStatus,
 };
-pub use tenant::{Tenant, TenantSpec, TenantStatus};
+pub use size::{SizeError, bytes, canonical};
+pub use template::{RecordTemplate, RecordTemplateSpec, RecordTemplateStatus};
+pub use tenant::{Tenant, TenantDisplay, TenantQuota, TenantSpec, TenantStatus, TenantUsage};
 
 /// API group of every kind here.
 pub const GROUP: &str = "muniment.dev";

@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Fewest validators: with fewer than four, one lost or lying validator stops or breaks the network.
@@ -23,23 +24,20 @@ pub const MAX_VALIDATORS: u32 = 31;
     status = "LedgerNetworkStatus",
     derive = "PartialEq",
     doc = "One ledger of a tenant, kept by several validators.",
-    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
-    printcolumn(name = "Validators", type_ = "integer", json_path = ".status.validators.ready"),
-    printcolumn(name = "Desired", type_ = "integer", json_path = ".status.validators.desired"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.display.ready"),
     printcolumn(name = "Height", type_ = "integer", json_path = ".status.height"),
-    printcolumn(name = "Quorum", type_ = "string", json_path = ".status.conditions[?(@.type=='QuorumAvailable')].status"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Quorum", type_ = "string", json_path = ".status.display.quorum"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.validators.count == oldSelf.spec.validators.count")
+        .message("spec.validators.count is sealed in the genesis; create a network with the count you want").field_path(".spec.validators.count"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.templates == oldSelf.spec.templates")
+        .message("spec.templates are sealed in the genesis; create a network with the templates you want").field_path(".spec.templates"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.members == oldSelf.spec.members")
+        .message("spec.members are sealed in the genesis; create a network with the members you want").field_path(".spec.members"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("metadata.name must be 1 to 40 lowercase letters, digits and hyphens, start with a letter and not end with a hyphen; choose such a name")
-)]
-#[x_kube(
-    validation = Rule::new("self.validators.count == oldSelf.validators.count")
-        .message("spec.validators.count is sealed in the genesis; create a network with the count you want").field_path(".validators.count"),
-    validation = Rule::new("self.templates == oldSelf.templates")
-        .message("spec.templates are sealed in the genesis; create a network with the templates you want").field_path(".templates"),
-    validation = Rule::new("self.members == oldSelf.members")
-        .message("spec.members are sealed in the genesis; create a network with the members you want").field_path(".members")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LedgerNetworkSpec {
@@ -59,6 +57,89 @@ pub struct LedgerNetworkSpec {
     /// restarted one after another.
     #[serde(default)]
     pub limits: NetworkLimits,
+    /// How much of a machine each validator gets. May be changed at any time: validators are restarted one after
+    /// another. Without meaning where validators are processes on one machine.
+    #[serde(default)]
+    pub size: NodeSize,
+    /// Where each validator keeps its data.
+    #[serde(default)]
+    pub storage: StorageSpec,
+    /// Whether the network runs. A hibernated one keeps its data and its keys, and takes no writes.
+    #[serde(default)]
+    pub desired_state: DesiredState,
+    /// What becomes of keys, genesis and data when the network is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// While true, a deletion of the network waits until this is set to false.
+    #[serde(default)]
+    pub prevent_deletion: bool,
+}
+
+/// How much of a machine a validator gets.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeSize {
+    /// 0.1 cores and 192 MiB asked for, at most 512 MiB.
+    #[default]
+    Small,
+    /// 0.5 cores and 512 MiB asked for, at most 1 GiB.
+    Medium,
+    /// 2 cores and 2 GiB asked for, at most 4 GiB.
+    Large,
+}
+
+/// Where each validator keeps its data.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
+        .message("spec.storage.size can't shrink; keep it or choose a larger one").field_path(".size"),
+    validation = Rule::new("has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)")
+        .message("spec.storage.className can't be changed; create a network with the class you want").field_path(".className")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StorageSpec {
+    /// Size of each validator's volume, e.g. `10Gi`. May grow where the storage class allows it.
+    #[serde(default = "default_storage")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,8}(Mi|Gi|Ti)$')")
+        .message("a size must be a whole number of Mi, Gi or Ti, e.g. `10Gi`"))]
+    pub size: String,
+    /// Storage class; the cluster's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub class_name: Option<String>,
+}
+
+fn default_storage() -> String {
+    "2Gi".to_owned()
+}
+
+impl Default for StorageSpec {
+    fn default() -> Self {
+        Self {
+            size: default_storage(),
+            class_name: None,
+        }
+    }
+}
+
+/// Whether a network runs.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DesiredState {
+    /// It runs.
+    #[default]
+    Running,
+    /// No validator runs; everything is kept.
+    Hibernated,
+}
+
+/// What becomes of keys, genesis and data of something that is deleted.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeletionPolicy {
+    /// They stay. A network of the same name goes on with them.
+    #[default]
+    Retain,
+    /// They are deleted, for ever.
+    Delete,
 }
 
 /// Who keeps the ledger.
@@ -155,6 +236,9 @@ pub struct LedgerNetworkStatus {
     /// `metadata.generation` this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// In one word: `Pending`, `Starting`, `Running`, `Degraded`, `NoQuorum`, `Hibernated`, `Refused` or `Deleting`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// SHA-256 of the canonical genesis, 64 hex digits; absent until it is sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_id: Option<String>,
@@ -170,6 +254,9 @@ pub struct LedgerNetworkStatus {
     /// Validators by number.
     #[serde(default)]
     pub validators: ValidatorsStatus,
+    /// The same for people.
+    #[serde(default)]
+    pub display: DisplayStatus,
     /// Validators one by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -196,6 +283,18 @@ pub struct ValidatorsStatus {
     /// How many more may be lost before writes wait; 0 also when they already wait.
     #[serde(default)]
     pub spare: u32,
+}
+
+/// Numbers as they are shown in a table.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisplayStatus {
+    /// Ready and desired validators, e.g. `4/4`.
+    #[serde(default)]
+    pub ready: String,
+    /// Quorum and desired validators, e.g. `3 of 4`.
+    #[serde(default)]
+    pub quorum: String,
 }
 
 /// One validator.

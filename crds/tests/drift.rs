@@ -29,5 +29,13 @@ fn yaml_holds_exactly_the_known_files() {
         .filter(|name| name.ends_with(".yaml"))
         .collect();
     found.sort();
-    assert_eq!(found, ["ledgernetworks.yaml", "tenants.yaml"]);
+    assert_eq!(
+        found,
+        [
+            "ledgernetworks.yaml",
+            "networkbackups.yaml",
+            "recordtemplates.yaml",
+            "tenants.yaml"
+        ]
+    );
 }

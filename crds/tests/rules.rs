@@ -39,6 +39,11 @@ fn holds(rule: &str, value: &Value, old: Option<&Value>) -> bool {
     let _ = context.add_function("matches", |This(text): This<Arc<String>>, pattern: Arc<String>| {
         regex::Regex::new(&pattern).unwrap().is_match(&text)
     });
+    // What the API server's quantity library gives, in bytes.
+    let _ = context.add_function("quantity", |text: Arc<String>| {
+        i64::try_from(muniment_crds::bytes(&text).unwrap()).unwrap()
+    });
+    let _ = context.add_function("compareTo", |This(left): This<i64>, right: i64| left.cmp(&right) as i64);
     context.add_variable("self", value.clone()).unwrap();
     if let Some(old) = old {
         context.add_variable("oldSelf", old.clone()).unwrap();
@@ -191,10 +196,16 @@ fn bad_networks_are_refused_with_the_fix() {
 
 #[test]
 fn what_is_sealed_cant_be_changed_but_limits_can() {
-    let old = with("/validators/count", json!(4));
-    let update = |new: Value| review("LedgerNetwork", new, Some(old.clone()));
-    update(old.clone()).unwrap();
-    update(with("/limits", json!({ "blockActions": 2000 }))).unwrap();
+    let mut sealed = with("/validators/count", json!(4));
+    sealed["status"] = json!({ "networkId": "00" });
+    let update = |old: &Value, mut new: Value| {
+        new["status"] = old["status"].clone();
+        review("LedgerNetwork", new, Some(old.clone()))
+    };
+    update(&sealed, sealed.clone()).unwrap();
+    update(&sealed, with("/limits", json!({ "blockActions": 2000 }))).unwrap();
+    let mut unsealed = sealed.clone();
+    unsealed["status"] = json!({});
     for new in [
         with("/validators/count", json!(7)),
         with("/templates", json!([{ "name": "other" }])),
@@ -203,8 +214,52 @@ fn what_is_sealed_cant_be_changed_but_limits_can() {
             json!([{ "name": "acme", "key": format!("ed25519:{}", "A".repeat(43)) }]),
         ),
     ] {
-        let messages = update(new).expect_err("was accepted");
+        update(&unsealed, new.clone()).expect("what isn't sealed yet can be corrected");
+        let messages = update(&sealed, new).expect_err("was accepted");
         assert!(messages[0].contains("sealed in the genesis"), "{messages:?}");
+    }
+}
+
+#[test]
+fn storage_grows_and_stays_in_its_class() {
+    let old = with("/storage", json!({ "size": "10Gi", "className": "fast" }));
+    let update = |storage: Value| review("LedgerNetwork", with("/storage", storage), Some(old.clone()));
+    update(json!({ "size": "10240Mi", "className": "fast" })).unwrap();
+    update(json!({ "size": "1Ti", "className": "fast" })).unwrap();
+    for (storage, words) in [
+        (json!({ "size": "9Gi", "className": "fast" }), "can't shrink"),
+        (json!({ "className": "fast" }), "can't shrink"),
+        (json!({ "size": "10Gi", "className": "slow" }), "can't be changed"),
+        (json!({ "size": "10Gi" }), "can't be changed"),
+    ] {
+        let messages = update(storage).expect_err("was accepted");
+        assert!(messages[0].contains(words), "{messages:?}");
+    }
+    refused(
+        with("/storage", json!({ "size": "10" })),
+        "whole number of Mi, Gi or Ti",
+    );
+    refused(with("/size", json!("Huge")), "Huge");
+    refused(with("/desiredState", json!("Paused")), "Paused");
+}
+
+#[test]
+fn quotas_of_tenants() {
+    let tenant = |quota: Value| json!({ "metadata": { "name": "acme" }, "spec": { "quota": quota } });
+    review(
+        "Tenant",
+        tenant(json!({ "networks": 3, "validators": 12, "storage": "40Gi" })),
+        None,
+    )
+    .unwrap();
+    review("Tenant", tenant(json!({ "networks": 0 })), None).unwrap();
+    for (quota, words) in [
+        (json!({ "storage": "40" }), "whole number of Mi"),
+        (json!({ "networks": -1 }), "minimum"),
+        (json!({ "networks": 10_001 }), "maximum"),
+    ] {
+        let messages = review("Tenant", tenant(quota), None).expect_err("was accepted");
+        assert!(messages.iter().any(|m| m.contains(words)), "{messages:?}");
     }
 }
 
@@ -257,7 +312,7 @@ fn every_message_names_a_fix_and_every_list_is_bounded() {
             visit(items, path, in_status);
         }
     }
-    for kind in ["Tenant", "LedgerNetwork"] {
+    for kind in ["Tenant", "LedgerNetwork", "RecordTemplate", "NetworkBackup"] {
         visit(&schema(kind), kind, false);
     }
 }

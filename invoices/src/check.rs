@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Facts, Finding, Set, Severity, run};
 use crate::exact::{Exact, exact};
-use crate::model::model;
+use crate::model::{Invoice, model};
 use crate::rules;
 use crate::syntax::Syntax;
 use crate::xml::{Document, Limits, Unreadable, read};
@@ -92,18 +92,36 @@ pub struct Report {
 pub fn check(bytes: &[u8], options: &Options) -> Result<Report, Unreadable> {
     let document = read(bytes, &options.limits)?;
     let syntax = Syntax::of(&document)?;
-    let findings = findings(&document, syntax, options.profile.sets(), &options.limits)?;
-    let valid = findings.iter().all(|finding| finding.severity != Severity::Fatal);
-    let exact = options.exact.then(|| {
+    let mut report = parity(&document, syntax, options)?;
+    report.exact = options.exact.then(|| {
         let (invoice, problems) = model(&document, syntax);
         exact(&invoice, &problems, options.fragment)
     });
+    Ok(report)
+}
+
+/// As [`check`], with the model: the document is read once.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with_model(bytes: &[u8], options: &Options) -> Result<(Report, Invoice), Unreadable> {
+    let document = read(bytes, &options.limits)?;
+    let syntax = Syntax::of(&document)?;
+    let mut report = parity(&document, syntax, options)?;
+    let (invoice, problems) = model(&document, syntax);
+    report.exact = options.exact.then(|| exact(&invoice, &problems, options.fragment));
+    Ok((report, invoice))
+}
+
+/// The verdict by the official rules.
+fn parity(document: &Document<'_>, syntax: Syntax, options: &Options) -> Result<Report, Unreadable> {
+    let findings = findings(document, syntax, options.profile.sets(), &options.limits)?;
     Ok(Report {
         syntax,
         profile: options.profile,
-        valid,
+        valid: findings.iter().all(|finding| finding.severity != Severity::Fatal),
         findings,
-        exact,
+        exact: None,
     })
 }
 

@@ -14,7 +14,7 @@ mod rules;
 mod syntax;
 mod xml;
 
-pub use check::{Options, Profile, Report, check, check_sets, rule_ids};
+pub use check::{Options, Profile, Report, check, check_sets, check_with_model, rule_ids};
 pub use engine::{Finding, RuleText, Set, Severity, rule_text};
 pub use exact::{Difference, Exact, exact};
 pub use make::{MakeError, complete, json_schema, make, to_json};

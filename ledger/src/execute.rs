@@ -14,14 +14,20 @@
 //! | `UNKNOWN_TEMPLATE`, `WRONG_REVISION`, `UNKNOWN_ACTION` | as it says |
 //! | `MALFORMED` | an item isn't canonical JSON, or names a record where it must not (or none where it must) |
 //! | `UNKNOWN_FIELD`, `INVALID_INPUT` | the input breaks the action's schema at `pointer` |
-//! | `NO_SUCH_RECORD` | the record isn't there, or belongs to another template |
+//! | `NO_SUCH_RECORD` | the record, or one referred to, isn't there, or belongs to another template |
+//! | `SAME_RECORD` | a record that would be changed is named twice |
 //! | `NOT_ALLOWED` | the signer has none of the roles in `by` |
-//! | `WRONG_STATE` | a region of the record is in another state than `from` wants |
-//! | `RULE_UNDEFINED` | a rule has no value for this input |
+//! | `WRONG_STATE` | a region of a record is in another state than `from` wants |
+//! | `NOT_DUE` | the block time isn't above a deadline |
+//! | `RULE_UNDEFINED` | an expression has no value for this input |
+//! | `OVERFLOW` | an expression's value would leave 64 bits, or the bounds of a value |
+//! | `RESULT_INVALID` | a computed value doesn't fit its field |
 //! | `DUPLICATE` | the record or a unique key is there already; `record` names the earlier one |
-//! | any other | the code of a template's rule that doesn't hold |
+//! | of `governance` | governance actions, see there |
+//! | any other | the code of a template's rule or unique key, or of a native check, that doesn't hold |
 
 mod action;
+pub mod governance;
 mod held;
 mod overlay;
 mod prepare;
@@ -36,6 +42,7 @@ use serde_json::{Value, json};
 pub use prepare::{MAX_TRANSACTION, Params, Prepared, Refusal, admissible, admission};
 
 use self::action::{Act, Done};
+use self::governance::Govern;
 use self::overlay::{InForce, Overlay};
 use self::prepare::Part;
 use self::reject::Reject;
@@ -72,7 +79,7 @@ pub struct Execution {
     pub leaves: Vec<Vec<u8>>,
     /// State writes.
     pub changes: Changes,
-    /// A step per accepted action, in leaf order.
+    /// A step per record that an accepted action changed, in leaf order.
     pub history: Vec<HistoryStep>,
     /// Ids that count as decided from now on.
     pub transactions: Vec<TransactionId>,
@@ -110,6 +117,7 @@ pub fn execute(
         params,
         block: &block,
         decided: HashSet::with_capacity(transactions.len()),
+        accepted: 0,
         execution: Execution::default(),
     };
     for transaction in transactions {
@@ -132,11 +140,14 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
     let accepted: Vec<_> = (0u32..)
         .zip(outcomes)
         .filter_map(|(index, outcome)| match outcome {
-            Outcome::Accepted { record, version, .. } => Some((
+            Outcome::Accepted {
+                record, version, also, ..
+            } => Some((
                 index,
                 leaf::Outcome {
                     record: *record,
                     version: *version,
+                    also: also.clone(),
                 },
             )),
             Outcome::Rejected { .. } => None,
@@ -146,7 +157,10 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     match transaction {
-        Transaction::Single { statement, signature } => accepted
+        Transaction::Single { statement, signature }
+        | Transaction::Attached {
+            statement, signature, ..
+        } => accepted
             .iter()
             .map(|(_, outcome)| leaf::single(statement, signature, outcome))
             .collect(),
@@ -158,20 +172,30 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
     }
 }
 
+fn all(prepared: &Prepared, reject: &Reject) -> Vec<Outcome> {
+    prepared.parts.iter().map(|_| reject.clone().into()).collect()
+}
+
 struct Run<'a> {
     overlay: Overlay<'a>,
     header: &'a Header,
     params: &'a Params,
     block: &'a Value,
     decided: HashSet<TransactionId>,
+    /// Actions accepted so far, a leaf each.
+    accepted: u64,
     execution: Execution,
 }
 
 impl Run<'_> {
     fn transaction(&mut self, prepared: &Prepared) -> Result<(), ExecuteError> {
-        let outcomes = match self.in_force(prepared)? {
-            Ok(in_force) => self.actions(prepared, &in_force)?,
-            Err(reject) => prepared.parts.iter().map(|_| reject.clone().into()).collect(),
+        let outcomes = match self.valid(prepared)? {
+            Ok(()) if prepared.common.template == governance::TEMPLATE => self.govern(prepared)?,
+            Ok(()) => match self.overlay.in_force(&prepared.common, &prepared.signer)? {
+                Ok(in_force) => self.actions(prepared, &in_force)?,
+                Err(reject) => all(prepared, &reject),
+            },
+            Err(reject) => all(prepared, &reject),
         };
         self.execution
             .leaves
@@ -180,8 +204,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What must hold for the transaction as a whole.
-    fn in_force(&mut self, prepared: &Prepared) -> Result<Result<InForce, Reject>, ExecuteError> {
+    /// What must hold for the transaction as a whole, whatever it is about.
+    fn valid(&mut self, prepared: &Prepared) -> Result<Result<(), Reject>, ExecuteError> {
         if !self.decided.insert(prepared.id) || self.overlay.seen(&prepared.id)? {
             return Ok(Err(Reject::replayed()));
         }
@@ -189,10 +213,43 @@ impl Run<'_> {
         if prepared.common.network != self.params.network {
             return Ok(Err(Reject::wrong_network()));
         }
-        if let Err(reject) = reject::validity(prepared.common.valid_until, self.header.time) {
-            return Ok(Err(reject));
+        Ok(reject::validity(prepared.common.valid_until, self.header.time))
+    }
+
+    /// Governance actions: what one decides is in force for the next.
+    fn govern(&mut self, prepared: &Prepared) -> Result<Vec<Outcome>, ExecuteError> {
+        let (common, signer) = (&prepared.common, prepared.signer.as_str());
+        if let Err(reject) = governance::judge(&mut self.overlay, common, signer)? {
+            return Ok(all(prepared, &reject));
         }
-        self.overlay.in_force(&prepared.common, &prepared.signer)
+        let mut outcomes = Vec::with_capacity(prepared.parts.len());
+        for (index, part) in (0u32..).zip(&prepared.parts) {
+            let action = Govern {
+                common,
+                signer,
+                header: self.header,
+                index,
+                leaf: self.next_leaf(),
+                attachment: prepared.transaction.attachment(),
+            };
+            let done = match part {
+                Part::Read { input, record } => action.run(&mut self.overlay, input, record.as_ref())?,
+                Part::Unreadable(message) => Err(Reject::malformed(message.clone(), "")),
+            };
+            outcomes.push(match done {
+                Ok(done) => {
+                    let outcome = self.accept(done, &common.action, signer);
+                    self.overlay.forget();
+                    outcome
+                }
+                Err(reject) => reject.into(),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    fn next_leaf(&self) -> u64 {
+        self.header.parent_log_size + self.accepted
     }
 
     fn actions(&mut self, prepared: &Prepared, in_force: &InForce) -> Result<Vec<Outcome>, ExecuteError> {
@@ -226,18 +283,27 @@ impl Run<'_> {
         let Done {
             record,
             version,
+            also,
             writes,
         } = done;
         self.overlay.write(writes);
-        let leaf = self.header.parent_log_size + self.execution.history.len() as u64;
-        let (action, signer) = (action.to_owned(), signer.to_owned());
-        self.execution.history.push(HistoryStep {
+        let leaf = self.next_leaf();
+        self.accepted += 1;
+        let changed = std::iter::once((record, version)).chain(also.iter().copied());
+        self.execution
+            .history
+            .extend(changed.map(|(record, version)| HistoryStep {
+                record,
+                version,
+                action: action.to_owned(),
+                signer: signer.to_owned(),
+                leaf,
+            }));
+        Outcome::Accepted {
             record,
             version,
-            action,
-            signer,
             leaf,
-        });
-        Outcome::Accepted { record, version, leaf }
+            also,
+        }
     }
 }

@@ -10,13 +10,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use muniment_receipts::chain;
+use muniment_receipts::trust::TrustRoot;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::block::MAX_BLOCK;
 use crate::client::{Endpoint, NetworkClient};
 use crate::config::{JOINED, LAYOUT_VERSION, NodeConfig, PeerConfig, ReplicaConfig};
-use crate::engine::{self, EngineConfig, EngineExit, FileGuard, GuardError, Role, SignGuard};
+use crate::engine::signing::verify_certificate;
+use crate::engine::{self, EngineConfig, EngineExit, FileGuard, GuardError, Role, SignGuard, Validator};
 use crate::node::{NodeError, Server};
 use crate::pid::{PidFile, PidFileError};
 use crate::replica::{self, LocalReplica, OpenError, Replica};
@@ -271,16 +273,21 @@ async fn guard(
 ///
 /// A decision takes a quorum q of n. Without this validator and f liars, at least q - 1 - f honest ones took part; of
 /// the n - 1 others at most n - q + f did not or may lie. With four validators all three others have to answer.
+///
+/// Who the validators are now, a replica without its data has to hear from the peers as well: their trust roots prove it.
 async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u64 {
-    let (validators, quorum) = replica.quorum();
-    let needed = answers_needed(validators, quorum);
     loop {
         let claims = futures::future::join_all(config.peers.iter().map(|peer| proven_height(peer, config, replica)));
-        let heights: Vec<u64> = claims.await.into_iter().flatten().collect();
-        if heights.len() >= needed {
-            return heights.into_iter().max().unwrap_or(0);
+        let claims: Vec<Proven> = claims.await.into_iter().flatten().collect();
+        let (validators, quorum) = claims
+            .iter()
+            .max_by_key(|claim| claim.from)
+            .map_or_else(|| replica.quorum(), |claim| claim.set);
+        let needed = answers_needed(validators, quorum);
+        if claims.len() >= needed {
+            return claims.into_iter().map(|claim| claim.height).max().unwrap_or(0);
         }
-        let proven = heights.len();
+        let proven = claims.len();
         tracing::info!(
             proven,
             needed,
@@ -296,25 +303,45 @@ fn answers_needed(validators: usize, quorum: usize) -> usize {
     (validators - quorum + faulty + 1).min(validators.saturating_sub(1))
 }
 
+/// What a peer has proven.
+struct Proven {
+    height: u64,
+    /// First height of the newest validator set that it knows.
+    from: u64,
+    /// Validators of that set, and signatures needed.
+    set: (usize, usize),
+}
+
 /// A peer's height, if it shows a certificate for it or for the height below: the last block may not be final yet.
-async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &LocalReplica) -> Option<u64> {
+async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &LocalReplica) -> Option<Proven> {
     let client = NetworkClient::new(vec![Endpoint {
         name: peer.name.clone(),
         url: peer.api.clone(),
         token: config.token.clone(),
     }]);
     let height = client.status().await.pop()?.1.ok()?.height;
+    let root = TrustRoot::parse(&client.trust_root().await.ok()?).ok()?;
+    let root = Some(root).filter(|root| *root.network() == replica.network())?;
+    let claim = Proven {
+        height,
+        from: root.newest().from_height(),
+        set: (root.newest().validators().len(), root.quorum()),
+    };
     if height <= 1 {
-        return Some(height);
+        return Some(claim);
     }
     let mut blocks = client.follow(height - 1);
     let block = tokio::time::timeout(PROOF, blocks.next()).await.ok()??.ok()?;
     let shown = block.header.height == height - 1 && block.certificate.block == block.header.hash();
-    let proven = shown && replica.decided(&block.certificate);
+    let keys = root.validators_at(height - 1).validators().iter();
+    let validators: Option<Vec<_>> = keys
+        .map(|keys| Some(Validator::new(keys.consensus_key()?, 1)))
+        .collect();
+    let proven = shown && verify_certificate(&block.certificate, &validators?, &replica.network()).is_ok();
     if !proven {
         tracing::warn!(peer = peer.name, height, "a peer can't prove its height");
     }
-    proven.then_some(height)
+    proven.then_some(claim)
 }
 
 async fn order(

@@ -13,6 +13,8 @@ mod network;
 mod notary;
 mod open;
 mod rehash;
+mod roots;
+mod sets;
 mod views;
 
 pub use application::ReplicaApplication;
@@ -26,7 +28,8 @@ use views::{StateView, TreeView};
 use crate::block::Hash;
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, RecordPage, RecordView, StateProof, TransactionStatus,
+    Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, RecordPage, RecordView, StateProof,
+    TemplateView, TransactionStatus,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -75,6 +78,12 @@ pub trait Replica: Send + Sync + 'static {
     fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError>;
     /// Presence or absence proof of a record as of the tip.
     fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError>;
+    /// Members, threshold and templates as of the tip.
+    fn governance(&self) -> Result<GovernanceView, ReadError>;
+    /// A template's source; the newest revision when none is named.
+    fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError>;
+    /// The trust root file as of the last final block: genesis and the changes of validators since, each proven.
+    fn trust_root(&self) -> Result<Vec<u8>, ReadError>;
     /// A leaf with its path to the checkpoint of its own block; `None` until that checkpoint is final.
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError>;
     /// Signed note of the latest final checkpoint; `None` before the first.

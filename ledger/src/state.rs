@@ -8,16 +8,22 @@
 //! | `m` signer key | [`MemberEntry`], canonical JSON | yes |
 //! | `t` name | [`TemplateEntry`], canonical JSON | yes |
 //! | `s` name 0x00 revision (u32 big-endian) | template source | yes |
+//! | `p` record id | what came beside the statement of an open proposal | yes |
 //! | `v` | [`Validators`], canonical JSON | yes |
+//! | `v` first height (u64 big-endian) | a later validator set, canonical JSON | yes |
+//! | `w` key or name | the validator that once had it | yes |
 //! | `g` | [`Governance`], canonical JSON | yes |
-//! | `u` SHA-256 of template, unique key and values | record id | no: follows from the records |
+//! | `c` SHA-256 of template, counter and what the row belongs to | `{count, link}`, canonical JSON | yes |
+//! | `u` SHA-256 of template, unique key and values | record id, or key of the creator | no: follows from the records |
 
 mod genesis;
 mod record;
 pub mod tree;
+mod validators;
 
-pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, Validators, genesis_state};
+pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, canonical, genesis_state};
 pub use record::{Record, record_id};
+pub use validators::{VALIDATORS_KEY, Validators, set_height, set_key, used_key};
 
 use crate::transaction::TransactionId;
 
@@ -63,10 +69,13 @@ impl StateRead for MemoryState {
     }
 }
 
-/// Key of the validator sets now and next.
-pub const VALIDATORS_KEY: &[u8] = b"v";
 /// Key of the governance policy.
 pub const GOVERNANCE_KEY: &[u8] = b"g";
+
+/// Beginning of the keys of members.
+pub const MEMBERS: &[u8] = b"m";
+/// Beginning of the keys of templates in force.
+pub const TEMPLATES: &[u8] = b"t";
 
 /// Key of a record.
 pub fn record_key(id: &[u8; 32]) -> Vec<u8> {
@@ -75,12 +84,12 @@ pub fn record_key(id: &[u8; 32]) -> Vec<u8> {
 
 /// Key of a member by signer key text.
 pub fn member_key(signer: &str) -> Vec<u8> {
-    [b"m", signer.as_bytes()].concat()
+    [MEMBERS, signer.as_bytes()].concat()
 }
 
 /// Key of what is in force of a template.
 pub fn template_key(name: &str) -> Vec<u8> {
-    [b"t", name.as_bytes()].concat()
+    [TEMPLATES, name.as_bytes()].concat()
 }
 
 /// Key of a template's source.
@@ -88,9 +97,19 @@ pub fn source_key(name: &str, revision: u32) -> Vec<u8> {
     [b"s", name.as_bytes(), &[0], &revision.to_be_bytes()].concat()
 }
 
+/// Key of what came beside the statement of an open proposal.
+pub fn attachment_key(id: &[u8; 32]) -> Vec<u8> {
+    [b"p".as_slice(), id].concat()
+}
+
 /// Key of a claimed unique key.
 pub fn unique_key(digest: &[u8; 32]) -> Vec<u8> {
     [b"u".as_slice(), digest].concat()
+}
+
+/// Key of a row of a counter.
+pub fn counter_key(digest: &[u8; 32]) -> Vec<u8> {
+    [b"c".as_slice(), digest].concat()
 }
 
 /// Does the state root cover this key? Unique keys follow from the records, so they are left out.

@@ -24,12 +24,14 @@
 
 pub mod check;
 mod compile;
+pub mod native;
 pub mod rule;
 pub mod schema;
 pub mod validate;
 pub mod yaml;
 
-use rule::{Rule, Uses};
+use native::Native;
+use rule::{Expression, Rule, Uses};
 use schema::Schema;
 use serde_json::Value;
 
@@ -37,15 +39,27 @@ use serde_json::Value;
 pub const MAX_SOURCE: usize = 64 * 1024;
 
 /// A template that can't be used, and where and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{path}{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default(), if path.is_empty() { "" } else { ": " })]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
+#[error("{}{path}{}{message}", self.place(), if path.is_empty() { "" } else { ": " })]
 pub struct TemplateError {
     /// Path such as `spec.actions.deposit.by`; empty for the whole document.
     pub path: String,
     /// Line in the source, from 1.
     pub line: Option<u64>,
+    /// Column in characters, from 1.
+    pub column: Option<u64>,
     /// What is wrong and how to mend it.
     pub message: String,
+}
+
+impl TemplateError {
+    fn place(&self) -> String {
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+            (Some(line), None) => format!("line {line}: "),
+            _ => String::new(),
+        }
+    }
 }
 
 /// A compiled template.
@@ -57,13 +71,15 @@ pub struct Template {
     pub revision: u32,
     /// Fields of a record; always an object schema.
     pub fields: Schema,
-    /// What makes a record's id.
+    /// What makes a record's id, unless its action says otherwise.
     pub identity: Vec<Source>,
     /// Further unique keys.
     pub unique: Vec<Unique>,
+    /// Gapless numbers.
+    pub counters: Vec<Counter>,
     /// Independent state machines, sorted by name.
     pub regions: Vec<Region>,
-    /// Actions, sorted by name.
+    /// Actions and deadlines, sorted by name.
     pub actions: Vec<Action>,
 }
 
@@ -78,13 +94,28 @@ pub struct Region {
     pub states: Vec<String>,
 }
 
-/// A unique key over fields: no two records of the template have the same values.
+/// A unique key over fields: no two records of the template have the same values, or none of two creators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unique {
     /// Name, shown in refusals.
     pub name: String,
     /// Names of the fields.
     pub fields: Vec<String>,
+    /// The values belong to the first creator who used them, for good, instead of to one record.
+    pub by_creator: bool,
+    /// Code and sentence of the refusal, if the template has its own.
+    pub refusal: Option<(String, String)>,
+}
+
+/// Gapless numbers, one row for each combination of values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Name.
+    pub name: String,
+    /// What a row belongs to.
+    pub per: Vec<Source>,
+    /// What the next one sees as `previous`: a string of the input, empty where it is absent.
+    pub link: Option<Source>,
 }
 
 /// Where a value comes from.
@@ -119,8 +150,72 @@ pub enum Role {
     AnyMember,
     /// The record's creator.
     Creator,
-    /// The signer key that a field of the record holds.
-    Field(String),
+    /// Signer keys that fields of the record hold: a path through objects and lists.
+    Field(Vec<String>),
+}
+
+/// A role that may do an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// As the template writes it: `issuer`, or `invoice.issuer` of a referenced record.
+    pub name: String,
+    /// Referenced record whose role it is, or list of them, in all of which it must be had; none for the record acted on.
+    pub of: Option<String>,
+    /// The role.
+    pub role: Role,
+}
+
+/// A new state of a region, perhaps only in some case.
+#[derive(Debug)]
+pub struct Case {
+    /// When; always if none.
+    pub when: Option<Expression>,
+    /// The state.
+    pub state: String,
+}
+
+/// A new value of a field.
+#[derive(Debug)]
+pub enum Assign {
+    /// Copied. A source that is absent from the input leaves the field as it was.
+    Copy(Source),
+    /// Computed; must fit the field's schema. Null removes the field.
+    Compute(Expression),
+    /// Written in the template.
+    Constant(Value),
+    /// The field is removed.
+    Remove,
+}
+
+/// What an action makes of a record.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// New states of regions: of each the first case that holds.
+    pub to: Vec<(String, Vec<Case>)>,
+    /// Fields to write.
+    pub set: Vec<(String, Assign)>,
+}
+
+impl Change {
+    /// Nothing is changed?
+    pub fn is_empty(&self) -> bool {
+        self.to.is_empty() && self.set.is_empty()
+    }
+}
+
+/// Another record of the template that an action reads, and perhaps changes.
+#[derive(Debug)]
+pub struct Reference {
+    /// Name.
+    pub name: String,
+    /// Path of the record id, or the ids, in the input.
+    pub record: Vec<String>,
+    /// A list of records?
+    pub many: bool,
+    /// For each named region the states in which the action is allowed.
+    pub from: Vec<(String, Vec<String>)>,
+    /// What becomes of it.
+    pub change: Change,
 }
 
 /// One action.
@@ -130,20 +225,34 @@ pub struct Action {
     pub name: String,
     /// Does it make a new record?
     pub creates: bool,
+    /// Is it a deadline? Then it may be raised once block time is above this value, in milliseconds.
+    pub after: Option<Expression>,
+    /// What makes the id of a record that it creates, if not the template's identity.
+    pub identity: Option<Vec<Source>>,
     /// Who may; one of them suffices.
-    pub by: Vec<(String, Role)>,
+    pub by: Vec<By>,
     /// Its input; always an object schema.
     pub input: Schema,
+    /// Paths of the input that hold keys of members.
+    pub members: Vec<Vec<String>>,
+    /// Other records.
+    pub refs: Vec<Reference>,
     /// For each named region the states in which the action is allowed.
     pub from: Vec<(String, Vec<String>)>,
-    /// New states of regions.
-    pub to: Vec<(String, String)>,
+    /// Native checks.
+    pub validate: Vec<&'static Native>,
+    /// The counter that it moves on, as an index into the template's.
+    pub counts: Option<usize>,
+    /// Named values, computed in order.
+    pub variables: Vec<(String, Expression)>,
     /// Rules, all of which must hold.
     pub require: Vec<Rule>,
-    /// Variables that the rules name.
+    /// What becomes of the record.
+    pub change: Change,
+    /// Variables that its expressions name.
     pub uses: Uses,
-    /// Fields to write. A source that is absent from the input leaves its field as it was.
-    pub set: Vec<(String, Source)>,
+    /// Has it any expressions?
+    pub computes: bool,
 }
 
 impl Template {
@@ -152,6 +261,22 @@ impl Template {
     /// # Errors
     /// Names the place and what to change, for everything that can't run deterministically and in bounded time.
     pub fn compile(yaml: &str) -> Result<Self, TemplateError> {
+        Self::check(yaml).map_err(|errors| {
+            let nothing = TemplateError {
+                path: String::new(),
+                line: None,
+                column: None,
+                message: "this template can't be used".to_owned(),
+            };
+            errors.into_iter().next().unwrap_or(nothing)
+        })
+    }
+
+    /// As [`Self::compile`], telling all mistakes that can be told apart, in the order of the source.
+    ///
+    /// # Errors
+    /// At least one mistake.
+    pub fn check(yaml: &str) -> Result<Self, Vec<TemplateError>> {
         compile::template(yaml)
     }
 

@@ -36,13 +36,22 @@ pub enum Transaction {
         /// JCS bytes of each item, in order.
         items: Vec<Vec<u8>>,
     },
+    /// One action, and bytes that are too many for its statement, which names their SHA-256: a template's source.
+    Attached {
+        /// JCS statement.
+        statement: Vec<u8>,
+        /// Signature over exactly the statement.
+        signature: [u8; 64],
+        /// The bytes.
+        attachment: Vec<u8>,
+    },
 }
 
 impl Transaction {
     /// The bytes that were signed.
     pub fn signed_bytes(&self) -> &[u8] {
         match self {
-            Self::Single { statement, .. } => statement,
+            Self::Single { statement, .. } | Self::Attached { statement, .. } => statement,
             Self::Batch { header, .. } => header,
         }
     }
@@ -50,7 +59,17 @@ impl Transaction {
     /// The signature as it came.
     pub fn signature(&self) -> &[u8; 64] {
         match self {
-            Self::Single { signature, .. } | Self::Batch { signature, .. } => signature,
+            Self::Single { signature, .. } | Self::Batch { signature, .. } | Self::Attached { signature, .. } => {
+                signature
+            }
+        }
+    }
+
+    /// What came beside the statement.
+    pub fn attachment(&self) -> Option<&[u8]> {
+        match self {
+            Self::Attached { attachment, .. } => Some(attachment),
+            Self::Single { .. } | Self::Batch { .. } => None,
         }
     }
 
@@ -62,7 +81,7 @@ impl Transaction {
     /// Number of actions: one, or the number of items.
     pub fn actions(&self) -> usize {
         match self {
-            Self::Single { .. } => 1,
+            Self::Single { .. } | Self::Attached { .. } => 1,
             Self::Batch { items, .. } => items.len(),
         }
     }
@@ -74,6 +93,9 @@ impl Transaction {
             Self::Batch { header, items, .. } => {
                 header.len() + 73 + items.iter().map(|item| item.len() + 4).sum::<usize>()
             }
+            Self::Attached {
+                statement, attachment, ..
+            } => statement.len() + attachment.len() + 73,
         }
     }
 }

@@ -11,7 +11,10 @@
 //! | GET `/v1/records?template=&after=&limit=` | JSON [`RecordPage`], by record id |
 //! | GET `/v1/records/{id}/history` | JSON `Vec<HistoryEntry>` |
 //! | GET `/v1/records/{id}/proof` | JSON [`StateProof`], also when there is no such record |
+//! | GET `/v1/governance` | JSON [`GovernanceView`]: members, how many decide, templates in force |
+//! | GET `/v1/templates/{name}?revision=` | JSON [`TemplateView`], the newest revision by default |
 //! | GET `/v1/leaves/{index}` | JSON [`LeafProof`]: leaf, and its path to the checkpoint of its own block |
+//! | GET `/v1/trust-root` | the trust root file: genesis, and each change of validators with its proof |
 //! | GET `/v1/genesis` | canonical genesis bytes |
 //! | GET `/v1/status` | JSON [`NodeStatus`] |
 //! | GET `/checkpoint`, `/tile/{L}/{N}[.p/{W}]`, `/tile/entries/{N}[.p/{W}]` | C2SP tlog-tiles |
@@ -28,6 +31,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Certificate, Hash, Header};
+use crate::state::{MemberEntry, TemplateEntry};
 use crate::transaction::{Transaction, TransactionId};
 
 /// Largest accepted request body in bytes.
@@ -87,6 +91,8 @@ pub enum Outcome {
         version: u32,
         /// Index of the leaf in the log.
         leaf: u64,
+        /// Records beside the first that the action changed, with their new versions. The same leaf is theirs.
+        also: Vec<(Hash, u32)>,
     },
     /// Nothing changed.
     Rejected {
@@ -231,6 +237,36 @@ pub struct RecordPage {
     pub records: Vec<serde_json::Value>,
     /// Pass as `after` for the next page.
     pub next: Option<String>,
+}
+
+/// How the network decides about itself, as of the node's height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GovernanceView {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// Members that must agree to a change.
+    pub threshold: u32,
+    /// Who may sign, by key.
+    pub members: Vec<MemberEntry>,
+    /// Templates and the revision that makes new records, by name.
+    pub templates: Vec<TemplateEntry>,
+}
+
+/// A revision of a template, as of the node's height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateView {
+    /// Height this answer is true for.
+    pub height: u64,
+    /// Name.
+    pub name: String,
+    /// Revision.
+    pub revision: u32,
+    /// Revision that makes new records.
+    pub newest: u32,
+    /// YAML source.
+    pub source: String,
 }
 
 /// One step in a record's life.

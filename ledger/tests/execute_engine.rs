@@ -6,6 +6,14 @@
 mod codes;
 #[path = "execute/frozen.rs"]
 mod frozen;
+#[path = "execute/general.rs"]
+mod general;
+#[path = "execute/invariants.rs"]
+mod invariants;
+#[path = "execute/invoice.rs"]
+mod invoice;
+#[path = "execute/mistakes.rs"]
+mod mistakes;
 #[path = "execute/model.rs"]
 mod model;
 #[path = "execute/proofs.rs"]
@@ -16,3 +24,5 @@ mod schema;
 mod support;
 #[path = "execute/template.rs"]
 mod template;
+#[path = "execute/toolkit.rs"]
+mod toolkit;

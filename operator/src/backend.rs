@@ -2,6 +2,7 @@
 //!
 //! Owns the trait, the observation and the errors. `tests/conformance.rs` holds every backend to it.
 
+pub mod cluster;
 pub mod local;
 pub mod memory;
 
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use muniment_crds::DeletionPolicy;
 use muniment_ledger::wire::NodeStatus;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -44,8 +46,8 @@ pub trait Backend: Send + Sync + 'static {
     /// What is seen now, freshly asked from the nodes. `None`: there is no such network.
     async fn observe(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError>;
 
-    /// Stops a network and puts its data away. `Done` also when there is no such network.
-    async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError>;
+    /// Stops a network; what becomes of its keys, genesis and data is `data`. `Done` also when there is no such network.
+    async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError>;
 
     /// Every network that is here, wanted or not: what isn't wanted is an orphan.
     async fn list(&self) -> Result<Vec<NetworkRef>, BackendError>;
@@ -153,7 +155,7 @@ pub enum BackendError {
     /// Keys of a sealed genesis are gone.
     #[error(
         "the keys of validator `{validator}` of {network} are gone ({} is missing) and its genesis is sealed; \
-         put the file back from a backup",
+         put it back from a backup",
         .path.display()
     )]
     KeysLost {
@@ -161,7 +163,7 @@ pub enum BackendError {
         network: NetworkRef,
         /// Validator name.
         validator: String,
-        /// Missing file.
+        /// Missing file, or Secret.
         path: PathBuf,
     },
     /// No port is free.
@@ -184,6 +186,27 @@ pub enum BackendError {
         validator: String,
         /// The address it was given when the network was made.
         address: SocketAddr,
+    },
+    /// The Kubernetes API server couldn't or wouldn't.
+    #[error("{what} can't be {verb}")]
+    Cluster {
+        /// What was tried, e.g. `written`.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        what: String,
+        /// Why.
+        #[source]
+        source: cluster::ApiFailure,
+    },
+    /// An object of the cluster says something that can't be.
+    #[error("{what} can't be used: {problem}; {fix}")]
+    Object {
+        /// Kind, namespace and name.
+        what: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        fix: &'static str,
     },
     /// A planned genesis isn't the sealed one.
     #[error("{network} is sealed as {sealed}, but the plan says {planned}; plan again from what is allocated")]
@@ -231,6 +254,7 @@ impl BackendError {
                 | Self::PortTaken { .. }
                 | Self::Random(_)
                 | Self::OtherGenesis { .. }
+                | Self::Cluster { .. }
         )
     }
 }

@@ -12,6 +12,11 @@ impl Catalog {
         Self(templates)
     }
 
+    /// This one and further templates.
+    pub fn with(&self, further: Vec<GenesisTemplate>) -> Self {
+        Self(self.0.iter().cloned().chain(further).collect())
+    }
+
     /// A template by name; the newest revision when none is given.
     pub fn find(&self, name: &str, revision: Option<u32>) -> Option<&GenesisTemplate> {
         let named = self.0.iter().filter(|t| t.name == name);

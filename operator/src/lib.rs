@@ -1,15 +1,20 @@
 //! Ledger networks from the wish to the running thing: validate → plan → apply → observe → status.
 //!
 //! [`validate`](mod@validate), [`plan`](mod@plan), [`roll`] and [`status`](mod@status) are pure. Effects are behind
-//! [`Backend`]: [`backend::local`] runs child processes of our own binary, [`backend::memory`] is the twin for
-//! tests. Decides no business rules.
+//! [`Backend`]: [`backend::local`] runs child processes of our own binary, [`backend::cluster`] objects of a Kubernetes
+//! cluster, [`backend::memory`] is the twin for tests. What is wanted comes from [`controller`], or in a cluster from
+//! [`cluster`]. Decides no business rules.
 
 pub mod backend;
 pub mod catalog;
+pub mod cluster;
 pub mod controller;
 pub mod event;
+mod keys;
 pub mod network;
 pub mod plan;
+pub mod preview;
+mod prober;
 pub mod process;
 pub mod quorum;
 pub mod reconcile;
@@ -17,6 +22,7 @@ pub mod roll;
 pub mod status;
 pub mod validate;
 
+pub use backend::cluster::{ClusterBackend, ClusterSettings};
 pub use backend::local::{
     DataDir, DataDirError, Local, LocalBackend, LocalConfig, LogFile, NetworkEntry, NodeEntry, Ports,
 };
@@ -28,7 +34,8 @@ pub use event::{Event, What};
 pub use muniment_ledger::pid::{PidFile, PidFileError};
 pub use network::NetworkRef;
 pub use plan::{Deferred, Facts, NetworkPlan, NodePlan, Plan, PlanError, Seat, plan};
+pub use preview::{Effect, Impact, preview};
 pub use process::exit_with_parent;
 pub use quorum::ValidatorCount;
 pub use reconcile::{ReconcileError, Reconciler};
-pub use validate::{ValidatedNetwork, ValidationError, Violation, validate};
+pub use validate::{Hosting, ValidatedNetwork, ValidationError, Violation, validate};

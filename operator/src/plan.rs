@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::network::NetworkRef;
 use crate::quorum::ValidatorCount;
-use crate::validate::ValidatedNetwork;
+use crate::validate::{Hosting, ValidatedNetwork};
 
 /// What the backend has allocated for a network: durable, and the same at every call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,8 @@ pub struct Plan {
     pub network: NetworkPlan,
     /// SHA-256 of the canonical JSON of `network`, hex.
     pub revision: String,
+    /// What the platform gives to each validator; no part of the revision, because not every change of it restarts one.
+    pub hosting: Hosting,
     /// Fields that say something else than the sealed genesis; a change of them needs the network's governance.
     pub deferred: Vec<Deferred>,
 }
@@ -163,6 +165,7 @@ pub fn plan(wanted: &ValidatedNetwork, facts: &Facts) -> Result<Plan, PlanError>
     Ok(Plan {
         network,
         revision,
+        hosting: wanted.hosting.clone(),
         deferred,
     })
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{LedgerNetwork, LedgerNetworkStatus};
+use muniment_crds::{DeletionPolicy, LedgerNetwork, LedgerNetworkStatus};
 use muniment_receipts::genesis::Member;
 use thiserror::Error;
 
@@ -65,6 +65,11 @@ impl<B: Backend> Reconciler<B> {
         }
     }
 
+    /// The templates at hand.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// The backend.
     pub fn backend(&self) -> &Arc<B> {
         &self.backend
@@ -80,14 +85,38 @@ impl<B: Backend> Reconciler<B> {
         resource: &LedgerNetwork,
         members: &[Member],
     ) -> Result<LedgerNetworkStatus, ReconcileError> {
-        let wanted = validate(resource, members, &self.catalog)?;
+        self.pass(resource, members, &self.catalog, true).await
+    }
+
+    /// As [`Self::reconcile`], with other templates at hand, and whether or not `members` are in a sealed genesis: the
+    /// network's own governance may have changed its members since.
+    ///
+    /// # Errors
+    /// Of the step that failed.
+    pub async fn reconcile_with(
+        &self,
+        resource: &LedgerNetwork,
+        members: &[Member],
+        catalog: &Catalog,
+    ) -> Result<LedgerNetworkStatus, ReconcileError> {
+        self.pass(resource, members, catalog, false).await
+    }
+
+    async fn pass(
+        &self,
+        resource: &LedgerNetwork,
+        members: &[Member],
+        catalog: &Catalog,
+        must_be_members: bool,
+    ) -> Result<LedgerNetworkStatus, ReconcileError> {
+        let wanted = validate(resource, members, catalog)?;
         let facts = self.backend.allocate(&wanted).await?;
-        if let Some(sealed) = &facts.sealed {
+        if let Some(sealed) = facts.sealed.as_ref().filter(|_| must_be_members) {
             check_signers(&wanted.network, members, sealed)?;
         }
         let plan = plan(&wanted, &facts)?;
         let seen = self.backend.apply(&plan).await?;
-        let before = self.known(&wanted.network).map(|k| k.status);
+        let before = self.recall(&wanted.network).or_else(|| resource.status.clone());
         let status = status(wanted.generation, &plan, &seen, before.as_ref(), Timestamp::now());
         self.remember(
             wanted.network,
@@ -127,8 +156,8 @@ impl<B: Backend> Reconciler<B> {
     ///
     /// # Errors
     /// When the backend can't.
-    pub async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
-        let removal = self.backend.remove(network).await?;
+    pub async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {
+        let removal = self.backend.remove(network, data).await?;
         if removal == Removal::Done {
             self.known
                 .lock()
@@ -136,6 +165,11 @@ impl<B: Backend> Reconciler<B> {
                 .remove(network);
         }
         Ok(removal)
+    }
+
+    /// The last status, so that times of transition survive a restart of whoever drives this.
+    pub fn recall(&self, network: &NetworkRef) -> Option<LedgerNetworkStatus> {
+        self.known(network).map(|known| known.status)
     }
 
     fn known(&self, network: &NetworkRef) -> Option<Known> {

@@ -30,7 +30,10 @@ pub fn next(nodes: &[NodeObservation], revision: &str, validators: ValidatorCoun
     if let Some(node) = stale.iter().find(|n| !n.votes()) {
         return Step::Restart(node.name.clone());
     }
-    let fresh = |n: &&NodeObservation| n.revision.as_deref() == Some(revision) || n.state == NodeState::BackingOff;
+    // A validator that is being made anew has no revision yet.
+    let coming = |n: &NodeObservation| n.revision.is_none() && n.state == NodeState::Starting;
+    let fresh =
+        |n: &&NodeObservation| n.revision.as_deref() == Some(revision) || n.state == NodeState::BackingOff || coming(n);
     if let Some(node) = nodes.iter().filter(fresh).find(|n| !n.ready()) {
         return Step::Hold(format!(
             "{} is catching up; {} more are to be restarted",
@@ -87,6 +90,15 @@ mod tests {
         assert_eq!(next(&mixed, "b", four), Step::Restart("validator-1".into()));
         mixed[0] = node(0, Some("b"), false, false);
         assert!(matches!(next(&mixed, "b", four), Step::Hold(why) if why.contains("validator-0 is catching up")));
+    }
+
+    #[test]
+    fn one_that_is_being_made_anew_is_waited_for() {
+        let seven = ValidatorCount::new(7).unwrap();
+        let mut nodes: Vec<_> = (0..7).map(|i| node(i, Some("a"), true, true)).collect();
+        nodes[0] = node(0, None, false, false);
+        nodes[0].state = NodeState::Starting;
+        assert!(matches!(next(&nodes, "b", seven), Step::Hold(why) if why.contains("validator-0 is catching up")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use muniment_crds::condition::{Condition, condition, kind, merge, reason};
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{LedgerNetworkStatus, NodeStatus, ValidatorsStatus};
+use muniment_crds::{DisplayStatus, LedgerNetworkStatus, NodeStatus, ValidatorsStatus};
 
 use crate::backend::{NodeObservation, NodeState, Observation};
 use crate::plan::Plan;
@@ -17,25 +17,135 @@ pub fn status(
     now: Timestamp,
 ) -> LedgerNetworkStatus {
     let validators = numbers(plan, seen);
-    let conditions = vec![
-        ready(&validators, seen),
-        sealed(seen),
-        quorum(&validators),
-        degraded(&validators, seen),
-        progressing(plan, seen),
-        spec_applied(plan),
-    ];
+    let mut conditions = vec![sealed(seen), spec_applied(plan)];
+    conditions.extend(if plan.hosting.run {
+        vec![
+            ready(&validators, seen),
+            quorum(&validators),
+            degraded(&validators, seen),
+            progressing(plan, seen),
+        ]
+    } else {
+        hibernated(seen)
+    });
     let old = before.map(|b| b.conditions.as_slice()).unwrap_or_default();
     LedgerNetworkStatus {
         observed_generation: generation,
+        state: Some(state(plan, &validators, seen).to_owned()),
         network_id: seen.id.clone(),
         revision: Some(plan.revision.clone()),
         version: versions(seen),
-        height: seen.nodes.iter().map(height).max().unwrap_or(0),
+        height: seen
+            .nodes
+            .iter()
+            .map(height)
+            .max()
+            .unwrap_or(0)
+            // Of a network that doesn't answer the last height that is known.
+            .max(before.map_or(0, |b| b.height)),
         validators,
+        display: display(&validators),
         nodes: seen.nodes.iter().map(node).collect(),
         conditions: merge(old, conditions, generation, now),
     }
+}
+
+/// The status of a network that nothing could be done for: what is known of it stays, and the reason is said.
+pub fn refused(
+    generation: Option<i64>,
+    before: Option<&LedgerNetworkStatus>,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> LedgerNetworkStatus {
+    let mut status = before.cloned().unwrap_or_default();
+    let said = |kind| condition(kind, false, reason, message);
+    let mut conditions: Vec<Condition> = status
+        .conditions
+        .iter()
+        .filter(|c| c.type_ != kind::SPEC_APPLIED)
+        .cloned()
+        .collect();
+    // A network that runs goes on running with what was applied last.
+    if !conditions.iter().any(|c| c.type_ == kind::READY && c.status == "True") {
+        conditions.retain(|c| c.type_ != kind::READY);
+        conditions.push(said(kind::READY));
+        status.state = Some(
+            if reason == reason::INVALID {
+                "Refused"
+            } else {
+                "Pending"
+            }
+            .to_owned(),
+        );
+    }
+    conditions.push(said(kind::SPEC_APPLIED));
+    status.conditions = merge(&status.conditions, conditions, generation, now);
+    status.observed_generation = generation;
+    status
+}
+
+/// The status of a network that is being deleted.
+pub fn deleting(
+    before: Option<&LedgerNetworkStatus>,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> LedgerNetworkStatus {
+    let mut status = before.cloned().unwrap_or_default();
+    let old = status.conditions.clone();
+    // A protected network runs on.
+    if reason == reason::DELETING {
+        status.conditions = vec![condition(kind::READY, false, reason, message)];
+        status.state = Some("Deleting".to_owned());
+    }
+    status.conditions.retain(|c| c.type_ != kind::PROGRESSING);
+    status.conditions.push(condition(
+        kind::PROGRESSING,
+        reason == reason::DELETING,
+        reason,
+        message,
+    ));
+    status.conditions = merge(&old, status.conditions, status.observed_generation, now);
+    status
+}
+
+/// One word for people.
+fn state(plan: &Plan, v: &ValidatorsStatus, seen: &Observation) -> &'static str {
+    let starting = seen.nodes.iter().any(|n| n.state == NodeState::Starting);
+    let gone = seen.nodes.iter().all(|n| n.state == NodeState::Stopped);
+    match (plan.hosting.run, has_quorum(v)) {
+        (false, _) if gone => "Hibernated",
+        (false, _) => "Stopping",
+        (true, true) if v.ready >= v.desired => "Running",
+        (true, true) => "Degraded",
+        (true, false) if starting => "Starting",
+        (true, false) => "NoQuorum",
+    }
+}
+
+fn display(v: &ValidatorsStatus) -> DisplayStatus {
+    DisplayStatus {
+        ready: format!("{}/{}", v.ready, v.desired),
+        quorum: format!("{} of {}", v.quorum, v.desired),
+    }
+}
+
+fn hibernated(seen: &Observation) -> Vec<Condition> {
+    let left = seen.nodes.iter().filter(|n| n.state != NodeState::Stopped).count();
+    let message = "no validator runs because that is wanted; keys, genesis and data are kept";
+    let stopping = format!("{left} validators are still stopping");
+    vec![
+        condition(kind::READY, false, reason::HIBERNATED, message),
+        condition(kind::QUORUM_AVAILABLE, false, reason::HIBERNATED, message),
+        condition(kind::DEGRADED, false, reason::HIBERNATED, message),
+        if left > 0 {
+            condition(kind::PROGRESSING, true, reason::HIBERNATED, stopping)
+        } else {
+            condition(kind::PROGRESSING, false, reason::AS_WANTED, "nothing is under way")
+        },
+        condition(kind::HIBERNATED, left == 0, reason::HIBERNATED, message),
+    ]
 }
 
 fn height(node: &NodeObservation) -> u64 {
@@ -170,4 +280,66 @@ fn spec_applied(plan: &Plan) -> Condition {
     }
     let all: Vec<String> = plan.deferred.iter().map(ToString::to_string).collect();
     condition(kind::SPEC_APPLIED, false, reason::NEEDS_GOVERNANCE, all.join(" · "))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use muniment_crds::condition::is_true;
+
+    fn running() -> LedgerNetworkStatus {
+        let ready = condition(kind::READY, true, reason::QUORUM_READY, "4 of 4");
+        LedgerNetworkStatus {
+            state: Some("Running".into()),
+            network_id: Some("id".into()),
+            height: 9,
+            conditions: merge(&[], vec![ready], Some(1), Timestamp::UNIX_EPOCH),
+            ..LedgerNetworkStatus::default()
+        }
+    }
+
+    fn reason_of(status: &LedgerNetworkStatus, type_: &str) -> String {
+        let found = status.conditions.iter().find(|c| c.type_ == type_);
+        found.map(|c| c.reason.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_network_that_runs_goes_on_when_its_new_description_cant_be_used() {
+        let status = refused(
+            Some(2),
+            Some(&running()),
+            reason::INVALID,
+            "spec.x: no; y",
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(is_true(&status.conditions, kind::READY));
+        assert_eq!((status.state.as_deref(), status.height), (Some("Running"), 9));
+        assert_eq!(reason_of(&status, kind::SPEC_APPLIED), reason::INVALID);
+        assert_eq!(status.observed_generation, Some(2));
+    }
+
+    #[test]
+    fn a_new_network_that_cant_be_made_says_why_it_isnt_ready() {
+        let now = Timestamp::UNIX_EPOCH;
+        let status = refused(Some(1), None, reason::NO_TENANT, "make one", now);
+        assert_eq!(reason_of(&status, kind::READY), reason::NO_TENANT);
+        assert_eq!(status.state.as_deref(), Some("Pending"));
+        assert_eq!(
+            refused(Some(1), Some(&status), reason::NO_TENANT, "make one", now),
+            status,
+            "said once"
+        );
+    }
+
+    #[test]
+    fn a_protected_network_stays_ready_and_one_that_goes_does_not() {
+        let now = Timestamp::UNIX_EPOCH;
+        let held = deleting(Some(&running()), reason::DELETION_PREVENTED, "protected", now);
+        assert!(is_true(&held.conditions, kind::READY));
+        assert_eq!(reason_of(&held, kind::PROGRESSING), reason::DELETION_PREVENTED);
+        let goes = deleting(Some(&running()), reason::DELETING, "stopping", now);
+        assert!(!is_true(&goes.conditions, kind::READY) && is_true(&goes.conditions, kind::PROGRESSING));
+        assert_eq!(goes.state.as_deref(), Some("Deleting"));
+    }
 }

@@ -8,7 +8,10 @@ mod limits;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use muniment_crds::{LedgerNetwork, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkName, TemplateRef, TenantName};
+use muniment_crds::{
+    DesiredState, LedgerNetwork, LedgerNetworkSpec, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkName, NodeSize,
+    TemplateRef, TenantName,
+};
 use muniment_ledger::config::Limits;
 use muniment_receipts::genesis::{GenesisTemplate, Member};
 use muniment_receipts::key::{Ed25519Key, KeyError, SignerKey};
@@ -33,6 +36,23 @@ pub struct ValidatedNetwork {
     pub members: Vec<Member>,
     /// Limits of every node, complete.
     pub limits: Limits,
+    /// What the platform gives to each validator.
+    pub hosting: Hosting,
+}
+
+/// What a platform gives to each validator. Without meaning where validators are processes on one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosting {
+    /// Cores and memory.
+    pub size: NodeSize,
+    /// Bytes of its volume.
+    pub storage: u64,
+    /// The same as text, e.g. `10Gi`.
+    pub storage_text: String,
+    /// Storage class; the platform's default when absent.
+    pub storage_class: Option<String>,
+    /// Whether validators are to run.
+    pub run: bool,
 }
 
 /// One finding.
@@ -97,6 +117,7 @@ pub fn validate(
     let templates = templates(&resource.spec.templates, catalog, &mut findings);
     let members = all_members(members, &resource.spec.members, &mut findings);
     let limits = limits::complete(&resource.spec.limits, &mut findings);
+    let hosting = hosting(&resource.spec, &mut findings);
     match (network, validators) {
         (Some(network), Some(validators)) if findings.0.is_empty() => Ok(ValidatedNetwork {
             network,
@@ -105,6 +126,7 @@ pub fn validate(
             templates,
             members,
             limits,
+            hosting,
         }),
         _ => Err(ValidationError { violations: findings.0 }),
     }
@@ -143,6 +165,24 @@ fn count(count: u32, findings: &mut Findings) -> Option<ValidatorCount> {
         return None;
     }
     ValidatorCount::new(count)
+}
+
+fn hosting(spec: &LedgerNetworkSpec, findings: &mut Findings) -> Hosting {
+    let storage = muniment_crds::bytes(&spec.storage.size).unwrap_or_else(|error| {
+        findings.add(
+            "spec.storage.size",
+            error.to_string(),
+            "write a whole number of Mi, Gi or Ti, e.g. `10Gi`",
+        );
+        0
+    });
+    Hosting {
+        size: spec.size,
+        storage,
+        storage_text: muniment_crds::canonical(&spec.storage.size).unwrap_or_default(),
+        storage_class: spec.storage.class_name.clone(),
+        run: spec.desired_state == DesiredState::Running,
+    }
 }
 
 fn templates(wanted: &[TemplateRef], catalog: &Catalog, findings: &mut Findings) -> Vec<GenesisTemplate> {

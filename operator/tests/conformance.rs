@@ -1,28 +1,32 @@
-//! What every backend promises, held over each of them: the memory twin, and child processes of a stand-in node.
+//! What every backend promises, held over each of them: the memory twin, child processes of a stand-in node, and objects
+//! of a stand-in cluster.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "support/harness.rs"]
 mod harness;
 
-use harness::{Harness, LocalHarness, MemoryHarness, network, until};
+use harness::{ClusterHarness, Harness, LocalHarness, MemoryHarness, network, until};
+use muniment_crds::DeletionPolicy;
 use muniment_operator::{Backend, NodeState, Observation, Removal};
+
+macro_rules! over {
+    ($backend:ident, $harness:ident, $($case:ident),* $(,)?) => {
+        mod $backend {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case($harness::new().await).await;
+            })*
+        }
+    };
+}
 
 macro_rules! conformance {
     ($($case:ident),* $(,)?) => {
-        mod memory {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $case() {
-                super::$case(MemoryHarness::new().await).await;
-            })*
-        }
-        mod local {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $case() {
-                super::$case(LocalHarness::new().await).await;
-            })*
-        }
+        over!(memory, MemoryHarness, a_supervisor_that_comes_back_finds_everything, $($case),*);
+        over!(local, LocalHarness, a_supervisor_that_comes_back_finds_everything, $($case),*);
+        // Pods go on while the operator is away.
+        over!(cluster, ClusterHarness, an_operator_that_comes_back_finds_the_network_running, $($case),*);
     };
 }
 
@@ -30,7 +34,6 @@ conformance!(
     apply_is_idempotent_and_reaches_ready,
     ready_is_the_nodes_own_answer,
     a_killed_node_comes_back,
-    a_supervisor_that_comes_back_finds_everything,
     settings_roll_one_by_one,
     a_roll_holds_without_a_quorum_to_spare,
     removal_ends_and_is_idempotent,
@@ -134,6 +137,17 @@ async fn a_supervisor_that_comes_back_finds_everything<H: Harness>(harness: H) {
     harness.stop().await;
 }
 
+async fn an_operator_that_comes_back_finds_the_network_running<H: Harness>(harness: H) {
+    let before = ready(&harness).await;
+    let (facts, plan) = (harness.facts().await, harness.plan().await);
+    let harness = harness.restart().await;
+    assert_eq!(observe(&harness).await, before, "nothing was touched");
+    assert_eq!(harness.facts().await, facts, "same addresses, same keys, same genesis");
+    assert_eq!(harness.plan().await, plan);
+    assert_eq!(ready(&harness).await, before);
+    harness.stop().await;
+}
+
 async fn settings_roll_one_by_one<H: Harness>(mut harness: H) {
     ready(&harness).await;
     let old = harness.plan().await.revision;
@@ -187,17 +201,34 @@ async fn a_roll_holds_without_a_quorum_to_spare<H: Harness>(mut harness: H) {
 
 async fn removal_ends_and_is_idempotent<H: Harness>(harness: H) {
     assert_eq!(
-        harness.backend().remove(&network()).await.unwrap(),
+        harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap(),
         Removal::Done,
         "nothing to remove"
     );
     ready(&harness).await;
     let id = harness.plan().await.network.id;
     until("the network is removed", || async {
-        (harness.backend().remove(&network()).await.unwrap() == Removal::Done).then_some(())
+        (harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap()
+            == Removal::Done)
+            .then_some(())
     })
     .await;
-    assert_eq!(harness.backend().remove(&network()).await.unwrap(), Removal::Done);
+    assert_eq!(
+        harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap(),
+        Removal::Done
+    );
     assert_eq!(harness.backend().observe(&network()).await.unwrap(), None);
     assert!(harness.backend().list().await.unwrap().is_empty());
     assert_ne!(
@@ -214,7 +245,13 @@ async fn orphans_are_listed<H: Harness>(harness: H) {
     // Nothing was applied by this supervisor: it is wanted by nobody, and still known.
     assert_eq!(harness.backend().list().await.unwrap(), [network()]);
     until("the orphan is removed", || async {
-        (harness.backend().remove(&network()).await.unwrap() == Removal::Done).then_some(())
+        (harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap()
+            == Removal::Done)
+            .then_some(())
     })
     .await;
     assert!(harness.backend().list().await.unwrap().is_empty());

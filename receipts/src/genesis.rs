@@ -187,6 +187,11 @@ impl ValidatorKeys {
         from_hex_exact(&self.cose)
     }
 
+    /// The keys of all three duties.
+    pub fn duties(&self) -> [&str; 3] {
+        [&self.consensus, &self.notary, &self.cose]
+    }
+
     /// The consensus key's bytes.
     pub fn consensus_key(&self) -> Option<[u8; 32]> {
         from_hex_exact(&self.consensus)
@@ -253,14 +258,10 @@ impl Genesis {
                 field: field.clone(),
                 source,
             })?;
-            let usable = match &signer {
-                SignerKey::Ed25519(key) if validators.contains(key) => {
-                    return Err(wrong(field, "the key is a validator's; a member needs its own"));
-                }
-                SignerKey::Ed25519(key) => Ed25519Key::registered(key).map(drop),
-                SignerKey::P256(_) => signer.prepare().map(drop),
-            };
-            usable.map_err(|source| GenesisError::Key {
+            if matches!(&signer, SignerKey::Ed25519(key) if validators.contains(key)) {
+                return Err(wrong(field, "the key is a validator's; a member needs its own"));
+            }
+            signer.registered().map_err(|source| GenesisError::Key {
                 field: field.clone(),
                 source,
             })?;

@@ -1,11 +1,13 @@
 //! Public keys of signers and validators, and the one rule by which a signature is accepted.
 //!
-//! Ed25519 is checked with `verify_strict` (single, cofactorless, no small-order points); P-256 is ECDSA with SHA-256
+//! Ed25519 is checked by the rule of `verify_strict` (single, cofactorless, no small-order points); P-256 is ECDSA with SHA-256
 //! over `r || s` with low `s`, so that nobody can make a second valid signature out of a first.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
+use curve25519_dalek::constants::EIGHT_TORSION;
 use p256::ecdsa::signature::Verifier;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +66,17 @@ impl SignerKey {
         }
     }
 
+    /// Unpacks a key that is to be trusted from now on: a member's. As [`Ed25519Key::registered`].
+    ///
+    /// # Errors
+    /// [`KeyError::Point`] or [`KeyError::Weak`].
+    pub fn registered(&self) -> Result<PreparedKey, KeyError> {
+        match self {
+            Self::Ed25519(key) => Ed25519Key::registered(key).map(PreparedKey::Ed25519),
+            Self::P256(_) => self.prepare(),
+        }
+    }
+
     /// Checks a signature over exactly `message`.
     ///
     /// # Errors
@@ -104,7 +117,17 @@ impl PreparedKey {
 
 /// An unpacked Ed25519 key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ed25519Key(ed25519_dalek::VerifyingKey);
+pub struct Ed25519Key {
+    key: ed25519_dalek::VerifyingKey,
+    /// Of small order: it never verifies anything.
+    weak: bool,
+}
+
+/// Whether these are the bytes of a point of small order: a signature's `R` that is one binds nobody to a message.
+fn is_small_order(bytes: &[u8]) -> bool {
+    static POINTS: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
+    POINTS.iter().any(|point| point == bytes)
+}
 
 impl Ed25519Key {
     /// Unpacks a key. Weak keys unpack too, but never verify anything.
@@ -113,7 +136,7 @@ impl Ed25519Key {
     /// [`KeyError::Point`].
     pub fn from_bytes(key: &[u8; 32]) -> Result<Self, KeyError> {
         ed25519_dalek::VerifyingKey::from_bytes(key)
-            .map(Self)
+            .map(Self::from)
             .map_err(|_| KeyError::Point)
     }
 
@@ -124,22 +147,34 @@ impl Ed25519Key {
     /// [`KeyError::Point`] or [`KeyError::Weak`].
     pub fn registered(key: &[u8; 32]) -> Result<Self, KeyError> {
         let unpacked = Self::from_bytes(key)?;
-        let point = unpacked.0.to_edwards();
-        if unpacked.0.is_weak() || !point.is_torsion_free() || point.compress().as_bytes() != key {
+        let point = unpacked.key.to_edwards();
+        if unpacked.weak || !point.is_torsion_free() || point.compress().as_bytes() != key {
             return Err(KeyError::Weak);
         }
         Ok(unpacked)
     }
 
-    /// Checks a signature with `verify_strict`.
+    /// Checks a signature: accepts exactly what `verify_strict` accepts.
+    ///
+    /// `verify_strict` unpacks `R` to see whether its order is small, which is a fifth of its time. The check proper
+    /// compares `R`'s bytes with the canonical bytes of a point, so an `R` that passes is one of the eight points of
+    /// small order exactly if its bytes are the canonical ones of one of them.
     ///
     /// # Errors
     /// [`KeyError::Signature`].
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), KeyError> {
+        if self.weak || is_small_order(&signature[..32]) {
+            return Err(KeyError::Signature);
+        }
         let signature = ed25519_dalek::Signature::from_bytes(signature);
-        self.0
-            .verify_strict(message, &signature)
-            .map_err(|_| KeyError::Signature)
+        self.key.verify(message, &signature).map_err(|_| KeyError::Signature)
+    }
+}
+
+impl From<ed25519_dalek::VerifyingKey> for Ed25519Key {
+    fn from(key: ed25519_dalek::VerifyingKey) -> Self {
+        let weak = key.is_weak();
+        Self { key, weak }
     }
 }
 

@@ -10,7 +10,8 @@
 //! | block marker | `muniment.dev/block/v1`, marker |
 //!
 //! *Outcome* is the record id in hex, a space, and the version that the action made (decimal, from 1): the validators
-//! say by the leaf which record it became, which the statement alone can't. *Signature* is standard base64 of 64
+//! say by the leaf which record it became, which the statement alone can't. Where the action changed more records, each
+//! follows in the same form after a space, in the order in which the template names them. *Signature* is standard base64 of 64
 //! bytes; *path* is the item's audit path in the batch, base64 hashes joined by spaces, empty for a batch of one.
 
 use serde::{Deserialize, Serialize};
@@ -43,12 +44,22 @@ pub enum LeafError {
 }
 
 /// What an action led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Record id.
     pub record: Hash,
     /// Version of the record after the action, from 1.
     pub version: u32,
+    /// Records beside the first that it changed, each once, with their versions after it.
+    pub also: Vec<(Hash, u32)>,
+}
+
+impl Outcome {
+    /// Version that the action gave a record; none when it didn't change it.
+    pub fn version_of(&self, record: &Hash) -> Option<u32> {
+        let mut all = std::iter::once((&self.record, self.version)).chain(self.also.iter().map(|(id, v)| (id, *v)));
+        all.find(|(id, _)| *id == record).map(|(_, version)| version)
+    }
 }
 
 /// The last leaf of each block. Fields stand in canonical order.
@@ -131,12 +142,21 @@ fn line(bytes: &[u8], out: &mut Vec<u8>) {
 
 fn head(outcome: &Outcome, out: &mut Vec<u8>) {
     line(LEAF_TYPE.as_bytes(), out);
-    let mut record = [0; 64];
+    step(&outcome.record, outcome.version, out);
+    for (record, version) in &outcome.also {
+        out.push(b' ');
+        step(record, *version, out);
+    }
+    out.push(b'\n');
+}
+
+fn step(record: &Hash, version: u32, out: &mut Vec<u8>) {
+    let mut text = [0; 64];
     // 64 characters always fit.
-    let _ = hex::encode_to_slice(outcome.record, &mut record);
-    out.extend_from_slice(&record);
+    let _ = hex::encode_to_slice(record, &mut text);
+    out.extend_from_slice(&text);
     out.push(b' ');
-    line(outcome.version.to_string().as_bytes(), out);
+    out.extend_from_slice(version.to_string().as_bytes());
 }
 
 fn close(signature: &[u8; 64], out: &mut Vec<u8>) {
@@ -216,9 +236,9 @@ impl<'a> Leaf<'a> {
     }
 
     /// What the action led to; none for a marker.
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Single { outcome, .. } | Self::Item { outcome, .. } => Some(*outcome),
+            Self::Single { outcome, .. } | Self::Item { outcome, .. } => Some(outcome),
             Self::Marker(_) => None,
         }
     }
@@ -309,14 +329,30 @@ fn parse_marker(bytes: &[u8]) -> Result<Marker, LeafError> {
 }
 
 fn parse_outcome(bytes: &[u8]) -> Result<Outcome, LeafError> {
-    let wrong = LeafError::Form("the outcome is not a record id and a version");
-    let Some((record, version)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once(' ')) else {
-        return Err(wrong);
+    let wrong = || LeafError::Form("the outcome is not record ids and versions");
+    let words: Vec<&[u8]> = bytes.split(|byte| *byte == b' ').collect();
+    let (pairs, []) = words.as_chunks::<2>() else {
+        return Err(wrong());
     };
-    match (from_hex_exact(record), parse_decimal(version.as_bytes())) {
-        (Some(record), Some(version)) if version > 0 => Ok(Outcome { record, version }),
-        _ => Err(wrong),
+    let mut steps = Vec::with_capacity(pairs.len());
+    for [record, version] in pairs {
+        let record = std::str::from_utf8(record).ok().and_then(from_hex_exact);
+        let version = parse_decimal(version).filter(|version| *version > 0);
+        let (Some(record), Some(version)) = (record, version) else {
+            return Err(wrong());
+        };
+        if steps.iter().any(|(known, _)| *known == record) {
+            return Err(LeafError::Form("the outcome names a record twice"));
+        }
+        steps.push((record, version));
     }
+    let mut steps = steps.into_iter();
+    let (record, version) = steps.next().ok_or_else(wrong)?;
+    Ok(Outcome {
+        record,
+        version,
+        also: steps.collect(),
+    })
 }
 
 fn parse_decimal(bytes: &[u8]) -> Option<u32> {

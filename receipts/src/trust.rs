@@ -286,6 +286,17 @@ impl TrustRoot {
         &self.sets[later]
     }
 
+    /// Whether this is the other one, or the other one with changes added to it: same network, and every set that the
+    /// other knows at the same height. How a change is proven may differ: any quorum of cosignatures will do.
+    pub fn continues(&self, other: &Self) -> bool {
+        let same = |(mine, theirs): (&ValidatorSet, &ValidatorSet)| {
+            mine.from_height() == theirs.from_height() && mine.hash() == theirs.hash()
+        };
+        self.network == other.network
+            && self.sets.len() >= other.sets.len()
+            && self.sets.iter().zip(&other.sets).all(same)
+    }
+
     /// The newest set.
     pub fn newest(&self) -> &ValidatorSet {
         // `new` puts the first set in, and sets are only ever added.

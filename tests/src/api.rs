@@ -74,6 +74,14 @@ impl Api {
         }
     }
 
+    /// The same network with another API key.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// URL below the network.
     pub fn url(&self, below: &str) -> String {
         format!(

@@ -33,7 +33,7 @@ pub fn path() -> &'static Path {
 }
 
 /// What the binary is made of, below the workspace's folder.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 19] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -43,6 +43,9 @@ const SOURCES: [&str; 16] = [
     "cli/src",
     "crds/Cargo.toml",
     "crds/src",
+    "invoices/Cargo.toml",
+    "invoices/data",
+    "invoices/src",
     "ledger/Cargo.toml",
     "ledger/src",
     "ledger/templates",

@@ -7,11 +7,14 @@
 
 pub mod api;
 pub mod binary;
+pub mod cluster;
 pub mod load;
 pub mod local;
 pub mod party;
 pub mod poll;
+pub mod scenarios;
 pub mod signatures;
+pub mod tenants;
 pub mod verifier;
 pub mod world;
 

@@ -41,17 +41,31 @@ impl LocalWorld {
         world
     }
 
+    /// As [`Self::fresh`], with these templates.
+    pub async fn with_templates(names: &[&str]) -> Self {
+        let mut world = Self::prepared_with(names).await;
+        world.start().await;
+        world
+    }
+
     /// As [`Self::fresh`], but nothing is started yet.
+    pub async fn prepared() -> Self {
+        Self::prepared_with(&["notarization"]).await
+    }
+
+    /// As [`Self::with_templates`], but nothing is started yet.
     ///
     /// # Panics
     /// When the folder can't be made.
-    pub async fn prepared() -> Self {
+    pub async fn prepared_with(templates: &[&str]) -> Self {
+        let templates: Vec<String> = templates.iter().map(|name| format!("{{ name: {name} }}")).collect();
+        let templates = templates.join(", ");
         let one = ONE.get_or_init(Arc::default).clone().lock_owned().await;
         let folder = tempfile::Builder::new().prefix("muniment-test-").tempdir().unwrap();
         let member = Party::new(SEED, [0; 32]).signer();
         let network = format!(
             "apiVersion: muniment.dev/v1alpha1\nkind: LedgerNetwork\nmetadata: {{ name: notary, namespace: demo }}\n\
-             spec:\n  validators: {{ count: 4 }}\n  templates: [{{ name: notarization }}]\n  \
+             spec:\n  validators: {{ count: 4 }}\n  templates: [{templates}]\n  \
              members: [{{ name: outside, key: \"{member}\" }}]\n"
         );
         std::fs::write(folder.path().join("network.yaml"), network).unwrap();
@@ -223,6 +237,10 @@ impl World for LocalWorld {
         let context = self.context();
         let text = |name: &str| context[name].as_str().unwrap().to_owned();
         Api::new(&text("server"), &text("apiKey"), &text("tenant"), &text("network"))
+    }
+
+    fn run(&self, words: &[&str]) -> binary::Finished {
+        self.cli(words)
     }
 
     fn validators(&self) -> Vec<String> {

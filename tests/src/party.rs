@@ -31,6 +31,24 @@ impl Party {
         SignerKey::ed25519(self.key.verifying_key().as_bytes())
     }
 
+    /// Any signed action.
+    ///
+    /// # Panics
+    /// When the input doesn't fit a statement.
+    pub fn act(&self, template: &str, action: &str, input: Value, record: Option<[u8; 32]>) -> Transaction {
+        let common = Common {
+            template: template.to_owned(),
+            action: action.to_owned(),
+            ..self.common(8 * 60 * 1000)
+        };
+        let Value::Object(input) = input else {
+            panic!("an input is an object");
+        };
+        let statement = Statement::new(common, input, record).canonical().unwrap();
+        let signature = self.key.sign(&statement).to_bytes();
+        Transaction::Single { statement, signature }
+    }
+
     fn common(&self, lifetime: i64) -> Common {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).unwrap();

@@ -1,4 +1,5 @@
-//! What a scenario may do to a running system. Two harnesses: local processes here, a real Kubernetes later.
+//! What a scenario may do to a running system. Two harnesses: [local processes](crate::local), and [a real
+//! Kubernetes](crate::cluster).
 
 use async_trait::async_trait;
 use muniment_ledger::client::NetworkClient;
@@ -6,6 +7,7 @@ use muniment_ledger::wire::NodeStatus;
 use muniment_receipts::trust::TrustRoot;
 
 use crate::api::Api;
+use crate::binary::Finished;
 use crate::party::Party;
 
 /// A running system with one network.
@@ -13,6 +15,8 @@ use crate::party::Party;
 pub trait World: Send + Sync {
     /// The management API.
     fn api(&self) -> Api;
+    /// Runs the command line as a user of the network would.
+    fn run(&self, words: &[&str]) -> Finished;
     /// Names of the validators.
     fn validators(&self) -> Vec<String>;
     /// A client of one validator's own API, and of no other.
@@ -29,7 +33,7 @@ pub trait World: Send + Sync {
     async fn pause(&mut self, validator: &str);
     /// Lets a paused validator go on.
     async fn resume(&mut self, validator: &str);
-    /// kill -9 of the API and everything with it. Nothing is started again.
+    /// kill -9 of the API and all validators at once. Whoever supervises them from outside may start them again.
     async fn kill_all(&mut self);
     /// Starts what is not running, and waits until it says it is ready.
     async fn start(&mut self);

@@ -1,6 +1,6 @@
 //! Keys sealed by a master key: seeds lie in SQL under XChaCha20-Poly1305, the master key lies in a file of its own.
 //!
-//! The associated data names provider, tenant, key, version and purpose, so a row that is moved to another place
+//! The associated data names provider, owner, key, version and purpose, so a row that is moved to another place
 //! doesn't open. Whoever has both the database and the master key has the keys; one of them alone is worth nothing.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -8,12 +8,12 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use ed25519_dalek::{Signer, SigningKey};
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyProvider, Purpose, SignerKey, random};
+use super::{KeyError, KeyProvider, Owner, Purpose, Sealed, SignerKey, envelope, random};
 use crate::store::entity::signing_key;
 use crate::store::{Store, Write};
 
@@ -22,12 +22,15 @@ const PROVIDER: &str = "sealed";
 /// File of the master key inside the keys folder.
 const MASTER: &str = "master.key";
 
+type DataKey = Zeroizing<[u8; 32]>;
+
 /// The default provider.
 pub struct SealedKeys {
     master: Zeroizing<[u8; 32]>,
     store: Store,
     // `SigningKey` wipes itself when dropped.
-    opened: RwLock<HashMap<(String, Purpose), Arc<SigningKey>>>,
+    opened: RwLock<HashMap<(Owner, Purpose), Arc<SigningKey>>>,
+    data: RwLock<HashMap<String, Arc<DataKey>>>,
     making: tokio::sync::Mutex<()>,
 }
 
@@ -42,56 +45,65 @@ impl SealedKeys {
             master,
             store,
             opened: RwLock::default(),
+            data: RwLock::default(),
             making: tokio::sync::Mutex::new(()),
         })
     }
 
-    fn cached(&self, tenant: &str, purpose: Purpose) -> Option<Arc<SigningKey>> {
-        // The owned key of the map costs an allocation per signature; tenants are short and this is far below the
+    fn cached(&self, owner: &Owner, purpose: Purpose) -> Option<Arc<SigningKey>> {
+        // The owned key of the map costs allocations per signature; names are short and this is far below the
         // cost of the signature itself.
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-        opened.get(&(tenant.to_owned(), purpose)).cloned()
+        opened.get(&(owner.clone(), purpose)).cloned()
     }
 
-    async fn find(&self, tenant: &str, purpose: Purpose) -> Result<Option<Arc<SigningKey>>, KeyError> {
-        if let Some(key) = self.cached(tenant, purpose) {
+    async fn find(&self, owner: &Owner, purpose: Purpose) -> Result<Option<Arc<SigningKey>>, KeyError> {
+        if let Some(key) = self.cached(owner, purpose) {
             return Ok(Some(key));
         }
-        let Some(row) = self.store.signing_key(tenant, purpose.name()).await? else {
+        let Some(row) = self.store.signing_key(&owner.tenant, &owner.slot(purpose)).await? else {
             return Ok(None);
         };
-        let key = Arc::new(self.unseal(&row, tenant, purpose)?);
+        let seed = self.unseal(&row, owner, purpose)?;
+        let key = SigningKey::from_bytes(&seed);
+        if public(&key).to_string() != row.public {
+            return Err(KeyError::Sealed {
+                owner: owner.clone(),
+                purpose: purpose.name(),
+            });
+        }
+        let key = Arc::new(key);
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(opened.entry((tenant.to_owned(), purpose)).or_insert(key).clone()))
+        Ok(Some(opened.entry((owner.clone(), purpose)).or_insert(key).clone()))
     }
 
-    fn unseal(&self, row: &signing_key::Model, tenant: &str, purpose: Purpose) -> Result<SigningKey, KeyError> {
+    /// The secret of a row.
+    fn unseal(&self, row: &signing_key::Model, owner: &Owner, purpose: Purpose) -> Result<DataKey, KeyError> {
         let broken = || KeyError::Sealed {
-            tenant: tenant.to_owned(),
+            owner: owner.clone(),
             purpose: purpose.name(),
         };
         let nonce: [u8; 24] = row.nonce.as_slice().try_into().map_err(|_| broken())?;
-        let aad = associated(tenant, &row.public, row.version, purpose);
+        let aad = associated(owner, &row.public, row.version, purpose);
         let payload = Payload {
             msg: &row.sealed,
             aad: &aad,
         };
         let cipher = XChaCha20Poly1305::new((&*self.master).into());
         let seed = Zeroizing::new(cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| broken())?);
-        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(seed.as_slice().try_into().map_err(|_| broken())?);
-        let key = SigningKey::from_bytes(&seed);
-        if public(&key).to_string() == row.public {
-            Ok(key)
-        } else {
-            Err(broken())
-        }
+        Ok(Zeroizing::new(seed.as_slice().try_into().map_err(|_| broken())?))
     }
 
-    fn seal(&self, key: &SigningKey, tenant: &str, purpose: Purpose) -> Result<signing_key::Model, KeyError> {
+    /// The row of a secret that is known by a public text.
+    fn seal_secret(
+        &self,
+        seed: &DataKey,
+        public: String,
+        owner: &Owner,
+        purpose: Purpose,
+    ) -> Result<signing_key::Model, KeyError> {
         let nonce = random::<24>()?;
-        let public = public(key).to_string();
-        let aad = associated(tenant, &public, 1, purpose);
-        let seed = Zeroizing::new(key.to_bytes());
+        let aad = associated(owner, &public, 1, purpose);
         let payload = Payload {
             msg: seed.as_slice(),
             aad: &aad,
@@ -100,12 +112,12 @@ impl SealedKeys {
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| KeyError::Sealed {
-                tenant: tenant.to_owned(),
+                owner: owner.clone(),
                 purpose: purpose.name(),
             })?;
         Ok(signing_key::Model {
-            tenant: tenant.to_owned(),
-            purpose: purpose.name().to_owned(),
+            tenant: owner.tenant.clone(),
+            purpose: owner.slot(purpose),
             version: 1,
             provider: PROVIDER.to_owned(),
             public,
@@ -114,28 +126,67 @@ impl SealedKeys {
             created_at: crate::time::now_ms(),
         })
     }
+
+    /// The tenant's data key; made when there is none.
+    async fn data_key(&self, tenant: &str) -> Result<Arc<DataKey>, KeyError> {
+        let known = |of: &Self| {
+            let data = of.data.read().unwrap_or_else(PoisonError::into_inner);
+            data.get(tenant).cloned()
+        };
+        if let Some(key) = known(self) {
+            return Ok(key);
+        }
+        let _one_at_a_time = self.making.lock().await;
+        if let Some(key) = known(self) {
+            return Ok(key);
+        }
+        let (owner, purpose) = (Owner::tenant(tenant), Purpose::Documents);
+        let key = match self.store.signing_key(tenant, &owner.slot(purpose)).await? {
+            Some(row) => self.unseal(&row, &owner, purpose)?,
+            None => {
+                let fresh = Zeroizing::new(random::<32>()?);
+                // It has no public half; its name keeps rows apart.
+                let name = format!("data:{}", hex::encode(random::<16>()?));
+                let row = self.seal_secret(&fresh, name, &owner, purpose)?;
+                self.store.writer.write(vec![Write::SigningKey(row)]).await?;
+                fresh
+            }
+        };
+        let key = Arc::new(key);
+        let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
+        data.insert(tenant.to_owned(), key.clone());
+        Ok(key)
+    }
 }
 
 #[async_trait::async_trait]
 impl KeyProvider for SealedKeys {
-    async fn ensure(&self, tenant: &str, purpose: Purpose) -> Result<SignerKey, KeyError> {
+    async fn ensure(&self, owner: &Owner, purpose: Purpose) -> Result<SignerKey, KeyError> {
         let _one_at_a_time = self.making.lock().await;
-        if let Some(key) = self.find(tenant, purpose).await? {
+        if let Some(key) = self.find(owner, purpose).await? {
             return Ok(public(&key));
         }
         let seed = Zeroizing::new(random::<32>()?);
         let key = SigningKey::from_bytes(&seed);
-        let row = self.seal(&key, tenant, purpose)?;
+        let row = self.seal_secret(&seed, public(&key).to_string(), owner, purpose)?;
         self.store.writer.write(vec![Write::SigningKey(row)]).await?;
         Ok(public(&key))
     }
 
-    async fn sign(&self, tenant: &str, purpose: Purpose, message: &[u8]) -> Result<[u8; 64], KeyError> {
-        let key = self.find(tenant, purpose).await?.ok_or_else(|| KeyError::Missing {
-            tenant: tenant.to_owned(),
+    async fn sign(&self, owner: &Owner, purpose: Purpose, message: &[u8]) -> Result<[u8; 64], KeyError> {
+        let key = self.find(owner, purpose).await?.ok_or_else(|| KeyError::Missing {
+            owner: owner.clone(),
             purpose: purpose.name(),
         })?;
         Ok(key.sign(message).to_bytes())
+    }
+
+    async fn seal(&self, tenant: &str, context: &[u8], plain: &[u8]) -> Result<Sealed, KeyError> {
+        envelope::seal(&*self.data_key(tenant).await?, context, plain)
+    }
+
+    async fn open(&self, tenant: &str, context: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        envelope::open(&*self.data_key(tenant).await?, context, sealed)
     }
 }
 
@@ -144,8 +195,8 @@ fn public(key: &SigningKey) -> SignerKey {
 }
 
 /// Fields are separated by a byte that none of them can hold.
-fn associated(tenant: &str, key: &str, version: i64, purpose: Purpose) -> Vec<u8> {
-    [PROVIDER, tenant, key, &version.to_string(), purpose.name()]
+fn associated(owner: &Owner, key: &str, version: i64, purpose: Purpose) -> Vec<u8> {
+    [PROVIDER, &owner.tenant, key, &version.to_string(), &owner.slot(purpose)]
         .join("\0")
         .into_bytes()
 }
@@ -164,11 +215,11 @@ fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     match std::fs::read(&path) {
         Ok(bytes) => {
             let bytes = Zeroizing::new(bytes);
-            let mode = std::fs::metadata(&path)
-                .map_err(|error| fail(error.to_string()))?
-                .permissions()
-                .mode();
-            if mode & 0o077 != 0 {
+            let found = std::fs::metadata(&path).map_err(|error| fail(error.to_string()))?;
+            let mode = found.permissions().mode();
+            // A mounted Secret is root's, and its group is the only way to read it.
+            let allowed = if is_mine(&found) { 0o700 } else { 0o740 };
+            if mode & 0o777 & !allowed != 0 {
                 return Err(fail(format!(
                     "other users may read it (mode {:o}); chmod 600 it",
                     mode & 0o777
@@ -187,6 +238,11 @@ fn master(folder: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
         }
         Err(error) => Err(fail(error.to_string())),
     }
+}
+
+fn is_mine(file: &std::fs::Metadata) -> bool {
+    // Nobody but the process itself owns its entry.
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == file.uid())
 }
 
 /// Whole or not at all: written beside, synced, then linked to its name, which fails if the name exists.
@@ -222,11 +278,11 @@ mod tests {
     async fn a_row_moved_to_another_tenant_does_not_open() {
         let folder = tempfile::tempdir().unwrap();
         let (keys, store) = custody(folder.path()).await;
-        keys.ensure("acme", Purpose::Statement).await.unwrap();
+        keys.ensure(&Owner::tenant("acme"), Purpose::Statement).await.unwrap();
         let mut row = store.signing_key("acme", "statement").await.unwrap().unwrap();
         row.tenant = "mallory".to_owned();
         store.writer.write(vec![Write::SigningKey(row)]).await.unwrap();
-        let refused = keys.sign("mallory", Purpose::Statement, b"x").await;
+        let refused = keys.sign(&Owner::tenant("mallory"), Purpose::Statement, b"x").await;
         assert!(matches!(refused, Err(KeyError::Sealed { .. })));
     }
 
@@ -234,10 +290,10 @@ mod tests {
     async fn another_master_key_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let (keys, store) = custody(folder.path()).await;
-        keys.ensure("acme", Purpose::Statement).await.unwrap();
+        keys.ensure(&Owner::tenant("acme"), Purpose::Statement).await.unwrap();
         let other = SealedKeys::open(&folder.path().join("other"), store).unwrap();
         assert!(matches!(
-            other.ensure("acme", Purpose::Statement).await,
+            other.ensure(&Owner::tenant("acme"), Purpose::Statement).await,
             Err(KeyError::Sealed { .. })
         ));
     }
@@ -246,9 +302,14 @@ mod tests {
     async fn the_seed_is_nowhere_in_the_database() {
         let folder = tempfile::tempdir().unwrap();
         let (keys, _store) = custody(folder.path()).await;
-        keys.ensure("acme", Purpose::Statement).await.unwrap();
-        keys.sign("acme", Purpose::Statement, b"x").await.unwrap();
-        let seed = keys.cached("acme", Purpose::Statement).unwrap().to_bytes();
+        keys.ensure(&Owner::tenant("acme"), Purpose::Statement).await.unwrap();
+        keys.sign(&Owner::tenant("acme"), Purpose::Statement, b"x")
+            .await
+            .unwrap();
+        let seed = keys
+            .cached(&Owner::tenant("acme"), Purpose::Statement)
+            .unwrap()
+            .to_bytes();
         for entry in std::fs::read_dir(folder.path()).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::block::ResolvedBlock;
 use super::runtime::Network;
-use crate::types::{ItemOutcome, Notarization};
+use crate::types::{ItemOutcome, Recorded};
 
 /// What became of a transaction.
 pub enum Decided {
@@ -45,7 +45,9 @@ impl Network {
         let marker_path = block.growth.path(block.growth.size() - 1);
         let outcomes = block.outcomes.get(transaction).map_or(&[][..], Vec::as_slice);
         let tell = |outcome: &Outcome| match outcome {
-            Outcome::Accepted { record, leaf, .. } => {
+            Outcome::Accepted {
+                record, version, leaf, ..
+            } => {
                 let at = usize::try_from(leaf - block.first_leaf).unwrap_or(usize::MAX);
                 let path = block.growth.path(*leaf);
                 let receipt = Receipt::build(ReceiptParts {
@@ -59,8 +61,9 @@ impl Network {
                     marker: &block.marker,
                     marker_path: &marker_path,
                 });
-                ItemOutcome::Accepted(Notarization {
+                ItemOutcome::Accepted(Recorded {
                     id: hex::encode(record),
+                    version: *version,
                     transaction: transaction_id.clone(),
                     height: block.height,
                     time: time.clone(),
@@ -94,6 +97,7 @@ pub fn rejected(outcome: &Outcome) -> ItemOutcome {
             detail: message.clone(),
             pointer: pointer.strip_prefix("/input").unwrap_or(pointer).to_owned(),
             record: record.map(hex::encode),
+            findings: Vec::new(),
         },
         Outcome::Accepted { .. } => refused("INTERNAL", "an accepted action was taken for a rejected one"),
     }
@@ -106,5 +110,6 @@ pub fn refused(code: &str, message: &str) -> ItemOutcome {
         detail: message.to_owned(),
         pointer: String::new(),
         record: None,
+        findings: Vec::new(),
     }
 }

@@ -9,9 +9,9 @@
 use muniment_ledger::transaction::{Transaction, TransactionId};
 use muniment_ledger::wire::{Cosigned, FinalBlock, Outcome};
 use muniment_receipts::checkpoint::Checkpoint;
-use muniment_receipts::leaf::{self, Leaf};
+use muniment_receipts::leaf::{self, Leaf, Marker};
 use muniment_receipts::merkle::{self, Extension, Frontier, Hash, leaf_hash};
-use muniment_receipts::trust::{Cosignature, TrustRoot, ValidatorSet};
+use muniment_receipts::trust::{Cosignature, Fit, TrustRoot, ValidatorSet};
 use std::collections::BTreeSet;
 
 /// A block from the follower's stream can't be used.
@@ -20,6 +20,12 @@ pub enum BlockError {
     /// No quorum stands behind it: whoever sent it is wrong, another validator may do.
     #[error("block {height} has no quorum of cosignatures that hold")]
     Unproven {
+        /// Height.
+        height: u64,
+    },
+    /// Its marker names validators that our trust root doesn't know: it may be wrong, or we have to learn.
+    #[error("block {height} is decided by validators that aren't known here")]
+    Strangers {
         /// Height.
         height: u64,
     },
@@ -103,7 +109,12 @@ pub fn resolve(
     let wrong = |why| BlockError::Wrong { height, why };
     let differs = |why| BlockError::Differs { height, why };
     let leaves = leaves(block).map_err(wrong)?;
-    check_marker(block, trust).map_err(wrong)?;
+    let marker = check_marker(block).map_err(wrong)?;
+    match trust.fit(&marker) {
+        Fit::Same => {}
+        Fit::Unknown => return Err(BlockError::Strangers { height }),
+        Fit::Other => return Err(wrong("its marker is of another network or validator set")),
+    }
     let set = trust.validators_at(height);
     check_count(block, set).map_err(wrong)?;
     let checkpoint = Checkpoint::new(trust.network(), block.log_size, block.log_root);
@@ -141,14 +152,11 @@ pub fn resolve(
 }
 
 /// The marker is in the log that a quorum cosigned; header and transactions are only what it names.
-fn check_marker(block: &FinalBlock, trust: &TrustRoot) -> Result<(), &'static str> {
+fn check_marker(block: &FinalBlock) -> Result<Marker, &'static str> {
     let header = &block.header;
     let Ok(Leaf::Marker(marker)) = Leaf::parse(&block.marker) else {
         return Err("its marker can't be read");
     };
-    if !trust.fits(&marker) {
-        return Err("its marker is of another network or validator set");
-    }
     if marker.block != header.hash() {
         return Err("its marker names another header");
     }
@@ -161,7 +169,7 @@ fn check_marker(block: &FinalBlock, trust: &TrustRoot) -> Result<(), &'static st
     if root.ok() != Some(header.transactions_root) || header.transactions as usize != block.transactions.len() {
         return Err("its transactions aren't those of its header");
     }
-    Ok(())
+    Ok(marker)
 }
 
 /// Each validator's cosignature is there once: a block of nothing but cosignatures must not cost a check for each.
@@ -207,7 +215,13 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
         }
         accepted.clear();
         for (position, outcome) in (0_u32..).zip(outcomes) {
-            let Outcome::Accepted { record, version, leaf } = outcome else {
+            let Outcome::Accepted {
+                record,
+                version,
+                leaf,
+                also,
+            } = outcome
+            else {
                 continue;
             };
             if *leaf != next {
@@ -219,11 +233,15 @@ pub fn leaves(block: &FinalBlock) -> Result<Vec<Vec<u8>>, &'static str> {
                 leaf::Outcome {
                     record: *record,
                     version: *version,
+                    also: also.clone(),
                 },
             ));
         }
         match transaction {
-            Transaction::Single { statement, signature } => {
+            Transaction::Single { statement, signature }
+            | Transaction::Attached {
+                statement, signature, ..
+            } => {
                 leaves.extend(
                     accepted
                         .iter()

@@ -6,7 +6,7 @@
 //! its removal got lost. Rows are written before anything leaves the pending set, many in one database transaction.
 
 use futures::future::join_all;
-use muniment_ledger::transaction::TransactionId;
+use muniment_ledger::transaction::{Transaction, TransactionId};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,8 +16,9 @@ use super::answer::Decided;
 use super::follower;
 use super::pending::Entry;
 use super::runtime::Network;
+use crate::keys::Owner;
 use crate::problem::ApiError;
-use crate::sign::TenantSigner;
+use crate::sign::{self, StatementSigner};
 use crate::store::entity::operation;
 use crate::store::{StoreError, Write};
 
@@ -135,15 +136,28 @@ impl Network {
         if !old.ours {
             return Ok(None);
         }
-        let signer = TenantSigner {
+        let owner = self.owner_of(&old.transaction).await?;
+        let signer = StatementSigner {
             keys: &*self.shared.keys,
-            tenant: &self.entry.tenant,
+            owner: &owner,
             network: self.entry.id,
             validity: self.shared.validity,
         };
         let mut entry = self.entry_of(signer.again(&old.transaction).await?, true);
         entry.created_at = old.created_at;
         Ok(Some(entry))
+    }
+
+    /// Whose key signed a transaction of ours: a party's, or else the tenant's.
+    async fn owner_of(&self, transaction: &Transaction) -> Result<Owner, ApiError> {
+        let signer =
+            sign::signer_of(transaction).ok_or_else(|| ApiError::internal("a transaction of ours is broken"))?;
+        let tenant = &self.entry.tenant;
+        let party = self.shared.store.party_of(tenant, &signer.to_string()).await;
+        Ok(Owner {
+            tenant: tenant.clone(),
+            party: party.map_err(ApiError::internal)?.map(|party| party.name),
+        })
     }
 
     /// Puts new transactions into the places of old ones; who waited goes on waiting.

@@ -46,6 +46,10 @@ pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mp
     let Some(mut following) = network.upgrade().map(|it| it.client.following(it.height() + 1)) else {
         return;
     };
+    // The validators may have changed while this server was away.
+    if let Some(network) = network.upgrade() {
+        network.learn().await;
+    }
     let mut pauses = pauses();
     // Validators whose next block doesn't continue what we know. One may lie; so many that one is honest may not.
     let mut doubts: BTreeSet<String> = BTreeSet::new();
@@ -143,7 +147,13 @@ async fn follow(
     let keep = network.pending.any_waited_for(ids.iter());
     let block = Arc::new(block);
     let before = frontier.clone();
-    let mut resolved = Arc::new(resolve(network.trust.clone(), block.clone(), before.clone(), keep).await?);
+    let first = resolve(network.trust(), block.clone(), before.clone(), keep).await;
+    let mut resolved = Arc::new(match first {
+        Err(Refusal::Block(BlockError::Strangers { .. })) if network.learn().await => {
+            resolve(network.trust(), block.clone(), before.clone(), keep).await?
+        }
+        other => other?,
+    });
     let time = i64::try_from(block.header.time).unwrap_or(i64::MAX);
     let next = resolved.growth.frontier();
     network.time.store(time, Ordering::Release);
@@ -156,7 +166,7 @@ async fn follow(
         .remove_all(ids.iter(), |index, entry| settles(entry, &resolved, index));
     if !keep && found.iter().any(|(_, removed)| !removed.waiters.is_empty()) {
         // It came (again) while its block was being read.
-        match resolve(network.trust.clone(), block.clone(), before, true).await {
+        match resolve(network.trust(), block.clone(), before, true).await {
             Ok(with_leaves) => resolved = Arc::new(with_leaves),
             // Without leaves there are no receipts: who waits is told to ask for the operation.
             Err(_) => found.iter_mut().for_each(|(_, removed)| removed.waiters.clear()),

@@ -36,7 +36,7 @@ impl Network {
     /// or calls [`Self::store`] before it answers anything else. `more` is written in the same database transaction.
     ///
     /// # Errors
-    /// 503 when too much is in flight, 500 when it can't be written; then it isn't accepted.
+    /// 403 when the tenant is suspended, 503 when too much is in flight, 500 when it can't be written; then it isn't accepted.
     pub async fn accept(
         &self,
         signed: Signed,
@@ -44,6 +44,9 @@ impl Network {
         durable: bool,
         more: impl FnOnce(OperationId) -> Vec<Write>,
     ) -> Result<Ticket, ApiError> {
+        if self.suspended.load(Ordering::Relaxed) {
+            return Err(ApiError::suspended());
+        }
         let actions = signed.transaction.actions();
         let entry = Arc::new(self.entry_of(signed, ours));
         let operation = OperationId {

@@ -19,9 +19,10 @@ use super::proof::{self, Step};
 use super::runtime::Network;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
-use crate::store::entity::operation;
+use crate::store::entity::{document, invoice, operation};
+use crate::store::invoices::Search;
 use crate::store::{StoreError, Write};
-use crate::types::{CoseReceipts, Notarization};
+use crate::types::{CoseReceipts, Recorded};
 
 /// Blocks kept from look-ups, so that the replays of one block ask for it once.
 const RECENT: usize = 4;
@@ -131,6 +132,44 @@ impl Network {
         Ok(ids.into_iter().filter_map(|id| id.try_into().ok()).collect())
     }
 
+    /// Invoices that a search finds; true up to [`Self::projected`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn invoices(&self, search: &Search, limit: u64) -> Result<Vec<invoice::Model>, StoreError> {
+        self.shared.store.invoices(self.number, search, limit).await
+    }
+
+    /// The last place that is taken in an issuer's series; true up to [`Self::projected`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn places(&self, issuer: &str, series: &str) -> Result<u64, StoreError> {
+        self.shared.store.places(self.number, issuer, series).await
+    }
+
+    /// The documents of an invoice, by its issuer and the digest of their original, if they are kept here.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn document(&self, issuer: &str, content: &[u8; 32]) -> Result<Option<document::Model>, StoreError> {
+        self.shared.store.document(&self.entry.id, issuer, content).await
+    }
+
+    /// Erases documents; false if there are none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn erase(&self, issuer: &str, content: &[u8; 32]) -> Result<bool, StoreError> {
+        let write = Write::Erase {
+            network: self.entry.id,
+            issuer: issuer.to_owned(),
+            content: content.to_vec(),
+            at: crate::time::now_ms(),
+        };
+        Ok(self.shared.store.writer.write_counted(vec![write]).await? > 0)
+    }
+
     /// An earlier block with all its leaves, proven as the follower does it: the log before it comes from the proof of
     /// its first leaf.
     ///
@@ -194,21 +233,21 @@ impl Network {
         let frontier = if first == 0 {
             Frontier::new()
         } else {
-            let frontier = |proof: &_| proof::check(proof, first, &self.trust)?.frontier();
+            let frontier = |proof: &_| proof::check(proof, first, &self.trust())?.frontier();
             self.client.proven_leaf(first, frontier).await.map_err(Refusal::Leaf)?
         };
-        follower::resolve(self.trust.clone(), block.clone(), frontier, true).await
+        follower::resolve(self.trust(), block.clone(), frontier, true).await
     }
 
-    /// The notarization of a record's step, with its receipt.
+    /// A record's step, with its receipt.
     ///
     /// # Errors
     /// 404 when there is no such step, 503 when no validator gives a proof that holds.
-    pub async fn notarization(&self, step: &Step) -> Result<Notarization, ApiError> {
+    pub async fn recorded(&self, step: &Step) -> Result<Recorded, ApiError> {
         let prove = async |leaf: u64| {
             let check = |proof: &LeafProof| {
-                let proven = proof::check(proof, leaf, &self.trust);
-                proven.map(|proven| proven.notarization(step))
+                let proven = proof::check(proof, leaf, &self.trust());
+                proven.map(|proven| proven.recorded(step))
             };
             self.client.proven_leaf(leaf, check).await
         };
@@ -218,12 +257,12 @@ impl Network {
     /// The COSE receipts of a record's step.
     ///
     /// # Errors
-    /// As [`Self::notarization`].
+    /// As [`Self::recorded`].
     pub async fn cose_receipts(&self, step: &Step) -> Result<CoseReceipts, ApiError> {
         let prove = async |leaf: u64| {
             let check = |proof: &LeafProof| {
-                let proven = proof::check(proof, leaf, &self.trust);
-                proven.and_then(|proven| proven.cose_receipts(proof, step, &self.trust))
+                let proven = proof::check(proof, leaf, &self.trust());
+                proven.and_then(|proven| proven.cose_receipts(proof, step, &self.trust()))
             };
             self.client.proven_leaf(leaf, check).await
         };
@@ -275,7 +314,7 @@ impl Network {
 
     /// How many validators may be faulty.
     pub(super) fn faulty(&self) -> usize {
-        self.trust.newest().validators().len().saturating_sub(1) / 3
+        self.trust().newest().validators().len().saturating_sub(1) / 3
     }
 }
 

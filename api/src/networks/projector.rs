@@ -1,5 +1,7 @@
-//! Writes what SQL keeps of final blocks: digests, the frontier, and which outbox rows are done. In bulk, behind the
+//! Writes what SQL keeps of final blocks: digests, invoices, the frontier, and which outbox rows are done. In bulk, behind the
 //! follower; a crash in between only means that some blocks are read again.
+
+mod invoices;
 
 use muniment_ledger::transaction::Transaction;
 use muniment_ledger::wire::{FinalBlock, Outcome};
@@ -14,13 +16,14 @@ use super::runtime::Network;
 use crate::deposit;
 use crate::store::Write;
 use crate::store::entity::{digest, followed};
+use invoices::Seen;
 
 /// How long blocks gather before they are written: digests are random keys, so that many rows written together in key
 /// order touch far fewer pages each.
 const GATHER: Duration = Duration::from_secs(1);
-/// Digest rows that are enough to write at once.
+/// Rows that are enough to write at once.
 const ENOUGH: usize = 20_000;
-/// Digest rows of one database transaction, so that accepting never waits long behind a projection.
+/// Rows of one database transaction, so that accepting never waits long behind a projection.
 const ROWS: usize = 2_000;
 
 /// A block that was followed.
@@ -39,6 +42,7 @@ struct Gathered {
     height: u64,
     frontier: Frontier,
     digests: Vec<digest::Model>,
+    invoices: Seen,
     done: Vec<i64>,
 }
 
@@ -47,6 +51,7 @@ impl Gathered {
         self.height = projected.block.header.height;
         self.frontier = projected.frontier;
         self.digests.extend(digests(network, &projected.block));
+        self.invoices.take(network, &projected.block);
         self.done.extend(projected.done);
     }
 }
@@ -57,7 +62,7 @@ pub async fn run(network: Weak<Network>, number: i64, mut blocks: mpsc::Receiver
         let mut gathered = Gathered::default();
         gathered.take(number, first);
         let end = tokio::time::Instant::now() + GATHER;
-        while gathered.digests.len() < ENOUGH {
+        while gathered.digests.len() + gathered.invoices.len() < ENOUGH {
             let Ok(Some(more)) = tokio::time::timeout_at(end, blocks.recv()).await else {
                 break;
             };
@@ -81,9 +86,20 @@ async fn project(network: &Network, gathered: Gathered) {
     let mut rows = gathered.digests;
     rows.sort_unstable_by(|one, two| one.digest.cmp(&two.digest));
     let done = ranges(gathered.done);
-    // Digests may be there before the height that covers them, never after it.
+    // Rows may be there before the height that covers them, never after it.
     for rows in rows.chunks(ROWS) {
         write(network, || vec![Write::Digests(rows.to_vec())]).await;
+    }
+    for documents in gathered.invoices.documents.chunks(ROWS) {
+        let keep = || Write::Keep {
+            network: network.entry.id,
+            documents: documents.to_vec(),
+        };
+        write(network, || vec![keep()]).await;
+    }
+    let invoices = gathered.invoices.rows(network, gathered.height).await;
+    for rows in invoices.chunks(ROWS) {
+        write(network, || vec![Write::Invoices(rows.to_vec())]).await;
     }
     write(network, || {
         vec![Write::Done(done.clone()), Write::Advance(advance.clone())]
@@ -148,7 +164,7 @@ fn digests(network: i64, block: &FinalBlock) -> Vec<digest::Model> {
         let Ok(head) = serde_json::from_slice::<Head<'_>>(transaction.signed_bytes()) else {
             continue;
         };
-        if head.template != deposit::TEMPLATE || head.action != deposit::ACTION {
+        if head.template != deposit::KIND.template || head.action != deposit::KIND.action {
             continue;
         }
         for (index, outcome) in outcomes.iter().enumerate() {
@@ -156,7 +172,7 @@ fn digests(network: i64, block: &FinalBlock) -> Vec<digest::Model> {
                 continue;
             };
             let bytes = match transaction {
-                Transaction::Single { statement, .. } => statement,
+                Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => statement,
                 Transaction::Batch { items, .. } => match items.get(index) {
                     Some(item) => item,
                     None => continue,

@@ -16,7 +16,7 @@ use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use muniment_receipts::trust::TrustRoot;
 
 use super::answer::text;
-use crate::types::{CoseReceipt, CoseReceipts, Notarization};
+use crate::types::{CoseReceipt, CoseReceipts, Recorded};
 
 /// A proof that can't be read or doesn't hold.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +105,10 @@ impl ProvenLeaf {
 
     /// Whether it is the leaf of a step: of this record, and to this version if one is named.
     fn is_of(&self, step: &Step) -> bool {
-        let outcome = Leaf::parse(&self.leaf).ok().and_then(|leaf| leaf.outcome());
-        outcome.is_some_and(|outcome| {
-            outcome.record == step.record && step.version.is_none_or(|version| outcome.version == version)
-        })
+        let leaf = Leaf::parse(&self.leaf).ok();
+        let outcome = leaf.as_ref().and_then(Leaf::outcome);
+        let made = outcome.and_then(|outcome| outcome.version_of(&step.record));
+        made.is_some_and(|made| step.version.is_none_or(|version| made == version))
     }
 
     /// The leaf's COSE receipts: one of each validator whose signature holds, at least a quorum. `proof` is the one that
@@ -154,9 +154,10 @@ impl ProvenLeaf {
         }))
     }
 
-    /// The notarization that the leaf is, with its receipt; `None` when it is another step's leaf.
-    pub fn notarization(&self, step: &Step) -> Option<Notarization> {
+    /// The step that the leaf is, with its receipt; `None` when it is another step's leaf.
+    pub fn recorded(&self, step: &Step) -> Option<Recorded> {
         let parsed = Leaf::parse(&self.leaf).ok()?;
+        let version = parsed.outcome()?.version;
         let (signed, _) = parsed.signed().filter(|_| self.is_of(step))?;
         let record = &step.record;
         let receipt = Receipt::build(ReceiptParts {
@@ -170,8 +171,9 @@ impl ProvenLeaf {
             marker: &self.marker,
             marker_path: &self.marker_path,
         });
-        Some(Notarization {
+        Some(Recorded {
             id: hex::encode(record),
+            version,
             transaction: hex::encode(<sha2::Sha256 as sha2::Digest>::digest(signed)),
             height: self.block.height,
             time: crate::time::rfc3339(i64::try_from(self.block.time).unwrap_or(i64::MAX)),

@@ -7,7 +7,7 @@ use muniment_receipts::statement::{BatchHeader, Statement};
 use muniment_receipts::trust::{TrustError, TrustRoot};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::block::ResolvedBlock;
 use super::pending::{Entry, Pending};
 use super::status::Cached;
+use super::templates::Revisions;
 use super::{Shared, expiry, follower, projector, submitter};
 use crate::directory::NetworkEntry;
 use crate::problem::Code;
@@ -55,8 +56,8 @@ impl AttachError {
 pub struct Network {
     /// As the operator describes it.
     pub entry: NetworkEntry,
-    /// Parsed trust root.
-    pub trust: Arc<TrustRoot>,
+    /// See [`Network::trust`].
+    pub(super) trust: RwLock<Arc<TrustRoot>>,
     /// Client of its validators.
     pub client: NetworkClient,
     /// Number of the network in the projections.
@@ -66,6 +67,8 @@ pub struct Network {
     /// Height and block time up to which outcomes are resolved.
     pub(super) height: AtomicU64,
     pub(super) time: AtomicI64,
+    /// Its tenant is suspended.
+    pub(super) suspended: AtomicBool,
     /// Height up to which SQL is true.
     pub(super) projected: AtomicU64,
     pub(super) queue: mpsc::UnboundedSender<Arc<Entry>>,
@@ -74,6 +77,7 @@ pub struct Network {
     pub(super) recent: Mutex<VecDeque<Arc<ResolvedBlock>>>,
     /// Wakes who deals with what has expired.
     pub(super) expiry: Arc<Notify>,
+    pub(super) revisions: Revisions,
     me: Weak<Network>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -95,7 +99,7 @@ impl Network {
         let (queue, submissions) = mpsc::unbounded_channel();
         let (projections, blocks) = mpsc::channel(64);
         let network = Arc::new_cyclic(|me| Self {
-            trust: Arc::new(trust),
+            trust: RwLock::new(Arc::new(trust)),
             client: NetworkClient::new(entry.endpoints.clone()),
             number: followed.id,
             shared,
@@ -103,10 +107,12 @@ impl Network {
             height: AtomicU64::new(height),
             time: AtomicI64::new(0),
             projected: AtomicU64::new(height),
+            suspended: AtomicBool::new(entry.suspended),
             queue,
             status: tokio::sync::Mutex::default(),
             recent: Mutex::default(),
             expiry: Arc::default(),
+            revisions: Revisions::default(),
             me: me.clone(),
             tasks: Mutex::default(),
             entry,
@@ -215,7 +221,9 @@ impl Drop for Network {
 /// Block time up to which a transaction may be executed.
 fn valid_until(transaction: &Transaction) -> Option<i64> {
     let until = match transaction {
-        Transaction::Single { statement, .. } => Statement::parse(statement).ok()?.valid_until,
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
+            Statement::parse(statement).ok()?.valid_until
+        }
         Transaction::Batch { header, .. } => BatchHeader::parse(header).ok()?.valid_until,
     };
     i64::try_from(until).ok()

@@ -32,7 +32,8 @@ impl Network {
             .into_iter()
             .map(|(name, status)| (name, status.ok()))
             .collect();
-        let set = self.trust.newest();
+        let trust = self.trust();
+        let set = trust.newest();
         let answer = judge(
             (&self.entry.tenant, &self.entry.name, hex::encode(self.entry.id)),
             (set.validators().len(), set.quorum()),

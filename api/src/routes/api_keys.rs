@@ -8,6 +8,7 @@ use super::respond;
 use crate::auth;
 use crate::body;
 use crate::ctx::{Ctx, With};
+use crate::keys::Owner;
 use crate::problem::{ApiError, Code};
 use crate::store::entity::api_key::Model;
 use crate::types::{ApiKey, ApiKeyPage, ApiKeyRequest, Problem};
@@ -15,6 +16,7 @@ use crate::types::{ApiKey, ApiKeyPage, ApiKeyRequest, Problem};
 fn view(row: Model, secret: Option<String>) -> ApiKey {
     ApiKey {
         id: row.id,
+        party: row.party,
         name: row.name,
         prefix: row.prefix,
         created_at: crate::time::rfc3339(row.created_at),
@@ -40,6 +42,7 @@ pub struct List {
         (status = 400, description = "malformed query", body = Problem),
         (status = 404, description = "no such tenant", body = Problem)))]
 pub async fn list(With(ctx, query): With<Query<List>>) -> Result<HttpResponse, ApiError> {
+    ctx.tenant_itself()?;
     let limit = respond::page(query.limit)?;
     // One more than is shown tells whether there is a next page.
     let rows = ctx.store().api_keys(query.after.as_deref(), limit as u64 + 1).await;
@@ -54,10 +57,12 @@ pub async fn list(With(ctx, query): With<Query<List>>) -> Result<HttpResponse, A
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/api-keys", tag = "api-keys", operation_id = "createApiKey",
     request_body = ApiKeyRequest, security(("apiKey" = [])), params(("tenant" = String, Path)),
     responses((status = 201, description = "the key with its secret", body = ApiKey),
+        (status = 403, description = "the API key acts for a party", body = Problem),
         (status = 422, description = "wrong name or time", body = Problem)))]
 pub async fn create(With(ctx, bytes): With<Bytes>) -> Result<HttpResponse, ApiError> {
+    ctx.tenant_itself()?;
     let value = body::json(&bytes)?;
-    let map = body::object(&value, "", &["name", "expiresAt"])?;
+    let map = body::object(&value, "", &["name", "party", "expiresAt"])?;
     let name = body::text(map, "name", "")?;
     if !(1..=64).contains(&name.chars().count()) || name.chars().any(char::is_control) {
         let detail = "`name` must have 1 to 64 characters and no control characters";
@@ -75,7 +80,18 @@ pub async fn create(With(ctx, bytes): With<Bytes>) -> Result<HttpResponse, ApiEr
             Some(at)
         }
     };
-    let key = auth::generate(ctx.tenant(), name, expires_at).map_err(ApiError::internal)?;
+    let owner = match body::optional_text(map, "party", "")? {
+        None => Owner::tenant(ctx.tenant()),
+        Some(party) => {
+            let known = ctx.store().party(party).await.map_err(ApiError::internal)?;
+            if known.is_none() {
+                let detail = "the tenant has no such party; make it with POST …/parties, or see GET …/parties";
+                return Err(ApiError::new(Code::INVALID_FIELD, detail).at("/party"));
+            }
+            Owner::party(ctx.tenant(), party)
+        }
+    };
+    let key = auth::generate(&owner, name, expires_at).map_err(ApiError::internal)?;
     ctx.store()
         .add_api_key(key.row.clone())
         .await
@@ -95,6 +111,7 @@ pub async fn create(With(ctx, bytes): With<Bytes>) -> Result<HttpResponse, ApiEr
     security(("apiKey" = [])), params(("tenant" = String, Path), ("key" = String, Path)),
     responses((status = 204, description = "revoked"), (status = 404, description = "no such key", body = Problem)))]
 pub async fn revoke(ctx: Ctx, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
+    ctx.tenant_itself()?;
     if !ctx.store().revoke(&path.1).await.map_err(ApiError::internal)? {
         return Err(ApiError::not_found());
     }

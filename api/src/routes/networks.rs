@@ -50,5 +50,5 @@ pub async fn trust_root(ctx: Ctx, path: Path<(String, String)>) -> Result<HttpRe
     let network = ctx.network(&path.1).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
-        .body(network.entry.trust_root.clone()))
+        .body(network.trust_file()))
 }

@@ -7,8 +7,8 @@ use futures::stream::FuturesUnordered;
 use serde::Deserialize;
 use std::time::Duration;
 
-use super::notarizations::answer;
 use super::respond::{self, Refused, Shape};
+use super::submit::answer;
 use crate::ctx::Ctx;
 use crate::networks::Network;
 use crate::networks::answer::refused;

@@ -152,10 +152,10 @@ pub async fn receipt(
     path: Path<(String, String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
-    let notarization = network.notarization(&step(&path.2, &query)?).await?;
+    let recorded = network.recorded(&step(&path.2, &query)?).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
-        .body(notarization.receipt))
+        .body(recorded.receipt))
 }
 
 /// The same in the second encoding, RFC 9942: a COSE receipt of each validator, for tools that read COSE.

@@ -8,11 +8,13 @@ use std::time::Duration;
 use crate::networks::Network;
 use crate::operation_id::OperationId;
 use crate::problem::{ApiError, Code};
-use crate::types::{ItemOutcome, LARGEST_PAGE, Notarization, NotarizationBatch, Operation};
+use crate::types::{ItemOutcome, LARGEST_PAGE, Operation, Recorded, RecordedBatch};
 
 /// Longest time an answer is held back.
 const LONGEST_WAIT: u64 = 60;
 const DEFAULT_PAGE: usize = 50;
+/// Most findings of one item of a batch.
+const MAX_FINDINGS: usize = 10;
 
 /// Items of a batch that were refused before signing, kept with the operation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -72,20 +74,35 @@ pub fn prefer_wait(request: &HttpRequest) -> Duration {
 /// The refusal.
 pub fn single(outcome: ItemOutcome, location: impl Fn(&str) -> String) -> Result<HttpResponse, ApiError> {
     match outcome {
-        ItemOutcome::Accepted(notarization) => Ok(created(&notarization, location(&notarization.id))),
+        ItemOutcome::Accepted(recorded) => Ok(created(&recorded, location(&recorded.id))),
         ItemOutcome::Rejected {
             code,
             detail,
             pointer,
             record,
-        } => Err(ApiError::ledger(&code, detail).at(pointer).about(record)),
+            findings,
+        } => Err(ApiError::ledger(&code, detail)
+            .at(pointer)
+            .about(record)
+            .found(findings)),
     }
 }
 
-fn created(notarization: &Notarization, location: String) -> HttpResponse {
+/// A refusal before signing as the outcome of an item.
+pub fn refusal(error: &ApiError) -> ItemOutcome {
+    ItemOutcome::Rejected {
+        code: error.code().to_owned(),
+        detail: error.detail().to_owned(),
+        pointer: error.pointer().unwrap_or_default().to_owned(),
+        record: None,
+        findings: error.findings().iter().take(MAX_FINDINGS).cloned().collect(),
+    }
+}
+
+fn created(recorded: &Recorded, location: String) -> HttpResponse {
     HttpResponse::Created()
         .insert_header((LOCATION, location))
-        .json(notarization)
+        .json(recorded)
 }
 
 /// Outcomes of a batch as an answer.
@@ -94,7 +111,7 @@ pub fn batch(operation: OperationId, items: Vec<ItemOutcome>) -> HttpResponse {
         .iter()
         .filter(|item| matches!(item, ItemOutcome::Accepted(_)))
         .count();
-    let batch = NotarizationBatch {
+    let batch = RecordedBatch {
         operation: operation.to_string(),
         accepted,
         rejected: items.len() - accepted,

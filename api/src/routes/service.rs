@@ -116,11 +116,12 @@ pub async fn docs() -> HttpResponse {
 pub async fn whoami(ctx: Ctx) -> Result<HttpResponse, ApiError> {
     let keys = &ctx.state().networks.shared().keys;
     let signer = keys
-        .ensure(ctx.tenant(), Purpose::Statement)
+        .ensure(ctx.owner(), Purpose::Statement)
         .await
         .map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok().json(Whoami {
         tenant: ctx.tenant().to_owned(),
+        party: ctx.owner().party.clone(),
         key: ctx.principal.key.clone(),
         name: ctx.principal.name.clone(),
         signer: signer.to_string(),

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use muniment_ledger::transaction::Transaction;
 use std::time::Duration;
 
-use super::notarizations::{answer, conclude};
 use super::respond::{self, Refused, Shape};
+use super::submit::{answer, conclude};
 use crate::body;
 use crate::ctx::With;
 use crate::networks::Network;
@@ -15,7 +15,7 @@ use crate::networks::whereabouts::Whereabouts;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::sign::{self, Signed};
-use crate::types::{Notarization, NotarizationBatch, Operation, Problem, SignedTransactionRequest};
+use crate::types::{Operation, Problem, Recorded, RecordedBatch, SignedTransactionRequest};
 
 /// Takes a transaction that a member signed itself. Its identity is its signed text: sending it again makes nothing
 /// new and gets the first answer.
@@ -23,8 +23,8 @@ use crate::types::{Notarization, NotarizationBatch, Operation, Problem, SignedTr
     operation_id = "submitTransaction", request_body = SignedTransactionRequest, security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path),
         ("prefer" = Option<String>, Header, description = "`wait=SECONDS`, at most 60")),
-    responses((status = 200, description = "a batch, all items decided", body = NotarizationBatch),
-        (status = 201, description = "a single action, final", body = Notarization),
+    responses((status = 200, description = "a batch, all items decided", body = RecordedBatch),
+        (status = 201, description = "a single action, final", body = Recorded),
         (status = 202, description = "durably accepted", body = Operation),
         (status = 409, description = "refused as a duplicate", body = Problem),
         (status = 422, description = "refused", body = Problem), (status = 503, description = "overloaded", body = Problem)))]
@@ -37,7 +37,7 @@ pub async fn submit(
     let signed = sign::ready(&body::json(&bytes)?, &network.entry.id)?;
     drop(bytes);
     let shape = match signed.transaction {
-        Transaction::Single { .. } => Shape::Single,
+        Transaction::Single { .. } | Transaction::Attached { .. } => Shape::Single,
         Transaction::Batch { .. } => Shape::Batch,
     };
     let wait = respond::prefer_wait(&request);

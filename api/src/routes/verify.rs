@@ -77,5 +77,5 @@ fn own_root(state: &State, receipt: &str) -> Option<Vec<u8>> {
         .all()
         .into_iter()
         .find(|one| one.entry.id == network)
-        .map(|one| one.entry.trust_root.clone())
+        .map(|one| one.trust_file())
 }

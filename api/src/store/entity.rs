@@ -13,6 +13,8 @@ pub mod api_key {
         pub id: String,
         /// Tenant it belongs to.
         pub tenant: String,
+        /// Party of the tenant that it acts for; none for the tenant itself.
+        pub party: Option<String>,
         /// Display name.
         pub name: String,
         /// First characters of the secret.
@@ -59,6 +61,33 @@ pub mod signing_key {
         pub nonce: Vec<u8>,
         /// Seed under the master key, with tag.
         pub sealed: Vec<u8>,
+        /// Creation.
+        pub created_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `parties`: on whose behalf a tenant signs, beside itself.
+pub mod party {
+    use sea_orm::entity::prelude::*;
+
+    /// One party.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "parties")]
+    pub struct Model {
+        /// Tenant.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant: String,
+        /// Name, a DNS label.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        /// `ed25519:…`, the public key that signs for it.
+        pub signer: String,
         /// Creation.
         pub created_at: i64,
     }
@@ -148,7 +177,7 @@ pub mod idempotency {
         /// The caller's key.
         #[sea_orm(primary_key, auto_increment = false)]
         pub key: String,
-        /// SHA-256 of the path and body.
+        /// SHA-256 of path, query and body.
         pub body: Vec<u8>,
         /// Operation id that was made.
         pub operation: String,
@@ -209,6 +238,109 @@ pub mod digest {
         /// Record id.
         #[sea_orm(primary_key, auto_increment = false)]
         pub record: Vec<u8>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `documents`: what is kept of invoices beside the ledger, encrypted.
+pub mod document {
+    use sea_orm::entity::prelude::*;
+
+    /// The documents of one invoice.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "documents")]
+    pub struct Model {
+        /// Network id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub network: Vec<u8>,
+        /// Key of the issuer. What somebody else's record claims to have as its content is not found under it.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub issuer: String,
+        /// SHA-256 of the original, as the ledger has it.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub content: Vec<u8>,
+        /// The document's own key, wrapped; all zero once it is erased.
+        pub key: Vec<u8>,
+        /// Ciphertext; empty once it is erased.
+        pub body: Vec<u8>,
+        /// Whether an invoice on the ledger has it.
+        pub kept: bool,
+        /// When it was erased.
+        pub erased_at: Option<i64>,
+        /// Creation.
+        pub created_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `invoices`: projection of the records of invoices. Amounts are hundredths.
+pub mod invoice {
+    use sea_orm::entity::prelude::*;
+
+    /// One record.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "invoices")]
+    pub struct Model {
+        /// `followed.id`.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub network: i64,
+        /// Record id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub record: Vec<u8>,
+        /// Key of the issuer.
+        pub issuer: String,
+        /// Seller's tax id, or a commitment.
+        pub supplier: String,
+        /// Key of the recipient.
+        pub recipient: String,
+        /// Buyer's tax id, or a commitment.
+        pub buyer: Option<String>,
+        /// Key of who is to be paid.
+        pub payee: String,
+        /// Series.
+        pub series: String,
+        /// Number.
+        pub number: String,
+        /// Type code.
+        pub kind: String,
+        /// `YYYY-MM-DD`.
+        pub issue_date: String,
+        /// `YYYY-MM-DD`.
+        pub due_date: Option<String>,
+        /// Currency.
+        pub currency: String,
+        /// Total with VAT.
+        pub gross: i64,
+        /// Still owed.
+        pub open: i64,
+        /// The invoice that a credit note is of.
+        pub credits: Option<Vec<u8>>,
+        /// SHA-256 of the original.
+        pub content: Vec<u8>,
+        /// Record version.
+        pub version: i64,
+        /// Region `document`.
+        pub document: String,
+        /// Region `approval`.
+        pub approval: String,
+        /// Region `settlement`.
+        pub settlement: String,
+        /// Region `encumbrance`.
+        pub encumbrance: String,
+        /// Region `reimbursement`.
+        pub reimbursement: String,
+        /// Region `authority`.
+        pub authority: String,
     }
 
     /// None.

@@ -2,10 +2,10 @@
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
-use super::entity::{api_key, digest, followed, idempotency, operation, outbox, signing_key};
+use super::entity::{api_key, digest, followed, idempotency, operation, outbox, party, signing_key};
 use super::{Store, StoreError};
 
-fn failed(what: &'static str) -> impl Fn(sea_orm::DbErr) -> StoreError {
+pub(super) fn failed(what: &'static str) -> impl Fn(sea_orm::DbErr) -> StoreError {
     move |source| StoreError::Query { what, source }
 }
 
@@ -35,6 +35,41 @@ impl Store {
             .all(&self.reader)
             .await
             .map_err(failed("API keys"))
+    }
+
+    /// A tenant's parties by name, after `after`.
+    pub(crate) async fn parties(
+        &self,
+        tenant: &str,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<party::Model>, StoreError> {
+        party::Entity::find()
+            .filter(party::Column::Tenant.eq(tenant))
+            .apply_if(after, |query, after| query.filter(party::Column::Name.gt(after)))
+            .order_by_asc(party::Column::Name)
+            .limit(limit)
+            .all(&self.reader)
+            .await
+            .map_err(failed("parties"))
+    }
+
+    /// A party by its name.
+    pub(crate) async fn party(&self, tenant: &str, name: &str) -> Result<Option<party::Model>, StoreError> {
+        party::Entity::find_by_id((tenant.to_owned(), name.to_owned()))
+            .one(&self.reader)
+            .await
+            .map_err(failed("a party"))
+    }
+
+    /// The party that a key signs for, if it is one of the tenant's.
+    pub(crate) async fn party_of(&self, tenant: &str, signer: &str) -> Result<Option<party::Model>, StoreError> {
+        party::Entity::find()
+            .filter(party::Column::Tenant.eq(tenant))
+            .filter(party::Column::Signer.eq(signer))
+            .one(&self.reader)
+            .await
+            .map_err(failed("a party"))
     }
 
     /// Latest version of a signing key.

@@ -10,8 +10,8 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
-use super::entity::{api_key, digest, followed, idempotency, operation, outbox, signing_key};
+use super::entity::{api_key, digest, document, followed, idempotency, invoice, operation, outbox, party, signing_key};
+use super::{StoreError, documents};
 
 /// Most commands in one transaction; bounds how long a commit can take.
 const GROUP: usize = 4_096;
@@ -34,6 +34,30 @@ pub enum Write {
     Digests(Vec<digest::Model>),
     /// A new signing key; fails when the version exists.
     SigningKey(signing_key::Model),
+    /// Documents of invoices; those that are there stay, also when they were erased.
+    Documents(Vec<document::Model>),
+    /// Documents that an invoice on the ledger has.
+    Keep {
+        /// Network id.
+        network: [u8; 32],
+        /// Issuers and SHA-256 of the originals.
+        documents: Vec<(String, Vec<u8>)>,
+    },
+    /// Destroys a document and its key.
+    Erase {
+        /// Network id.
+        network: [u8; 32],
+        /// Issuer.
+        issuer: String,
+        /// SHA-256 of the original.
+        content: Vec<u8>,
+        /// When.
+        at: i64,
+    },
+    /// Invoices as they are now.
+    Invoices(Vec<invoice::Model>),
+    /// A new party; one of the same name stays.
+    Party(party::Model),
     /// A new API key.
     ApiKey(api_key::Model),
     /// Revokes an API key of a tenant.
@@ -54,6 +78,8 @@ pub enum Write {
     },
     /// Forgets idempotency keys older than this.
     Forget(i64),
+    /// Forgets documents made before this whose invoice didn't come onto the ledger.
+    ForgetDocuments(i64),
     /// Forgets what is kept of operations that were made before this and are decided: older than all of the outbox.
     Trim(i64),
     /// Notes the time, so that somebody has written.
@@ -62,7 +88,7 @@ pub enum Write {
 
 struct Command {
     writes: Vec<Write>,
-    /// Keys revoked, or why nothing was written.
+    /// Keys revoked or documents erased, or why nothing was written.
     done: oneshot::Sender<Result<u64, String>>,
 }
 
@@ -87,7 +113,7 @@ impl Writer {
         self.write_counted(writes).await.map(drop)
     }
 
-    /// As [`Self::write`]; answers how many API keys were revoked.
+    /// As [`Self::write`]; answers how many API keys were revoked, or documents erased.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -128,10 +154,11 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
     drop(connection.close().await);
 }
 
-/// Answers how many API keys each command revoked.
+/// Answers how many API keys or documents each command revoked or erased.
 async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result<Vec<u64>, DbErr> {
     let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        sqlite_transaction_mode: (connection.get_database_backend() == DbBackend::Sqlite)
+            .then_some(SqliteTransactionMode::Immediate),
         ..Default::default()
     };
     let transaction = connection.begin_with_options(options).await?;
@@ -193,9 +220,24 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
                 .exec_without_returning(on)
                 .await?;
         }
+        Write::Documents(rows) => documents::insert(on, rows).await?,
+        Write::Keep { network, documents } => documents::keep(on, network, documents).await?,
+        Write::Erase {
+            network,
+            issuer,
+            content,
+            at,
+        } => return documents::erase(on, network, issuer, content, *at).await,
+        Write::Invoices(rows) => documents::project(on, rows).await?,
         Write::Digests(rows) => digests(on, rows).await?,
         Write::SigningKey(row) => {
             signing_key::Entity::insert(row.clone().into_active_model())
+                .exec_without_returning(on)
+                .await?;
+        }
+        Write::Party(row) => {
+            party::Entity::insert(row.clone().into_active_model())
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(on)
                 .await?;
         }
@@ -228,23 +270,26 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
                 .exec(on)
                 .await?;
         }
+        Write::ForgetDocuments(before) => documents::forget(on, *before).await?,
         Write::Trim(before) => {
-            let sql = "DELETE FROM operations WHERE created_at < ?1 AND created_at < (SELECT COALESCE(MIN(created_at), \
-                       ?1) FROM outbox)";
-            on.execute_raw(Statement::from_sql_and_values(
-                DbBackend::Sqlite,
-                sql,
-                [(*before).into()],
-            ))
-            .await?;
+            let sql = "DELETE FROM operations WHERE created_at < $1 AND created_at < (SELECT COALESCE(MIN(created_at), \
+                       $1) FROM outbox)";
+            raw(on, sql, *before).await?;
         }
         Write::Beat(at) => {
-            let sql = "INSERT INTO health (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = ?1";
-            on.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [(*at).into()]))
-                .await?;
+            let sql = "INSERT INTO health (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1";
+            raw(on, sql, *at).await?;
         }
     }
     Ok(0)
+}
+
+/// A statement that both databases read alike, with one number.
+pub(super) async fn raw(on: &DatabaseTransaction, sql: &str, value: i64) -> Result<(), DbErr> {
+    let backend = on.get_database_backend();
+    on.execute_raw(Statement::from_sql_and_values(backend, sql, [value.into()]))
+        .await?;
+    Ok(())
 }
 
 /// Fields that are absent leave what is there.

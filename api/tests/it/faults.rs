@@ -129,7 +129,7 @@ async fn the_projection_is_built_again_from_the_ledger() {
     }
     world.api.take().unwrap().stop().await;
     // The keys stay, everything that follows from the ledger goes.
-    let url = format!("sqlite://{}", world.folder.path().join("muniment.db").display());
+    let url = super::support::database(&world.folder);
     let database = sea_orm::Database::connect(url).await.unwrap();
     use sea_orm::ConnectionTrait as _;
     for table in ["followed", "digests", "operations"] {

@@ -6,8 +6,8 @@ use muniment_ledger::replica::memory::MemoryReplica;
 use muniment_ledger::replica::{ReadError, Replica, Tip};
 use muniment_ledger::transaction::{Transaction, TransactionId};
 use muniment_ledger::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, Outcome, RecordPage, RecordView, StateProof,
-    TransactionStatus,
+    Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, Outcome, RecordPage, RecordView,
+    StateProof, TemplateView, TransactionStatus,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -128,6 +128,15 @@ impl Replica for Liar {
             (proof.height, proof.value) = (0, None);
         }
         Ok(proof)
+    }
+    fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
+        self.honest.template(name, revision)
+    }
+    fn trust_root(&self) -> Result<Vec<u8>, ReadError> {
+        Replica::trust_root(&*self.honest)
+    }
+    fn governance(&self) -> Result<GovernanceView, ReadError> {
+        self.honest.governance()
     }
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError> {
         if self.behind {

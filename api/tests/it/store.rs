@@ -1,6 +1,6 @@
 //! The database: damaged, full of keys, or holding what can't be read.
 
-use super::support::{NETWORK, World, answer, config};
+use super::support::{NETWORK, World, answer, config, postgres};
 use muniment_api::{Api, MemoryDirectory};
 use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
@@ -9,12 +9,22 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
 async fn database(world: &World) -> DatabaseConnection {
-    let url = format!("sqlite://{}", world.folder.path().join("muniment.db").display());
-    Database::connect(url).await.unwrap()
+    Database::connect(super::support::database(&world.folder))
+        .await
+        .unwrap()
+}
+
+/// SQL in the words of the database that is tested on.
+fn either(sqlite: &str, on_postgres: &str) -> String {
+    if postgres().is_some() { on_postgres } else { sqlite }.to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_database_is_named_and_not_used() {
+    if postgres().is_some() {
+        eprintln!("skipped: PostgreSQL watches over its own files");
+        return;
+    }
     let mut world = World::start().await;
     for number in 0..50 {
         world.notarize(number).await;
@@ -48,7 +58,10 @@ async fn an_outbox_that_cannot_be_read_is_told() {
     world.api.take().unwrap().stop().await;
     let database = database(&world).await;
     let network = hex::encode(world.replica.trust_root().network());
-    let row = format!("INSERT INTO outbox VALUES (999, x'{network}', x'00', x'ffff', 0, 0)");
+    let row = either(
+        &format!("INSERT INTO outbox VALUES (999, x'{network}', x'00', x'ffff', 0, 0)"),
+        &format!(r"INSERT INTO outbox VALUES (999, '\x{network}', '\x00', '\xffff', false, 0)"),
+    );
     database.execute_unprepared(&row).await.unwrap();
     world.start_api().await;
     let operation = format!("/v1/operations/op_{:012x}{}", 1, made["id"].as_str().unwrap());
@@ -85,7 +98,11 @@ async fn readiness_writes_a_row() {
     let database = database(&world).await;
     // As on a full disk: rows are read, none can be written.
     database
-        .execute_unprepared("CREATE TRIGGER full BEFORE UPDATE ON health BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        .execute_unprepared(&either(
+            "CREATE TRIGGER full BEFORE UPDATE ON health BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk full'; END $$; \
+             CREATE TRIGGER no BEFORE UPDATE ON health FOR EACH ROW EXECUTE FUNCTION no()",
+        ))
         .await
         .unwrap();
     world
@@ -101,10 +118,12 @@ async fn every_key_is_listed_and_can_be_revoked() {
     let world = World::start().await;
     let database = database(&world).await;
     database
-        .execute_unprepared(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) INSERT INTO api_keys SELECT \
-             printf('key_z%05d', i), 'acme', 'n', 'mnk_', randomblob(32), 1, NULL, NULL FROM n",
-        )
+        .execute_unprepared(&either(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) INSERT INTO api_keys (id, \
+             tenant, name, prefix, hash, created_at) SELECT printf('key_z%05d', i), 'acme', 'n', 'mnk_', randomblob(32), 1 FROM n",
+            "INSERT INTO api_keys (id, tenant, name, prefix, hash, created_at) SELECT 'key_z' || lpad(i::text, 5, '0'), \
+             'acme', 'n', 'mnk_', sha256(i::text::bytea), 1 FROM generate_series(1, 1100) AS i",
+        ))
         .await
         .unwrap();
     let (mut ids, mut after) = (Vec::new(), String::new());
@@ -125,4 +144,25 @@ async fn every_key_is_listed_and_can_be_revoked() {
         let response = world.request(Method::DELETE, &last).send().await.unwrap();
         assert_eq!(response.status(), status);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_servers_need_postgres_and_one_of_them_works() {
+    let mut world = World::start().await;
+    let mut second = config(&world.folder);
+    second.replicas = 2;
+    let start = |config| Api::start(config, Arc::new(MemoryDirectory::default()));
+    let error = start(second.clone()).await.err().expect("it must not start");
+    if postgres().is_none() {
+        assert!(error.to_string().contains("use PostgreSQL"), "{error}");
+        return;
+    }
+    assert!(error.stands_by(), "{error}");
+    // It takes over when the first ends, and not before.
+    world.notarize(1).await;
+    let taking = tokio::spawn(Api::start_or_stand_by(second, Arc::new(MemoryDirectory::default())));
+    world.notarize(2).await;
+    assert!(!taking.is_finished());
+    world.api.take().unwrap().stop().await;
+    taking.await.unwrap().unwrap();
 }

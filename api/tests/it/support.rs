@@ -1,5 +1,6 @@
 //! A world to test in: one API, one node server over the in-memory replica, two tenants.
 
+use muniment_api::keys::{Owner, Purpose};
 use muniment_api::{Api, ApiConfig, MemoryDirectory, NetworkEntry};
 use muniment_ledger::client::Endpoint;
 use muniment_ledger::config::{Limits, ReplicaConfig};
@@ -58,11 +59,37 @@ pub fn deposit(number: u64) -> Value {
     json!({"digests": [{"alg": "sha-256", "value": format!("{number:064x}")}], "mode": "plain"})
 }
 
+/// The database of a world: SQLite in its folder, or one of its own in the PostgreSQL that `MUNIMENT_TEST_POSTGRES` names
+/// (`postgres://user@host:port`, without a database).
+pub fn database(folder: &tempfile::TempDir) -> String {
+    let Some(server) = postgres() else {
+        return format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
+    };
+    let name: String = folder
+        .path()
+        .to_string_lossy()
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = format!("t{}", &name[name.len().saturating_sub(40)..]);
+    // Fails when it is there already, which is as good.
+    let made = std::process::Command::new("psql")
+        .args([&format!("{server}/postgres"), "-qc", &format!("CREATE DATABASE {name}")])
+        .stderr(std::process::Stdio::null())
+        .status();
+    made.expect("MUNIMENT_TEST_POSTGRES needs psql");
+    format!("{server}/{name}")
+}
+
+/// The PostgreSQL to test on, if one is named.
+pub fn postgres() -> Option<String> {
+    std::env::var("MUNIMENT_TEST_POSTGRES").ok()
+}
+
 pub fn config(folder: &tempfile::TempDir) -> ApiConfig {
-    let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
     ApiConfig::new(
         SocketAddr::from(([127, 0, 0, 1], 0)),
-        database,
+        database(folder),
         folder.path().join("keys"),
     )
 }
@@ -127,12 +154,21 @@ impl World {
         let api = Api::start(config, directory.clone()).await.unwrap();
         let acme = api.bootstrap_tenant("acme").await.unwrap();
         let globex = api.bootstrap_tenant("globex").await.unwrap();
+        let bank = api
+            .keys()
+            .ensure(&Owner::party("acme", "bank"), Purpose::Statement)
+            .await
+            .unwrap();
         let member = |name: &str, key: &muniment_receipts::key::SignerKey| Member {
             name: name.to_owned(),
             key: key.to_string(),
         };
         let party = super::signed::party();
-        let members = vec![member("acme", &acme.signer), member("party", &party.1)];
+        let members = vec![
+            member("acme", &acme.signer),
+            member("party", &party.1),
+            member("bank", &bank),
+        ];
         let (genesis, keys) = test_network(4, members);
         let replica = Arc::new(MemoryReplica::new(&genesis, &keys).unwrap());
         let mut nodes = Vec::new();
@@ -173,6 +209,19 @@ impl World {
             .await;
     }
 
+    /// Starts the API again, with who keeps descriptions. Answers a key of the platform.
+    pub async fn described(&mut self, resources: Arc<dyn muniment_api::resources::Resources>) -> String {
+        self.api.take().unwrap().stop().await;
+        let api = Api::start(config(&self.folder), self.directory.clone()).await.unwrap();
+        api.describe(resources);
+        let platform = api.bootstrap_tenant("muniment").await.unwrap();
+        let (base, running) = serve_api(api);
+        (self.base, self.api) = (base, Some(running));
+        self.until("the API answers", async || self.get("/healthz").send().await.is_ok())
+            .await;
+        platform.api_key.unwrap().to_string()
+    }
+
     /// Starts the node server again at its address.
     pub fn start_node(&mut self) {
         let listener = TcpListener::bind(self.node_address).unwrap();
@@ -191,6 +240,20 @@ impl World {
 
     pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
         self.request(Method::POST, path).header("prefer", "wait=20").json(body)
+    }
+
+    /// The party `bank`, whose key is a member of the network, and an API key that acts for it.
+    pub async fn bank(&self) -> (Value, String) {
+        let post = async |path: &str, body: Value| answer(self.post(path, &body).send().await.unwrap()).await;
+        let (status, party) = post("/v1/tenants/acme/parties", json!({ "name": "bank" })).await;
+        assert_eq!(status, StatusCode::CREATED, "{party}");
+        let (status, key) = post(
+            "/v1/tenants/acme/api-keys",
+            json!({ "name": "bank's", "party": "bank" }),
+        )
+        .await;
+        assert_eq!((status, &key["party"]), (StatusCode::CREATED, &json!("bank")), "{key}");
+        (party, key["secret"].as_str().unwrap().to_owned())
     }
 
     pub async fn notarize(&self, number: u64) -> (StatusCode, Value) {
@@ -237,6 +300,7 @@ pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, nodes: &[SocketA
         id: *replica.trust_root().network(),
         endpoints: nodes.iter().enumerate().map(endpoint).collect(),
         trust_root: replica.trust_root().canonical().unwrap(),
+        suspended: false,
         restarts: BTreeMap::from([("validator-0".to_owned(), 7)]),
     }
 }

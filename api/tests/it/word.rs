@@ -143,7 +143,7 @@ async fn a_row_that_outlived_its_transaction_is_not_signed_again() {
     let liar = kept.unwrap();
     let operation = accept(&world, 1).await;
     let end = now() + 5_000;
-    let url = format!("sqlite://{}", world.folder.path().join("muniment.db").display());
+    let url = super::support::database(&world.folder);
     let database = sea_orm::Database::connect(url).await.unwrap();
     let run = async |sql: &str| {
         database.execute_unprepared(sql).await.unwrap();

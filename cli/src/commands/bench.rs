@@ -2,6 +2,7 @@
 //!
 //! Shares the machine with what it measures, so it looks at answers only as far as counting needs.
 
+mod body;
 mod load;
 mod report;
 mod verifier;
@@ -30,22 +31,42 @@ enum Command {
     Receipts(ReceiptArgs),
 }
 
-/// One deposit per request, or many.
+/// One action per request, or many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Mode {
-    /// One deposit per request.
+    /// One action per request.
     Single,
-    /// `--batch-size` deposits per request.
+    /// `--batch-size` actions per request.
     Batch,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Template {
+    /// Digests.
+    Notarization,
+    /// Electronic invoices.
+    Invoice,
 }
 
 #[derive(clap::Args)]
 struct LoadArgs {
-    /// One deposit per request, or many.
+    /// What is written.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "notarization",
+        requires_if("invoice", "recipient")
+    )]
+    template: Template,
+    /// Who receives the invoices: a party other than the caller's, or a member's key.
+    #[arg(long, value_name = "PARTY")]
+    recipient: Option<String>,
+    /// One action per request, or many.
     #[arg(long, value_enum, default_value = "single")]
     mode: Mode,
-    /// Deposits per request in batch mode, 1 to 1000.
+    /// Actions per request in batch mode, 1 to 1000.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     batch_size: u16,
     /// Offer this many requests per second whatever the answers do. Latency counts from the moment a request was due.
@@ -94,6 +115,8 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
         );
     }
     let LoadArgs {
+        template,
+        recipient,
         mode,
         batch_size,
         rate,
@@ -105,6 +128,12 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     let network = Client::new(context.clone())?.network().await?;
     let plan = load::Plan {
         mode,
+        content: match template {
+            Template::Notarization => body::Content::Notarization,
+            Template::Invoice => body::Content::Invoice {
+                recipient: recipient.unwrap_or_default(),
+            },
+        },
         items: if mode == Mode::Batch {
             usize::from(batch_size)
         } else {

@@ -19,15 +19,16 @@ use std::time::{Duration, Instant};
 use muniment_api::{Api, ApiConfig, ServeError};
 use muniment_operator::{DataDir, Desired, Local, LocalConfig, Ports};
 use muniment_receipts::genesis::Member;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::context::{Choice, Context};
 use crate::error::{Failure, Result, chain};
 use crate::output::Output;
+use crate::stop::{raised, signal};
 use directory::Directory;
 use resource::Wanted;
+pub use resource::catalog;
 use screen::Screen;
 
 /// Requests under way get this long before the validators are stopped too.
@@ -96,7 +97,7 @@ struct Dev<'a> {
 
 impl Dev<'_> {
     async fn run(self, data: DataDir) -> Result<()> {
-        let stop = stop_signal()?;
+        let stop = signal()?;
         let root =
             std::path::absolute(data.path()).map_err(|error| crate::error::io("can't find", data.path(), &error))?;
         let database = root.join("muniment.db");
@@ -125,7 +126,7 @@ impl Dev<'_> {
             )
         })?;
         config.ports = ports(self.listen);
-        let local = Local::start(data, config, resource::catalog()).map_err(|error| sentence("supervisor", &error))?;
+        let local = Local::start(data, config, catalog()).map_err(|error| sentence("supervisor", &error))?;
         let local = Arc::new(local);
         directory.attach(local.clone());
         let member = Member {
@@ -208,33 +209,6 @@ impl Dev<'_> {
             .line(&format!("ready in {seconds:.1} s · API {server} · docs {server}/docs"))?;
         self.screen
             .line("next:  muniment notarize FILE     muniment verify FILE     muniment network status")
-    }
-}
-
-/// Raised at the first SIGINT or SIGTERM. A second one ends the process at once; validators notice and end too.
-fn stop_signal() -> Result<watch::Receiver<bool>> {
-    let failed = |error| Failure::new("signals", format!("signals can't be received: {error}"), "");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let (raise, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if raise.send_replace(true) {
-                std::process::exit(130);
-            }
-        }
-    });
-    Ok(stop)
-}
-
-async fn raised(mut flag: watch::Receiver<bool>) {
-    // An error means that nobody can raise it any more.
-    if flag.wait_for(|raised| *raised).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

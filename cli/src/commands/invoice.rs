@@ -1,20 +1,27 @@
-//! `muniment invoice`: electronic invoices, offline. Reads and writes files; what an invoice is, the library knows.
+//! `muniment invoice`: electronic invoices, offline and on the ledger. What an invoice is, the library knows; what may be
+//! done to one, the network.
 
+mod act;
 mod check;
 mod convert;
+mod list;
 mod make;
 mod render;
+mod show;
+mod submit;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use muniment_invoices::{Invoice, Limits, Unreadable};
 
+use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::output::Output;
+use crate::target::Target;
 
-/// Judges electronic invoices by EN 16931, converts, makes and renders them. Needs no server.
+/// Electronic invoices: `check`, `convert`, `make`, `render` and `schema` need no server, the others do.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Judges invoices in UBL or CII. Exit code 0: all are valid, 1: some are not, 2: some can't be read.
@@ -27,44 +34,42 @@ pub enum Command {
     Render(render::Args),
     /// Prints the JSON schema of the JSON form.
     Schema,
-}
-
-/// Where a made document goes.
-#[derive(clap::Args)]
-struct Target {
-    /// File to write [default: stdout].
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Replace the file if it is there already.
-    #[arg(long, requires = "out")]
-    force: bool,
+    /// Registers invoices on the ledger, with a receipt beside each file.
+    Submit(submit::Args),
+    /// Registers a credit note for an invoice.
+    Credit(submit::Credit),
+    /// Lists invoices of the network.
+    List(list::Args),
+    /// Shows an invoice.
+    Show(show::Record),
+    /// Shows the steps of an invoice.
+    History(show::Record),
+    /// Gets the document of an invoice: as it was submitted, converted, or as a page.
+    Document(show::Document),
+    /// Erases the document of an invoice for good; its record and receipts stay.
+    Erase(show::Record),
+    #[command(flatten)]
+    Act(act::Command),
 }
 
 /// Runs the command. The answer is the exit code.
-pub async fn run(command: Command, output: Output) -> Result<u8> {
+pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     match command {
         Command::Check(args) => return check::run(args, output).await,
         Command::Convert(args) => convert::run(&args, output)?,
         Command::Make(args) => make::run(&args, output)?,
         Command::Render(args) => render::run(&args, output)?,
         Command::Schema => output.document(&muniment_invoices::json_schema())?,
+        Command::Submit(args) => return submit::run(&args, choice, output).await.map(|done| u8::from(!done)),
+        Command::Credit(args) => submit::credit(&args, choice, output).await?,
+        Command::List(args) => list::run(&args, choice, output).await?,
+        Command::Show(args) => show::record(&args, choice, output).await?,
+        Command::History(args) => show::history(&args, choice, output).await?,
+        Command::Document(args) => show::document(&args, choice, output).await?,
+        Command::Erase(args) => show::erase(&args, choice, output).await?,
+        Command::Act(command) => act::run(command, choice, output).await?,
     }
     Ok(0)
-}
-
-impl Target {
-    /// Writes a document to where it was asked for.
-    fn deliver(&self, document: &[u8], output: Output) -> Result<()> {
-        let Some(path) = &self.out else {
-            return output.bytes(document);
-        };
-        files::write_new(path, document, self.force)?;
-        if output.json() {
-            return output.document(&serde_json::json!({ "file": path.to_string_lossy() }));
-        }
-        output.say(format!("wrote {}", path.display()));
-        Ok(())
-    }
 }
 
 /// How messages call a file.

@@ -1,5 +1,7 @@
 //! `muniment network`: how a network is doing.
 
+mod plan;
+
 use muniment_api::types::Network;
 
 use crate::client::Client;
@@ -12,12 +14,15 @@ use crate::output::{Output, table};
 pub enum Command {
     /// Shows each validator and whether quorum holds. Exit code 1 when it does not.
     Status,
+    /// Shows what a description would bring about, before it is applied.
+    Plan(plan::Args),
 }
 
 /// Runs the command. The answer is whether quorum holds.
 pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bool> {
     match command {
         Command::Status => status(choice, output).await,
+        Command::Plan(args) => plan::run(args, choice, output).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `muniment node`: the validator process. Started by the operator's backends, not by hand.
+//! `muniment node`: the validator process. Started by the operator's backends, or by a pod; not by hand.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -7,12 +7,18 @@ use tracing_subscriber::EnvFilter;
 
 use crate::error::{Failure, Result, chain};
 
+/// What is logged unless `RUST_LOG` says otherwise. The engine has two dozen lines of news for every block.
+const LOGGED: &str = "info,arc_malachitebft=warn";
+
 /// Runs the validators of a folder until SIGTERM.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder with `node.json`.
     #[arg(long, value_name = "FOLDER")]
     config: PathBuf,
+    /// Folder where `node.json`, `genesis.json` and `keys.json` are mounted; the other folder is brought up to them.
+    #[arg(long, value_name = "FOLDER")]
+    from: Option<PathBuf>,
     /// End when this process, which must be the parent and hold our standard input, is gone.
     #[arg(long, value_name = "PID")]
     parent: Option<u32>,
@@ -20,15 +26,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<bool> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        .init();
+    log();
     if let Some(parent) = args.parent {
         muniment_operator::exit_with_parent(parent);
+    }
+    if let Some(from) = &args.from {
+        muniment_ledger::mounted::adopt(from, &args.config)
+            .map_err(|error| Failure::new("node", chain(&error), "look at the volumes of the pod"))?;
     }
     let ended = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -45,4 +49,15 @@ pub fn run(args: &Args) -> Result<bool> {
     // One line: the supervisor shows the last one of a node that ended.
     ended.map_err(|error| Failure::new("node", chain(&error), ""))?;
     Ok(true)
+}
+
+/// Writes the log to stderr, filtered by `RUST_LOG`.
+pub fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -1,5 +1,7 @@
 //! `muniment records`: what is on the ledger, of any template.
 
+pub mod write;
+
 use muniment_api::types::LARGEST_PAGE;
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Output, rfc3339, table};
 
-/// Reads records.
+/// Reads and writes records of any template.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Lists records by id.
@@ -34,10 +36,25 @@ pub enum Command {
         /// Record id, 64 hex digits.
         id: String,
     },
+    /// Makes a record with an action of a template.
+    Create(write::Create),
+    /// Acts on a record.
+    Act(write::Act),
+    /// Acts up to 1,000 times with one action: makes records, or changes those that the items name.
+    Batch(write::Batch),
 }
 
 /// Runs the command.
 pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bool> {
+    match command {
+        Command::Create(args) => write::create(&args, choice, output).await,
+        Command::Act(args) => write::act(&args, choice, output).await,
+        Command::Batch(args) => write::batch(&args, choice, output).await,
+        command => read(command, choice, output).await,
+    }
+}
+
+async fn read(command: Command, choice: &Choice, output: Output) -> Result<bool> {
     let url = match &command {
         Command::List { template, after, limit } => {
             let mut url = format!("/records?limit={limit}");
@@ -49,8 +66,9 @@ pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bo
             }
             url
         }
-        Command::Get { id: record } => format!("/records/{}", id(record)?),
         Command::History { id: record } => format!("/records/{}/history", id(record)?),
+        Command::Get { id: record } => format!("/records/{}", id(record)?),
+        Command::Create(_) | Command::Act(_) | Command::Batch(_) => return Ok(true),
     };
     let client = Client::new(choice.load()?)?;
     let answer: Value = client.get(&client.url(&url)).await?;
@@ -87,7 +105,7 @@ fn list(page: &Value, output: Output) -> Result<()> {
     Ok(())
 }
 
-fn history(steps: &Value, output: Output) -> Result<()> {
+pub fn history(steps: &Value, output: Output) -> Result<()> {
     let mut rows = vec![
         ["VERSION", "ACTION", "HEIGHT", "TIME", "LEAF", "SIGNER"]
             .map(str::to_owned)
@@ -108,7 +126,7 @@ fn history(steps: &Value, output: Output) -> Result<()> {
     output.line(table(&rows))
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
@@ -116,7 +134,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn id(text: &str) -> Result<&str> {
+pub fn id(text: &str) -> Result<&str> {
     if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Ok(text);
     }
@@ -127,7 +145,7 @@ fn id(text: &str) -> Result<&str> {
     ))
 }
 
-fn word<'a>(what: &str, text: &'a str) -> Result<&'a str> {
+pub fn word<'a>(what: &str, text: &'a str) -> Result<&'a str> {
     if !text.is_empty()
         && text
             .bytes()

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, FuturesUnordered};
 use futures::{Stream, StreamExt};
+use muniment_receipts::genesis::is_label;
 
 use super::endpoint::{Trouble, Validator};
 use super::{ClientError, Failures, NetworkClient};
 use crate::block::Hash;
 use crate::transaction::TransactionId;
 use crate::wire::{
-    HistoryEntry, LeafProof, MAX_WAIT, NodeStatus, RecordPage, RecordView, StateProof, TransactionStatus,
+    GovernanceView, HistoryEntry, LeafProof, MAX_WAIT, NodeStatus, RecordPage, RecordView, StateProof, TemplateView,
+    TransactionStatus,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -101,6 +103,15 @@ impl NetworkClient {
         let as_of = |proof: &StateProof| AsOf::Height(proof.height);
         let path = format!("/v1/records/{}/proof", hex::encode(id));
         self.must(&path, &[], as_of).await
+    }
+
+    /// Members, threshold and templates in force.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn governance(&self) -> Result<GovernanceView, ClientError> {
+        let as_of = |view: &GovernanceView| AsOf::Height(view.height);
+        self.must("/v1/governance", &[], as_of).await
     }
 
     /// A leaf with its path to the checkpoint of its block; `None` until that is final.
@@ -200,6 +211,38 @@ impl NetworkClient {
     /// See [`ClientError`].
     pub async fn genesis(&self) -> Result<Vec<u8>, ClientError> {
         self.raw("/v1/genesis").await
+    }
+
+    /// A template's source; the newest revision when none is named.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ClientError> {
+        if !is_label(name) {
+            return Ok(None);
+        }
+        let query: Vec<_> = revision
+            .map(|revision| ("revision", revision.to_string()))
+            .into_iter()
+            .collect();
+        let as_of = |view: &TemplateView| AsOf::Height(view.height);
+        self.json(&format!("/v1/templates/{name}"), &query, as_of).await
+    }
+
+    /// The trust root file as a validator has it. Not believed: whoever reads it checks it against the network's id and
+    /// what is known of it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn trust_root(&self) -> Result<Vec<u8>, ClientError> {
+        self.raw("/v1/trust-root").await
+    }
+
+    /// The same, each validator's own file by name.
+    pub fn trust_root_at_each(
+        &self,
+    ) -> impl Stream<Item = (String, Result<Option<Vec<u8>>, ClientError>)> + Send + Unpin + use<> {
+        self.each("/v1/trust-root".to_owned(), |_, body| Ok((body.to_vec(), AsOf::Ever)))
     }
 
     /// Signed note of a recent checkpoint; `None` before the first block.
@@ -317,16 +360,27 @@ impl NetworkClient {
         path: String,
         as_of: fn(&T) -> AsOf,
     ) -> impl Stream<Item = (String, Result<Option<T>, ClientError>)> + Send + Unpin + use<T> {
+        self.each(path, move |validator: &Validator, body: Bytes| {
+            let value = validator.json(&body)?;
+            let as_of = as_of(&value);
+            Ok((value, as_of))
+        })
+    }
+
+    /// As [`Self::at_each`], for answers of any form.
+    fn each<T: Send + 'static, R>(
+        &self,
+        path: String,
+        read: R,
+    ) -> impl Stream<Item = (String, Result<Option<T>, ClientError>)> + Send + Unpin + use<T, R>
+    where
+        R: Fn(&Validator, Bytes) -> Result<(T, AsOf), Trouble> + Clone + Send + Sync + 'static,
+    {
         let client = self.clone();
         let ask = move |index: usize| {
-            let (client, path) = (client.clone(), path.clone());
+            let (client, path, read) = (client.clone(), path.clone(), read.clone());
             async move {
                 let validator = &client.inner.validators[index];
-                let read = |validator: &Validator, body: Bytes| {
-                    let value = validator.json(&body)?;
-                    let as_of = as_of(&value);
-                    Ok((value, as_of))
-                };
                 let answer = client.one(validator, &path, &[], TIMEOUT, &read).await;
                 let answer = answer.map_err(|trouble| {
                     if matches!(trouble, Trouble::Gone(_) | Trouble::Fatal(_)) {

@@ -19,7 +19,8 @@
 
 use std::collections::BTreeSet;
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
+use muniment_receipts::key::Ed25519Key;
 use sha2::{Digest, Sha256};
 
 use super::{SignSlot, Validator};
@@ -99,7 +100,7 @@ pub fn precommit_bytes(network: &Hash, height: u64, round: u32, block: &Hash, ad
 
 /// The one signature rule of consensus: RFC 8032 with canonical encodings and no small-order keys.
 pub(super) fn verify(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
-    key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+    Ed25519Key::from(*key).verify(message, signature).is_ok()
 }
 
 /// Why a certificate doesn't prove a decision.

@@ -1,21 +1,27 @@
 //! One action: judged by its template, turned into state writes.
+//!
+//! Owns the order of judgement: the record, the input, the members it names, the records it refers to, who acts, states,
+//! native checks, identity, deadline, rules, and last what becomes of the records. All values are those before the
+//! action; nothing is written before everything is judged.
+
+mod change;
+mod claims;
+mod refs;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use self::claims::Writes;
+use self::refs::Referred;
 use super::ExecuteError;
 use super::overlay::{InForce, Overlay};
 use super::reject::Reject;
 use crate::block::{Hash, Header};
-use crate::state::{Record, StateError, record_id, record_key, unique_key};
-use crate::template::rule::{self, Held, Scope};
+use crate::state::{Record, StateError, record_id, record_key};
+use crate::template::rule::values::{Fault, Held, Values};
 use crate::template::validate::validate;
-use crate::template::{Role, Source, Unique};
-
-/// First line of what a unique key is the hash of.
-const UNIQUE_DOMAIN: &[u8] = b"muniment.dev/unique/v1\n";
+use crate::template::{Action, Role};
 
 /// What all actions of a transaction share.
 pub struct Act<'a> {
@@ -30,7 +36,9 @@ pub struct Act<'a> {
 pub struct Done {
     pub record: Hash,
     pub version: u32,
-    pub writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Records beside the first that it changed, with their new versions.
+    pub also: Vec<(Hash, u32)>,
+    pub writes: Vec<Write>,
 }
 
 /// A state key with its new value, or none when it is removed.
@@ -46,71 +54,82 @@ macro_rules! accept {
         }
     };
 }
+use accept;
+
+/// The record that is acted on.
+struct Subject {
+    id: Hash,
+    /// As it is before; none when the action creates it.
+    before: Option<Record>,
+}
 
 impl Act<'_> {
-    /// Judges the action on the state as `overlay` shows it. Writes nothing yet.
-    pub fn run(&self, overlay: &mut Overlay<'_>, input: &Value, record: Option<&Hash>) -> Judged<Done> {
-        if self.in_force.action().creates {
-            self.create(overlay, input, record)
-        } else {
-            self.change(overlay, input, record)
-        }
+    fn action(&self) -> &Action {
+        self.in_force.action()
     }
 
-    fn create(&self, overlay: &Overlay<'_>, input: &Value, record: Option<&Hash>) -> Judged<Done> {
-        if record.is_some() {
-            let message = "this action creates its record; leave out `record`";
-            return Ok(Err(Reject::malformed(message, "/record")));
-        }
-        accept!(self.input(input));
-        accept!(self.rules(&Value::Null, input));
-        let template = &self.in_force.template;
-        let creator = Value::String(self.signer.to_owned());
-        let identity: Vec<&Value> = template
-            .identity
-            .iter()
-            .map(|source| source.in_input(input).unwrap_or(&creator))
-            .collect();
-        let id = record_id(&template.name, &identity)?;
-        let key = record_key(&id);
-        if overlay.contains(&key)? {
-            return Ok(Err(duplicate(id, "the same record is on the ledger already")));
-        }
-        let mut record = Record {
-            created_height: self.header.height,
-            created_time: self.header.time,
-            creator: self.signer.to_owned(),
-            fields: Default::default(),
-            id: hex::encode(id),
-            regions: template
-                .regions
-                .iter()
-                .map(|r| (r.name.clone(), r.initial.clone()))
-                .collect(),
-            revision: template.revision,
-            template: template.name.clone(),
-            updated_height: self.header.height,
-            updated_time: self.header.time,
-            version: 1,
+    /// Judges the action on the state as `overlay` shows it. Writes nothing yet.
+    pub fn run(&self, overlay: &mut Overlay<'_>, input: &Value, record: Option<&Hash>) -> Judged<Done> {
+        let before = accept!(self.before(overlay, record)?);
+        let about = |reject: Reject| match record {
+            Some(id) if reject.record.is_none() => reject.about(*id),
+            _ => reject,
         };
-        self.apply(&mut record, input);
-        let mut writes = accept!(self.unique(overlay, None, &record, id)?);
-        writes.push((key, Some(record.canonical()?)));
+        accept!(self.input(input));
+        accept!(self.members(overlay, input)?);
+        let refs = accept!(self.refs(overlay, input, record)?);
+        accept!(self.allowed(before.as_ref(), &refs).map_err(about));
+        if let Some(before) = &before {
+            accept!(from(&self.action().from, before, "/record").map_err(about));
+        }
+        accept!(self.refs_from(&refs));
+        accept!(self.native(input).map_err(about));
+        let subject = match (record, before) {
+            (Some(id), before) => Subject { id: *id, before },
+            (None, _) => Subject {
+                id: accept!(self.new_id(overlay, input)?),
+                before: None,
+            },
+        };
+        let count = self.count(overlay, input, &subject)?;
+        let mut values = None;
+        if self.action().computes {
+            let mut known = self.values(input, &subject, &refs, count.as_ref())?;
+            accept!(self.variables(&mut known).map_err(about));
+            accept!(self.due(&known).map_err(about));
+            accept!(self.rules(&known).map_err(about));
+            values = Some(known);
+        }
+        let mut writes = Writes::new(overlay);
+        let also = accept!(self.change_refs(&refs, values.as_ref(), input, &mut writes)?);
+        let version = accept!(self.change(subject.before, subject.id, values.as_ref(), input, &mut writes)?);
+        let mut writes = writes.finish();
+        writes.extend(count.map(|count| count.moved_on(input)).transpose()?);
         Ok(Ok(Done {
-            record: id,
-            version: 1,
+            record: subject.id,
+            version,
+            also,
             writes,
         }))
     }
 
-    fn change(&self, overlay: &Overlay<'_>, input: &Value, record: Option<&Hash>) -> Judged<Done> {
+    /// The record named, which must be there unless the action creates one.
+    fn before(&self, overlay: &Overlay<'_>, record: Option<&Hash>) -> Judged<Option<Record>> {
         let template = &self.in_force.template;
-        let Some(id) = record else {
-            let message = "this action changes a record; name its id in `record`";
-            return Ok(Err(Reject::malformed(message, "/record")));
+        let id = match (self.action().creates, record) {
+            (true, None) => return Ok(Ok(None)),
+            (true, Some(_)) => {
+                let message = "this action creates its record; leave out `record`";
+                return Ok(Err(Reject::malformed(message, "/record")));
+            }
+            (false, None) => {
+                let message = "this action changes a record; name its id in `record`";
+                return Ok(Err(Reject::malformed(message, "/record")));
+            }
+            (false, Some(id)) => id,
         };
-        let key = record_key(id);
-        let stored = overlay.get(&key)?.map(|bytes| Record::parse(&bytes)).transpose()?;
+        let stored = overlay.get(&record_key(id))?;
+        let stored = stored.map(|bytes| Record::parse(&bytes)).transpose()?;
         let Some(before) = stored.filter(|record| record.template == template.name) else {
             let message = format!("`{}` has no record with this id", template.name);
             return Ok(Err(Reject::new("NO_SUCH_RECORD", message, "/record").about(*id)));
@@ -122,39 +141,11 @@ impl Act<'_> {
             );
             return Ok(Err(Reject::new("WRONG_REVISION", message, "/revision").about(*id)));
         }
-        accept!(self.input(input));
-        accept!(self.allowed(&before).map_err(|reject| reject.about(*id)));
-        accept!(self.from(&before).map_err(|reject| reject.about(*id)));
-        let seen = if self.in_force.action().uses.record {
-            json(&before)?
-        } else {
-            Value::Null
-        };
-        accept!(self.rules(&seen, input).map_err(|reject| reject.about(*id)));
-        let mut after = before.clone();
-        let Some(version) = before.version.checked_add(1) else {
-            return Ok(Err(Reject::new(
-                "WRONG_STATE",
-                "this record can't be changed any more",
-                "/record",
-            )
-            .about(*id)));
-        };
-        after.version = version;
-        after.updated_height = self.header.height;
-        after.updated_time = self.header.time;
-        self.apply(&mut after, input);
-        let mut writes = accept!(self.unique(overlay, Some(&before), &after, *id)?);
-        writes.push((key, Some(after.canonical()?)));
-        Ok(Ok(Done {
-            record: *id,
-            version,
-            writes,
-        }))
+        Ok(Ok(Some(before)))
     }
 
     fn input(&self, input: &Value) -> Result<(), Reject> {
-        validate(&self.in_force.action().input, input).map_err(|invalid| {
+        validate(&self.action().input, input).map_err(|invalid| {
             let code = if invalid.unknown {
                 "UNKNOWN_FIELD"
             } else {
@@ -164,50 +155,152 @@ impl Act<'_> {
         })
     }
 
-    fn allowed(&self, record: &Record) -> Result<(), Reject> {
-        let by = &self.in_force.action().by;
-        let plays = |role: &Role| match role {
+    /// Whoever is to get a role must be a member: a typing error would give it to nobody for ever.
+    fn members(&self, overlay: &mut Overlay<'_>, input: &Value) -> Judged<()> {
+        for path in &self.action().members {
+            let named = path.iter().try_fold(input, |value, name| value.get(name));
+            let keys: &[Value] = match named {
+                Some(Value::Array(keys)) => keys,
+                Some(key) => std::slice::from_ref(key),
+                None => &[],
+            };
+            for key in keys.iter().filter_map(Value::as_str) {
+                if !overlay.is_member(key)? {
+                    let message = format!("{key} is not a member of this network");
+                    let pointer = format!("/input/{}", path.join("/"));
+                    return Ok(Err(Reject::new("NOT_A_MEMBER", message, pointer)));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn allowed(&self, record: Option<&Record>, refs: &[Referred]) -> Result<(), Reject> {
+        let by = &self.action().by;
+        let plays = |record: &Record, role: &Role| match role {
             Role::AnyMember => true,
             Role::Creator => record.creator == self.signer,
-            Role::Field(name) => record.fields.get(name).and_then(Value::as_str) == Some(self.signer),
+            Role::Field(path) => match path.split_first() {
+                Some((field, rest)) => record
+                    .fields
+                    .get(field)
+                    .is_some_and(|value| names(value, rest, self.signer)),
+                None => false,
+            },
         };
-        if by.iter().any(|(_, role)| plays(role)) {
+        let may = by.iter().any(|by| match &by.of {
+            _ if by.role == Role::AnyMember => true,
+            None => record.is_some_and(|record| plays(record, &by.role)),
+            // Of a list the signer must have the role in every record.
+            Some(of) => refs
+                .iter()
+                .find(|referred| referred.name == of.as_str())
+                .is_some_and(|referred| {
+                    let mut records = referred.records.iter();
+                    !referred.records.is_empty() && records.all(|(_, record)| plays(record, &by.role))
+                }),
+        });
+        if may {
             return Ok(());
         }
-        let names: Vec<_> = by.iter().map(|(name, _)| name.as_str()).collect();
-        Err(Reject::new(
-            "NOT_ALLOWED",
-            format!("only {} may do this", names.join(" or ")),
-            "/signer",
-        ))
+        let names: Vec<_> = by.iter().map(|by| by.name.as_str()).collect();
+        let message = format!("only {} may do this", names.join(" or "));
+        Err(Reject::new("NOT_ALLOWED", message, "/signer"))
     }
 
-    fn from(&self, record: &Record) -> Result<(), Reject> {
-        for (region, states) in &self.in_force.action().from {
-            let state = record.regions.get(region).map_or("", String::as_str);
-            if !states.iter().any(|wanted| wanted == state) {
-                let message = format!("`{region}` is {state}; this action needs {}", states.join(" or "));
-                return Err(Reject::new("WRONG_STATE", message, "/record"));
+    fn native(&self, input: &Value) -> Result<(), Reject> {
+        self.action().validate.iter().try_for_each(|native| {
+            (native.check)(input).map_err(|finding| {
+                let pointer = format!("/input{}", finding.pointer);
+                Reject::new(finding.code, finding.message, pointer)
+            })
+        })
+    }
+
+    /// Id of the record to be created, which must not be there.
+    fn new_id(&self, overlay: &Overlay<'_>, input: &Value) -> Judged<Hash> {
+        let template = &self.in_force.template;
+        let action = self.action();
+        let own = action.identity.as_ref();
+        let creator = Value::String(self.signer.to_owned());
+        let identity: Vec<&Value> = own
+            .unwrap_or(&template.identity)
+            .iter()
+            .map(|source| source.in_input(input).unwrap_or(&creator))
+            .collect();
+        let id = record_id(&template.name, own.map(|_| action.name.as_str()), &identity)?;
+        if overlay.contains(&record_key(&id))? {
+            return Ok(Err(duplicate(id, "the same record is on the ledger already")));
+        }
+        Ok(Ok(id))
+    }
+
+    /// What the action's expressions are evaluated on.
+    fn values(
+        &self,
+        input: &Value,
+        subject: &Subject,
+        refs: &[Referred],
+        count: Option<&claims::Count<'_>>,
+    ) -> Result<Values<'static>, StateError> {
+        let uses = self.action().uses;
+        let mut values = Values::default();
+        if uses.id {
+            values.set("id", &Value::String(hex::encode(subject.id)));
+        }
+        if let (true, Some(record)) = (uses.record, &subject.before) {
+            values.set("record", &json(record)?);
+        }
+        for (used, name, value) in [
+            (uses.input, "input", input),
+            (uses.tx, "tx", &self.tx),
+            (uses.block, "block", self.block),
+        ] {
+            if used {
+                values.set(name, value);
             }
         }
-        Ok(())
+        if uses.refs {
+            values.set("refs", &refs::json(refs)?);
+        }
+        if let (true, Some(count)) = (uses.counters, count) {
+            values.set("counters", &count.json());
+        }
+        Ok(values)
     }
 
-    fn rules(&self, record: &Value, input: &Value) -> Result<(), Reject> {
-        let action = self.in_force.action();
-        let scope = Scope {
-            record,
-            input,
-            tx: &self.tx,
-            block: self.block,
+    /// A deadline may be raised only when it has passed.
+    fn due(&self, values: &Values<'_>) -> Result<(), Reject> {
+        let Some(after) = &self.action().after else {
+            return Ok(());
         };
-        match rule::first_failed(&action.require, action.uses, scope) {
+        let after = values.value(after).map_err(|fault| faulty(fault, "the deadline"))?;
+        let after = after.and_then(|value| value.as_i64());
+        let Some(after) = after else {
+            return Err(faulty(Fault::Undefined, "the deadline"));
+        };
+        let time = i64::try_from(self.header.time).unwrap_or(i64::MAX);
+        if time > after {
+            return Ok(());
+        }
+        let message = format!("this can be done once the block time is above {after}; it is {time}");
+        Err(Reject::new("NOT_DUE", message, "/action"))
+    }
+
+    fn variables(&self, values: &mut Values<'_>) -> Result<(), Reject> {
+        self.action().variables.iter().try_for_each(|(name, expression)| {
+            let made = values.make(name, expression);
+            made.map_err(|fault| faulty(fault, &format!("`variables.{name}`")))
+        })
+    }
+
+    fn rules(&self, values: &Values<'_>) -> Result<(), Reject> {
+        match values.first_failed(&self.action().require) {
             None => Ok(()),
-            Some((rule, Held::Undefined)) => {
-                let message = format!("the rule {} has no value for this input ({})", rule.code, rule.message);
-                Err(Reject::new("RULE_UNDEFINED", message, "/input"))
+            Some((rule, Held::Fault(fault))) => {
+                Err(faulty(fault, &format!("the rule {} ({})", rule.code, rule.message)))
             }
-            Some((rule, _)) => Err(Reject {
+            Some((rule, Held::No)) => Err(Reject {
                 code: Cow::Owned(rule.code.clone()),
                 message: rule.message.clone(),
                 pointer: "/input".to_owned(),
@@ -215,64 +308,47 @@ impl Act<'_> {
             }),
         }
     }
+}
 
-    fn apply(&self, record: &mut Record, input: &Value) {
-        let action = self.in_force.action();
-        for (region, state) in &action.to {
-            record.regions.insert(region.clone(), state.clone());
-        }
-        for (field, source) in &action.set {
-            let value = match source {
-                Source::Input(_) => source.in_input(input).cloned(),
-                Source::Creator | Source::Signer => Some(Value::String(self.signer.to_owned())),
-                Source::Height => Some(self.header.height.into()),
-                Source::Time => Some(self.header.time.into()),
-            };
-            if let Some(value) = value {
-                record.fields.insert(field.clone(), value);
-            }
+/// Whether a value, or one in a list of them, is this key at the end of the path.
+fn names(value: &Value, path: &[String], key: &str) -> bool {
+    match (value, path) {
+        (Value::Array(items), _) => items.iter().any(|item| names(item, path, key)),
+        (Value::String(text), []) => text == key,
+        (Value::Object(map), [name, rest @ ..]) => map.get(name).is_some_and(|value| names(value, rest, key)),
+        _ => false,
+    }
+}
+
+fn from(wanted: &[(String, Vec<String>)], record: &Record, pointer: &str) -> Result<(), Reject> {
+    for (region, states) in wanted {
+        let state = record.regions.get(region).map_or("", String::as_str);
+        if !states.iter().any(|wanted| wanted == state) {
+            let message = format!("`{region}` is {state}; this action needs {}", states.join(" or "));
+            return Err(Reject::new("WRONG_STATE", message, pointer));
         }
     }
+    Ok(())
+}
 
-    /// Releases and claims unique keys.
-    fn unique(&self, overlay: &Overlay<'_>, before: Option<&Record>, after: &Record, id: Hash) -> Judged<Vec<Write>> {
-        let mut writes = Vec::with_capacity(1);
-        for unique in &self.in_force.template.unique {
-            let old = before.map(|record| claim(record, unique)).transpose()?.flatten();
-            let new = claim(after, unique)?;
-            if old == new {
-                continue;
-            }
-            if let Some(key) = new {
-                if let Some(holder) = overlay.get(&key)? {
-                    let holder: Hash = holder
-                        .as_slice()
-                        .try_into()
-                        .map_err(|_| StateError("not a record id".into()))?;
-                    let message = format!("another record has the same {}", unique.name);
-                    return Ok(Err(duplicate(holder, &message)));
-                }
-                writes.push((key, Some(id.to_vec())));
-            }
-            writes.extend(old.map(|key| (key, None)));
-        }
-        Ok(Ok(writes))
+fn faulty(fault: Fault, what: &str) -> Reject {
+    match fault {
+        Fault::Overflow => Reject::new(
+            "OVERFLOW",
+            format!("{what} would be beyond what 64-bit integers, or the bounds of a value, can hold"),
+            "/input",
+        ),
+        Fault::Undefined => Reject::new(
+            "RULE_UNDEFINED",
+            format!("{what} has no value for this input"),
+            "/input",
+        ),
     }
 }
 
 fn duplicate(earlier: Hash, what: &str) -> Reject {
     let message = format!("{what}: {}", hex::encode(earlier));
     Reject::new("DUPLICATE", message, "/input").about(earlier)
-}
-
-/// State key of a record's unique key; none when one of its fields is absent.
-fn claim(record: &Record, unique: &Unique) -> Result<Option<Vec<u8>>, StateError> {
-    let values: Option<Vec<&Value>> = unique.fields.iter().map(|field| record.fields.get(field)).collect();
-    let Some(values) = values else { return Ok(None) };
-    let mut bytes = UNIQUE_DOMAIN.to_vec();
-    serde_json::to_writer(&mut bytes, &(&record.template, &unique.name, values))
-        .map_err(|error| StateError(error.into()))?;
-    Ok(Some(unique_key(&Sha256::digest(&bytes).into())))
 }
 
 fn json(record: &Record) -> Result<Value, StateError> {

@@ -72,15 +72,21 @@ impl<'a> Overlay<'a> {
         self.changes.extend(writes);
     }
 
+    /// Looks everything up again: governance has changed something.
+    pub fn forget(&mut self) {
+        self.members.clear();
+        self.latest.clear();
+        self.templates.clear();
+    }
+
     pub fn into_changes(self) -> Changes {
         self.changes
     }
 
     /// Membership, template, revision and action of a transaction.
     pub fn in_force(&mut self, common: &Common, signer: &str) -> Result<Result<InForce, Reject>, ExecuteError> {
-        if !self.is_member(signer)? {
-            let message = format!("{signer} is not a member of this network");
-            return Ok(Err(Reject::new("NOT_A_MEMBER", message, "/signer")));
+        if let Err(reject) = self.member(signer)? {
+            return Ok(Err(reject));
         }
         let Some(latest) = self.latest(&common.template)? else {
             let message = format!("there is no template `{}` on this network", common.template);
@@ -116,7 +122,7 @@ impl<'a> Overlay<'a> {
         Ok(Ok(in_force))
     }
 
-    fn is_member(&mut self, signer: &str) -> Result<bool, StateError> {
+    pub fn is_member(&mut self, signer: &str) -> Result<bool, StateError> {
         if let Some(known) = self.members.get(signer) {
             return Ok(*known);
         }
@@ -125,17 +131,31 @@ impl<'a> Overlay<'a> {
         Ok(found)
     }
 
+    /// Refuses whoever isn't a member.
+    pub fn member(&mut self, signer: &str) -> Result<Result<(), Reject>, StateError> {
+        Ok(if self.is_member(signer)? {
+            Ok(())
+        } else {
+            let message = format!("{signer} is not a member of this network");
+            Err(Reject::new("NOT_A_MEMBER", message, "/signer"))
+        })
+    }
+
     fn latest(&mut self, name: &str) -> Result<Option<u32>, StateError> {
         if let Some(known) = self.latest.get(name) {
             return Ok(*known);
         }
-        let entry = self.get(&template_key(name))?;
-        let entry: Option<TemplateEntry> = entry
-            .map(|bytes| serde_json::from_slice(&bytes).map_err(|error| StateError(error.into())))
-            .transpose()?;
-        let latest = entry.map(|entry| entry.revision);
+        let latest = self.template_entry(name)?.map(|entry| entry.revision);
         self.latest.insert(name.to_owned(), latest);
         Ok(latest)
+    }
+
+    /// What is in force of a template.
+    pub fn template_entry(&self, name: &str) -> Result<Option<TemplateEntry>, StateError> {
+        let entry = self.get(&template_key(name))?;
+        entry
+            .map(|bytes| serde_json::from_slice(&bytes).map_err(|error| StateError(error.into())))
+            .transpose()
     }
 
     fn template(&mut self, name: &str, revision: u32) -> Result<Option<Arc<Template>>, ExecuteError> {

@@ -12,7 +12,7 @@ use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_STATEMENT, Sta
 use serde_json::Value;
 
 use super::overlay::Overlay;
-use super::{ExecuteError, reject};
+use super::{ExecuteError, governance, reject};
 use crate::block::Hash;
 use crate::state::StateRead;
 use crate::transaction::{MAX_BATCH, Transaction, TransactionId};
@@ -83,12 +83,13 @@ impl Prepared {
 /// Judges a transaction by itself: form, limits, network, batch root and signature.
 ///
 /// # Errors
-/// `MALFORMED`, `TOO_LARGE`, `BAD_BATCH`, `WRONG_NETWORK` or `BAD_SIGNATURE`.
+/// `MALFORMED`, `TOO_LARGE`, `BAD_BATCH`, `BAD_ATTACHMENT`, `WRONG_NETWORK` or `BAD_SIGNATURE`.
 pub fn admission(transaction: Transaction, params: &Params) -> Result<Prepared, Refusal> {
     let (common, parts) = match &transaction {
-        Transaction::Single { statement, .. } => {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
             let statement = Statement::parse(statement).map_err(malformed)?;
             let (common, input, record) = split(statement);
+            governance::admit(&common, &input, transaction.attachment())?;
             (
                 common,
                 vec![Part::Read {
@@ -160,14 +161,6 @@ fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>), Refusa
             message,
         });
     }
-    let parts = items.iter().map(|item| match Item::parse(item) {
-        Ok(item) => Part::Read {
-            input: Value::Object(item.input),
-            record: item.record,
-        },
-        Err(error) => Part::Unreadable(chain(&error)),
-    });
-    let parts = parts.collect();
     let h = header;
     let common = Common {
         action: h.action,
@@ -178,7 +171,15 @@ fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>), Refusa
         template: h.template,
         valid_until: h.valid_until,
     };
-    Ok((common, parts))
+    governance::admit(&common, &serde_json::Map::new(), None)?;
+    let parts = items.iter().map(|item| match Item::parse(item) {
+        Ok(item) => Part::Read {
+            input: Value::Object(item.input),
+            record: item.record,
+        },
+        Err(error) => Part::Unreadable(chain(&error)),
+    });
+    Ok((common, parts.collect()))
 }
 
 fn malformed(error: StatementError) -> Refusal {
@@ -221,8 +222,14 @@ pub fn admissible(prepared: &Prepared, view: &dyn StateRead, time: u64) -> Resul
     if time > until {
         reject::validity(until, time).map_err(Refusal::from)?;
     }
-    match Overlay::new(view).in_force(&prepared.common, &prepared.signer) {
-        Ok(judged) => judged.map(drop).map_err(Refusal::from),
+    let (overlay, common, signer) = (&mut Overlay::new(view), &prepared.common, &prepared.signer);
+    let judged = if common.template == governance::TEMPLATE {
+        governance::judge(overlay, common, signer)
+    } else {
+        overlay.in_force(common, signer).map(|judged| judged.map(drop))
+    };
+    match judged {
+        Ok(judged) => judged.map_err(Refusal::from),
         Err(error) => Err(unreadable(&error)),
     }
 }

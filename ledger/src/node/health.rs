@@ -100,6 +100,14 @@ fn is_behind(shared: &Shared, height: u64) -> bool {
     ahead.count() > validators.saturating_sub(1) / 3
 }
 
+/// Do more peers than may lie have transactions at this height, and this replica none? Then nobody relays to it, as to a
+/// validator that joined before the others knew its address: they may be waiting for its vote.
+fn is_left_out(shared: &Shared, height: u64) -> bool {
+    let (validators, _) = shared.replica.quorum();
+    let waiting = shared.peers.iter().filter(|peer| peer.waits_at(height)).count();
+    shared.replica.mempool().0 == 0 && waiting > validators.saturating_sub(1) / 3
+}
+
 /// Peers that answer and this replica make a quorum.
 pub fn quorum_here(shared: &Shared) -> bool {
     let here = shared.peers.iter().filter(|peer| peer.status().connected).count() + 1;
@@ -173,6 +181,9 @@ pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
             if shared.replica.voting() {
                 let follows = shared.peers.iter().map(|peer| peer.follows_at(height));
                 if favours.grant(follows, Instant::now()) {
+                    shared.replica.want_block();
+                }
+                if is_left_out(&shared, height) {
                     shared.replica.want_block();
                 }
             }

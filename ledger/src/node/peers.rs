@@ -54,6 +54,8 @@ struct Seen {
     failed: bool,
     height: u64,
     voting: bool,
+    /// Transactions that wait there.
+    waiting: usize,
 }
 
 impl Peer {
@@ -103,6 +105,7 @@ impl Peer {
         let mut seen = self.seen();
         seen.height = status.height;
         seen.voting = status.voting;
+        seen.waiting = status.mempool;
         Ok(())
     }
 
@@ -110,6 +113,12 @@ impl Peer {
     pub fn follows_at(&self, height: u64) -> bool {
         let seen = self.seen();
         !seen.failed && seen.answered.is_some() && !seen.voting && seen.height >= height
+    }
+
+    /// Did it stand at this height with transactions that wait, when it was asked last?
+    pub fn waits_at(&self, height: u64) -> bool {
+        let seen = self.seen();
+        !seen.failed && seen.answered.is_some() && seen.waiting > 0 && seen.height == height
     }
 
     pub fn status(&self) -> PeerStatus {

@@ -36,7 +36,10 @@ fn guarded(service: &mut ServiceConfig) {
         .service(path("/v1/records/{id}").route(web::get().to(read::record)))
         .service(path("/v1/records/{id}/history").route(web::get().to(read::history)))
         .service(path("/v1/records/{id}/proof").route(web::get().to(read::state_proof)))
+        .service(path("/v1/governance").route(web::get().to(read::governance)))
         .service(path("/v1/leaves/{index}").route(web::get().to(read::leaf_proof)))
+        .service(path("/v1/templates/{name}").route(web::get().to(read::template)))
+        .service(path("/v1/trust-root").route(web::get().to(read::trust_root)))
         .service(path("/v1/genesis").route(web::get().to(read::genesis)))
         .service(path("/v1/status").route(web::get().to(ops::status)))
         .service(

@@ -11,6 +11,7 @@ use muniment_receipts::merkle::Frontier;
 use super::fold::{self, Folded};
 use super::local::LocalReplica;
 use super::notary::Notary;
+use super::sets;
 use super::{Replica, Tip};
 use crate::block::{
     BLOCK_OVERHEAD, Block, Certificate, HEADER_VERSION, Hash, Header, MAX_ACTIONS, MAX_BLOCK, MAX_TIME,
@@ -63,9 +64,9 @@ pub struct ReplicaApplication {
 }
 
 /// Pause per action of the last block, and its bound: a quiet network answers at once, a busy one (2,000 actions a
-/// second and more) makes ten blocks a second.
+/// second and more) makes six blocks a second. A block costs every validator some milliseconds whatever it holds.
 const PACE_PER_ACTION: Duration = Duration::from_micros(500);
-const MAX_PACE: Duration = Duration::from_millis(100);
+const MAX_PACE: Duration = Duration::from_millis(160);
 
 fn fatal<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Fatal {
     move |source| Fatal {
@@ -127,11 +128,11 @@ impl ReplicaApplication {
 
     /// The header that a block of the next height must have, but for time and transactions.
     fn expected(&self, tip: &Tip) -> Header {
-        let facts = &self.replica.facts;
+        let (height, sets) = (tip.height + 1, self.replica.sets());
         Header {
             version: HEADER_VERSION,
-            network: facts.network,
-            height: tip.height + 1,
+            network: self.replica.facts.network,
+            height,
             parent: self.parent,
             time: 0,
             transactions_root: [0; 32],
@@ -139,8 +140,8 @@ impl ReplicaApplication {
             parent_log_size: tip.log_size,
             parent_log_root: tip.log_root,
             parent_state_root: tip.state_root,
-            validators: facts.validators_hash,
-            next_validators: facts.validators_hash,
+            validators: sets.at(height).hash,
+            next_validators: sets.at(height + 1).hash,
         }
     }
 
@@ -338,7 +339,8 @@ impl ReplicaApplication {
             what: "decided block is not in the block log",
             source: hex::encode(hash).into(),
         })?;
-        let (position, own) = self.make_durable(certificate, &folded, decided)?;
+        let place = replica.sets().at(header.height).place(&replica.own_keys);
+        let (position, own) = self.make_durable(certificate, place, &folded, decided)?;
         let located = Located {
             block: (block.offset, block.length),
             certificate: (position.offset, position.length),
@@ -350,41 +352,36 @@ impl ReplicaApplication {
         Ok(true)
     }
 
-    /// Certificate and own cosignature reach the disk together, before the cosignature can leave.
+    /// Certificate and own cosignature reach the disk together, before the cosignature can leave. `place` is ours in
+    /// the set of this height; who isn't in it cosigns nothing.
     fn make_durable(
         &mut self,
         certificate: &Certificate,
+        place: Option<u16>,
         folded: &Folded,
         decided: Option<(crate::store::Position, Option<OwnCheckpoint>)>,
-    ) -> Result<(crate::store::Position, OwnCheckpoint), Fatal> {
+    ) -> Result<(crate::store::Position, Option<OwnCheckpoint>), Fatal> {
         let store = &self.replica.store;
         let (size, root) = (folded.result.log_size, folded.result.log_root);
-        match decided {
-            Some((position, Some(own))) => {
-                self.notary
-                    .accept(&own, size, root)
-                    .map_err(fatal("our own cosignature contradicts the log"))?;
-                Ok((position, own))
-            }
-            Some((position, None)) => {
-                let own = self
-                    .notary
-                    .sign(certificate.height, size, root)
-                    .map_err(fatal("checkpoint can't be cosigned"))?;
-                store.put_cosigned(&own).map_err(fatal("cosignature can't be stored"))?;
-                Ok((position, own))
-            }
-            None => {
-                let own = self
-                    .notary
-                    .sign(certificate.height, size, root)
-                    .map_err(fatal("checkpoint can't be cosigned"))?;
-                let position = store
-                    .put_decision(certificate, Some(&own))
-                    .map_err(fatal("decision can't be stored"))?;
-                Ok((position, own))
-            }
+        if let Some((position, Some(own))) = decided {
+            self.notary
+                .accept(&own, size, root)
+                .map_err(fatal("our own cosignature contradicts the log"))?;
+            return Ok((position, Some(own)));
         }
+        let own = place.map(|place| self.notary.sign(place, certificate.height, size, root));
+        let own = own.transpose().map_err(fatal("checkpoint can't be cosigned"))?;
+        let position = match decided {
+            Some((position, _)) => {
+                let stored = own.as_ref().map_or(Ok(()), |own| store.put_cosigned(own));
+                stored.map_err(fatal("cosignature can't be stored"))?;
+                position
+            }
+            None => store
+                .put_decision(certificate, own.as_ref())
+                .map_err(fatal("decision can't be stored"))?,
+        };
+        Ok((position, own))
     }
 
     fn publish(
@@ -393,10 +390,11 @@ impl ReplicaApplication {
         located: Located,
         folded: Folded,
         ids: &[TransactionId],
-        own: OwnCheckpoint,
+        own: Option<OwnCheckpoint>,
     ) -> Result<(), StoreError> {
         let hash = located.hash;
         self.tree.adopt(&folded.nodes);
+        let sets = sets::in_changes(&folded.state)?;
         let commit = Commit {
             height: header.height,
             located: Some(located),
@@ -409,6 +407,9 @@ impl ReplicaApplication {
         };
         let replica = &self.replica;
         replica.store.commit(&commit, &folded.leaf_hashes)?;
+        // Known before the tip says that the height is executed: whoever asks who decides the next one must not get
+        // the set before.
+        replica.adopt(sets);
         self.frontier = folded.frontier;
         self.parent = hash;
         self.checked.clear();
@@ -424,9 +425,12 @@ impl ReplicaApplication {
             log_root: result.log_root,
         });
         let (size, root) = (result.log_size, result.log_root);
-        replica.cosign(|cosigners| cosigners.executed(header.height, size, root, vec![own.cosigned.clone()]))?;
-        // Nobody may be listening yet; peers can ask for it later.
-        let _ = replica.own.send(own.cosigned);
+        let known: Vec<_> = own.iter().map(|own| own.cosigned.clone()).collect();
+        replica.cosign(|cosigners| cosigners.executed(header.height, size, root, known))?;
+        if let Some(own) = own {
+            // Nobody may be listening yet; peers can ask for it later.
+            let _ = replica.own.send(own.cosigned);
+        }
         Ok(())
     }
 }
@@ -440,8 +444,8 @@ impl Application for ReplicaApplication {
         1
     }
 
-    fn validators(&self, _height: u64) -> Vec<Validator> {
-        self.replica.facts.engine.clone()
+    fn validators(&self, height: u64) -> Vec<Validator> {
+        self.replica.sets().at(height).engine.clone()
     }
 
     fn propose(&mut self, height: u64, round: u32) -> Result<(Hash, Vec<u8>), Fatal> {

@@ -5,11 +5,15 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use muniment_receipts::checkpoint::Checkpoint;
+use muniment_receipts::genesis::MAX_VALIDATORS;
+use muniment_receipts::key::Ed25519Key;
 use muniment_receipts::{cose, cosignature};
 
+use super::sets::Sets;
 use crate::block::Hash;
 use crate::wire::Cosigned;
 
@@ -49,7 +53,7 @@ struct Height {
 #[derive(Debug)]
 pub struct Cosigners {
     origin: String,
-    set: CosignerSet,
+    sets: Arc<Sets>,
     heights: BTreeMap<u64, Height>,
     final_height: u64,
     tip: u64,
@@ -66,14 +70,23 @@ pub struct Progress {
 
 impl Cosigners {
     /// Starts above `final_height`.
-    pub fn new(origin: String, set: CosignerSet, final_height: u64) -> Self {
+    pub fn new(origin: String, sets: Arc<Sets>, final_height: u64) -> Self {
         Self {
             origin,
-            set,
+            sets,
             heights: BTreeMap::new(),
             final_height,
             tip: final_height,
         }
+    }
+
+    /// More sets are known. Before the first height of a new one is executed.
+    pub fn adopt(&mut self, sets: Arc<Sets>) {
+        self.sets = sets;
+    }
+
+    fn quorum(&self, height: u64) -> usize {
+        self.sets.at(height).quorum()
     }
 
     /// Highest final height.
@@ -88,12 +101,13 @@ impl Cosigners {
         if height <= self.final_height {
             return Progress::default();
         }
+        let quorum = self.quorum(height);
         let entry = self.heights.entry(height).or_default();
         entry.checkpoint = Some((size, root));
         let early = std::mem::take(&mut entry.early);
         let mut accepted = Vec::new();
         for cosigned in known {
-            if entry.good.len() < self.set.quorum && entry.good.insert(cosigned.validator, cosigned.clone()).is_none() {
+            if entry.good.len() < quorum && entry.good.insert(cosigned.validator, cosigned.clone()).is_none() {
                 accepted.push(cosigned);
             }
         }
@@ -119,9 +133,9 @@ impl Cosigners {
             if cosigned.height <= self.final_height || cosigned.height > self.tip.saturating_add(AHEAD) {
                 continue;
             }
-            let Some(keys) = self.set.keys.get(usize::from(cosigned.validator)) else {
+            if usize::from(cosigned.validator) >= MAX_VALIDATORS {
                 continue;
-            };
+            }
             let entry = self.heights.entry(cosigned.height).or_default();
             let Some((size, root)) = entry.checkpoint else {
                 match entry.early.entry(cosigned.validator) {
@@ -131,7 +145,12 @@ impl Cosigners {
                 }
                 continue;
             };
-            let wanted = entry.good.len() < self.set.quorum && !entry.good.contains_key(&cosigned.validator);
+            // Who decides a height is known for sure only once the one before is executed.
+            let set = &self.sets.at(cosigned.height).cosigners;
+            let Some(keys) = set.keys.get(usize::from(cosigned.validator)) else {
+                continue;
+            };
+            let wanted = entry.good.len() < set.quorum && !entry.good.contains_key(&cosigned.validator);
             if wanted && asked.insert((cosigned.height, cosigned.validator)) {
                 questions.push(Question {
                     checkpoint: Checkpoint {
@@ -151,10 +170,11 @@ impl Cosigners {
     pub fn answer(&mut self, good: Vec<Question>) -> Progress {
         let mut accepted = Vec::new();
         for Question { cosigned, .. } in good {
+            let quorum = self.quorum(cosigned.height);
             let Some(entry) = self.heights.get_mut(&cosigned.height) else {
                 continue;
             };
-            if entry.good.len() < self.set.quorum && !entry.good.contains_key(&cosigned.validator) {
+            if entry.good.len() < quorum && !entry.good.contains_key(&cosigned.validator) {
                 entry.good.insert(cosigned.validator, cosigned.clone());
                 accepted.push(cosigned);
             }
@@ -165,11 +185,11 @@ impl Cosigners {
 
     fn advance(&mut self) -> Option<u64> {
         let before = self.final_height;
-        while let Some(entry) = self.heights.first_entry() {
-            if *entry.key() != self.final_height + 1 || entry.get().good.len() < self.set.quorum {
+        while let Some((height, entry)) = self.heights.first_key_value() {
+            if *height != self.final_height + 1 || entry.good.len() < self.quorum(*height) {
                 break;
             }
-            entry.remove();
+            self.heights.pop_first();
             self.final_height += 1;
         }
         (self.final_height > before).then_some(self.final_height)
@@ -189,14 +209,9 @@ impl Question {
     pub fn holds(&self) -> bool {
         let (Checkpoint { size, root, .. }, cosigned) = (&self.checkpoint, &self.cosigned);
         let message = cosignature::message(cosigned.time, &self.checkpoint);
-        let notary = Signature::from_bytes(&cosigned.signature);
-        let cose_signature = Signature::from_bytes(&cosigned.cose);
-        let good = self.keys.notary.verify_strict(&message, &notary).is_ok()
-            && self
-                .keys
-                .cose
-                .verify_strict(&cose::tbs(*size, root), &cose_signature)
-                .is_ok();
+        let (notary, cose_key) = (Ed25519Key::from(self.keys.notary), Ed25519Key::from(self.keys.cose));
+        let good = notary.verify(&message, &cosigned.signature).is_ok()
+            && cose_key.verify(&cose::tbs(*size, root), &cosigned.cose).is_ok();
         if !good {
             let (height, validator) = (cosigned.height, cosigned.validator);
             tracing::warn!(height, validator, "dropping a cosignature that does not hold");
@@ -208,25 +223,29 @@ impl Question {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::sets::ValidatorSet;
     use super::*;
     use ed25519_dalek::{Signer, SigningKey};
+    use muniment_receipts::genesis::ValidatorKeys;
     use proptest::prelude::*;
 
     fn key(seed: u8) -> SigningKey {
         SigningKey::from_bytes(&[seed; 32])
     }
 
-    fn set(count: u8) -> CosignerSet {
-        let keys = (0..count)
-            .map(|i| CosignerKeys {
-                notary: key(i).verifying_key(),
-                cose: key(100 + i).verifying_key(),
-            })
-            .collect();
-        CosignerSet {
-            keys,
-            quorum: usize::from(count) * 2 / 3 + 1,
-        }
+    /// `count` validators up to a height, one more from there on.
+    fn sets(count: u8, change: u64) -> Arc<Sets> {
+        let hex = |seed: u8| hex::encode(key(seed).verifying_key().as_bytes());
+        let keys = |i: u8| ValidatorKeys {
+            name: format!("validator-{i}"),
+            consensus: hex(200 + i),
+            notary: hex(i),
+            cose: hex(100 + i),
+        };
+        let set = |from, count| ValidatorSet::new(from, (0..count).map(keys).collect()).unwrap();
+        let mut sets = Sets::new(set(1, count));
+        sets.add(set(change, count + 1));
+        Arc::new(sets)
     }
 
     fn root(height: u64) -> Hash {
@@ -254,9 +273,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn final_is_exactly_the_unbroken_run_of_heights_with_a_quorum_of_good_signatures(
-            offers in prop::collection::vec((1u64..5, 0u8..5, any::<bool>()), 0..40), executed in 0u64..5, late in any::<bool>(),
+            offers in prop::collection::vec((1u64..5, 0u8..6, any::<bool>()), 0..60), executed in 0u64..5,
+            late in any::<bool>(), change in 2u64..6,
         ) {
-            let mut cosigners = Cosigners::new("o".into(), set(4), 0);
+            let mut cosigners = Cosigners::new("o".into(), sets(4, change), 0);
             let execute = |c: &mut Cosigners| for height in 1..=executed { c.executed(height, height * 2, root(height), vec![]); };
             if !late { execute(&mut cosigners); }
             for (height, validator, wrong) in &offers {
@@ -264,11 +284,12 @@ mod tests {
                 cosigners.answer(questions.into_iter().filter(Question::holds).collect());
             }
             if late { execute(&mut cosigners); }
-            let good = |height: u64| (0..4u8).filter(|v| {
+            let size = |height: u64| if height < change { 4u8 } else { 5 };
+            let good = |height: u64| (0..size(height)).filter(|v| {
                 // Also when it came early, before or after a wrong one.
                 offers.iter().any(|(h, w, wrong)| *h == height && w == v && !wrong)
             }).count();
-            let wanted = (1..=executed).take_while(|h| good(*h) >= 3).last().unwrap_or(0);
+            let wanted = (1..=executed).take_while(|h| good(*h) > usize::from(size(*h)) * 2 / 3).last().unwrap_or(0);
             prop_assert_eq!(cosigners.final_height(), wanted);
         }
     }

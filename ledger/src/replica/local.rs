@@ -7,24 +7,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use muniment_receipts::checkpoint::Checkpoint;
+use muniment_receipts::genesis::ValidatorKeys;
 use muniment_receipts::statement::MAX_VALIDITY_MS;
 use muniment_receipts::{encoding, merkle};
 use tokio::sync::{broadcast, watch};
 
 use super::cosigners::{Cosigners, Progress, Question};
 use super::network::NetworkFacts;
-use super::{ReadError, Replica, StateView, Tip, TreeView, rehash};
-use crate::block::{Certificate, Hash};
+use super::sets::{Sets, ValidatorSet};
+use super::{ReadError, Replica, StateView, Tip, TreeView, rehash, roots, views};
+use crate::block::Hash;
 use crate::config::Limits;
-use crate::engine::signing::verify_certificate;
 use crate::execute::{self, Prepared};
 use crate::mempool::{Mempool, Offer, Waiting};
 use crate::state::{record_key, tree};
 use crate::store::{BlockResult, Store, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, SHARE_FULL,
-    StateProof, TransactionStatus, id_hex,
+    Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView,
+    SHARE_FULL, StateProof, TemplateView, TransactionStatus, id_hex,
 };
 
 /// How far the next block's time may lie ahead of our clock, in milliseconds.
@@ -64,6 +65,9 @@ pub type Wake = Box<dyn Fn() + Send + Sync>;
 /// Shared state of one replica.
 pub struct LocalReplica {
     pub(super) facts: NetworkFacts,
+    /// Public halves of our own keys. They are in the sets of the heights at which this replica votes.
+    pub(super) own_keys: ValidatorKeys,
+    pub(super) sets: RwLock<Arc<Sets>>,
     pub(super) limits: Limits,
     pub(super) store: Store,
     pub(super) mempool: Mutex<Mempool<Arc<Prepared>>>,
@@ -88,9 +92,36 @@ impl LocalReplica {
         self.voting.store(voting, Ordering::Relaxed);
     }
 
-    /// Does this certificate prove that the network decided its block?
-    pub fn decided(&self, certificate: &Certificate) -> bool {
-        verify_certificate(certificate, &self.facts.engine, &self.facts.network).is_ok()
+    /// Who decides which height, as far as this replica knows.
+    pub(super) fn sets(&self) -> Arc<Sets> {
+        Arc::clone(&self.sets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over sets that a block decided on.
+    pub(super) fn adopt(&self, new: Vec<ValidatorSet>) {
+        if new.is_empty() {
+            return;
+        }
+        let mut sets = Sets::clone(&self.sets());
+        for set in new {
+            let (from, validators, member) = (set.from, set.validators.len(), set.place(&self.own_keys).is_some());
+            tracing::info!(from, validators, member, "the validators change");
+            sets.add(set);
+        }
+        let sets = Arc::new(sets);
+        let mut cosigners = self.cosigners.lock().unwrap_or_else(PoisonError::into_inner);
+        cosigners.adopt(Arc::clone(&sets));
+        *self.sets.write().unwrap_or_else(PoisonError::into_inner) = sets;
+    }
+
+    /// Is this replica a validator of the next height?
+    pub fn is_validator(&self) -> bool {
+        self.sets().at(self.tip().height + 1).place(&self.own_keys).is_some()
+    }
+
+    /// Our place, name and keys.
+    pub fn own_keys(&self) -> &ValidatorKeys {
+        &self.own_keys
     }
 
     /// Whether a block is wanted although nothing waits.
@@ -187,7 +218,7 @@ impl LocalReplica {
         })
     }
 
-    fn checkpoint_at(&self, view: &View, height: u64) -> Result<Option<String>, StoreError> {
+    pub(super) fn checkpoint_at(&self, view: &View, height: u64) -> Result<Option<String>, StoreError> {
         let Some(result) = view.result(height)? else {
             return Ok(None);
         };
@@ -197,18 +228,22 @@ impl LocalReplica {
             size: result.log_size,
             root: result.log_root,
         };
-        Ok(Some(self.facts.note(&checkpoint, &cosigned)))
+        Ok(Some(self.sets().at(height).note(&checkpoint, &cosigned)))
     }
 
     /// Audit path of a leaf in its block's checkpoint, checked before it leaves: the file of hashes has no checksums
     /// of its own, the root it must lead to is its checksum.
-    fn path(&self, leaf: &[u8], index: u64, result: &BlockResult) -> Result<Vec<String>, ReadError> {
+    pub(super) fn audit_path(&self, leaf: &[u8], index: u64, result: &BlockResult) -> Result<Vec<Hash>, ReadError> {
         let size = result.log_size;
         let mut hash = |level, at| self.store.hashes().subtree(level, at).ok();
         let path = merkle::inclusion_path(index, size, &mut hash).map_err(|error| ReadError(error.into()))?;
         merkle::verify_inclusion(&merkle::leaf_hash(leaf), index, size, &path, &result.log_root)
             .map_err(|_| self.store.hashes().corrupt(index))?;
-        Ok(path.iter().map(hex::encode).collect())
+        Ok(path)
+    }
+
+    fn path(&self, leaf: &[u8], index: u64, result: &BlockResult) -> Result<Vec<String>, ReadError> {
+        Ok(self.audit_path(leaf, index, result)?.iter().map(hex::encode).collect())
     }
 
     fn leaf_bytes(&self, view: &View, height: u64) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -395,6 +430,18 @@ impl Replica for LocalReplica {
         })
     }
 
+    fn governance(&self) -> Result<GovernanceView, ReadError> {
+        views::governance(&self.store.view())
+    }
+
+    fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
+        views::template(&self.store.view(), name, revision)
+    }
+
+    fn trust_root(&self) -> Result<Vec<u8>, ReadError> {
+        roots::trust_root(self)
+    }
+
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError> {
         let view = self.store.view();
         let Some(height) = view.height_of_leaf(index)? else {
@@ -496,10 +543,12 @@ impl Replica for LocalReplica {
     }
 
     fn voting(&self) -> bool {
-        self.voting.load(Ordering::Relaxed)
+        self.voting.load(Ordering::Relaxed) && self.is_validator()
     }
 
     fn quorum(&self) -> (usize, usize) {
-        (self.facts.validators.len(), self.facts.quorum)
+        let sets = self.sets();
+        let set = sets.at(self.tip().height + 1);
+        (set.validators.len(), set.quorum())
     }
 }

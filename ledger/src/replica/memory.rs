@@ -1,7 +1,7 @@
 //! A replica without consensus and disk: the twin for tests of whatever stands on [`Replica`].
 //!
 //! Admitted transactions are in a block at once. Log, checkpoints, cosignatures and signature checks are real;
-//! templates are not: an action without a record creates one, unless the same signer gave the same input before,
+//! templates and governance are not: an action without a record creates one, unless the same signer gave the same input before,
 //! and an action on a record of the same signer merges its input. The state root is an RFC 6962 root over the
 //! records, and certificates carry no votes.
 
@@ -23,10 +23,11 @@ use tokio::sync::{broadcast, watch};
 
 use super::{ReadError, Replica, Tip};
 use crate::block::Hash;
+use crate::state::{MemberEntry, TemplateEntry};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
-    Admission, Cosigned, FinalBlock, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView, StateProof,
-    TransactionStatus,
+    Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView,
+    StateProof, TemplateView, TransactionStatus,
 };
 use keys::Signer;
 use ledger::Ledger;
@@ -276,6 +277,48 @@ impl Replica for MemoryReplica {
 
     fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError> {
         self.ledger().state_proof(id).map_err(|error| ReadError(error.into()))
+    }
+
+    fn governance(&self) -> Result<GovernanceView, ReadError> {
+        let genesis = self.trust.genesis();
+        let members = genesis.members.iter().map(|member| MemberEntry {
+            key: member.key.clone(),
+            name: member.name.clone(),
+            since: 0,
+        });
+        let templates = genesis.templates.iter().map(|template| TemplateEntry {
+            name: template.name.clone(),
+            revision: template.revision,
+        });
+        Ok(GovernanceView {
+            height: self.ledger().tip().height,
+            threshold: genesis.governance_threshold,
+            members: members.collect(),
+            templates: templates.collect(),
+        })
+    }
+
+    fn template(&self, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
+        let named = || {
+            self.trust
+                .genesis()
+                .templates
+                .iter()
+                .filter(|template| template.name == name)
+        };
+        let newest = named().map(|template| template.revision).max();
+        let found = named().find(|template| Some(template.revision) == revision.or(newest));
+        Ok(found.map(|template| TemplateView {
+            height: self.ledger().tip().height,
+            name: template.name.clone(),
+            revision: template.revision,
+            newest: newest.unwrap_or_default(),
+            source: template.source.clone(),
+        }))
+    }
+
+    fn trust_root(&self) -> Result<Vec<u8>, ReadError> {
+        self.trust.canonical().map_err(|error| ReadError(error.into()))
     }
 
     fn leaf_proof(&self, index: u64) -> Result<Option<LeafProof>, ReadError> {

@@ -30,35 +30,27 @@ pub struct Contradiction {
 /// The signer.
 pub struct Notary {
     origin: String,
-    validator: u16,
     notary: SigningKey,
     cose: SigningKey,
     last: Option<(u64, Hash)>,
 }
 
 impl Notary {
-    /// A notary for validator number `validator`; `last` is the last size and root it signed.
-    pub fn new(
-        origin: String,
-        validator: u16,
-        notary: SigningKey,
-        cose: SigningKey,
-        last: Option<(u64, Hash)>,
-    ) -> Self {
+    /// A notary; `last` is the last size and root it signed.
+    pub fn new(origin: String, notary: SigningKey, cose: SigningKey, last: Option<(u64, Hash)>) -> Self {
         Self {
             origin,
-            validator,
             notary,
             cose,
             last,
         }
     }
 
-    /// Signs the checkpoint of a height that we executed ourselves.
+    /// Signs the checkpoint of a height that we executed ourselves, as number `validator` of that height's set.
     ///
     /// # Errors
     /// [`Contradiction`] when the log is smaller than the last one signed, or of the same size with another root.
-    pub fn sign(&mut self, height: u64, size: u64, root: Hash) -> Result<OwnCheckpoint, Contradiction> {
+    pub fn sign(&mut self, validator: u16, height: u64, size: u64, root: Hash) -> Result<OwnCheckpoint, Contradiction> {
         self.extend(height, size, root)?;
         let time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -72,7 +64,7 @@ impl Notary {
         let cose = self.cose.sign(&cose::tbs(size, &root)).to_bytes();
         let cosigned = Cosigned {
             height,
-            validator: self.validator,
+            validator,
             time,
             signature,
             cose,

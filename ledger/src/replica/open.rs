@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use ed25519_dalek::SigningKey;
+use muniment_receipts::genesis::ValidatorKeys;
 use muniment_receipts::merkle::Frontier;
 use tokio::sync::{broadcast, watch};
 
@@ -15,12 +16,13 @@ use super::cosigners::Cosigners;
 use super::local::LocalReplica;
 use super::network::{GenesisError, NetworkFacts};
 use super::notary::Notary;
+use super::sets::{self, Sets};
 use super::{Tip, TreeView, rehash};
 use crate::block::Hash;
 use crate::config::{ReplicaConfig, ReplicaKeys};
 use crate::engine::{EngineKeys, Fatal};
 use crate::mempool::Mempool;
-use crate::state::{genesis_state, tree};
+use crate::state::{VALIDATORS_KEY, genesis_state, set_height, tree};
 use crate::store::{Commit, Recovered, Store, StoreError};
 
 /// Own cosignatures waiting to be sent.
@@ -42,18 +44,8 @@ pub enum OpenError {
     #[error("{0} is not a valid keys file")]
     Keys(PathBuf),
     /// The keys aren't those of this validator.
-    #[error(
-        "key `{which}` in keys.json is not the one that the genesis names for `{validator}`; put the right keys back"
-    )]
-    WrongKey {
-        /// Validator.
-        validator: String,
-        /// Which key.
-        which: &'static str,
-    },
-    /// The genesis has no such validator.
-    #[error("the genesis has no validator `{0}`")]
-    NotAValidator(String),
+    #[error("the keys in keys.json are not those that the network knows of `{0}`; put the right keys back")]
+    WrongKeys(String),
     /// The genesis can't be used.
     #[error("the genesis can't be used")]
     Genesis(#[from] GenesisError),
@@ -89,28 +81,28 @@ pub fn open(folder: &Path, config: &ReplicaConfig) -> Result<Opened, OpenError> 
     let keys_path = folder.join("keys.json");
     let keys: ReplicaKeys =
         serde_json::from_slice(&read(&keys_path)?).map_err(|_| OpenError::Keys(keys_path.clone()))?;
-    let index = facts
-        .validators
-        .iter()
-        .position(|validator| validator.name == config.name)
-        .ok_or_else(|| OpenError::NotAValidator(config.name.clone()))?;
-    let expected = &facts.validators[index];
-    let key = |which, seed: &str, public: &str| signing_key(&keys_path, &config.name, which, seed, public);
-    let consensus = key("consensus", &keys.consensus, &expected.consensus)?;
-    let mut transport = [0; 32];
-    hex::decode_to_slice(&keys.transport, &mut transport).map_err(|_| OpenError::Keys(keys_path.clone()))?;
-    let notary_key = key("notary", &keys.notary, &expected.notary)?;
-    let cose_key = key("cose", &keys.cose, &expected.cose)?;
-
+    let consensus = signing_key(&keys_path, &keys.consensus)?;
+    let notary_key = signing_key(&keys_path, &keys.notary)?;
+    let cose_key = signing_key(&keys_path, &keys.cose)?;
+    let transport = seed(&keys_path, &keys.transport)?;
+    let public = |key: &SigningKey| hex::encode(key.verifying_key().as_bytes());
+    let own = ValidatorKeys {
+        name: config.name.clone(),
+        consensus: public(&consensus),
+        notary: public(&notary_key),
+        cose: public(&cose_key),
+    };
     let (store, recovered) = Store::open(&folder.join("data"))?;
     let fresh = store.view().height()?.is_none();
     if fresh {
         commit_genesis(&store, &facts)?;
     }
+    let sets = sets(&store, &facts)?;
+    check_keys(&sets, &own)?;
     let (tip, frontier, parent) = restore(&store, &facts)?;
     let last = recovered.last_cosigned.as_ref().map(|own| (own.size, own.root));
-    let notary = Notary::new(facts.origin.clone(), index as u16, notary_key, cose_key, last);
-    let replica = Arc::new(share(store, facts, config, tip)?);
+    let notary = Notary::new(facts.origin.clone(), notary_key, cose_key, last);
+    let replica = Arc::new(share(store, facts, (own, sets), config, tip)?);
     restore_cosignatures(&replica, &recovered)?;
     let mut application = ReplicaApplication::new(Arc::clone(&replica), notary, frontier, parent);
     replay(&mut application, recovered)?;
@@ -133,23 +125,38 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
     })
 }
 
-fn signing_key(
-    path: &Path,
-    validator: &str,
-    which: &'static str,
-    seed: &str,
-    public: &str,
-) -> Result<SigningKey, OpenError> {
+fn seed(path: &Path, text: &str) -> Result<[u8; 32], OpenError> {
     let mut bytes = [0; 32];
-    hex::decode_to_slice(seed, &mut bytes).map_err(|_| OpenError::Keys(path.to_path_buf()))?;
-    let key = SigningKey::from_bytes(&bytes);
-    if hex::encode(key.verifying_key().as_bytes()) != public {
-        return Err(OpenError::WrongKey {
-            validator: validator.to_owned(),
-            which,
-        });
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| OpenError::Keys(path.to_path_buf()))?;
+    Ok(bytes)
+}
+
+fn signing_key(path: &Path, text: &str) -> Result<SigningKey, OpenError> {
+    Ok(SigningKey::from_bytes(&seed(path, text)?))
+}
+
+/// The sets of the genesis and of the state.
+fn sets(store: &Store, facts: &NetworkFacts) -> Result<Arc<Sets>, OpenError> {
+    let mut sets = facts.sets()?;
+    for (key, value) in store.view().states(VALIDATORS_KEY)? {
+        if let Some(from) = set_height(&key) {
+            sets.add(sets::stored(from, &value)?);
+        }
     }
-    Ok(key)
+    Ok(Arc::new(sets))
+}
+
+/// A name that the network knows must come with its keys. One that it doesn't know is that of a validator to be: it
+/// follows without voting.
+fn check_keys(sets: &Sets, own: &ValidatorKeys) -> Result<(), OpenError> {
+    match sets.named(&own.name) {
+        Some(known) if known != own => Err(OpenError::WrongKeys(own.name.clone())),
+        Some(_) => Ok(()),
+        None => {
+            tracing::info!(name = own.name, "not a validator yet: following");
+            Ok(())
+        }
+    }
 }
 
 fn commit_genesis(store: &Store, facts: &NetworkFacts) -> Result<(), OpenError> {
@@ -215,10 +222,18 @@ fn restore(store: &Store, facts: &NetworkFacts) -> Result<(Tip, Frontier, Hash),
     Ok((tip, frontier, located.hash))
 }
 
-fn share(store: Store, facts: NetworkFacts, config: &ReplicaConfig, tip: Tip) -> Result<LocalReplica, OpenError> {
+fn share(
+    store: Store,
+    facts: NetworkFacts,
+    (own_keys, sets): (ValidatorKeys, Arc<Sets>),
+    config: &ReplicaConfig,
+    tip: Tip,
+) -> Result<LocalReplica, OpenError> {
     let final_height = store.view().final_height()?;
-    let cosigners = Cosigners::new(facts.origin.clone(), facts.cosigners.clone(), final_height);
+    let cosigners = Cosigners::new(facts.origin.clone(), Arc::clone(&sets), final_height);
     Ok(LocalReplica {
+        own_keys,
+        sets: RwLock::new(sets),
         limits: config.limits.clone(),
         store,
         mempool: Mutex::new(Mempool::new(config.limits.mempool_bytes)),

@@ -1,12 +1,55 @@
 //! Committed state as the executor and the tree read it.
 
+use super::ReadError;
 use crate::state::tree::{Cache, TreeStore};
-use crate::state::{StateError, StateRead};
+use crate::state::{
+    GOVERNANCE_KEY, Governance, MEMBERS, StateError, StateRead, TEMPLATES, TemplateEntry, source_key, template_key,
+};
 use crate::store::{StoreError, View};
 use crate::transaction::TransactionId;
+use crate::wire::{GovernanceView, TemplateView};
 
 fn failed(error: StoreError) -> StateError {
     StateError(error.into())
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
+    serde_json::from_slice(bytes).map_err(|error| ReadError(error.into()))
+}
+
+/// How the network decides about itself.
+pub fn governance(view: &View) -> Result<GovernanceView, ReadError> {
+    let missing = || StoreError::Inconsistent("the state has no governance policy".to_owned());
+    let policy: Governance = parsed(&view.state(GOVERNANCE_KEY)?.ok_or_else(missing)?)?;
+    Ok(GovernanceView {
+        height: view.height()?.unwrap_or(0),
+        threshold: policy.threshold,
+        members: values(view, MEMBERS)?,
+        templates: values(view, TEMPLATES)?,
+    })
+}
+
+/// A revision of a template.
+pub fn template(view: &View, name: &str, revision: Option<u32>) -> Result<Option<TemplateView>, ReadError> {
+    let Some(entry) = view.state(&template_key(name))? else {
+        return Ok(None);
+    };
+    let TemplateEntry { name, revision: newest } = parsed(&entry)?;
+    let revision = revision.unwrap_or(newest);
+    let Some(source) = view.state(&source_key(&name, revision))? else {
+        return Ok(None);
+    };
+    Ok(Some(TemplateView {
+        height: view.height()?.unwrap_or(0),
+        source: String::from_utf8(source).map_err(|error| ReadError(error.into()))?,
+        name,
+        revision,
+        newest,
+    }))
+}
+
+fn values<T: serde::de::DeserializeOwned>(view: &View, kind: &[u8]) -> Result<Vec<T>, ReadError> {
+    view.states(kind)?.iter().map(|(_, bytes)| parsed(bytes)).collect()
 }
 
 /// State of one moment.

@@ -1,9 +1,9 @@
 //! The state before the first block, and the stored forms of what governance will change later.
 
-use muniment_receipts::genesis::{Genesis, ValidatorKeys};
+use muniment_receipts::genesis::Genesis;
 use serde::{Deserialize, Serialize};
 
-use super::{Changes, GOVERNANCE_KEY, StateError, VALIDATORS_KEY, member_key, source_key, template_key};
+use super::{Changes, GOVERNANCE_KEY, StateError, VALIDATORS_KEY, Validators, member_key, source_key, template_key};
 use crate::template::{Template, TemplateError};
 
 /// A member in force.
@@ -14,6 +14,15 @@ pub struct MemberEntry {
     pub key: String,
     /// Display name.
     pub name: String,
+    /// Log index of the action that made it a member with this key; none for a member of the genesis. Only approvals
+    /// from there on count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub since: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What is in force of a template: new records are made by this revision, older records keep theirs.
@@ -26,23 +35,13 @@ pub struct TemplateEntry {
     pub revision: u32,
 }
 
-/// Validator sets: the one that decides this height and the one that decides the next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Validators {
-    /// From the next height on.
-    pub next: Vec<ValidatorKeys>,
-    /// Now.
-    pub now: Vec<ValidatorKeys>,
-    /// Form of this value: 1.
-    pub version: u32,
-}
-
 /// How the network decides about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Governance {
-    /// Members that must agree.
+    /// Number of members.
+    pub members: u32,
+    /// Members that must agree, 1 to `members`.
     pub threshold: u32,
     /// Form of this value: 1.
     pub version: u32,
@@ -85,10 +84,16 @@ pub enum GenesisError {
     Form(#[source] StateError),
 }
 
+/// A stored form as canonical JSON.
+///
+/// # Errors
+/// Never for the forms of this module; kept because serialisation can.
+pub fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
+    serde_json_canonicalizer::to_vec(value).map_err(|error| StateError(error.into()))
+}
+
 fn json<T: Serialize>(value: &T) -> Result<Option<Vec<u8>>, GenesisError> {
-    serde_json_canonicalizer::to_vec(value)
-        .map(Some)
-        .map_err(|error| GenesisError::Form(StateError(error.into())))
+    canonical(value).map(Some).map_err(GenesisError::Form)
 }
 
 /// The state before height 1. Commit it to the tree as version 0.
@@ -101,18 +106,14 @@ pub fn genesis_state(genesis: &Genesis) -> Result<Changes, GenesisError> {
         None => Ok(()),
         Some(_) => Err(GenesisError::Twice { what }),
     };
-    let set = genesis.validators.clone();
-    let validators = Validators {
-        next: set.clone(),
-        now: set,
-        version: 1,
-    };
+    let validators = Validators::new(genesis.validators.clone());
     add(
         VALIDATORS_KEY.to_vec(),
         "the validator set".to_owned(),
         json(&validators)?,
     )?;
     let governance = Governance {
+        members: genesis.members.len() as u32,
         threshold: genesis.governance_threshold,
         version: 1,
     };
@@ -125,6 +126,7 @@ pub fn genesis_state(genesis: &Genesis) -> Result<Changes, GenesisError> {
         let entry = MemberEntry {
             key: member.key.clone(),
             name: member.name.clone(),
+            since: 0,
         };
         add(
             member_key(&member.key),

@@ -63,18 +63,29 @@ impl Record {
 }
 
 /// Id of the record of `template` with these identity values:
-/// SHA-256 over a domain line and the canonical JSON `{"identity":[…],"template":"…"}`.
+/// SHA-256 over a domain line and the canonical JSON `{"identity":[…],"template":"…"}`, with `"action":"…"` before it when
+/// the action that creates it has an identity of its own.
 ///
 /// # Errors
 /// When a value can't be serialised.
-pub fn record_id(template: &str, identity: &[&Value]) -> Result<[u8; 32], StateError> {
+pub fn record_id(template: &str, action: Option<&str>, identity: &[&Value]) -> Result<[u8; 32], StateError> {
     #[derive(Serialize)]
     struct Identity<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        action: Option<&'a str>,
         identity: &'a [&'a Value],
         template: &'a str,
     }
     let mut bytes = Vec::with_capacity(256);
     bytes.extend_from_slice(RECORD_DOMAIN);
-    serde_json::to_writer(&mut bytes, &Identity { identity, template }).map_err(|error| StateError(error.into()))?;
+    serde_json::to_writer(
+        &mut bytes,
+        &Identity {
+            action,
+            identity,
+            template,
+        },
+    )
+    .map_err(|error| StateError(error.into()))?;
     Ok(Sha256::digest(&bytes).into())
 }

@@ -1,27 +1,37 @@
-//! The authenticated map behind the state root: a Jellyfish Merkle tree (crate `jmt`) over SHA-256.
+//! The authenticated map behind the state root: a Jellyfish Merkle tree over SHA-256, as crate `jmt` defines its root and
+//! its proofs.
 //!
-//! Owns which state is covered, how nodes are named and stored, and the proofs. A leaf of the tree is
-//! SHA-256(state key) → SHA-256(value). Version 0 is the genesis, version h the state after block h; every height has a
-//! version, also when nothing changed. Does no I/O: it reads nodes through [`TreeStore`] and hands back what to write.
+//! Owns which state is covered, how the tree is stored and changed, and the proofs. A leaf of the tree is SHA-256(state
+//! key) → SHA-256(SHA-256(value)). Version 0 is the genesis, version h the state after block h; every height has a
+//! version, also when nothing changed, and only the newest is kept. Does no I/O: it reads pages through [`TreeStore`]
+//! and hands back what to write.
+//!
+//! Why not the crate's own tree: it keeps a row for each node and version, so that one record costs six rows instead of
+//! two. Its proofs are what others check, so every proof is checked with it before it leaves, and tests hold every root
+//! against its.
 
-mod reader;
+mod cache;
+mod page;
+mod prove;
+mod update;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jmt::proof::SparseMerkleProof;
-use jmt::storage::{Node, NodeKey, TreeUpdateBatch};
-use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, RootHash};
+use jmt::{KeyHash, RootHash};
 use sha2::{Digest, Sha256};
 
-pub use self::reader::Cache;
-use self::reader::Reader;
+pub use self::cache::Cache;
+use self::page::{NIBBLES, Page};
+use self::update::{Update, Write};
 use super::{Changes, MemoryState, StateError, StateRead, is_authenticated};
 use crate::block::Hash;
 
 /// Reads what the tree is made of.
 pub trait TreeStore {
-    /// The node stored under `key`, if any.
-    fn node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+    /// The page stored under `row`, if any.
+    fn node(&self, row: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
 
     /// State value under a state key, as of the same moment. Asked only to prove it.
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
@@ -35,7 +45,7 @@ pub trait TreeStore {
 /// The store's in-memory twin.
 #[derive(Debug, Default)]
 pub struct MemoryTree {
-    /// Nodes of the newest version.
+    /// Pages of the newest version.
     pub nodes: HashMap<Vec<u8>, Vec<u8>>,
     /// State of the newest version.
     pub state: MemoryState,
@@ -43,8 +53,8 @@ pub struct MemoryTree {
 }
 
 impl TreeStore for MemoryTree {
-    fn node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.nodes.get(key).cloned())
+    fn node(&self, row: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.nodes.get(row).cloned())
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
@@ -57,7 +67,7 @@ impl TreeStore for MemoryTree {
 }
 
 impl MemoryTree {
-    /// Commits a version: state, new nodes in, stale nodes out. Returns the root.
+    /// Commits a version: state, changed pages in, stale ones out. Returns the root.
     ///
     /// # Errors
     /// When the version doesn't follow the newest.
@@ -65,8 +75,8 @@ impl MemoryTree {
         let (root, batch) = commit(self, version, changes)?;
         self.cache.adopt(&batch);
         self.nodes.extend(batch.new);
-        for key in &batch.stale {
-            self.nodes.remove(key);
+        for row in &batch.stale {
+            self.nodes.remove(row);
         }
         self.state.apply(changes);
         Ok(root)
@@ -91,14 +101,15 @@ impl jmt::SimpleHasher for TreeHasher {
     }
 }
 
-/// What one version adds: write `new`, and once nobody reads older versions drop `stale`.
-#[derive(Debug)]
+/// What one version changes: write `new`, drop `stale`.
+#[derive(Debug, Default)]
 pub struct NodeBatch {
-    /// New nodes, ascending by key. Keys begin with the version (big-endian), so they append to an ordered store.
+    /// Rows of changed pages.
     pub new: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Keys that no later version reaches.
+    /// Rows of pages that are no more.
     pub stale: Vec<Vec<u8>>,
-    upper: Vec<(u16, u64, Node)>,
+    version: u64,
+    upper: Vec<(u16, Arc<Page>)>,
 }
 
 /// A state key's value, or its absence, with the proof.
@@ -112,67 +123,55 @@ pub struct Proven {
     pub proof: Vec<u8>,
 }
 
-type Map<'a> = JellyfishMerkleTree<'a, Reader<'a>, TreeHasher>;
-
-/// Computes version `version` from version `version - 1` and `changes`; version 0 from nothing. Changes nothing: once
-/// the nodes are stored, tell the cache with [`Cache::adopt`].
+/// Computes version `version` from version `version - 1` and `changes`; version 0 from nothing. Changes nothing: tell
+/// the cache with [`Cache::adopt`] when the batch is to be stored.
 ///
 /// # Errors
-/// When the store fails or lacks a node.
+/// When the store fails, has another version, or lacks a page.
 pub fn commit(store: &dyn TreeStore, version: u64, changes: &Changes) -> Result<(Hash, NodeBatch), StateError> {
-    let reader = Reader { store, value: None };
-    let tree = Map::new(&reader);
-    let covered = || changes.iter().filter(|(key, _)| is_authenticated(key));
-    let empty = covered().next().is_none();
-    let removes = covered().any(|(_, value)| value.is_none());
-    // The batch call hashes every changed node once, but knows only writes.
-    let (root, update) = if empty || removes {
-        let set: Vec<_> = covered()
-            .map(|(key, value)| (key_hash(key), value.as_deref().map(leaf_value)))
-            .collect();
-        tree.put_value_set(set, version)
-    } else {
-        let writes = covered().filter_map(|(key, value)| Some((key_hash(key), leaf_value(value.as_deref()?))));
-        tree.batch_put_value_sets(vec![writes.collect()], None, version)
-            .and_then(|(roots, update)| Ok((single(roots)?, update)))
-    }
-    .map_err(broken)?;
-    Ok((root.0, package(version, &update)?))
-}
-
-/// Root of a stored version.
-///
-/// # Errors
-/// When the store fails or doesn't have the version.
-pub fn root(store: &dyn TreeStore, version: u64) -> Result<Hash, StateError> {
-    let reader = Reader { store, value: None };
-    Map::new(&reader)
-        .get_root_hash(version)
-        .map(|root| root.0)
-        .map_err(broken)
-}
-
-/// Proves what a stored version, the one the store's state is of, has under a state key.
-///
-/// # Errors
-/// When the store fails, doesn't have the version, or its state and tree disagree.
-pub fn prove(store: &dyn TreeStore, version: u64, key: &[u8]) -> Result<Proven, StateError> {
-    let value = store.value(key)?;
-    let leaf = value.as_deref().map(leaf_value);
-    let reader = Reader {
-        store,
-        value: leaf.clone(),
+    let mut root = match version.checked_sub(1) {
+        Some(before) => stored_root(store, before)?,
+        None => Page::default(),
     };
-    let tree = Map::new(&reader);
-    let (_, proof) = tree.get_with_proof(key_hash(key), version).map_err(broken)?;
-    let root = tree.get_root_hash(version).map_err(broken)?;
-    proof.verify(root, key_hash(key), leaf).map_err(broken)?;
+    let covered = changes.iter().filter(|(key, _)| is_authenticated(key));
+    let mut writes: Vec<Write> = covered
+        .map(|(key, value)| Write {
+            key: Sha256::digest(key).into(),
+            value: value.as_deref().map(leaf_value),
+        })
+        .collect();
+    writes.sort_unstable_by_key(|write| write.key);
+    let batch = NodeBatch {
+        version,
+        ..NodeBatch::default()
+    };
+    let mut update = Update { store, batch };
+    update.page(&mut root, &writes, 0)?;
+    let mut batch = update.batch;
+    batch.new.push(root_row(version, &root));
+    Ok((root.hash(), batch))
+}
+
+/// Root of the stored version.
+///
+/// # Errors
+/// When the store fails or has another version.
+pub fn root(store: &dyn TreeStore, version: u64) -> Result<Hash, StateError> {
+    Ok(stored_root(store, version)?.hash())
+}
+
+/// Proves what the stored version has under a state key.
+///
+/// # Errors
+/// When the store fails, has another version, or its state and tree disagree.
+pub fn prove(store: &dyn TreeStore, version: u64, key: &[u8]) -> Result<Proven, StateError> {
+    let value: Option<Hash> = store.value(key)?.map(|value| Sha256::digest(value).into());
+    let page = stored_root(store, version)?;
+    let root = page.hash();
+    let proof = prove::prove(store, page, &Sha256::digest(key).into())?;
     let proof = borsh::to_vec(&proof).map_err(|error| StateError(error.into()))?;
-    Ok(Proven {
-        root: root.0,
-        value: value.map(|value| Sha256::digest(value).into()),
-        proof,
-    })
+    verify_proof(&root, key, value.as_ref(), &proof).map_err(|error| StateError(error.into()))?;
+    Ok(Proven { root, value, proof })
 }
 
 /// A proof that doesn't show what it is said to show.
@@ -201,70 +200,41 @@ fn key_hash(key: &[u8]) -> KeyHash {
     KeyHash(Sha256::digest(key).into())
 }
 
-fn leaf_value(value: &[u8]) -> OwnedValue {
-    Sha256::digest(value).to_vec()
+/// The crate hashes what it is given as a value, which is the value's hash.
+fn leaf_value(value: &[u8]) -> Hash {
+    Sha256::digest(Sha256::digest(value)).into()
 }
 
-fn single(roots: Vec<RootHash>) -> Result<RootHash, anyhow::Error> {
-    roots
-        .into_iter()
-        .next()
-        .ok_or_else(|| anyhow::anyhow!("the tree gave no root"))
+/// The root's page has a row in every version: the version (u64 big-endian), then the page.
+fn root_row(version: u64, page: &Page) -> (Vec<u8>, Vec<u8>) {
+    let mut bytes = Vec::with_capacity(8 + page.size());
+    bytes.extend_from_slice(&version.to_be_bytes());
+    page.encode(&mut bytes);
+    (page::row(&[0; 32], 0), bytes)
 }
 
-fn broken(error: anyhow::Error) -> StateError {
-    StateError(error.into())
-}
-
-fn package(version: u64, update: &TreeUpdateBatch) -> Result<NodeBatch, StateError> {
-    let fresh = update.node_batch.nodes();
-    let mut new = Vec::with_capacity(fresh.len());
-    let mut upper = Vec::new();
-    for (key, node) in fresh {
-        new.push((node_key(key), encode(node)?));
-        upper.extend(reader::place(key).map(|place| (place, key.version(), node.clone())));
-    }
-    let mut stale: Vec<_> = update
-        .stale_node_index_batch
-        .iter()
-        .map(|stale| node_key(&stale.node_key))
-        .collect();
-    // The tree copies its root when nothing changed, and replaces an empty root, without calling the old one stale.
-    if let Some(before) = version.checked_sub(1) {
-        let root = [before.to_be_bytes().as_slice(), &[0]].concat();
-        if !stale.contains(&root) {
-            stale.push(root);
-        }
-    }
-    Ok(NodeBatch { new, stale, upper })
-}
-
-/// The crate's own borsh form, in a buffer of the right size: `to_vec` would take a kilobyte for each of the many leaves.
-fn encode(node: &Node) -> Result<Vec<u8>, StateError> {
-    let size = match node {
-        Node::Internal(node) => 33 + 49 * node.children_sorted().count(),
-        Node::Leaf(_) => 65,
-        Node::Null => 1,
+fn stored_root(store: &dyn TreeStore, version: u64) -> Result<Page, StateError> {
+    let bytes = store.node(&page::row(&[0; 32], 0))?.unwrap_or_default();
+    let Some((stored, bytes)) = bytes.split_first_chunk::<8>() else {
+        return Err(damaged("the state tree has no root"));
     };
-    let mut bytes = Vec::with_capacity(size);
-    borsh::to_writer(&mut bytes, node).map_err(|error| StateError(error.into()))?;
-    Ok(bytes)
+    if u64::from_be_bytes(*stored) != version {
+        return Err(damaged("the state tree is of another height"));
+    }
+    Page::decode(bytes).ok_or_else(|| damaged("the root of the state tree can't be read"))
 }
 
-/// Version (u64 big-endian), number of nibbles, nibbles packed two a byte.
-fn node_key(key: &NodeKey) -> Vec<u8> {
-    let path = key.nibble_path();
-    let mut bytes = Vec::with_capacity(9 + path.num_nibbles().div_ceil(2));
-    bytes.extend_from_slice(&key.version().to_be_bytes());
-    bytes.push(u8::try_from(path.num_nibbles()).unwrap_or(u8::MAX));
-    let mut half = None;
-    for nibble in path.nibbles() {
-        let nibble = u8::from(nibble);
-        match half.take() {
-            None => half = Some(nibble << 4),
-            Some(high) => bytes.push(high | nibble),
-        }
-    }
-    bytes.extend(half);
-    bytes
+/// The page of the first `depth` nibbles of a key, from the store.
+fn stored_page(store: &dyn TreeStore, key: &Hash, depth: usize) -> Result<Page, StateError> {
+    let bytes = if depth < NIBBLES {
+        store.node(&page::row(key, depth))?
+    } else {
+        None
+    };
+    let bytes = bytes.ok_or_else(|| damaged("a page of the state tree is missing"))?;
+    Page::decode(&bytes).ok_or_else(|| damaged("a page of the state tree can't be read"))
+}
+
+fn damaged(what: &'static str) -> StateError {
+    StateError(what.into())
 }

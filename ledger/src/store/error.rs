@@ -40,6 +40,16 @@ pub enum StoreError {
         /// Highest version understood.
         supported: u8,
     },
+    /// An index of an earlier form. It is derived from the block log.
+    #[error(
+        "{path} has the earlier format {found}; remove this folder and start again: it is made anew from the block log"
+    )]
+    Older {
+        /// Folder.
+        path: PathBuf,
+        /// Version found.
+        found: u8,
+    },
     /// The files of one store contradict each other.
     #[error("store is inconsistent: {0}; {REJOIN}")]
     Inconsistent(String),

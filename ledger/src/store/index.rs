@@ -21,8 +21,8 @@ use crate::wire::{Cosigned, Outcome};
 
 /// First byte of the state keys of records.
 const RECORDS: &[u8] = b"r";
-/// Format of the tables.
-const FORMAT: u8 = 1;
+/// Format of the tables. 2: the authenticated map is stored in pages.
+const FORMAT: u8 = 2;
 /// Most time and heights between two synced commits.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_HEIGHTS: u64 = 64;
@@ -105,9 +105,9 @@ pub struct Commit<'a> {
     pub result: Option<&'a BlockResult>,
     /// Writes to the state.
     pub state: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// New nodes of the authenticated map.
+    /// Changed pages of the authenticated map.
     pub nodes: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Nodes no longer reachable from the tip.
+    /// Pages that are no more.
     pub stale: Vec<Vec<u8>>,
     /// Record id, version and row.
     pub history: Vec<(Hash, u32, HistoryRow)>,
@@ -135,7 +135,7 @@ struct Tables {
     first_leaves: Keyspace,
     /// State key to value.
     state: Keyspace,
-    /// Node key of the authenticated map to node.
+    /// Row of the authenticated map to page.
     nodes: Keyspace,
     /// Record id and version to [`HistoryRow`].
     history: Keyspace,
@@ -189,6 +189,12 @@ impl Index {
                     path: path.to_path_buf(),
                     found,
                     supported: FORMAT,
+                });
+            }
+            Some(found) if found < FORMAT => {
+                return Err(StoreError::Older {
+                    path: path.to_path_buf(),
+                    found,
                 });
             }
             Some(_) => {}
@@ -431,6 +437,16 @@ impl View {
         Ok(self.snapshot.get(&self.tables.state, key)?.map(|value| value.to_vec()))
     }
 
+    /// All state keys of a kind with their values, ascending. For kinds that have few.
+    pub fn states(&self, kind: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let entries = self.snapshot.prefix(&self.tables.state, kind);
+        let row = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner()?;
+            Ok((key.to_vec(), value.to_vec()))
+        };
+        entries.map(row).collect()
+    }
+
     /// Ids of the records of a template (or all), ascending, after `after`; at most `limit`.
     pub fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<Vec<Hash>, StoreError> {
         let (table, prefix) = match template {
@@ -450,7 +466,7 @@ impl View {
         Ok(ids)
     }
 
-    /// Node of the authenticated map.
+    /// Page of the authenticated map.
     pub fn node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.snapshot.get(&self.tables.nodes, key)?.map(|value| value.to_vec()))
     }

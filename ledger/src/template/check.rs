@@ -1,22 +1,30 @@
 //! Static checks of a CEL expression: what it may name, that it is deterministic, and what it may cost.
 //!
-//! Owns the allowed part of CEL: no doubles, no unsigned integers, no maps or structs, no iteration over anything but
-//! lists of bounded length, only listed functions. Runs once per template, never on the hot path.
+//! Owns the allowed part of CEL: no doubles, no unsigned integers, no structs, maps only with literal names, no iteration
+//! over anything but lists of bounded length, only listed functions. Runs once per template, never on the hot path.
+
+mod shape;
+mod typing;
+
+pub use shape::Shape;
 
 use std::collections::BTreeMap;
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, MapExpr, SelectExpr};
 
-use super::schema::Schema;
+use super::yaml::similar;
 
 /// Most evaluation steps of one rule in the worst case.
 const MAX_COST: u64 = 20_000;
 /// Most nodes of a rule's syntax tree after macros are expanded.
 const MAX_NODES: usize = 400;
 
+/// Steps that a hash counts for: of a text of a statement's length it takes some microseconds.
+const HASH_COST: u64 = 500;
+
 /// Operators and functions a rule may use.
-const FUNCTIONS: [&str; 23] = [
+const FUNCTIONS: [&str; 28] = [
     "_?_:_",
     "_&&_",
     "_||_",
@@ -40,52 +48,12 @@ const FUNCTIONS: [&str; 23] = [
     "startsWith",
     "endsWith",
     "contains",
+    "string",
+    "sum",
+    "min",
+    "max",
+    "sha256",
 ];
-
-/// What is known of a value before it is there.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
-    /// Nothing is known.
-    Any,
-    /// null
-    Null,
-    /// A boolean.
-    Bool,
-    /// An integer.
-    Int,
-    /// A string.
-    Text,
-    /// A list of at most so many items.
-    List(Box<Shape>, u64),
-    /// An object with exactly these fields (some perhaps absent).
-    Object(BTreeMap<String, Shape>),
-}
-
-impl From<&Schema> for Shape {
-    fn from(schema: &Schema) -> Self {
-        match schema {
-            Schema::Object(properties) => Self::Object(
-                properties
-                    .iter()
-                    .map(|property| (property.name.clone(), Self::from(&property.schema)))
-                    .collect(),
-            ),
-            Schema::Array(array) => {
-                let item = match (&array.items, array.prefix.as_slice()) {
-                    (Some(items), []) => Self::from(items.as_ref()),
-                    (None, [first, rest @ ..]) if rest.iter().all(|other| Self::from(other) == Self::from(first)) => {
-                        Self::from(first)
-                    }
-                    _ => Self::Any,
-                };
-                Self::List(Box::new(item), array.max as u64)
-            }
-            Schema::Text(_) => Self::Text,
-            Schema::Int { .. } => Self::Int,
-            Schema::Bool(_) => Self::Bool,
-        }
-    }
-}
 
 /// Walks one expression.
 pub struct Checker {
@@ -93,12 +61,26 @@ pub struct Checker {
     nodes: usize,
 }
 
+/// What is wrong with an expression, and at which of its nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Id of the node in the syntax tree.
+    pub node: u64,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
 /// What a walk found: shape and worst-case steps.
-type Found = Result<(Shape, u64), String>;
+type Found = Result<(Shape, u64), Mistake>;
+
+fn at(node: &IdedExpr) -> impl Fn(String) -> Mistake {
+    let node = node.id;
+    move |message| Mistake { node, message }
+}
 
 impl Checker {
     /// A checker for expressions over `variables`.
-    pub fn new(variables: &[(&'static str, Shape)]) -> Self {
+    pub fn new(variables: &[(&str, Shape)]) -> Self {
         Self {
             scope: variables
                 .iter()
@@ -108,98 +90,113 @@ impl Checker {
         }
     }
 
-    /// Checks a whole rule and says what kind of value it has.
-    pub fn rule(mut self, expression: &IdedExpr) -> Result<Shape, String> {
+    /// Checks a whole expression and says what kind of value it has, and how many steps it takes at most.
+    pub fn expression(mut self, expression: &IdedExpr) -> Result<(Shape, u64), Mistake> {
         let (shape, cost) = self.walk(expression)?;
         if cost > MAX_COST {
-            return Err(format!(
-                "this rule could take {cost} steps, allowed are {MAX_COST}: nest fewer loops or lower `maxItems`"
-            ));
+            return Err(at(expression)(format!(
+                "this could take {cost} steps, allowed are {MAX_COST}: nest fewer loops or lower `maxItems`"
+            )));
         }
-        Ok(shape)
+        Ok((shape, cost))
     }
 
-    fn walk(&mut self, expression: &IdedExpr) -> Found {
+    fn walk(&mut self, node: &IdedExpr) -> Found {
+        let wrong = at(node);
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(format!("a rule may have at most {MAX_NODES} parts"));
+            return Err(wrong(format!("a rule may have at most {MAX_NODES} parts")));
         }
-        match &expression.expr {
-            Expr::Unspecified => Err("an expression is missing".to_owned()),
-            Expr::Literal(literal) => literal_shape(literal).map(|shape| (shape, 1)),
-            Expr::Ident(name) => self.ident(name),
-            Expr::Select(select) => self.select(select),
-            Expr::Call(call) => self.call(call),
+        match &node.expr {
+            Expr::Unspecified => Err(wrong("an expression is missing".to_owned())),
+            Expr::Literal(literal) => literal_shape(literal).map(|shape| (shape, 1)).map_err(wrong),
+            Expr::Ident(name) => self.ident(name).map_err(wrong),
+            Expr::Select(select) => self.select(node, select),
+            Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
                 if !list.optional_indices.is_empty() {
-                    return Err("optional list items are not supported".to_owned());
+                    return Err(wrong("optional list items are not supported".to_owned()));
                 }
                 self.list(&list.elements)
             }
-            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
-            Expr::Map(_) => Err("map literals are not supported: maps have no order".to_owned()),
-            Expr::Struct(_) => Err("struct literals are not supported".to_owned()),
+            Expr::Comprehension(comprehension) => self.comprehension(node, comprehension),
+            Expr::Map(map) => self.map(node, map),
+            Expr::Struct(_) => Err(wrong("struct literals are not supported".to_owned())),
         }
     }
 
-    fn ident(&self, name: &str) -> Found {
+    fn ident(&self, name: &str) -> Result<(Shape, u64), String> {
         if let Some((_, shape)) = self.scope.iter().rev().find(|(known, _)| known == name) {
             return Ok((shape.clone(), 1));
         }
-        let known: Vec<_> = self
-            .scope
-            .iter()
-            .map(|(known, _)| known.as_str())
-            .filter(|n| !n.starts_with('@'))
-            .collect();
-        Err(format!("unknown variable `{name}`; known here: {}", known.join(", ")))
+        let known = self.scope.iter().map(|(known, _)| known.as_str());
+        Err(unknown("variable", name, known.filter(|name| !name.starts_with('@'))))
     }
 
-    fn select(&mut self, select: &SelectExpr) -> Found {
+    fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Found {
         let (operand, cost) = self.walk(&select.operand)?;
         let shape = match operand {
             Shape::Object(mut fields) => match fields.remove(&select.field) {
                 Some(shape) => shape,
                 None => {
-                    let known: Vec<_> = fields.into_keys().collect();
-                    return Err(format!(
-                        "there is no field `{}`; there are: {}",
-                        select.field,
-                        known.join(", ")
-                    ));
+                    let known = fields.keys().map(String::as_str);
+                    return Err(at(node)(unknown("field", &select.field, known)));
                 }
             },
             Shape::Any => Shape::Any,
-            _ => return Err(format!("`.{}` is asked of something that has no fields", select.field)),
+            other => {
+                return Err(at(node)(format!(
+                    "`.{}` is asked of {other}, which has no fields",
+                    select.field
+                )));
+            }
         };
         Ok((if select.test { Shape::Bool } else { shape }, cost + 1))
     }
 
     fn list(&mut self, elements: &[IdedExpr]) -> Found {
         let mut cost = 1;
-        let mut item: Option<Shape> = None;
+        let mut item = Shape::Never;
         for element in elements {
             let (shape, more) = self.walk(element)?;
             cost += more;
-            item = Some(match item {
-                None => shape,
-                Some(before) if before == shape => before,
-                Some(_) => Shape::Any,
-            });
+            item = item.join(shape);
         }
-        Ok((
-            Shape::List(Box::new(item.unwrap_or(Shape::Any)), elements.len() as u64),
-            cost,
-        ))
+        Ok((Shape::List(Box::new(item), elements.len() as u64), cost))
     }
 
-    fn call(&mut self, call: &CallExpr) -> Found {
+    /// `{'name': value}`: the names must be literal, so that what can be asked of it is known.
+    fn map(&mut self, node: &IdedExpr, map: &MapExpr) -> Found {
+        let mut cost = 1;
+        let mut fields = BTreeMap::new();
+        for entry in &map.entries {
+            let EntryExpr::MapEntry(entry) = &entry.expr else {
+                return Err(at(node)("struct literals are not supported".to_owned()));
+            };
+            let Expr::Literal(LiteralValue::String(name)) = &entry.key.expr else {
+                return Err(at(&entry.key)(
+                    "write the names of a map as literal strings, e.g. {'amount': 1}".to_owned(),
+                ));
+            };
+            if entry.optional {
+                return Err(at(&entry.key)("optional entries are not supported".to_owned()));
+            }
+            let (shape, more) = self.walk(&entry.value)?;
+            cost += more;
+            if fields.insert(name.inner().to_owned(), shape).is_some() {
+                return Err(at(&entry.key)(format!("`{}` is there twice", name.inner())));
+            }
+        }
+        Ok((Shape::Object(fields), cost))
+    }
+
+    fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Found {
         if !FUNCTIONS.contains(&call.func_name.as_str()) {
-            return Err(format!(
+            return Err(at(node)(format!(
                 "the function `{}` is not supported; besides operators and the macros has, all, exists, exists_one, \
-                 map and filter there are: size, startsWith, endsWith, contains",
+                 map and filter there are: size, startsWith, endsWith, contains, string, sum, min, max, sha256",
                 call.func_name
-            ));
+            )));
         }
         let mut shapes = Vec::with_capacity(call.args.len() + 1);
         let mut cost = 1u64;
@@ -212,32 +209,41 @@ impl Checker {
             }
             shapes.push(shape);
         }
-        Ok((call_shape(&call.func_name, shapes), cost))
+        if call.func_name == "sha256" {
+            cost = cost.saturating_add(HASH_COST);
+        }
+        let shape = typing::call(&call.func_name, &shapes).map_err(at(node))?;
+        Ok((shape, cost))
     }
 
-    fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Found {
+    fn comprehension(&mut self, node: &IdedExpr, comprehension: &ComprehensionExpr) -> Found {
         let (range, range_cost) = self.walk(&comprehension.iter_range)?;
         let Shape::List(item, max) = range else {
-            return Err(
-                "all, exists, exists_one, map and filter work on lists of bounded length only: \
-                        anything else has no fixed order or size"
-                    .to_owned(),
-            );
+            return Err(at(node)(format!(
+                "all, exists, exists_one, map and filter work on lists of bounded length only, this is {range}: \
+                 anything else has no fixed order or size"
+            )));
         };
         if comprehension.iter_var2.is_some() {
-            return Err("macros with two variables are not supported".to_owned());
+            return Err(at(node)("macros with two variables are not supported".to_owned()));
         }
         let (start, start_cost) = self.walk(&comprehension.accu_init)?;
         let accumulated = match start {
             // map() and filter() collect at most one item per step.
-            Shape::List(..) => Shape::List(Box::new(Shape::Any), max),
+            Shape::List(item, _) => Shape::List(item, max),
             other => other,
         };
         let depth = self.scope.len();
-        self.scope.push((comprehension.accu_var.clone(), accumulated));
+        self.scope.push((comprehension.accu_var.clone(), accumulated.clone()));
         self.scope.push((comprehension.iter_var.clone(), *item));
         let (_, condition) = self.walk(&comprehension.loop_cond)?;
-        let (_, step) = self.walk(&comprehension.loop_step)?;
+        let (collected, step) = self.walk(&comprehension.loop_step)?;
+        if let Some((_, accumulator)) = self.scope.get_mut(depth) {
+            *accumulator = match accumulated.join(collected) {
+                Shape::List(item, _) => Shape::List(item, max),
+                other => other,
+            };
+        }
         let (result, last) = self.walk(&comprehension.result)?;
         self.scope.truncate(depth);
         let loops = condition.saturating_add(step).saturating_mul(max);
@@ -247,6 +253,15 @@ impl Checker {
             .saturating_add(last);
         Ok((result, cost))
     }
+}
+
+fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    let meant = similar(name, known.clone());
+    let meant = meant
+        .map(|meant| format!("; did you mean `{meant}`?"))
+        .unwrap_or_default();
+    let known: Vec<_> = known.collect();
+    format!("there is no {what} `{name}`{meant} (there are: {})", known.join(", "))
 }
 
 fn literal_shape(literal: &LiteralValue) -> Result<Shape, String> {
@@ -260,43 +275,5 @@ fn literal_shape(literal: &LiteralValue) -> Result<Shape, String> {
         }
         LiteralValue::UInt(_) => Err("unsigned literals such as 1u are not supported: write 1".to_owned()),
         LiteralValue::Bytes(_) => Err("byte literals are not supported".to_owned()),
-    }
-}
-
-fn call_shape(function: &str, shapes: Vec<Shape>) -> Shape {
-    let mut shapes = shapes.into_iter();
-    match function {
-        "_&&_"
-        | "_||_"
-        | "!_"
-        | "_==_"
-        | "_!=_"
-        | "_>=_"
-        | "_<=_"
-        | "_>_"
-        | "_<_"
-        | "@in"
-        | "@not_strictly_false"
-        | "startsWith"
-        | "endsWith"
-        | "contains" => Shape::Bool,
-        "size" | "_-_" | "_*_" | "_/_" | "_%_" | "-_" => Shape::Int,
-        "_[_]" => match shapes.next() {
-            Some(Shape::List(item, _)) => *item,
-            _ => Shape::Any,
-        },
-        "_+_" => match (shapes.next(), shapes.next()) {
-            (Some(Shape::List(a, first)), Some(Shape::List(b, second))) => Shape::List(
-                if a == b { a } else { Box::new(Shape::Any) },
-                first.saturating_add(second),
-            ),
-            (Some(a), Some(b)) if a == b => a,
-            _ => Shape::Any,
-        },
-        "_?_:_" => match (shapes.nth(1), shapes.next()) {
-            (Some(a), Some(b)) if a == b => a,
-            _ => Shape::Any,
-        },
-        _ => Shape::Any,
     }
 }

@@ -2,43 +2,60 @@
 
 use std::collections::BTreeMap;
 
-use super::check::Shape;
-use super::rule::{self, Rule};
+mod action;
+mod change;
+mod shapes;
+
+use self::action::Declared;
+use super::native::{self, Native};
+use super::rule;
 use super::schema::{self, Named, Schema, check_name};
-use super::yaml::{self, At, Path};
-use super::{Action, MAX_SOURCE, Region, Role, Source, Template, TemplateError, Unique};
+use super::yaml::{self, At, Path, Run};
+use super::{Action, Counter, MAX_SOURCE, Region, Role, Source, Template, TemplateError, Unique};
 
 /// Most actions, regions, unique keys, states of a region and rules of an action.
 const MAX_PARTS: usize = 64;
+/// Most bytes of a record's fields, where actions compute values.
+const MAX_RECORD: u64 = 512 * 1024;
 /// Longest template name.
 const MAX_NAME: usize = 63;
 
-/// Compiles a document.
-pub fn template(source: &str) -> Result<Template, TemplateError> {
+/// Compiles a document, or says everything that is wrong with it.
+pub fn template(source: &str) -> Result<Template, Vec<TemplateError>> {
+    let run = Run::new(source);
+    let outcome = document(source, &run);
+    run.finish(outcome)
+}
+
+fn document(source: &str, run: &Run<'_>) -> Result<Template, TemplateError> {
     if source.len() > MAX_SOURCE {
-        let message = format!(
-            "a template may have at most {MAX_SOURCE} bytes, this one has {}",
-            source.len()
-        );
         return Err(TemplateError {
             path: String::new(),
             line: None,
-            message,
+            column: None,
+            message: format!(
+                "a template may have at most {MAX_SOURCE} bytes, this one has {}",
+                source.len()
+            ),
         });
     }
     let document = yaml::parse(source)?;
     let top = At {
         node: &document,
         path: &Path::Top,
+        run,
     };
-    top.only(&["apiVersion", "kind", "metadata", "spec"])?;
-    top.need("apiVersion", |at| expect(at, "muniment.dev/v1alpha1"))?;
-    top.need("kind", |at| expect(at, "RecordTemplate"))?;
-    let name = top.need("metadata", |at| {
+    let mut parts = top.parts();
+    parts.keep(top.only(&["apiVersion", "kind", "metadata", "spec"]));
+    parts.keep(top.need("apiVersion", |at| expect(at, "muniment.dev/v1alpha1")));
+    parts.keep(top.need("kind", |at| expect(at, "RecordTemplate")));
+    let name = parts.keep(top.need("metadata", |at| {
         at.only(&["name", "labels", "annotations"])?;
         at.need("name", template_name)
-    })?;
-    top.need("spec", |at| spec(at, name))
+    }));
+    let template = parts.keep(top.need("spec", |at| spec(at, name.unwrap_or_default())));
+    parts.settle()?;
+    template.ok_or_else(|| top.error("`spec` can't be used"))
 }
 
 fn expect(at: At<'_>, wanted: &str) -> Result<(), TemplateError> {
@@ -63,7 +80,8 @@ fn template_name(at: At<'_>) -> Result<String, TemplateError> {
 }
 
 fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
-    at.only(&[
+    let mut parts = at.parts();
+    parts.keep(at.only(&[
         "revision",
         "fields",
         "identity",
@@ -71,60 +89,93 @@ fn spec(at: At<'_>, name: String) -> Result<Template, TemplateError> {
         "roles",
         "regions",
         "actions",
+        "counters",
         "deadlines",
         "validators",
-    ])?;
-    for later in ["deadlines", "validators"] {
-        at.get(later, |at| {
-            Err::<(), _>(at.error(format!("`{later}` is not yet supported: remove this section")))
-        })?;
-    }
-    let revision = at.need("revision", |at| {
+    ]));
+    let revision = parts.keep(at.need("revision", |at| {
         let revision = at.int()?;
         u32::try_from(revision)
             .ok()
             .filter(|n| *n > 0)
             .ok_or_else(|| at.error("a revision is a number from 1"))
-    })?;
-    let fields = at.need("fields", |at| schema::object(at, &Named::new()))?;
+    }));
+    let fields = parts.keep(at.need("fields", |at| schema::object(at, &Named::new())));
+    let regions = parts.keep(at.get("regions", regions)).flatten().unwrap_or_default();
+    let Some(fields) = fields else {
+        parts.settle()?;
+        return Err(at.error("`fields` can't be used"));
+    };
     let Schema::Object(properties) = &fields else {
         return Err(at.error("`fields` must be an object schema"));
     };
     let named: Named = properties.iter().map(|p| (p.name.clone(), p.schema.clone())).collect();
-    let roles = at.get("roles", |at| roles(at, &fields))?.unwrap_or_default();
-    let regions = at.get("regions", regions)?.unwrap_or_default();
-    let parts = Parts {
+    let roles = parts
+        .keep(at.get("roles", |at| roles(at, &fields)))
+        .flatten()
+        .unwrap_or_default();
+    let unique = parts
+        .keep(at.get("unique", |at| at.each(|at| unique(at, &fields))))
+        .flatten()
+        .unwrap_or_default();
+    let counters = parts.keep(at.get("counters", counters)).flatten().unwrap_or_default();
+    let natives = parts.keep(at.get("validators", |at| at.each(validator)));
+    // The actions are judged by all of these: what is wrong here would be told again at every use.
+    parts.settle()?;
+    let declared = Declared {
         fields: &fields,
         named: &named,
         roles: &roles,
         regions: &regions,
+        counters: &counters,
+        natives: natives.flatten().unwrap_or_default(),
     };
-    let mut actions = at.need("actions", |at| at.entries(|name, at| parts.action(name, at)))?;
+    let mut actions = at.need("actions", |at| at.entries(|name, at| declared.action(name, at, false)))?;
+    let deadlines = at.get("deadlines", |at| at.entries(|name, at| declared.action(name, at, true)))?;
+    actions.extend(deadlines.unwrap_or_default());
     if actions.len() > MAX_PARTS || regions.len() > MAX_PARTS {
         return Err(at.error(format!(
             "there may be at most {MAX_PARTS} actions and {MAX_PARTS} regions"
         )));
     }
     actions.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some([twice, _]) = actions.array_windows().find(|[one, next]| one.name == next.name) {
+        return Err(at.error(format!(
+            "`{}` is both an action and a deadline: choose another name",
+            twice.name
+        )));
+    }
     if !actions.iter().any(|action| action.creates) {
         return Err(at.error("no action has `creates: true`, so there could never be a record"));
     }
+    bounded(at, &fields, &actions)?;
     let identity = at.need("identity", |at| at.each(|at| identity(at, &actions)))?;
     if identity.is_empty() {
         return Err(at.error("`identity` must name at least one value, e.g. [creator, input.reference]"));
     }
-    let unique = at
-        .get("unique", |at| at.each(|at| unique(at, &fields)))?
-        .unwrap_or_default();
     Ok(Template {
         name,
-        revision,
+        revision: revision.unwrap_or_default(),
         identity,
         unique,
+        counters,
         regions,
         actions,
         fields,
     })
+}
+
+/// What is computed can grow from action to action, up to what its schema admits; each action reads and writes all of it.
+fn bounded(at: At<'_>, fields: &Schema, actions: &[Action]) -> Result<(), TemplateError> {
+    let computes = actions.iter().any(|action| action.computes);
+    let most = fields.most_bytes();
+    if computes && most > MAX_RECORD {
+        return Err(at.error(format!(
+            "a record could grow to {most} bytes, allowed are {MAX_RECORD} where values are computed: lower `maxItems` or \
+             `maxLength` in `fields`"
+        )));
+    }
+    Ok(())
 }
 
 fn roles(at: At<'_>, fields: &Schema) -> Result<BTreeMap<String, Role>, TemplateError> {
@@ -137,21 +188,32 @@ fn roles(at: At<'_>, fields: &Schema) -> Result<BTreeMap<String, Role>, Template
         let role = at.need("from", |at| match at.text()? {
             "creator" => Ok(Role::Creator),
             "anyMember" => Ok(Role::AnyMember),
-            other => match other
-                .strip_prefix("fields.")
-                .map(|field| (field, fields.property(field)))
-            {
-                Some((field, Some(property))) if matches!(property.schema, Schema::Text(_)) => {
-                    Ok(Role::Field(field.to_owned()))
-                }
-                _ => Err(at.error(format!(
-                    "`{other}` can't be a role: use creator, anyMember, or fields.NAME of a string field"
-                ))),
-            },
+            other => field_path(other, fields).map(Role::Field).ok_or_else(|| {
+                at.error(format!(
+                    "`{other}` can't be a role: use creator, anyMember, or fields.NAME that leads to strings"
+                ))
+            }),
         })?;
         Ok((name.to_owned(), role))
     })?;
     Ok(roles.into_iter().collect())
+}
+
+/// A path from `fields` through objects and lists to strings.
+fn field_path(text: &str, fields: &Schema) -> Option<Vec<String>> {
+    let path: Vec<_> = text.strip_prefix("fields.")?.split('.').map(str::to_owned).collect();
+    let end = path
+        .iter()
+        .try_fold(fields, |schema, name| Some(&items(schema).property(name)?.schema))?;
+    matches!(items(end), Schema::Text(_)).then_some(path)
+}
+
+/// What a list holds; a schema of anything else is itself.
+fn items(schema: &Schema) -> &Schema {
+    match schema {
+        Schema::Array(array) if array.prefix.is_empty() => array.items.as_deref().unwrap_or(schema),
+        _ => schema,
+    }
 }
 
 fn regions(at: At<'_>) -> Result<Vec<Region>, TemplateError> {
@@ -192,7 +254,7 @@ fn state(at: At<'_>, states: &[String]) -> Result<String, TemplateError> {
 }
 
 fn unique(at: At<'_>, fields: &Schema) -> Result<Unique, TemplateError> {
-    at.only(&["name", "values"])?;
+    at.only(&["name", "description", "values", "holder", "code", "message"])?;
     let name = at.need("name", |at| {
         let name = at.text()?;
         check_name(name, at)?;
@@ -214,21 +276,79 @@ fn unique(at: At<'_>, fields: &Schema) -> Result<Unique, TemplateError> {
     if fields.is_empty() {
         return Err(at.error("a unique key needs at least one value"));
     }
-    Ok(Unique { name, fields })
+    let by_creator = at.get("holder", |at| match at.text()? {
+        "record" => Ok(false),
+        "creator" => Ok(true),
+        other => Err(at.error(format!("`{other}` can't hold a unique key: use record or creator"))),
+    })?;
+    let refusal = match at.get("code", rule::code)? {
+        Some(code) => Some((code, at.need("message", rule::message)?)),
+        None => None,
+    };
+    Ok(Unique {
+        name,
+        fields,
+        by_creator: by_creator.unwrap_or_default(),
+        refusal,
+    })
+}
+
+fn counters(at: At<'_>) -> Result<Vec<Counter>, TemplateError> {
+    let counters = at.entries(|name, at| {
+        check_name(name, at)?;
+        at.only(&["description", "per", "link"])?;
+        let per = at.need("per", |at| {
+            at.each(|at| match at.text()? {
+                "creator" => Ok(Source::Creator),
+                "tx.signer" => Ok(Source::Signer),
+                text => input_path(at, text),
+            })
+        })?;
+        if per.is_empty() {
+            return Err(at.error("`per` must name at least one value, e.g. [creator, input.series]"));
+        }
+        let link = at.get("link", |at| input_path(at, at.text()?))?;
+        Ok(Counter {
+            name: name.to_owned(),
+            per,
+            link,
+        })
+    })?;
+    if counters.len() > MAX_PARTS {
+        return Err(at.error(format!("there may be at most {MAX_PARTS} counters")));
+    }
+    Ok(counters)
+}
+
+fn validator(at: At<'_>) -> Result<&'static Native, TemplateError> {
+    let name = at.text()?;
+    native::find(name).ok_or_else(|| {
+        let known: Vec<_> = native::ALL.iter().map(|native| native.name).collect();
+        at.error(format!(
+            "there is no native check `{name}`; there are: {}",
+            known.join(", ")
+        ))
+    })
 }
 
 fn identity(at: At<'_>, actions: &[Action]) -> Result<Source, TemplateError> {
-    let source = match at.text()? {
-        "creator" => return Ok(Source::Creator),
-        text => input_path(at, text)?,
-    };
-    for action in actions.iter().filter(|action| action.creates) {
+    let source = identity_source(at)?;
+    let own = |action: &&Action| action.creates && action.identity.is_none();
+    for action in actions.iter().filter(own) {
         resolve(at, &action.input, &source, true).map_err(|error| TemplateError {
             message: format!("{} (action `{}`)", error.message, action.name),
             ..error
         })?;
     }
     Ok(source)
+}
+
+fn identity_source(at: At<'_>) -> Result<Source, TemplateError> {
+    match at.text()? {
+        // Of a new record they are the same key.
+        "creator" | "tx.signer" => Ok(Source::Creator),
+        text => input_path(at, text),
+    }
 }
 
 fn input_path(at: At<'_>, text: &str) -> Result<Source, TemplateError> {
@@ -265,179 +385,4 @@ fn resolve<'s>(
         schema = &property.schema;
     }
     Ok((schema, always))
-}
-
-/// What the actions refer to.
-struct Parts<'a> {
-    fields: &'a Schema,
-    named: &'a Named,
-    roles: &'a BTreeMap<String, Role>,
-    regions: &'a [Region],
-}
-
-impl Parts<'_> {
-    fn action(&self, name: &str, at: At<'_>) -> Result<Action, TemplateError> {
-        check_name(name, at)?;
-        at.only(&["description", "creates", "by", "input", "from", "to", "require", "set"])?;
-        let creates = at.get("creates", |at| at.bool())?.unwrap_or(false);
-        let by = at.need("by", |at| at.each(|at| self.role(at, creates)))?;
-        if by.is_empty() {
-            return Err(at.error("`by` is empty, so nobody could ever do this; use e.g. [anyMember]"));
-        }
-        let input = at
-            .get("input", |at| schema::object(at, self.named))?
-            .unwrap_or(Schema::Object(Vec::new()));
-        let from = at.get("from", |at| {
-            if creates {
-                return Err(at.error("an action that creates a record starts from nothing: remove `from`"));
-            }
-            at.entries(|name, at| {
-                let region = self.region(name, at)?;
-                Ok((name.to_owned(), at.each(|at| state(at, &region.states))?))
-            })
-        })?;
-        let to = at.get("to", |at| {
-            at.entries(|name, at| Ok((name.to_owned(), state(at, &self.region(name, at)?.states)?)))
-        })?;
-        let variables = self.variables(creates, &input);
-        let require = at
-            .get("require", |at| at.each(|at| Rule::compile(at, &variables)))?
-            .unwrap_or_default();
-        if require.len() > MAX_PARTS {
-            return Err(at.error(format!("an action may have at most {MAX_PARTS} rules")));
-        }
-        let set = at
-            .get("set", |at| at.entries(|field, at| self.set(field, at, &input)))?
-            .unwrap_or_default();
-        if creates {
-            self.complete(at, &set, &input)?;
-        }
-        Ok(Action {
-            name: name.to_owned(),
-            creates,
-            by,
-            uses: rule::uses(&require),
-            input,
-            from: from.unwrap_or_default(),
-            to: to.unwrap_or_default(),
-            require,
-            set,
-        })
-    }
-
-    fn role(&self, at: At<'_>, creates: bool) -> Result<(String, Role), TemplateError> {
-        let name = at.text()?;
-        let role = match name {
-            "anyMember" => Role::AnyMember,
-            _ => self.roles.get(name).cloned().ok_or_else(|| {
-                let known: Vec<_> = self.roles.keys().map(String::as_str).chain(["anyMember"]).collect();
-                at.error(format!("unknown role `{name}`; there are: {}", known.join(", ")))
-            })?,
-        };
-        if creates && role != Role::AnyMember {
-            return Err(at.error("before the record exists it has neither creator nor fields: use anyMember here"));
-        }
-        Ok((name.to_owned(), role))
-    }
-
-    fn region(&self, name: &str, at: At<'_>) -> Result<&Region, TemplateError> {
-        self.regions.iter().find(|region| region.name == name).ok_or_else(|| {
-            let known: Vec<_> = self.regions.iter().map(|region| region.name.as_str()).collect();
-            at.error(format!("unknown region `{name}`; there are: {}", known.join(", ")))
-        })
-    }
-
-    fn set(&self, field: &str, at: At<'_>, input: &Schema) -> Result<(String, Source), TemplateError> {
-        let Some(property) = self.fields.property(field) else {
-            return Err(at.error(format!("there is no field `{field}` in spec.fields")));
-        };
-        let text = at.text()?;
-        let source = match text {
-            "tx.signer" => Source::Signer,
-            "block.height" => Source::Height,
-            "block.time" => Source::Time,
-            _ => input_path(at, text)?,
-        };
-        let fits = match &source {
-            Source::Input(_) => *resolve(at, input, &source, false)?.0 == property.schema,
-            Source::Height | Source::Time => matches!(&property.schema, Schema::Int { min, max, choices }
-                if *min <= 0 && *max == schema::MAX_INT && choices.is_empty()),
-            Source::Signer | Source::Creator => matches!(&property.schema, Schema::Text(text)
-                if text.min <= 40 && text.max >= 64 && text.pattern.is_none() && text.choices.is_empty()),
-        };
-        if !fits {
-            return Err(at.error(format!(
-                "`{text}` and the field `{field}` allow different values; use `$ref: \"#/fields/{field}\"` in the input \
-                 (a signer key needs a plain string of maxLength 64 or more, heights and times an unbounded integer)"
-            )));
-        }
-        Ok((field.to_owned(), source))
-    }
-
-    /// A new record must have all required fields whatever the input is.
-    fn complete(&self, at: At<'_>, set: &[(String, Source)], input: &Schema) -> Result<(), TemplateError> {
-        let Schema::Object(fields) = self.fields else {
-            return Ok(());
-        };
-        for field in fields.iter().filter(|field| field.required) {
-            let always = match set.iter().find(|(name, _)| *name == field.name) {
-                Some((_, source)) => resolve(at, input, source, false)?.1,
-                None => false,
-            };
-            if !always {
-                return Err(at.error(format!(
-                    "the field `{}` is required, so `set` must give it a value that every input has",
-                    field.name
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn variables(&self, creates: bool, input: &Schema) -> Vec<(&'static str, Shape)> {
-        let object = |fields: &[(&str, Shape)]| {
-            Shape::Object(
-                fields
-                    .iter()
-                    .map(|(name, shape)| ((*name).to_owned(), shape.clone()))
-                    .collect(),
-            )
-        };
-        let mut variables = vec![
-            ("input", Shape::from(input)),
-            (
-                "tx",
-                object(&[
-                    ("nonce", Shape::Text),
-                    ("signer", Shape::Text),
-                    ("validUntil", Shape::Int),
-                ]),
-            ),
-            ("block", object(&[("height", Shape::Int), ("time", Shape::Int)])),
-        ];
-        if !creates {
-            let regions = self
-                .regions
-                .iter()
-                .map(|region| (region.name.clone(), Shape::Text))
-                .collect();
-            variables.push((
-                "record",
-                object(&[
-                    ("createdHeight", Shape::Int),
-                    ("createdTime", Shape::Int),
-                    ("creator", Shape::Text),
-                    ("fields", Shape::from(self.fields)),
-                    ("id", Shape::Text),
-                    ("regions", Shape::Object(regions)),
-                    ("revision", Shape::Int),
-                    ("template", Shape::Text),
-                    ("updatedHeight", Shape::Int),
-                    ("updatedTime", Shape::Int),
-                    ("version", Shape::Int),
-                ]),
-            ));
-        }
-        variables
-    }
 }

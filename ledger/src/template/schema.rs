@@ -108,6 +108,86 @@ impl Schema {
     }
 }
 
+impl Schema {
+    /// Does this schema admit every value that the other does? May say no where the answer is hard to tell.
+    pub fn admits(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Object(_), Self::Object(theirs)) => {
+                theirs.iter().all(|property| {
+                    let own = self.property(&property.name);
+                    own.is_some_and(|own| own.schema.admits(&property.schema) && (property.required || !own.required))
+                }) && self.required().all(|name| other.property(name).is_some())
+            }
+            (Self::Array(own), Self::Array(their)) => {
+                let items = match (&own.items, &their.items) {
+                    (_, None) => own.prefix.len() >= their.prefix.len(),
+                    (Some(own), Some(their)) => own.admits(their),
+                    (None, Some(_)) => false,
+                };
+                let prefix = own
+                    .prefix
+                    .iter()
+                    .zip(&their.prefix)
+                    .all(|(own, their)| own.admits(their));
+                let bounds = own.min <= their.min && own.max >= their.max && (their.unique || !own.unique);
+                items && prefix && own.prefix.len() == their.prefix.len() && bounds
+            }
+            (Self::Text(own), Self::Text(their)) => {
+                let pattern = |text: &Text| text.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
+                let fits = |choice: &String| super::validate::validate(self, &choice.as_str().into()).is_ok();
+                if !their.choices.is_empty() {
+                    return their.choices.iter().all(fits);
+                }
+                let same = own.pattern.is_none() || pattern(own) == pattern(their);
+                own.choices.is_empty() && own.min <= their.min && own.max >= their.max && same
+            }
+            (
+                Self::Int { min, max, choices },
+                Self::Int {
+                    min: least,
+                    max: most,
+                    choices: theirs,
+                },
+            ) => {
+                let choices =
+                    choices.is_empty() || !theirs.is_empty() && theirs.iter().all(|one| choices.contains(one));
+                choices && min <= least && max >= most
+            }
+            (Self::Bool(own), Self::Bool(their)) => own.is_none() || own == their,
+            _ => false,
+        }
+    }
+
+    /// Most bytes of JSON that a value can take; text counts as if every character were escaped.
+    pub fn most_bytes(&self) -> u64 {
+        match self {
+            Self::Object(properties) => properties.iter().fold(2, |sum, property| {
+                let name = property.name.len() as u64 + 4;
+                sum.saturating_add(name).saturating_add(property.schema.most_bytes())
+            }),
+            Self::Array(array) => {
+                let items = array.items.iter().map(AsRef::as_ref).chain(&array.prefix);
+                let item = items.map(Self::most_bytes).max().unwrap_or(0).saturating_add(1);
+                item.saturating_mul(array.max as u64).saturating_add(2)
+            }
+            Self::Text(text) => text.max as u64 * 6 + 2,
+            Self::Int { .. } => 17,
+            Self::Bool(_) => 5,
+        }
+    }
+
+    fn required(&self) -> impl Iterator<Item = &str> {
+        let properties = match self {
+            Self::Object(properties) => properties.as_slice(),
+            _ => &[],
+        };
+        properties
+            .iter()
+            .filter(|property| property.required)
+            .map(|property| property.name.as_str())
+    }
+}
+
 /// Schemas that `$ref: "#/fields/NAME"` can name.
 pub type Named = BTreeMap<String, Schema>;
 

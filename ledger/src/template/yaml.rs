@@ -1,20 +1,48 @@
-//! YAML as the template compiler reads it: plain values with the line they stand on.
+//! YAML as the template compiler reads it: plain values with the place they stand at.
 //!
-//! Owns reading maps strictly: every key must be asked for, whatever is left over is an error. Floats are kept as
-//! their own kind, so that the compiler can refuse them where they stand.
+//! Floats are kept as their own kind, so that the compiler can refuse them where they stand. Taking values apart is the
+//! reader's ([`At`]).
+
+mod read;
+
+pub use read::{At, Path, Run, similar};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::Spanned;
+use serde_yaml::{Location, Spanned};
 
 use super::TemplateError;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Line, from 1; 0 when unknown.
-    pub line: u64,
+    /// Where the value begins.
+    pub start: Place,
+    /// Where its key begins, for the values of a map.
+    pub key: Option<Place>,
     /// The value.
     pub value: Yaml,
+}
+
+/// A place in a source. Of a file of 64 KiB, so that small numbers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// From 1; 0 when unknown.
+    pub line: u32,
+    /// In characters, from 1.
+    pub column: u32,
+    /// Bytes before it.
+    pub offset: u32,
+}
+
+impl From<Location> for Place {
+    fn from(location: Location) -> Self {
+        let small = |number: u64| u32::try_from(number).unwrap_or(0);
+        Self {
+            line: small(location.line()),
+            column: small(location.column()),
+            offset: small(location.span().byte_offset().unwrap_or(0)),
+        }
+    }
 }
 
 /// A YAML value as far as templates need it.
@@ -37,6 +65,7 @@ pub enum Yaml {
 }
 
 impl Yaml {
+    /// What a value is called in messages.
     fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -54,7 +83,8 @@ impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Yaml>::deserialize(deserializer)?;
         Ok(Self {
-            line: spanned.referenced.line(),
+            start: spanned.referenced.into(),
+            key: None,
             value: spanned.value,
         })
     }
@@ -121,169 +151,38 @@ impl<'de> Visitor<'de> for YamlVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Yaml, A::Error> {
         let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
+        while let Some((key, node)) = map.next_entry::<Spanned<String>, Node>()? {
+            let place = Some(key.referenced.into());
+            entries.push((key.value, Node { key: place, ..node }));
         }
         Ok(Yaml::Map(entries))
     }
 }
 
-/// A node together with its path from the top of the document, for errors.
-#[derive(Clone, Copy)]
-pub struct At<'a> {
-    /// The node.
-    pub node: &'a Node,
-    /// The way here.
-    pub path: &'a Path<'a>,
-}
-
-/// A path as a linked list on the stack: written out only when something is wrong.
-pub enum Path<'a> {
-    /// The document.
-    Top,
-    /// A key of a map.
-    Key(&'a Path<'a>, &'a str),
-    /// A place in a list.
-    Index(&'a Path<'a>, usize),
-}
-
-impl std::fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Top => Ok(()),
-            Self::Key(Self::Top, key) => f.write_str(key),
-            Self::Key(parent, key) => write!(f, "{parent}.{key}"),
-            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
-        }
-    }
-}
-
-impl<'a> At<'a> {
-    /// An error that stands here.
-    pub fn error(&self, message: impl Into<String>) -> TemplateError {
-        TemplateError {
-            path: self.path.to_string(),
-            line: (self.node.line > 0).then_some(self.node.line),
-            message: message.into(),
-        }
-    }
-
-    fn wrong(&self, wanted: &str) -> TemplateError {
-        match self.node.value {
-            Yaml::Float => {
-                self.error("floats and integers beyond 64 bits are not allowed: use an integer in a small unit")
-            }
-            _ => self.error(format!("expected {wanted}, found {}", self.node.value.kind())),
-        }
-    }
-
-    /// The string here.
-    pub fn text(&self) -> Result<&'a str, TemplateError> {
-        match &self.node.value {
-            Yaml::Text(text) => Ok(text),
-            _ => Err(self.wrong("a string")),
-        }
-    }
-
-    /// The integer here.
-    pub fn int(&self) -> Result<i64, TemplateError> {
-        match self.node.value {
-            Yaml::Int(value) => Ok(value),
-            _ => Err(self.wrong("an integer")),
-        }
-    }
-
-    /// The boolean here.
-    pub fn bool(&self) -> Result<bool, TemplateError> {
-        match self.node.value {
-            Yaml::Bool(value) => Ok(value),
-            _ => Err(self.wrong("true or false")),
-        }
-    }
-
-    /// Calls `each` for every element of the list here.
-    pub fn each<T>(&self, mut each: impl FnMut(At<'_>) -> Result<T, TemplateError>) -> Result<Vec<T>, TemplateError> {
-        let Yaml::List(list) = &self.node.value else {
-            return Err(self.wrong("a list"));
-        };
-        list.iter()
-            .enumerate()
-            .map(|(index, node)| {
-                each(At {
-                    node,
-                    path: &Path::Index(self.path, index),
-                })
-            })
-            .collect()
-    }
-
-    /// Calls `each` for every entry of the map here, in source order.
-    pub fn entries<T>(
-        &self,
-        mut each: impl FnMut(&'a str, At<'_>) -> Result<T, TemplateError>,
-    ) -> Result<Vec<T>, TemplateError> {
-        let Yaml::Map(map) = &self.node.value else {
-            return Err(self.wrong("a map"));
-        };
-        map.iter()
-            .map(|(key, node)| {
-                each(
-                    key,
-                    At {
-                        node,
-                        path: &Path::Key(self.path, key),
-                    },
-                )
-            })
-            .collect()
-    }
-
-    /// Refuses every key that isn't in `allowed`.
-    pub fn only(&self, allowed: &[&str]) -> Result<(), TemplateError> {
-        self.entries(|key, at| {
-            if allowed.contains(&key) {
-                return Ok(());
-            }
-            Err(at.error(format!("unknown key `{key}`; allowed here: {}", allowed.join(", "))))
-        })
-        .map(drop)
-    }
-
-    /// Reads the value of `key` if it is there.
-    pub fn get<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(At<'_>) -> Result<T, TemplateError>,
-    ) -> Result<Option<T>, TemplateError> {
-        let Yaml::Map(map) = &self.node.value else {
-            return Err(self.wrong("a map"));
-        };
-        let Some((_, node)) = map.iter().find(|(name, _)| name == key) else {
-            return Ok(None);
-        };
-        read(At {
-            node,
-            path: &Path::Key(self.path, key),
-        })
-        .map(Some)
-    }
-
-    /// Reads the value of `key`, which must be there.
-    pub fn need<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(At<'_>) -> Result<T, TemplateError>,
-    ) -> Result<T, TemplateError> {
-        self.get(key, read)?
-            .ok_or_else(|| self.error(format!("the key `{key}` is missing")))
-    }
-}
-
 /// Reads one YAML document.
 pub fn parse(source: &str) -> Result<Node, TemplateError> {
-    serde_yaml::from_str(source).map_err(|error| TemplateError {
+    serde_yaml::from_str(source).map_err(|error| not_yaml(&error))
+}
+
+/// As [`parse`], for files that use few anchors often. The other bounds of the parser hold.
+pub fn parse_repeating(source: &str) -> Result<Node, TemplateError> {
+    let options = serde_yaml::options! { budget: serde_yaml::budget! { enforce_alias_anchor_ratio: false } };
+    serde_yaml::from_str_with_options(source, options).map_err(|error| not_yaml(&error))
+}
+
+fn not_yaml(error: &serde_yaml::Error) -> TemplateError {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    // The parser writes the place before the message: `error: line 1 column 4: …`.
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let message = match first.split_once(": ") {
+        Some((place, message)) if place.starts_with("line ") => message,
+        _ => first,
+    };
+    TemplateError {
         path: String::new(),
         line: error.location().map(|location| location.line()),
-        message: error.to_string().lines().next().unwrap_or_default().to_owned(),
-    })
+        column: error.location().map(|location| location.column()),
+        message: format!("this is not YAML that can be read: {message}"),
+    }
 }

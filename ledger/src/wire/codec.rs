@@ -100,6 +100,11 @@ fn scan(body: &[u8]) -> Result<Vec<Range<usize>>, CodecError> {
                     scan.bytes()?;
                 }
             }
+            2 => {
+                scan.bytes()?;
+                scan.skip(64)?;
+                scan.bytes()?;
+            }
             kind => return Err(CodecError::Kind { kind, at: start }),
         }
         ranges.push(start..scan.at);
@@ -252,6 +257,11 @@ mod tests {
                 header,
                 signature: [9; 64],
                 items
+            }),
+            (bytes(), bytes()).prop_map(|(statement, attachment)| Transaction::Attached {
+                statement,
+                signature: [5; 64],
+                attachment
             }),
         ]
     }

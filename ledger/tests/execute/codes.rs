@@ -26,7 +26,9 @@ fn rejected(outcome: &Outcome) -> (&str, &str, Option<[u8; 32]>) {
 
 fn accepted(outcome: &Outcome) -> ([u8; 32], u32, u64) {
     match outcome {
-        Outcome::Accepted { record, version, leaf } => (*record, *version, *leaf),
+        Outcome::Accepted {
+            record, version, leaf, ..
+        } => (*record, *version, *leaf),
         Outcome::Rejected { .. } => panic!("{outcome:?}"),
     }
 }

@@ -1,9 +1,11 @@
 //! The authenticated map: same content, same root; proofs of presence and absence that nothing else passes for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use jmt::storage::{LeafNode, Node, NodeKey, TreeReader};
+use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, Version};
 use muniment_ledger::state::Changes;
-use muniment_ledger::state::tree::{MemoryTree, commit, prove, root, verify_proof};
+use muniment_ledger::state::tree::{MemoryTree, TreeHasher, commit, prove, root, verify_proof};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -11,6 +13,57 @@ use super::support::{Ledger, batch, deposit, key};
 
 fn record(n: u16) -> Vec<u8> {
     [b"r".as_slice(), &n.to_be_bytes()].concat()
+}
+
+/// The crate's own tree, which every root and proof must agree with.
+#[derive(Default)]
+struct Theirs {
+    nodes: HashMap<NodeKey, Node>,
+    values: HashMap<KeyHash, OwnedValue>,
+}
+
+impl TreeReader for Theirs {
+    fn get_node_option(&self, key: &NodeKey) -> Result<Option<Node>, anyhow::Error> {
+        Ok(self.nodes.get(key).cloned())
+    }
+    fn get_value_option(&self, _: Version, key: KeyHash) -> Result<Option<OwnedValue>, anyhow::Error> {
+        Ok(self.values.get(&key).cloned())
+    }
+    fn get_rightmost_leaf(&self) -> Result<Option<(NodeKey, LeafNode)>, anyhow::Error> {
+        Ok(None)
+    }
+}
+
+impl Theirs {
+    fn commit(&mut self, version: u64, changes: &Changes) -> [u8; 32] {
+        let hash = |bytes: &[u8]| -> [u8; 32] { Sha256::digest(bytes).into() };
+        let set: Vec<_> = changes
+            .iter()
+            .map(|(key, value)| (KeyHash(hash(key)), value.as_deref().map(|value| hash(value).to_vec())))
+            .collect();
+        for (key, value) in &set {
+            self.values.extend(value.clone().map(|value| (*key, value)));
+        }
+        let (root, update) = JellyfishMerkleTree::<_, TreeHasher>::new(&*self)
+            .put_value_set(set, version)
+            .unwrap();
+        self.nodes.extend(
+            update
+                .node_batch
+                .nodes()
+                .iter()
+                .map(|(key, node)| (key.clone(), node.clone())),
+        );
+        root.0
+    }
+
+    fn proof(&self, version: u64, key: &[u8]) -> Vec<u8> {
+        let tree = JellyfishMerkleTree::<_, TreeHasher>::new(self);
+        let (_, proof) = tree
+            .get_with_proof(KeyHash(Sha256::digest(key).into()), version)
+            .unwrap();
+        borsh::to_vec(&proof).unwrap()
+    }
 }
 
 proptest! {
@@ -24,7 +77,8 @@ proptest! {
             prop::collection::btree_map(0u16..400, prop::option::weighted(0.9, 0u8..3), 0..60), 1..8),
     ) {
         let mut stepwise = MemoryTree::default();
-        stepwise.commit(0, &Changes::new()).unwrap();
+        let mut theirs = Theirs::default();
+        prop_assert_eq!(stepwise.commit(0, &Changes::new()).unwrap(), theirs.commit(0, &Changes::new()));
         let mut content = BTreeMap::new();
         let mut last = [0; 32];
         for (version, writes) in (1u64..).zip(&versions) {
@@ -37,17 +91,19 @@ proptest! {
                 };
             }
             last = stepwise.commit(version, &changes).unwrap();
+            prop_assert_eq!(last, theirs.commit(version, &changes));
             prop_assert_eq!(root(&stepwise, version).unwrap(), last);
         }
         let mut once = MemoryTree::default();
         prop_assert_eq!(once.commit(0, &content).unwrap(), last);
-        // Stale nodes were dropped: what is left is exactly one version of the tree.
+        // Stale pages were dropped: what is left is exactly one version of the tree.
         prop_assert_eq!(stepwise.nodes.len(), once.nodes.len());
         for n in (0u16..400).step_by(7) {
             let proven = prove(&stepwise, versions.len() as u64, &record(n)).unwrap();
             let wanted = content.get(&record(n)).and_then(Option::as_ref).map(|v| Sha256::digest(v).into());
             prop_assert_eq!(proven.value, wanted);
             prop_assert_eq!(proven.root, last);
+            prop_assert_eq!(&proven.proof, &theirs.proof(versions.len() as u64, &record(n)));
             prop_assert!(verify_proof(&last, &record(n), proven.value.as_ref(), &proven.proof).is_ok());
         }
     }

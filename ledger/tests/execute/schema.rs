@@ -2,7 +2,7 @@
 
 use muniment_ledger::template::schema;
 use muniment_ledger::template::validate::validate;
-use muniment_ledger::template::yaml::{At, Path, parse};
+use muniment_ledger::template::yaml::{At, Path, Run, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -120,7 +120,9 @@ proptest! {
     fn agrees_with_the_jsonschema_crate((schema, value) in case()) {
         let oracle = jsonschema::draft202012::new(&schema).unwrap();
         let node = parse(&schema.to_string()).unwrap();
-        let compiled = schema::object(At { node: &node, path: &Path::Top }, &schema::Named::new()).unwrap();
+        let source = schema.to_string();
+        let run = Run::new(&source);
+        let compiled = schema::object(At { node: &node, path: &Path::Top, run: &run }, &schema::Named::new()).unwrap();
         let found = validate(&compiled, &value);
         prop_assert_eq!(found.is_ok(), oracle.is_valid(&value), "{:?}", found);
         if let Err(invalid) = found {

@@ -26,6 +26,11 @@ pub fn signer(key: &SigningKey) -> SignerKey {
 }
 
 pub fn genesis(templates: &[(&str, u32, &str)]) -> Genesis {
+    genesis_of(templates, 3)
+}
+
+/// A genesis with so many members, whose keys are `key(1)` and on.
+pub fn genesis_of(templates: &[(&str, u32, &str)], members: u8) -> Genesis {
     let validator = |n: u8| {
         let hex = |m: u8| hex::encode(key(100 + 4 * n + m).verifying_key().to_bytes());
         ValidatorKeys {
@@ -44,7 +49,7 @@ pub fn genesis(templates: &[(&str, u32, &str)]) -> Genesis {
         name: "demo/test".to_owned(),
         created_at: START,
         validators: (0..4).map(validator).collect(),
-        members: (1..=3).map(member).collect(),
+        members: (1..=members).map(member).collect(),
         templates: templates
             .iter()
             .map(|(name, revision, source)| GenesisTemplate {
@@ -123,6 +128,11 @@ impl Ledger {
     }
 
     pub fn common(&mut self, key: &SigningKey, action: &str) -> Common {
+        self.common_of("notarization", key, action)
+    }
+
+    /// As `common`, for any template.
+    pub fn common_of(&mut self, template: &str, key: &SigningKey, action: &str) -> Common {
         self.nonce += 1;
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&self.nonce.to_be_bytes());
@@ -132,7 +142,7 @@ impl Ledger {
             nonce,
             revision: 1,
             signer: signer(key),
-            template: "notarization".to_owned(),
+            template: template.to_owned(),
             valid_until: self.time + 60_000,
         }
     }

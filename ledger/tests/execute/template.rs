@@ -89,15 +89,15 @@ fn structure_is_checked() {
     refused("revision: 1", "revision: 1.5", "spec.revision", "floats");
     refused(
         "  identity:",
-        "  deadlines: {}\n  identity:",
-        "spec.deadlines",
-        "not yet supported",
+        "  deadlines: { late: { to: { note: Closed } } }\n  identity:",
+        "spec.deadlines.late",
+        "the key `after` is missing",
     );
     refused(
         "  identity:",
-        "  validators: []\n  identity:",
-        "spec.validators",
-        "not yet supported",
+        "  validators: [fortran]\n  identity:",
+        "spec.validators[0]",
+        "there is no native check",
     );
     refused("input.text]", "input.tags]", "spec.identity[1]", "required");
     refused("input.text]", "input.nope]", "spec.identity[1]", "no property");
@@ -125,7 +125,7 @@ fn structure_is_checked() {
         "spec.actions.write.by[0]",
         "before the record exists",
     );
-    refused("by: [anyMember]", "by: []", "spec.actions.write", "nobody");
+    refused("by: [anyMember]", "by: []", "spec.actions.write.by", "nobody");
     refused(
         "from: { note: [Open] }",
         "from: { page: [Open] }",
@@ -238,13 +238,15 @@ fn schemas_are_bounded() {
 #[test]
 fn rules_are_deterministic_and_bounded() {
     rule("size(input.txt) > 0", "no field `txt`");
-    rule("size(inputs.text) > 0", "unknown variable `inputs`");
-    rule("record.version > 0", "unknown variable `record`");
+    rule("size(inputs.text) > 0", "there is no variable `inputs`");
+    rule("record.version > 0", "there is no variable `record`");
     rule("1.5 > 1.0", "floating-point");
     rule("double(1) > 0", "`double` is not supported");
     rule("1u > 0u", "unsigned");
     rule("input.all(k, k != '')", "lists of bounded length");
-    rule("{'a': 1}.all(k, k != '')", "map literals");
+    rule("{'a': 1}.all(k, k != '')", "lists of bounded length");
+    rule("{input.text: 1}.size() > 0", "literal strings");
+    rule("sum(['a']) > 0", "adds up a list of integers");
     rule("input.text.matches('a')", "`matches` is not supported");
     rule("now() > 0", "`now` is not supported");
     rule("size(input.text)", "true or false");

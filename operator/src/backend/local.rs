@@ -32,7 +32,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use muniment_crds::{LedgerNetwork, LedgerNetworkStatus};
+use muniment_crds::{DeletionPolicy, LedgerNetwork, LedgerNetworkStatus};
 use muniment_receipts::genesis::Member;
 use tokio::sync::broadcast;
 
@@ -170,12 +170,12 @@ impl Local {
         self.reconciler.look(network).await
     }
 
-    /// Takes one step of a removal.
+    /// Takes one step of a removal. The data is put away, never deleted.
     ///
     /// # Errors
     /// When the backend can't.
     pub async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
-        self.reconciler.remove(network).await
+        self.reconciler.remove(network, DeletionPolicy::Retain).await
     }
 
     /// What happens, from now on. A receiver that is too slow misses the oldest.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use muniment_crds::DeletionPolicy;
 use muniment_ledger::wire::NodeStatus;
 use muniment_receipts::genesis::{Genesis, ValidatorKeys};
 use sha2::{Digest, Sha256};
@@ -246,7 +247,7 @@ impl Backend for MemoryBackend {
         Ok(self.lock().networks.get(network).map(|known| observe(network, known)))
     }
 
-    async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
+    async fn remove(&self, network: &NetworkRef, _data: DeletionPolicy) -> Result<Removal, BackendError> {
         let mut state = self.lock();
         let Some(known) = state.networks.get_mut(network) else {
             return Ok(Removal::Done);

@@ -1,4 +1,4 @@
-use muniment_crds::{NetworkName, TenantName};
+use muniment_crds::{NetworkName, NodeSize, TenantName};
 use muniment_receipts::genesis::GenesisTemplate;
 
 use super::*;
@@ -21,6 +21,13 @@ fn wanted(count: u32) -> ValidatedNetwork {
             key: "ed25519:x".into(),
         }],
         limits: Limits::default(),
+        hosting: Hosting {
+            size: NodeSize::Small,
+            storage: 2 << 30,
+            storage_text: "2Gi".into(),
+            storage_class: None,
+            run: true,
+        },
     }
 }
 

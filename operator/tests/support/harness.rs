@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use muniment_crds::{LedgerNetwork, NetworkName, TenantName};
 use muniment_operator::{
-    Backend, Catalog, DataDir, Facts, LocalBackend, LocalConfig, MemoryBackend, NetworkRef, Observation, Plan, Ports,
-    ValidatedNetwork, plan, validate,
+    Backend, Catalog, ClusterBackend, ClusterSettings, DataDir, Facts, LocalBackend, LocalConfig, MemoryBackend,
+    NetworkRef, Observation, Plan, Ports, ValidatedNetwork, plan, validate,
 };
 use muniment_receipts::genesis::{GenesisTemplate, Member};
+
+#[path = "fake_cluster.rs"]
+mod fake_cluster;
+pub use fake_cluster::FakeCluster;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -229,6 +233,75 @@ impl Harness for LocalHarness {
     async fn stop(self) {
         self.backend.stop().await;
     }
+    fn assert_settings(&self, seen: &Observation, block_actions: u64) {
+        // The stand-in reports this limit as its height.
+        assert!(
+            seen.nodes
+                .iter()
+                .all(|n| n.answer.as_ref().is_some_and(|a| a.height == block_actions)),
+            "{seen:?}"
+        );
+    }
+}
+
+/// A stand-in cluster that lives through restarts of the operator.
+pub struct ClusterHarness {
+    pub cluster: FakeCluster,
+    pub backend: ClusterBackend,
+    wish: Wish,
+}
+
+pub fn cluster_settings() -> ClusterSettings {
+    ClusterSettings {
+        namespace: "muniment".into(),
+        image: "muniment:test".into(),
+        image_pull_policy: "Never".into(),
+        priority_class: None,
+        service_account: "muniment-operator".into(),
+        api_service_account: "muniment-api".into(),
+        tenant_role: "muniment-operator-tenant".into(),
+    }
+}
+
+pub async fn operator(cluster: &FakeCluster) -> ClusterBackend {
+    ClusterBackend::new(cluster.client().await, cluster_settings()).unwrap()
+}
+
+impl ClusterHarness {
+    pub async fn new() -> Self {
+        let cluster = FakeCluster::start();
+        let backend = operator(&cluster).await;
+        Self {
+            cluster,
+            backend,
+            wish: Wish(resource()),
+        }
+    }
+}
+
+impl Harness for ClusterHarness {
+    type Backend = ClusterBackend;
+
+    fn backend(&self) -> &ClusterBackend {
+        &self.backend
+    }
+    fn wish(&mut self) -> &mut LedgerNetwork {
+        &mut self.wish.0
+    }
+    fn validated(&self) -> ValidatedNetwork {
+        self.wish.validated()
+    }
+    fn kill(&self, validator: &str) {
+        self.cluster.kill(validator);
+    }
+    fn hold(&self, validator: &str, held: bool) {
+        self.cluster.hold(validator, held);
+    }
+    async fn restart(self) -> Self {
+        let backend = operator(&self.cluster).await;
+        Self { backend, ..self }
+    }
+    async fn stop(self) {}
     fn assert_settings(&self, seen: &Observation, block_actions: u64) {
         // The stand-in reports this limit as its height.
         assert!(

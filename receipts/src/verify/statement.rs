@@ -1,6 +1,6 @@
 //! The statement of a receipt, its signature, and the document whose digest it holds.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::StatementSummary;
 use super::checks::{Finding, fail, open, pass};
@@ -8,14 +8,15 @@ use super::memo::Memo;
 use crate::chain;
 use crate::encoding::from_hex_exact;
 use crate::key::KeyError;
-use crate::leaf::{Action, Leaf, Marker, Outcome};
+use crate::leaf::{Action, Leaf, Marker};
 use crate::receipt::Receipt;
 use crate::trust::TrustRoot;
 
 /// An action whose signature holds, and what the validators say it led to.
 pub(super) struct Stated {
     pub(super) action: Action,
-    outcome: Outcome,
+    /// Version that it gave the receipt's record.
+    version: u32,
 }
 
 /// Reads the statement and checks all about it.
@@ -43,11 +44,11 @@ pub(super) fn check(
     if action.common.network != receipt.network {
         return Err(fail("other_network", "the statement was signed for another network"));
     }
-    let same = |record| record == receipt.record;
+    // The receipt may be of a record that the action changed beside the one it was signed for.
     let outcome = leaf
         .outcome()
-        .filter(|outcome| same(outcome.record) && action.record.is_none_or(same));
-    let Some(outcome) = outcome else {
+        .filter(|outcome| action.record.is_none_or(|record| record == outcome.record));
+    let Some(version) = outcome.and_then(|outcome| outcome.version_of(&receipt.record)) else {
         return Err(fail(
             "other_record",
             "statement, leaf and receipt do not name the same record",
@@ -56,7 +57,7 @@ pub(super) fn check(
     if marker.is_some_and(|marker| marker.time > action.common.valid_until) {
         return Err(fail("expired", "the statement was no longer valid at block time"));
     }
-    Ok(Stated { action, outcome })
+    Ok(Stated { action, version })
 }
 
 pub(super) fn check_document(receipt: &Receipt, stated: Option<&Stated>, document: Option<[u8; 32]>) -> Finding {
@@ -70,7 +71,7 @@ pub(super) fn check_document(receipt: &Receipt, stated: Option<&Stated>, documen
         );
     };
     let Some(Value::Array(digests)) = action.input.get("digests") else {
-        return open("no_digests", "the statement holds no digests");
+        return check_content(&action.input, &document);
     };
     let Some(disclosure) = &receipt.disclosure else {
         return open(
@@ -96,6 +97,16 @@ pub(super) fn check_document(receipt: &Receipt, stated: Option<&Stated>, documen
     }
 }
 
+/// A statement about one document may hold its plain SHA-256 as `content`.
+fn check_content(input: &Map<String, Value>, document: &[u8; 32]) -> Finding {
+    let content = input.get("content").and_then(Value::as_str).and_then(from_hex_exact);
+    match content {
+        None => open("no_digests", "the statement holds no digests"),
+        Some(content) if content == *document => pass("match", "the document is the one whose digest was signed"),
+        Some(_) => fail("mismatch", "the document is not the one whose digest was signed"),
+    }
+}
+
 impl Stated {
     /// What the report tells of it.
     pub(super) fn summary(self, receipt: &Receipt, root: Option<&TrustRoot>) -> StatementSummary {
@@ -109,7 +120,7 @@ impl Stated {
             signer_name: member.map(|member| member.name.clone()),
             signer,
             record: hex::encode(receipt.record),
-            version: self.outcome.version,
+            version: self.version,
             digests: input.get("digests").cloned(),
             input,
         }

@@ -18,7 +18,7 @@ fn single() {
     let world = World::new(1);
     let bytes = world.deposit(&salted(), &document());
     let leaf = Leaf::parse(&bytes).unwrap();
-    assert_eq!(leaf.outcome(), Some(outcome(0)));
+    assert_eq!(leaf.outcome(), Some(&outcome(0)));
     assert_eq!(signed(&leaf).common, world.common());
     let text = String::from_utf8(bytes.clone()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -47,7 +47,7 @@ fn batches_of_all_sizes() {
         assert_eq!(leaves.len(), count as usize);
         for (index, bytes) in (0..).zip(&leaves) {
             let leaf = Leaf::parse(bytes).unwrap();
-            assert_eq!(leaf.outcome(), Some(outcome(index)));
+            assert_eq!(leaf.outcome(), Some(&outcome(index)));
             let Leaf::Item { index: found, .. } = leaf else {
                 panic!("an item")
             };
@@ -143,6 +143,7 @@ fn the_leaf_format_is_fixed() {
         &Outcome {
             record: [0xab; 32],
             version: 3,
+            also: Vec::new(),
         },
     );
     let text = format!(
@@ -160,13 +161,15 @@ fn the_leaf_format_is_fixed() {
             Outcome {
                 record: [0xab; 32],
                 version: 3,
+                also: vec![([0xcd; 32], 7)],
             },
         )],
     );
     let path = muniment_receipts::encoding::base64(leaf_hash(b"[]"));
     let text = format!(
-        "muniment.dev/leaf/v1\n{} 3\n{{}}\n{{}}\n1\n{path}\n{}\n",
+        "muniment.dev/leaf/v1\n{} 3 {} 7\n{{}}\n{{}}\n1\n{path}\n{}\n",
         "ab".repeat(32),
+        "cd".repeat(32),
         muniment_receipts::encoding::base64([1; 64])
     );
     assert_eq!(String::from_utf8(items[0].clone()).unwrap(), text);

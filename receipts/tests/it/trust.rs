@@ -84,6 +84,7 @@ fn receipts_hold_before_and_after_a_change() {
     let trust = TrustRoot::parse(&file).unwrap();
     assert_eq!((trust.newest().from_height(), trust.quorum()), (3, 4));
     assert_eq!(trust.validators_at(2).quorum(), 3);
+    assert!(trust.continues(&old_root) && trust.continues(&trust) && !old_root.continues(&trust));
 
     let block = world.block(vec![world.deposit(&salted(), &document())]);
     let mut receipt = world.receipt(&block, 0);

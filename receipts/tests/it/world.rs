@@ -104,6 +104,7 @@ pub fn outcome(seed: u32) -> Outcome {
     Outcome {
         record: Sha256::digest(seed.to_be_bytes()).into(),
         version: 1,
+        also: Vec::new(),
     }
 }
 

@@ -194,14 +194,14 @@ fn a_proof_is_of_one_step_and_has_a_bounded_price() {
     ];
     for (record, version, same) in steps {
         let step = Step { record, version };
-        assert_eq!(proven.notarization(&step).is_some(), same);
+        assert_eq!(proven.recorded(&step).is_some(), same);
         // Another step's leaf is no fault of the proof.
         assert_eq!(proven.cose_receipts(&proof, &step, trust).unwrap().is_some(), same);
     }
     let marker = replica.leaf_proof(leaf + 1).unwrap().unwrap();
     let marker = proof::check(&marker, leaf + 1, trust).unwrap();
     let version = None;
-    assert!(marker.notarization(&Step { record, version }).is_none());
+    assert!(marker.recorded(&Step { record, version }).is_none());
     let mut padded = proof.clone();
     padded.cose.extend(vec![proof.cose[0].clone(); 5]);
     let padded = proven.cose_receipts(&padded, &Step { record, version }, trust);

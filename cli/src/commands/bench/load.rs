@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Mode;
+use super::body::{Bodies, Content};
 use crate::client::{Client, WAIT, refusal};
 use crate::context::Context;
 use crate::error::{Failure, Result, chain};
@@ -24,7 +24,9 @@ const DRAIN: Duration = Duration::from_secs(40);
 pub struct Plan {
     /// Single or batch.
     pub mode: Mode,
-    /// Deposits per request.
+    /// What is sent.
+    pub content: Content,
+    /// Actions per request.
     pub items: usize,
     /// Pace.
     pub shape: Shape,
@@ -56,9 +58,9 @@ pub struct Samples {
     pub measured: Duration,
     /// Microseconds from due to answered, accepted requests.
     pub latencies: Vec<u32>,
-    /// Accepted deposits whose answer came in the measured time.
+    /// Accepted actions whose answer came in the measured time.
     pub in_time: u64,
-    /// Accepted deposits.
+    /// Accepted actions.
     pub accepted: u64,
     /// Requests.
     pub requests: u64,
@@ -78,8 +80,8 @@ struct Sender {
     key: String,
     mode: Mode,
     items: usize,
-    seed: [u8; 32],
-    counter: AtomicU64,
+    bodies: Bodies,
+    media_type: &'static str,
     stop: AtomicBool,
 }
 
@@ -212,14 +214,9 @@ impl Sender {
             .timeout(DRAIN)
             .build()
             .map_err(|error| Failure::new("http", format!("the HTTP client can't start: {}", chain(&error)), ""))?;
-        let below = if plan.mode == Mode::Batch {
-            "/notarizations:batch"
-        } else {
-            "/notarizations"
-        };
-        let url = Client::new(context.clone())?.url(below);
-        let seed = crate::digest::salt()
-            .map_err(|error| Failure::new("randomness", format!("no randomness: {error}"), "check /dev/urandom"))?;
+        let bodies = Bodies::new(plan.content.clone(), plan.mode, plan.items)?;
+        let (below, media_type) = bodies.target()?;
+        let url = Client::new(context.clone())?.url(&below);
         let key = context.api_key.clone();
         Ok(Self {
             http,
@@ -227,21 +224,21 @@ impl Sender {
             key,
             mode: plan.mode,
             items: plan.items,
-            seed,
-            counter: AtomicU64::new(0),
+            bodies,
+            media_type,
             stop: AtomicBool::new(false),
         })
     }
 
-    /// Number of accepted deposits, or the code of what went wrong.
+    /// Number of accepted actions, or the code of what went wrong.
     async fn send(&self) -> Result<u64, String> {
         let answer = self
             .http
             .post(&self.url)
             .bearer_auth(&self.key)
-            .header("content-type", "application/json")
+            .header("content-type", self.media_type)
             .header("prefer", wait())
-            .body(self.body())
+            .body(self.bodies.next())
             .send()
             .await
             .map_err(|error| transport(&error))?;
@@ -257,32 +254,6 @@ impl Sender {
             202 => Err("not_final_in_time".to_owned()),
             _ => Err(format!("{}_{}", status.as_u16(), refusal(status, &bytes).code)),
         }
-    }
-
-    fn body(&self) -> String {
-        let mut body = String::with_capacity(110 * self.items + 16);
-        if self.mode == Mode::Batch {
-            body.push_str("{\"items\":[");
-        }
-        for item in 0..self.items {
-            let number = self.counter.fetch_add(1, Ordering::Relaxed);
-            let value = hex::encode(
-                Sha256::new()
-                    .chain_update(self.seed)
-                    .chain_update(number.to_le_bytes())
-                    .finalize(),
-            );
-            if item > 0 {
-                body.push(',');
-            }
-            body.push_str("{\"digests\":[{\"alg\":\"sha-256\",\"value\":\"");
-            body.push_str(&value);
-            body.push_str("\"}],\"mode\":\"salted\"}");
-        }
-        if self.mode == Mode::Batch {
-            body.push_str("]}");
-        }
-        body
     }
 }
 

@@ -41,6 +41,7 @@ pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) 
         network: wanted.network.name.to_string(),
         trust_root: Some(wanted.trust_root(data)),
         data_dir: Some(data.to_owned()),
+        identity: None,
     };
     context::save(&path, &context)?;
     Ok((context, bootstrap.signer.to_string()))

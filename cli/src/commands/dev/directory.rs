@@ -46,6 +46,7 @@ fn entry(network: muniment_operator::NetworkEntry) -> Option<NetworkEntry> {
         id,
         endpoints: endpoints.collect(),
         trust_root: network.trust_root,
+        suspended: false,
         restarts,
     })
 }

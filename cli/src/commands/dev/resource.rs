@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use muniment_crds::{LedgerNetwork, NameError, NetworkName, TenantName};
-use muniment_ledger::templates::NOTARIZATION;
+use muniment_ledger::templates::SHIPPED;
 use muniment_operator::{Catalog, NetworkRef};
 use muniment_receipts::genesis::GenesisTemplate;
 
@@ -78,11 +78,12 @@ impl Wanted {
 
 /// The templates that this program ships.
 pub fn catalog() -> Catalog {
-    Catalog::new(vec![GenesisTemplate {
-        name: "notarization".to_owned(),
-        revision: 1,
-        source: NOTARIZATION.to_owned(),
-    }])
+    let template = |(name, revision, source): &(&str, u32, &str)| GenesisTemplate {
+        name: (*name).to_owned(),
+        revision: *revision,
+        source: (*source).to_owned(),
+    };
+    Catalog::new(SHIPPED.iter().map(template).collect())
 }
 
 #[cfg(test)]
@@ -100,7 +101,7 @@ mod tests {
             key,
         };
         let network = muniment_operator::validate(&wanted.resource, &[member], &catalog()).unwrap();
-        assert_eq!((network.validators.get(), network.templates.len()), (4, 1));
+        assert_eq!((network.validators.get(), network.templates.len()), (4, 2));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use muniment_api::types::{ItemOutcome, Notarization};
+use muniment_api::types::{ItemOutcome, Recorded};
 
 use super::journal::Journal;
 use super::plan::{Hashed, other_receipt};
@@ -132,6 +132,7 @@ impl Writer {
                 detail: problem.detail,
                 pointer: problem.pointer.unwrap_or_default(),
                 record: problem.record,
+                findings: problem.findings,
             }),
         }
     }
@@ -175,7 +176,7 @@ impl Writer {
     }
 
     /// Checking and syncing to disk leave this thread: many receipts are under way at a time.
-    async fn store(&self, hashed: Hashed, receipt: Vec<u8>, answer: Option<Notarization>) -> Result<Receipted> {
+    async fn store(&self, hashed: Hashed, receipt: Vec<u8>, answer: Option<Recorded>) -> Result<Receipted> {
         let root = self.root.clone();
         blocking(move || store(&root, &hashed, &receipt, answer.as_ref())).await
     }
@@ -206,9 +207,9 @@ fn refused(code: &str, detail: &str, pointer: &str) -> Failure {
 
 /// Adds the disclosure, checks everything offline, and only then writes. Without an answer the receipt is of an earlier
 /// record.
-fn store(root: &trust::Root, hashed: &Hashed, receipt: &[u8], answer: Option<&Notarization>) -> Result<Receipted> {
+fn store(root: &trust::Root, hashed: &Hashed, receipt: &[u8], answer: Option<&Recorded>) -> Result<Receipted> {
     let bytes = evidence::disclose(receipt, &hashed.disclosure)?;
-    let facts = evidence::check(&bytes, root, &hashed.document)?;
+    let facts = evidence::check(&bytes, root, Some(&hashed.document))?;
     if let Some(answer) = answer
         && (answer.height, &answer.id) != (facts.height, &facts.record)
     {
@@ -259,5 +260,6 @@ fn copy(failure: &Failure) -> Failure {
         code: failure.code.clone(),
         message: failure.message.clone(),
         next: failure.next.clone(),
+        findings: failure.findings.clone(),
     }
 }

@@ -21,7 +21,8 @@ use crate::output::Output;
 
 pub async fn run(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, output: Output) -> Result<()> {
     let root = trust_root(receipt, named, choice)?;
-    let version = match Leaf::parse(&receipt.leaf).ok().and_then(|leaf| leaf.outcome()) {
+    let leaf = Leaf::parse(&receipt.leaf).ok();
+    let version = match leaf.as_ref().and_then(Leaf::outcome) {
         Some(outcome) => outcome.version,
         None => return Err(wrong("the leaf in the receipt file is not of an action")),
     };

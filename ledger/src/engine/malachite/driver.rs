@@ -3,9 +3,10 @@
 //! Owns the order of "on disk first, then reply", the idle hold and the parts protocol. Must not vote, sign votes or
 //! keep blocks.
 //!
-//! **Idle.** The reply to `Finalized` is the only one that is held. While it is held no timer runs and no vote is
-//! cast. It is released when a transaction waits, when a block for the next height arrives, when the heartbeat is
-//! due, or when a peer claims a higher tip. It isn't held after a height that came by sync: more may follow.
+//! **Idle.** The reply to `Finalized` is the only one that is held. While it is held no vote is cast, and no timer runs
+//! but the one that sends the last votes again every few seconds. It is released when a transaction waits, when a block
+//! for the next height arrives, when the heartbeat is due, or when a peer claims a higher tip. It isn't held after a
+//! height that came by sync: more may follow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -87,9 +87,34 @@ pub async fn state_proof(shared: web::Data<Shared>, id: web::Path<String>) -> Re
     json(&shared.read(move |replica| replica.state_proof(&id)).await?)
 }
 
+pub async fn governance(shared: web::Data<Shared>) -> Result<HttpResponse, Failure> {
+    json(&shared.read(|replica| replica.governance()).await?)
+}
+
 pub async fn leaf_proof(shared: web::Data<Shared>, index: web::Path<u64>) -> Result<HttpResponse, Failure> {
     let proof = shared.read(move |replica| replica.leaf_proof(*index)).await?;
     json(&proof.ok_or_else(|| Failure::not_found("leaf under a final checkpoint"))?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revision {
+    revision: Option<u32>,
+}
+
+pub async fn template(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    query: web::Query<Revision>,
+) -> Result<HttpResponse, Failure> {
+    let (name, revision) = (name.into_inner(), query.revision);
+    let found = shared.read(move |replica| replica.template(&name, revision)).await?;
+    json(&found.ok_or_else(|| Failure::not_found("template"))?)
+}
+
+pub async fn trust_root(shared: web::Data<Shared>) -> Result<HttpResponse, Failure> {
+    let body = shared.read(|replica| replica.trust_root()).await?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 
 pub async fn genesis(shared: web::Data<Shared>) -> HttpResponse {

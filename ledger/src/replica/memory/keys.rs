@@ -109,7 +109,7 @@ pub fn now() -> u64 {
 pub fn judge(transaction: &Transaction, trust: &TrustRoot, time: u64) -> Result<(), (&'static str, String)> {
     let malformed = |error: &dyn std::fmt::Display| ("MALFORMED", error.to_string());
     let (network, valid_until, signer): (_, _, SignerKey) = match transaction {
-        Transaction::Single { statement, .. } => {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
             let statement = Statement::parse(statement).map_err(|error| malformed(&error))?;
             (statement.network, statement.valid_until, statement.signer)
         }

@@ -200,13 +200,20 @@ impl Ledger {
             if let Outcome::Accepted { record, version, .. } = outcome {
                 accepted.push((
                     u32::try_from(index).unwrap_or(u32::MAX),
-                    leaf::Outcome { record, version },
+                    leaf::Outcome {
+                        record,
+                        version,
+                        also: Vec::new(),
+                    },
                 ));
             }
             outcomes.push(outcome);
         }
         let leaves = match transaction {
-            Transaction::Single { statement, signature } => accepted
+            Transaction::Single { statement, signature }
+            | Transaction::Attached {
+                statement, signature, ..
+            } => accepted
                 .iter()
                 .map(|(_, outcome)| leaf::single(statement, signature, outcome))
                 .collect(),
@@ -257,6 +264,7 @@ impl Ledger {
             record: id,
             version,
             leaf,
+            also: Vec::new(),
         }
     }
 
@@ -353,15 +361,17 @@ impl Action {
 /// The actions of an admitted transaction; `None` for an item that can't be read.
 fn actions(transaction: &Transaction) -> Vec<Option<Action>> {
     match transaction {
-        Transaction::Single { statement, .. } => vec![Statement::parse(statement).ok().map(|one| Action {
-            name: one.action,
-            template: one.template,
-            revision: one.revision,
-            signer: one.signer,
-            valid_until: one.valid_until,
-            input: one.input,
-            record: one.record,
-        })],
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
+            vec![Statement::parse(statement).ok().map(|one| Action {
+                name: one.action,
+                template: one.template,
+                revision: one.revision,
+                signer: one.signer,
+                valid_until: one.valid_until,
+                input: one.input,
+                record: one.record,
+            })]
+        }
         Transaction::Batch { header, items, .. } => {
             let Ok(header) = BatchHeader::parse(header) else {
                 return items.iter().map(|_| None).collect();

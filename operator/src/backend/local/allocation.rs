@@ -7,7 +7,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ed25519_dalek::SigningKey;
 use muniment_ledger::config::ReplicaKeys;
 use muniment_receipts::genesis::{Genesis, ValidatorKeys};
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Ports;
 use super::files::{self, Access};
 use crate::backend::BackendError;
+use crate::keys;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, Seat};
 
@@ -174,12 +174,7 @@ fn read_keys(folder: &Path, validator: &str) -> Result<Option<ReplicaKeys>, Back
 }
 
 fn make_keys(folder: &Path, validator: &str) -> Result<ReplicaKeys, BackendError> {
-    let keys = ReplicaKeys {
-        consensus: seed()?,
-        notary: seed()?,
-        cose: seed()?,
-        transport: seed()?,
-    };
+    let keys = keys::make().map_err(BackendError::Random)?;
     let path = keys_path(folder, validator);
     let damaged = |e: serde_json::Error| BackendError::Damaged {
         path: path.clone(),
@@ -195,30 +190,14 @@ fn make_keys(folder: &Path, validator: &str) -> Result<ReplicaKeys, BackendError
 }
 
 fn public(folder: &Path, validator: &str, keys: &ReplicaKeys) -> Result<ValidatorKeys, BackendError> {
-    let half = |seed: &str| {
-        let mut bytes = [0_u8; 32];
-        hex::decode_to_slice(seed, &mut bytes).map_err(|error| BackendError::Damaged {
-            path: keys_path(folder, validator),
-            problem: error.to_string(),
-        })?;
-        Ok::<_, BackendError>(hex::encode(SigningKey::from_bytes(&bytes).verifying_key().as_bytes()))
-    };
-    Ok(ValidatorKeys {
-        name: validator.to_owned(),
-        consensus: half(&keys.consensus)?,
-        notary: half(&keys.notary)?,
-        cose: half(&keys.cose)?,
+    keys::public(validator, keys).map_err(|error| BackendError::Damaged {
+        path: keys_path(folder, validator),
+        problem: error.to_string(),
     })
 }
 
-fn seed() -> Result<String, BackendError> {
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(BackendError::Random)?;
-    Ok(hex::encode(bytes))
-}
-
 fn token() -> Result<String, BackendError> {
-    seed()
+    keys::secret().map_err(BackendError::Random)
 }
 
 fn now() -> u64 {
@@ -334,6 +313,6 @@ mod tests {
         let error = facts(&network(), dir.path(), &allocation, Some(sealed)).unwrap_err();
         assert!(matches!(&error, BackendError::KeysLost { validator, .. } if validator == "validator-2"));
         assert!(!error.retry());
-        assert!(error.to_string().contains("put the file back from a backup"), "{error}");
+        assert!(error.to_string().contains("put it back from a backup"), "{error}");
     }
 }

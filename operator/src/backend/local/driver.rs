@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use muniment_crds::{NetworkName, TenantName};
+use muniment_crds::{DeletionPolicy, NetworkName, TenantName};
 use muniment_ledger::config::{LAYOUT_VERSION, NodeConfig, ReplicaConfig};
 use muniment_ledger::pid::PidFile;
 use rustix::process::Signal;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::allocation::{self, Allocation};
 use super::files::{self, Access};
 use super::log::Events;
-use super::probe::{self, Prober};
+use super::probe;
 use super::running::{Common, Running};
 use super::seal::{self, Sealed};
 use super::supervisor::NodeFiles;
@@ -28,6 +28,7 @@ use crate::backend::{Backend, BackendError, NodeObservation, NodeState, Observat
 use crate::event::Event;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
+use crate::prober::Prober;
 use crate::process::signal;
 use crate::roll::{self, Step};
 use crate::validate::ValidatedNetwork;
@@ -327,7 +328,7 @@ impl Backend for LocalBackend {
         }
     }
 
-    async fn remove(&self, network: &NetworkRef) -> Result<Removal, BackendError> {
+    async fn remove(&self, network: &NetworkRef, _data: DeletionPolicy) -> Result<Removal, BackendError> {
         let mut networks = self.networks.lock().await;
         if let Some(entry) = networks.get(network) {
             if !entry.running.stopped() {

@@ -1,20 +1,17 @@
-//! Asks nodes how they are, and tells what changed.
+//! Looks at nodes again and again, and tells what changed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use muniment_ledger::wire::NodeStatus;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::log::Events;
 use super::running::Running;
-use crate::backend::{BackendError, NodeObservation, NodeState, Observation};
+use crate::backend::{NodeObservation, NodeState, Observation};
 use crate::event::{Event, What};
 use crate::quorum::ValidatorCount;
 
-/// A node that doesn't answer within this time doesn't answer.
-const ANSWER: Duration = Duration::from_secs(2);
 /// Between looks while all is well. Each look costs a few requests on connections that are kept open.
 const CALM: Duration = Duration::from_secs(2);
 /// Between looks just after something changed.
@@ -22,32 +19,6 @@ const BUSY: Duration = Duration::from_millis(50);
 /// Between looks while something has been wrong for longer than [`FRESH`].
 const ILL: Duration = Duration::from_millis(500);
 const FRESH: Duration = Duration::from_secs(10);
-
-/// Asks nodes over kept connections.
-#[derive(Clone)]
-pub(super) struct Prober(reqwest::Client);
-
-impl Prober {
-    /// Makes the client.
-    pub(super) fn new() -> Result<Self, BackendError> {
-        let client = reqwest::Client::builder()
-            // A proxy from the environment must not stand between us and our own processes.
-            .no_proxy()
-            .timeout(ANSWER)
-            .pool_max_idle_per_host(2)
-            .pool_idle_timeout(Duration::from_secs(60))
-            .build();
-        client.map(Self).map_err(BackendError::HttpClient)
-    }
-
-    /// A node's own status; `None` when it doesn't answer or isn't the one that is meant.
-    pub(super) async fn ask(&self, url: &str, token: &str, id: &str, name: &str) -> Option<NodeStatus> {
-        let request = self.0.get(format!("{url}/v1/status")).bearer_auth(token);
-        let response = request.send().await.ok()?.error_for_status().ok()?;
-        let status: NodeStatus = response.json().await.ok()?;
-        (status.network == id && status.name == name).then_some(status)
-    }
-}
 
 /// What a change of is worth a wake-up.
 fn essence(node: &NodeObservation) -> (NodeState, bool, bool, u32, Option<String>) {
@@ -149,6 +120,7 @@ mod tests {
     use super::*;
     use crate::network::NetworkRef;
     use muniment_crds::{NetworkName, TenantName};
+    use muniment_ledger::wire::NodeStatus;
 
     fn seen(state: NodeState, restarts: u32, voting: Option<bool>) -> Observation {
         let answer = voting.map(|voting| NodeStatus {

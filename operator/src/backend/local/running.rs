@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use super::child::{Launch, log_path};
 use super::log::{Events, LogFile};
-use super::probe::Prober;
 use super::supervisor::{Life, NodeFiles, Orders, Phase, Supervisor};
 use super::{LocalConfig, NetworkEntry, NodeEntry};
 use crate::backend::{BackendError, NodeObservation, NodeState, Observation};
 use crate::network::NetworkRef;
 use crate::plan::{NodePlan, Plan};
+use crate::prober::Prober;
 
 /// A node and its supervisor. Dropping it kills the process.
 struct Node {

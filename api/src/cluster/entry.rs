@@ -1,0 +1,213 @@
+//! A network's whereabouts: where its validators answer, to whom, and its trust root. All of it is in the Secret
+//! `<network>-client`, which the operator keeps for us.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt};
+use muniment_crds::LedgerNetwork;
+use muniment_ledger::client::Endpoint;
+use std::time::{Duration, Instant};
+
+use crate::directory::NetworkEntry;
+
+/// How long a token is believed: it may be replaced.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+/// What was read of a network beside its resource.
+#[derive(Clone)]
+pub struct Whereabouts {
+    /// Network id, hex, that it is of.
+    id: String,
+    endpoints: Vec<Endpoint>,
+    trust_root: Vec<u8>,
+    read: Instant,
+}
+
+/// What is to be read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Namespace of the network.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    id: String,
+}
+
+/// Whereabouts that can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// The Kubernetes API.
+    #[error("Secret {secret} can't be read")]
+    Read {
+        /// Namespace and name.
+        secret: String,
+        /// Cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Not there yet, or edited by hand.
+    #[error("Secret {secret} has no usable `{key}`")]
+    Missing {
+        /// Namespace and name.
+        secret: String,
+        /// Key of its data.
+        key: &'static str,
+    },
+}
+
+/// One validator in `endpoints.json`.
+#[derive(serde::Deserialize)]
+struct Place {
+    name: String,
+    url: String,
+}
+
+/// What of a network has to be read: `None` while it has no genesis, or when what is known is good enough.
+pub fn wanted(network: &LedgerNetwork, known: Option<&Whereabouts>) -> Option<Wanted> {
+    let id = network.status.as_ref()?.network_id.clone()?;
+    if known.is_some_and(|known| known.id == id && known.read.elapsed() < BELIEVED) {
+        return None;
+    }
+    Some(Wanted {
+        namespace: network.namespace()?,
+        name: network.name_any(),
+        id,
+    })
+}
+
+/// Reads it.
+///
+/// # Errors
+/// When the Secret can't be read or is not complete.
+pub async fn read(client: &Client, wanted: &Wanted) -> Result<Whereabouts, EntryError> {
+    let name = format!("{}-client", wanted.name);
+    let secret: Secret = Api::namespaced(client.clone(), &wanted.namespace)
+        .get(&name)
+        .await
+        .map_err(|source| EntryError::Read {
+            secret: format!("{}/{name}", wanted.namespace),
+            source: Box::new(source),
+        })?;
+    parse(&wanted.id, &secret).map_err(|key| EntryError::Missing {
+        secret: format!("{}/{name}", wanted.namespace),
+        key,
+    })
+}
+
+/// The error is the key at fault.
+fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
+    let field = |key: &'static str| {
+        secret
+            .data
+            .as_ref()
+            .and_then(|data| Some(data.get(key)?.0.clone()))
+            .ok_or(key)
+    };
+    let token = String::from_utf8(field("token")?).map_err(|_| "token")?;
+    let token = token.trim();
+    if token.is_empty() {
+        return Err("token");
+    }
+    let places: Vec<Place> = serde_json::from_slice(&field("endpoints.json")?).map_err(|_| "endpoints.json")?;
+    if places.is_empty() {
+        return Err("endpoints.json");
+    }
+    let endpoint = |Place { name, url }| Endpoint {
+        name,
+        url,
+        token: token.to_owned(),
+    };
+    Ok(Whereabouts {
+        id: id.to_owned(),
+        endpoints: places.into_iter().map(endpoint).collect(),
+        trust_root: field("trust-root.json")?,
+        read: Instant::now(),
+    })
+}
+
+/// The network for the directory; `None` until its resource and what was read are about the same genesis.
+pub fn entry(network: &LedgerNetwork, known: &Whereabouts, suspended: bool) -> Option<NetworkEntry> {
+    let status = network.status.as_ref()?;
+    if status.network_id.as_ref() != Some(&known.id) {
+        return None;
+    }
+    let mut id = [0; 32];
+    hex::decode_to_slice(&known.id, &mut id).ok()?;
+    Some(NetworkEntry {
+        tenant: network.namespace()?,
+        name: network.name_any(),
+        id,
+        endpoints: known.endpoints.clone(),
+        trust_root: known.trust_root.clone(),
+        suspended,
+        restarts: status
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.restarts))
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn network(id: Option<&str>) -> LedgerNetwork {
+        serde_json::from_value(json!({
+            "apiVersion": "muniment.dev/v1alpha1", "kind": "LedgerNetwork",
+            "metadata": { "name": "contracts", "namespace": "acme" },
+            "spec": { "templates": [{ "name": "notarization" }] },
+            "status": { "networkId": id, "nodes": [{ "name": "validator-0", "restarts": 2 }] }
+        }))
+        .unwrap()
+    }
+
+    fn secret(token: &str, endpoints: &str) -> Secret {
+        let bytes = |text: &str| k8s_openapi::ByteString(text.as_bytes().to_vec());
+        let data = [
+            ("token", token),
+            ("endpoints.json", endpoints),
+            ("trust-root.json", "{}"),
+        ];
+        Secret {
+            data: Some(data.map(|(key, value)| (key.to_owned(), bytes(value))).into()),
+            ..Secret::default()
+        }
+    }
+
+    fn known(id: &str) -> Whereabouts {
+        let endpoints = r#"[{ "name": "validator-0", "url": "http://contracts-validator-0:8410" }]"#;
+        parse(id, &secret("token\n", endpoints)).unwrap()
+    }
+
+    #[test]
+    fn is_read_once_there_is_a_genesis_and_again_when_it_is_another() {
+        let (one, two) = ("01".repeat(32), "02".repeat(32));
+        assert_eq!(wanted(&network(None), None), None);
+        let found = wanted(&network(Some(&one)), None).unwrap();
+        assert_eq!((found.namespace.as_str(), found.name.as_str()), ("acme", "contracts"));
+        assert_eq!(wanted(&network(Some(&one)), Some(&known(&one))), None);
+        assert!(wanted(&network(Some(&two)), Some(&known(&one))).is_some());
+    }
+
+    #[test]
+    fn an_entry_has_its_validators_and_never_another_networks_token() {
+        let id = "01".repeat(32);
+        let entry = entry(&network(Some(&id)), &known(&id), true).unwrap();
+        assert_eq!((entry.tenant.as_str(), entry.id), ("acme", [1; 32]));
+        assert_eq!((entry.endpoints.len(), entry.endpoints[0].token.as_str()), (1, "token"));
+        assert_eq!(entry.restarts["validator-0"], 2);
+        assert!(entry.suspended);
+        assert!(super::entry(&network(Some(&id)), &known(&"02".repeat(32)), false).is_none());
+    }
+
+    #[test]
+    fn a_secret_that_was_edited_names_the_key_at_fault() {
+        let fault = |secret: &Secret| parse("", secret).err().unwrap();
+        assert_eq!(fault(&Secret::default()), "token");
+        assert_eq!(fault(&secret(" ", "[]")), "token");
+        assert_eq!(fault(&secret("x", "[]")), "endpoints.json");
+        assert_eq!(fault(&secret("x", "{")), "endpoints.json");
+    }
+}

@@ -1,0 +1,232 @@
+//! Descriptions as custom resources: read from the watches, changed by server-side apply with a field manager of our own.
+//!
+//! Never forced: a field that somebody else keeps stays theirs, and the answer says whose it is.
+
+use async_trait::async_trait;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::Status;
+use kube::{Api, ResourceExt};
+use muniment_crds::{LedgerNetwork, Tenant};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{Cluster, PLATFORM, fields};
+use crate::resources::{Change, Refused, Resource, Resources, Target};
+
+/// Field manager of what comes through this API.
+pub const MANAGER: &str = "muniment-api";
+
+#[async_trait]
+impl Resources for Cluster {
+    async fn list(&self, tenant: Option<&str>) -> Vec<Resource> {
+        let mut found: Vec<Resource> = match tenant {
+            None => self.0.tenants.state().iter().map(|one| view(one.as_ref())).collect(),
+            Some(tenant) => self
+                .0
+                .networks
+                .state()
+                .iter()
+                .filter(|one| one.namespace().as_deref() == Some(tenant))
+                .map(|one| view(one.as_ref()))
+                .collect(),
+        };
+        found.sort_by(|one, two| one.name.cmp(&two.name));
+        found
+    }
+
+    async fn get(&self, target: &Target) -> Option<Resource> {
+        match target {
+            Target::Tenant(name) => {
+                let found = self.0.tenants.find(|one| one.name_any() == *name)?;
+                Some(view(found.as_ref()))
+            }
+            Target::Network(tenant, name) => {
+                let found = self
+                    .0
+                    .networks
+                    .find(|one| one.namespace().as_ref() == Some(tenant) && one.name_any() == *name)?;
+                Some(view(found.as_ref()))
+            }
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.versions.subscribe()
+    }
+
+    async fn apply(&self, target: &Target, spec: &Value, change: Change, dry: bool) -> Result<Resource, Refused> {
+        let client = self.0.client.clone();
+        match target {
+            Target::Tenant(name) if name == PLATFORM => Err(Refused::Invalid {
+                message: format!("`{PLATFORM}` is kept for the system; choose another name"),
+                pointer: Some("/name".to_owned()),
+            }),
+            Target::Tenant(name) => change_one(Api::<Tenant>::all(client), name, spec, change, dry).await,
+            Target::Network(tenant, name) => change_one(networks(client, tenant), name, spec, change, dry).await,
+        }
+    }
+
+    async fn delete(&self, target: &Target) -> Result<bool, Refused> {
+        let client = self.0.client.clone();
+        match target {
+            Target::Tenant(name) => delete_one(Api::<Tenant>::all(client), name).await,
+            Target::Network(tenant, name) => delete_one(networks(client, tenant), name).await,
+        }
+    }
+}
+
+fn networks(client: kube::Client, tenant: &str) -> Api<LedgerNetwork> {
+    Api::namespaced(client, tenant)
+}
+
+async fn change_one<K>(api: Api<K>, name: &str, spec: &Value, change: Change, dry: bool) -> Result<Resource, Refused>
+where
+    K: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let current = api.get_opt(name).await.map_err(refused)?;
+    let (own, identity) = match (&current, change) {
+        (Some(_), Change::Create) => return Err(Refused::Exists),
+        (None, Change::Merge) => return Err(Refused::Missing),
+        (None, Change::Create) => (json!({}), None),
+        (Some(current), Change::Merge) => (fields::kept(current, MANAGER), current.uid()),
+    };
+    let mut metadata = json!({ "name": name });
+    if let Some(uid) = identity {
+        // One that is gone meanwhile is not made again.
+        metadata["uid"] = json!(uid);
+    }
+    let wanted = json!({
+        "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": metadata, "spec": fields::merge(own, spec),
+    });
+    let mut how = PatchParams::apply(MANAGER);
+    // A misspelt field is refused, not dropped.
+    how.field_validation = Some(kube::api::ValidationDirective::Strict);
+    how.dry_run = dry;
+    let done = api.patch(name, &how, &Patch::Apply(wanted)).await.map_err(refused)?;
+    Ok(view(&done))
+}
+
+async fn delete_one<K>(api: Api<K>, name: &str) -> Result<bool, Refused>
+where
+    K: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let Some(current) = api.get_metadata_opt(name).await.map_err(refused)? else {
+        return Ok(false);
+    };
+    let how = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: current.metadata.uid.clone(),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    match api.delete(name, &how).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn view<K: kube::Resource<DynamicType = ()> + Serialize>(resource: &K) -> Resource {
+    let value = serde_json::to_value(resource).unwrap_or_default();
+    Resource {
+        name: resource.name_any(),
+        tenant: resource.namespace(),
+        generation: resource.meta().generation.unwrap_or_default(),
+        deleting: resource.meta().deletion_timestamp.is_some(),
+        spec: value["spec"].clone(),
+        status: value["status"].clone(),
+    }
+}
+
+fn refused(error: kube::Error) -> Refused {
+    match error {
+        kube::Error::Api(status) => judged(&status),
+        other => Refused::Unavailable(Box::new(other)),
+    }
+}
+
+/// What Kubernetes says, in our terms.
+fn judged(status: &Status) -> Refused {
+    let causes = status
+        .details
+        .as_ref()
+        .map(|details| details.causes.as_slice())
+        .unwrap_or_default();
+    let conflicts: Vec<(String, String)> = causes
+        .iter()
+        .filter(|cause| cause.reason == "FieldManagerConflict")
+        .map(|cause| (manager(&cause.message), cause.field.clone()))
+        .collect();
+    match status.code {
+        409 if !conflicts.is_empty() => Refused::Owned(conflicts),
+        409 => Refused::Missing,
+        404 => Refused::Missing,
+        403 => Refused::Forbidden(status.message.clone()),
+        400 | 422 => {
+            let first = causes.first();
+            Refused::Invalid {
+                message: first.map_or_else(|| status.message.clone(), |cause| cause.message.clone()),
+                pointer: first
+                    .map(|cause| pointer(&cause.field))
+                    .filter(|pointer| pointer.len() > 1),
+            }
+        }
+        _ => Refused::Unavailable(status.message.clone().into()),
+    }
+}
+
+/// `conflict with "kubectl" using muniment.dev/v1alpha1` → `kubectl`.
+fn manager(message: &str) -> String {
+    message.split('"').nth(1).unwrap_or(message).to_owned()
+}
+
+/// `spec.members[0].key` → `/spec/members/0/key`.
+fn pointer(field: &str) -> String {
+    let path = field.trim_start_matches('.').replace('[', ".").replace(']', "");
+    format!("/{}", path.replace('.', "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn status(code: u16, reason: &str, message: &str, field: &str) -> Status {
+        serde_json::from_value(json!({
+            "status": "Failure", "code": code, "message": "outer", "reason": "x",
+            "details": { "causes": [{ "reason": reason, "message": message, "field": field }] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_foreign_field_names_its_owner() {
+        let message = "conflict with \"kubectl-client-side-apply\" using muniment.dev/v1alpha1";
+        match judged(&status(409, "FieldManagerConflict", message, ".spec.displayName")) {
+            Refused::Owned(fields) => assert_eq!(
+                fields,
+                [("kubectl-client-side-apply".to_owned(), ".spec.displayName".to_owned())]
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_has_its_place() {
+        let message = "spec.validators.count must be from 4 to 31";
+        match judged(&status(422, "FieldValueInvalid", message, "spec.members[0].key")) {
+            Refused::Invalid { message: said, pointer } => {
+                assert_eq!(
+                    (said.as_str(), pointer.as_deref()),
+                    (message, Some("/spec/members/0/key"))
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(judged(&status(403, "", "", "")), Refused::Forbidden(_)));
+        assert!(matches!(judged(&status(500, "", "", "")), Refused::Unavailable(_)));
+    }
+}

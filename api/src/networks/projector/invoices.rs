@@ -1,0 +1,128 @@
+//! What blocks say of invoices: new ones, mostly known from their input alone, and those that changed, which are looked
+//! at in the ledger.
+
+use futures::StreamExt;
+use muniment_ledger::transaction::Transaction;
+use muniment_ledger::wire::{FinalBlock, Outcome};
+use muniment_receipts::statement::{BatchHeader, Item, Statement};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::super::runtime::Network;
+use crate::invoice::{TEMPLATE, row};
+use crate::store::entity::invoice::Model;
+
+/// How a statement of the template spells its name.
+const NEEDLE: &[u8] = b"\"template\":\"electronic-invoice\"";
+/// Records looked at at the same time.
+const LOOKS: usize = 8;
+
+/// Invoices of several blocks.
+#[derive(Default)]
+pub struct Seen {
+    new: BTreeMap<[u8; 32], Model>,
+    changed: BTreeSet<[u8; 32]>,
+    /// Issuers of new ones, and digests of their originals.
+    pub documents: Vec<(String, Vec<u8>)>,
+}
+
+impl Seen {
+    /// Adds what a block says.
+    pub fn take(&mut self, network: i64, block: &FinalBlock) {
+        for (transaction, outcomes) in block.transactions.iter().zip(&block.outcomes) {
+            if !names_template(transaction) {
+                continue;
+            }
+            let Some((action, signer, inputs)) = parts(transaction) else {
+                continue;
+            };
+            for (outcome, input) in outcomes.iter().zip(inputs) {
+                if let Outcome::Accepted { record, also, .. } = outcome {
+                    self.step(network, *record, &action, &signer, input);
+                    // A credit note changes its invoice, for example.
+                    self.changed.extend(also.iter().map(|(record, _)| *record));
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, network: i64, record: [u8; 32], action: &str, signer: &str, input: Option<Map<String, Value>>) {
+        let input = input.unwrap_or_default();
+        match action {
+            "issue" | "credit" | "replace" => {
+                let content = input.get("content").and_then(Value::as_str);
+                let content = content.and_then(|text| hex::decode(text).ok());
+                self.documents
+                    .extend(content.map(|content| (signer.to_owned(), content)));
+                match row::of_issue(network, &record, signer, &input).filter(|_| action == "issue") {
+                    Some(row) => drop(self.new.insert(record, row)),
+                    None => drop(self.changed.insert(record)),
+                }
+            }
+            _ => drop(self.changed.insert(record)),
+        }
+    }
+
+    /// The rows, those of changed records as the ledger has them at this height or later. Asks until it has them.
+    pub async fn rows(mut self, network: &Network, height: u64) -> Vec<Model> {
+        let reader = network.client.at_least(height);
+        let look = |id: [u8; 32]| {
+            let reader = &reader;
+            async move {
+                loop {
+                    match reader.record(&id).await {
+                        Ok(view) => return view.and_then(|view| row::of_record(network.number, &view.record)),
+                        Err(error) => {
+                            tracing::warn!(network = network.entry.name, %error, "an invoice can't be looked at, trying again");
+                            tokio::time::sleep(Duration::from_secs(1)).await;
+                        }
+                    }
+                }
+            }
+        };
+        for id in &self.changed {
+            self.new.remove(id);
+        }
+        let changed: Vec<_> = futures::stream::iter(self.changed)
+            .map(look)
+            .buffer_unordered(LOOKS)
+            .collect()
+            .await;
+        self.new.into_values().chain(changed.into_iter().flatten()).collect()
+    }
+
+    /// How many rows there will be, about.
+    pub fn len(&self) -> usize {
+        self.new.len() + self.changed.len()
+    }
+}
+
+/// A quick look: most transactions are of other templates, and reading each whole would cost the follower.
+fn names_template(transaction: &Transaction) -> bool {
+    transaction
+        .signed_bytes()
+        .windows(NEEDLE.len())
+        .any(|window| window == NEEDLE)
+}
+
+type Parts = (String, String, Vec<Option<Map<String, Value>>>);
+
+/// Action, signer and inputs.
+fn parts(transaction: &Transaction) -> Option<Parts> {
+    match transaction {
+        Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
+            let statement = Statement::parse(statement).ok().filter(|it| it.template == TEMPLATE)?;
+            Some((
+                statement.action,
+                statement.signer.to_string(),
+                vec![Some(statement.input)],
+            ))
+        }
+        Transaction::Batch { header, items, .. } => {
+            let header = BatchHeader::parse(header).ok().filter(|it| it.template == TEMPLATE)?;
+            let inputs = items.iter().map(|item| Item::parse(item).ok().map(|item| item.input));
+            Some((header.action, header.signer.to_string(), inputs.collect()))
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Series that are being numbered: one caller at a time takes the next place of a series, so that nobody here is refused
+//! for a place that another one got. What holds without gaps and twice for nobody is the ledger's.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most series that are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// The next place of a series, if it is known, under the lock of who takes it.
+pub type Slot = Arc<tokio::sync::Mutex<Option<u64>>>;
+
+type Key = ([u8; 32], String, String);
+
+/// All series.
+#[derive(Default)]
+pub struct Numbering {
+    slots: Mutex<HashMap<Key, Slot>>,
+}
+
+impl Numbering {
+    /// The slot of an issuer's series.
+    pub fn slot(&self, network: [u8; 32], issuer: &str, series: &str) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= REMEMBERED {
+            // Those that nobody holds are found again in the projection.
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        slots
+            .entry((network, issuer.to_owned(), series.to_owned()))
+            .or_default()
+            .clone()
+    }
+}

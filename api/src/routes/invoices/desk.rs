@@ -1,0 +1,331 @@
+//! Where a submitted invoice is made ready for the ledger: parties found, document judged, record named, place in the
+//! series held, copy sealed.
+
+mod place;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use muniment_receipts::key::SignerKey;
+use serde_json::{Map, Value};
+
+use super::super::records::record_id;
+use super::asked::{self, Asked, BatchItem};
+use crate::ctx::Ctx;
+use crate::invoice::TEMPLATE;
+use crate::invoice::input::{self, Entry, Terms};
+use crate::invoice::judge::{Judged, Source, judge};
+use crate::invoice::kept::Kept;
+use crate::keys::{Owner, Purpose, Sealed};
+use crate::networks::Network;
+use crate::problem::{ApiError, Code};
+use crate::sign::Kind;
+use crate::store::Write;
+use crate::store::entity::document;
+use crate::store::invoices::Search;
+pub use place::Place;
+
+/// How long a search for an earlier invoice waits for blocks that are final already.
+const CATCH_UP: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// An invoice that may go to the ledger.
+pub struct Ready {
+    /// How it comes onto the ledger.
+    pub entry: Entry,
+    /// Input of the action.
+    pub input: Map<String, Value>,
+    asked: Asked,
+    terms: Terms,
+    invoice: Box<muniment_invoices::Invoice>,
+    kept: Kept,
+}
+
+/// The desk of one request.
+pub struct Desk<'a> {
+    ctx: &'a Ctx,
+    network: &'a Arc<Network>,
+}
+
+impl<'a> Desk<'a> {
+    /// For a caller and a network.
+    pub fn new(ctx: &'a Ctx, network: &'a Arc<Network>) -> Self {
+        Self { ctx, network }
+    }
+
+    /// The key that a text names: a key itself, a party of the tenant, or the tenant.
+    ///
+    /// # Errors
+    /// 500 when the store fails.
+    pub async fn key(&self, text: &str) -> Result<Option<String>, ApiError> {
+        if text.contains(':') {
+            return Ok(text.parse::<SignerKey>().ok().map(|key| key.to_string()));
+        }
+        let party = self.ctx.store().party(text).await.map_err(ApiError::internal)?;
+        if let Some(party) = party {
+            return Ok(Some(party.signer));
+        }
+        if text != self.ctx.tenant() {
+            return Ok(None);
+        }
+        self.own_key(&Owner::tenant(text)).await.map(Some)
+    }
+
+    /// The keys of several names; those that name nobody are left out.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub async fn keys(&self, names: &[&str]) -> Result<BTreeMap<String, String>, ApiError> {
+        let mut keys = BTreeMap::new();
+        for name in names {
+            if let Some(key) = self.key(name).await? {
+                keys.insert((*name).to_owned(), key);
+            }
+        }
+        Ok(keys)
+    }
+
+    async fn own_key(&self, owner: &Owner) -> Result<String, ApiError> {
+        let keys = &self.ctx.state().networks.shared().keys;
+        let key = keys
+            .ensure(owner, Purpose::Statement)
+            .await
+            .map_err(ApiError::internal)?;
+        Ok(key.to_string())
+    }
+
+    /// What is asked for, with keys in place of names.
+    ///
+    /// # Errors
+    /// 422 with a pointer.
+    pub async fn terms(&self, asked: &Asked) -> Result<Terms, ApiError> {
+        let recipient = asked.recipient.as_deref().ok_or_else(|| {
+            let detail = "`recipient` is missing: the party, or the member's key, that receives the invoice";
+            ApiError::new(Code::MISSING_FIELD, detail).at("/recipient")
+        })?;
+        let report_by = asked.report_by.as_deref().map(|text| {
+            crate::time::parse(text).ok_or_else(|| {
+                let detail = "`reportBy` must be a time, RFC 3339 in UTC: 2027-01-31T00:00:00Z";
+                ApiError::new(Code::INVALID_FIELD, detail).at("/reportBy")
+            })
+        });
+        Ok(Terms {
+            recipient: self.party(recipient, "recipient").await?,
+            agent: self.optional(asked.agent.as_deref(), "agent").await?,
+            authority: self.optional(asked.authority.as_deref(), "authority").await?,
+            report_by: report_by.transpose()?,
+            regime: asked.regime.clone(),
+            series: asked.series.clone().unwrap_or_default(),
+            year: asked.year,
+            committed: asked.committed.unwrap_or(false),
+            counter: None,
+        })
+    }
+
+    async fn optional(&self, text: Option<&str>, field: &str) -> Result<Option<String>, ApiError> {
+        match text {
+            None => Ok(None),
+            Some(text) => self.party(text, field).await.map(Some),
+        }
+    }
+
+    async fn party(&self, text: &str, field: &str) -> Result<String, ApiError> {
+        self.key(text).await?.ok_or_else(|| {
+            let detail = format!(
+                "`{field}` names nobody: give a party of the tenant (GET …/parties), or a member's key (`ed25519:…`, `p256:…`)"
+            );
+            ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}"))
+        })
+    }
+
+    /// Judges a document and makes the action's input of it.
+    ///
+    /// # Errors
+    /// 422 with what was found, or with what the ledger has no place for.
+    pub async fn judge(&self, source: Source, asked: &Asked, terms: Terms) -> Result<Ready, ApiError> {
+        let profile = asked.profile()?;
+        let judging = &self.ctx.state().judging;
+        let permit = judging.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        let job = move || {
+            let judged = judge(source, profile);
+            drop(permit);
+            judged
+        };
+        let judged = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
+        let entry = self.entry(&judged, asked).await?;
+        let input = input::input(&judged, &terms, &entry)?;
+        Ok(Ready {
+            entry,
+            input,
+            asked: asked.clone(),
+            terms,
+            invoice: Box::new(judged.invoice),
+            kept: judged.kept,
+        })
+    }
+
+    /// Judges all documents of a batch.
+    pub async fn judge_all(&self, items: Vec<Result<BatchItem, ApiError>>) -> Vec<Result<Ready, ApiError>> {
+        // Most items of a batch ask for the same: names are looked up once.
+        let mut known: BTreeMap<String, Terms> = BTreeMap::new();
+        let mut jobs = Vec::with_capacity(items.len());
+        for item in items {
+            let prepared = match item {
+                Ok(item) => self
+                    .terms_once(&item.asked, &mut known)
+                    .await
+                    .map(|terms| (item, terms)),
+                Err(error) => Err(error),
+            };
+            jobs.push(async {
+                let (item, terms) = prepared?;
+                self.judge(item.source, &item.asked, terms).await
+            });
+        }
+        join_all(jobs).await
+    }
+
+    async fn terms_once(&self, asked: &Asked, known: &mut BTreeMap<String, Terms>) -> Result<Terms, ApiError> {
+        let key = format!("{asked:?}");
+        if let Some(terms) = known.get(&key) {
+            return Ok(terms.clone());
+        }
+        let terms = self.terms(asked).await?;
+        known.insert(key, terms.clone());
+        Ok(terms)
+    }
+
+    /// Numbers the good ones of a batch from a place on.
+    pub async fn number_all(
+        &self,
+        results: Vec<Result<Ready, ApiError>>,
+        series: &str,
+        first: u64,
+    ) -> Vec<Result<Ready, ApiError>> {
+        let mut next = first;
+        let mut numbered = Vec::with_capacity(results.len());
+        for result in results {
+            let again = match result {
+                Ok(ready) => self.number(ready, series, next).await,
+                Err(error) => Err(error),
+            };
+            next += u64::from(again.is_ok());
+            numbered.push(again);
+        }
+        numbered
+    }
+
+    async fn number(&self, ready: Ready, series: &str, place: u64) -> Result<Ready, ApiError> {
+        let mut invoice = ready.invoice;
+        invoice.number.clear();
+        let source = asked::at_place(Source::Json(invoice, Vec::new()), series, place)?;
+        self.judge(source, &ready.asked, ready.terms.at(place)).await
+    }
+
+    /// How a document comes onto the ledger.
+    async fn entry(&self, judged: &Judged, asked: &Asked) -> Result<Entry, ApiError> {
+        let id = |text: &String, field: &str| {
+            record_id(text).map(|_| text.clone()).map_err(|_| {
+                let detail = format!("`{field}` must be a record's id, 64 lowercase hex characters");
+                ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}"))
+            })
+        };
+        if let Some(original) = &asked.replaces {
+            return Ok(Entry::Replace(id(original, "replaces")?));
+        }
+        if let Some(invoice) = &asked.credits {
+            return Ok(Entry::Credit(id(invoice, "credits")?));
+        }
+        if !judged.invoice.is_credit_note() {
+            return Ok(Entry::Issue);
+        }
+        let preceding = judged.invoice.preceding.first().map(|one| one.number.clone());
+        let found = match &preceding {
+            Some(number) => self.issued(number).await?,
+            None => Vec::new(),
+        };
+        match found.as_slice() {
+            [one] => Ok(Entry::Credit(hex::encode(one))),
+            _ => {
+                let detail = format!(
+                    "the ledger has {} invoices of yours with the number {:?} (BT-25): say with `credits=RECORD` which one \
+                     this credit note is for",
+                    found.len(),
+                    preceding.unwrap_or_default()
+                );
+                Err(ApiError::new(Code::MISSING_FIELD, detail).at("/credits"))
+            }
+        }
+    }
+
+    /// The caller's own invoices with a number.
+    async fn issued(&self, number: &str) -> Result<Vec<Vec<u8>>, ApiError> {
+        let search = Search {
+            number: Some(number.to_owned()),
+            party: Some(self.own_key(self.ctx.owner()).await?),
+            ..Search::default()
+        };
+        self.network.caught_up(CATCH_UP).await;
+        let rows = self.network.invoices(&search, 20).await.map_err(ApiError::internal)?;
+        let me = search.party.unwrap_or_default();
+        let mine = rows.into_iter().filter(|row| row.issuer == me && row.credits.is_none());
+        Ok(mine.map(|row| row.record).collect())
+    }
+
+    /// The action of the template.
+    ///
+    /// # Errors
+    /// 503 when the revision can't be found out.
+    pub async fn kind(&self, entry: &Entry) -> Result<Kind, ApiError> {
+        Ok(Kind {
+            template: TEMPLATE.into(),
+            action: entry.action().into(),
+            revision: self.network.revision(TEMPLATE).await?,
+        })
+    }
+
+    /// The documents, sealed.
+    ///
+    /// # Errors
+    /// 500 when they can't be.
+    pub async fn documents(&self, all: impl IntoIterator<Item = &Ready>) -> Result<Vec<Write>, ApiError> {
+        let keys = &self.ctx.state().networks.shared().keys;
+        let issuer = self.own_key(self.ctx.owner()).await?;
+        let mut rows = Vec::new();
+        for ready in all {
+            let content = ready.kept.content();
+            let plain = borsh::to_vec(&ready.kept).map_err(ApiError::internal)?;
+            let sealed = keys
+                .seal(self.ctx.tenant(), &context(self.network, &issuer, &content), &plain)
+                .await;
+            let Sealed { key, body } = sealed.map_err(ApiError::internal)?;
+            rows.push(document::Model {
+                network: self.network.entry.id.to_vec(),
+                issuer: issuer.clone(),
+                content: content.to_vec(),
+                key,
+                body,
+                kept: false,
+                erased_at: None,
+                created_at: crate::time::now_ms(),
+            });
+        }
+        Ok(vec![Write::Documents(rows)])
+    }
+
+    /// Holds the caller's series, so that nobody else here takes its next place meanwhile.
+    ///
+    /// # Errors
+    /// 500 when the key can't be used.
+    pub async fn place(&self, series: &str) -> Result<Place<'_>, ApiError> {
+        let signer = self.own_key(self.ctx.owner()).await?;
+        let slot = self.ctx.state().numbering.slot(self.network.entry.id, &signer, series);
+        Ok(Place::new(slot.lock_owned().await, self.network, signer, series))
+    }
+}
+
+/// What a document's ciphertext is bound to.
+pub fn context(network: &Network, issuer: &str, content: &[u8; 32]) -> Vec<u8> {
+    let domain = b"muniment.dev/document/v1\n".as_slice();
+    [domain, &network.entry.id, content, issuer.as_bytes()].concat()
+}

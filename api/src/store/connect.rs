@@ -1,0 +1,118 @@
+//! How each of the two databases is connected to.
+//!
+//! SQLite: one process, one file. PostgreSQL: one server alone writes, held by an advisory lock on the session of the
+//! writer's one connection. So the lock and the right to write end together, and the state that a server keeps in memory
+//! is never that of two.
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, sqlx};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Key of the advisory lock: `muniment` in ASCII.
+const WRITER: i64 = 0x6d75_6e69_6d65_6e74;
+
+/// Whether a URL is PostgreSQL's.
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// A URL without what must not be seen.
+pub fn shown(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) if is_postgres(url) => format!("{scheme}://…@{place}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// Options of a connection that reads.
+pub fn reader(url: &str) -> ConnectOptions {
+    let mut options = common(url);
+    options.max_connections(if is_postgres(url) { 8 } else { 2 });
+    options
+}
+
+/// Options of the one connection that writes. `ended` is raised when it is lost: with PostgreSQL there is no second one,
+/// because another server may have written meanwhile, and what this one remembers may be old.
+pub fn writer(url: &str, ended: watch::Sender<bool>) -> ConnectOptions {
+    let mut options = common(url);
+    options.max_connections(1);
+    let (first, ended) = (Arc::new(AtomicBool::new(true)), Arc::new(ended));
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        let (first, ended) = (first.clone(), ended.clone());
+        pool.idle_timeout(None).max_lifetime(None).after_connect(move |_, _| {
+            let allowed = first.swap(false, Ordering::AcqRel);
+            if !allowed {
+                ended.send_replace(true);
+            }
+            Box::pin(async move {
+                let refused = || sqlx::Error::Protocol("the session that may write has ended".to_owned());
+                allowed.then_some(()).ok_or_else(refused)
+            })
+        })
+    });
+    options
+}
+
+/// Takes the right to write, for as long as the session lasts. False: another server has it.
+pub async fn claim(connection: &DatabaseConnection) -> Result<bool, DbErr> {
+    if connection.get_database_backend() != DbBackend::Postgres {
+        return Ok(true);
+    }
+    let lock = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_try_advisory_lock($1)", [WRITER.into()]);
+    let row = connection.query_one_raw(lock).await?;
+    row.map_or(Ok(false), |row| row.try_get_by_index(0))
+}
+
+/// Reads all of an SQLite file once: a second or so for each gigabyte, and no silent start on a damaged one. PostgreSQL
+/// watches over its own pages.
+pub async fn check(connection: &DatabaseConnection) -> Result<String, DbErr> {
+    if connection.get_database_backend() != DbBackend::Sqlite {
+        return Ok("ok".to_owned());
+    }
+    let row = connection
+        .query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA quick_check(1)"))
+        .await?;
+    row.map_or_else(|| Ok("no answer".to_owned()), |row| row.try_get_by_index(0))
+}
+
+fn common(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .min_connections(1)
+        .connect_timeout(Duration::from_secs(5))
+        .acquire_timeout(Duration::from_secs(10))
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        // The writer's connection must not be closed under it, and an idle server shall not wake up to check.
+        .map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None))
+        // The busy timeout is set when the handle opens, before WAL is asked for: the other order fails under load.
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .busy_timeout(Duration::from_secs(5))
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                // Pages of the outbox are written again and again; most never need to reach the database file.
+                .pragma("wal_autocheckpoint", "4000")
+                .statement_cache_capacity(64)
+        });
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        assert_eq!(
+            shown("postgres://me:p@ss@db:5432/muniment"),
+            "postgres://…@db:5432/muniment"
+        );
+        assert_eq!(shown("sqlite:///data/muniment.db"), "sqlite:///data/muniment.db");
+    }
+}

@@ -1,0 +1,107 @@
+//! Reads of documents and invoices. Each takes the network it is for.
+
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{document, invoice};
+use super::query::failed;
+use super::{Store, StoreError};
+
+/// Which invoices are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Number.
+    pub number: Option<String>,
+    /// Series.
+    pub series: Option<String>,
+    /// Tax id, commitment or key of any of its parties.
+    pub party: Option<String>,
+    /// First issue date.
+    pub from: Option<String>,
+    /// Last issue date.
+    pub to: Option<String>,
+    /// Least gross amount, hundredths.
+    pub least: Option<i64>,
+    /// Largest gross amount, hundredths.
+    pub most: Option<i64>,
+    /// Currency.
+    pub currency: Option<String>,
+    /// States, each of a region.
+    pub states: Vec<(invoice::Column, String)>,
+    /// The invoice that credit notes are of.
+    pub credits: Option<[u8; 32]>,
+    /// Issue date and record after which the page begins.
+    pub after: Option<(String, [u8; 32])>,
+}
+
+impl Store {
+    /// Documents of an issuer by the digest of their original.
+    pub(crate) async fn document(
+        &self,
+        network: &[u8; 32],
+        issuer: &str,
+        content: &[u8; 32],
+    ) -> Result<Option<document::Model>, StoreError> {
+        document::Entity::find_by_id((network.to_vec(), issuer.to_owned(), content.to_vec()))
+            .one(&self.reader)
+            .await
+            .map_err(failed("a document"))
+    }
+
+    /// Invoices, the newest issue date first.
+    pub(crate) async fn invoices(
+        &self,
+        network: i64,
+        search: &Search,
+        limit: u64,
+    ) -> Result<Vec<invoice::Model>, StoreError> {
+        use invoice::Column as C;
+        let mut all = Condition::all().add(C::Network.eq(network));
+        let equal = [
+            (C::Number, &search.number),
+            (C::Series, &search.series),
+            (C::Currency, &search.currency),
+        ];
+        for (column, value) in equal {
+            all = all.add_option(value.as_deref().map(|value| column.eq(value)));
+        }
+        for (column, state) in &search.states {
+            all = all.add(column.eq(state.as_str()));
+        }
+        all = all
+            .add_option(search.from.as_deref().map(|from| C::IssueDate.gte(from)))
+            .add_option(search.to.as_deref().map(|to| C::IssueDate.lte(to)))
+            .add_option(search.least.map(|least| C::Gross.gte(least)))
+            .add_option(search.most.map(|most| C::Gross.lte(most)))
+            .add_option(search.credits.map(|record| C::Credits.eq(record.as_slice())));
+        if let Some(party) = &search.party {
+            let any = [C::Issuer, C::Supplier, C::Recipient, C::Buyer, C::Payee];
+            let any = any.iter().map(|column| column.eq(party.as_str()));
+            all = all.add(any.fold(Condition::any(), Condition::add));
+        }
+        if let Some((date, record)) = &search.after {
+            let same = Condition::all()
+                .add(C::IssueDate.eq(date.as_str()))
+                .add(C::Record.lt(record.as_slice()));
+            all = all.add(Condition::any().add(C::IssueDate.lt(date.as_str())).add(same));
+        }
+        invoice::Entity::find()
+            .filter(all)
+            .order_by_desc(C::IssueDate)
+            .order_by_desc(C::Record)
+            .limit(limit)
+            .all(&self.reader)
+            .await
+            .map_err(failed("invoices"))
+    }
+
+    /// How many invoices an issuer has in a series: the last place that is taken in it.
+    pub(crate) async fn places(&self, network: i64, issuer: &str, series: &str) -> Result<u64, StoreError> {
+        invoice::Entity::find()
+            .filter(invoice::Column::Network.eq(network))
+            .filter(invoice::Column::Issuer.eq(issuer))
+            .filter(invoice::Column::Series.eq(series))
+            .count(&self.reader)
+            .await
+            .map_err(failed("places of a series"))
+    }
+}

@@ -1,0 +1,109 @@
+//! One invoice: its record, its steps, its document.
+
+use muniment_api::types::InvoiceRecord;
+use serde_json::Value;
+
+use super::Target;
+use crate::client::Client;
+use crate::commands::records;
+use crate::context::Choice;
+use crate::error::Result;
+use crate::output::{Output, table};
+
+/// An invoice.
+#[derive(clap::Args)]
+pub struct Record {
+    /// Record id, 64 hex digits.
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+/// A document of an invoice.
+#[derive(clap::Args)]
+pub struct Document {
+    /// Record id, 64 hex digits.
+    #[arg(value_name = "ID")]
+    id: String,
+    /// `original` is byte for byte what was submitted.
+    #[arg(long, value_name = "NAME", default_value = "original",
+        value_parser = ["original", "ubl", "cii", "json", "html", "pdf", "report"])]
+    format: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Shows the record.
+pub async fn record(args: &Record, choice: &Choice, output: Output) -> Result<()> {
+    let client = Client::new(choice.load()?)?;
+    let invoice: InvoiceRecord = client.get(&client.url(&path(&args.id, "")?)).await?;
+    if output.json() {
+        return output.document(&invoice);
+    }
+    let (record, fields) = (&invoice.record, &invoice.record["fields"]);
+    let text = |name: &str| records::text(&fields[name]);
+    let money = |value: &Value| {
+        let hundredths = value.as_i64().unwrap_or(0);
+        format!("{}.{:02} {}", hundredths / 100, hundredths % 100, text("currency"))
+    };
+    let mut rows = vec![
+        row("id", &args.id),
+        row(
+            "number",
+            &format!("{} of {} (type {})", text("number"), text("issueDate"), text("type")),
+        ),
+        row("supplier", &text("supplier")),
+        row("recipient", &text("recipient")),
+        row("gross", &money(&fields["totals"]["gross"])),
+        row("open", &money(&fields["open"])),
+    ];
+    for (region, state) in record["regions"].as_object().into_iter().flatten() {
+        rows.push(row(region, &records::text(state)));
+    }
+    for credit in fields["creditNotes"].as_array().into_iter().flatten() {
+        rows.push(row("credit note", &records::text(credit)));
+    }
+    rows.push(row("document", &invoice.document));
+    rows.push(row(
+        "version",
+        &format!("{} at height {}", records::text(&record["version"]), invoice.height),
+    ));
+    output.line(table(&rows))
+}
+
+/// Shows the steps.
+pub async fn history(args: &Record, choice: &Choice, output: Output) -> Result<()> {
+    let client = Client::new(choice.load()?)?;
+    let steps: Value = client.get(&client.url(&path(&args.id, "/history")?)).await?;
+    if output.json() {
+        output.document(&steps)
+    } else {
+        records::history(&steps, output)
+    }
+}
+
+/// Gets a document.
+pub async fn document(args: &Document, choice: &Choice, output: Output) -> Result<()> {
+    let below = match args.format.as_str() {
+        format @ ("html" | "pdf" | "report") => format!("/{format}"),
+        format => format!("/document?format={format}"),
+    };
+    let client = Client::new(choice.load()?)?;
+    let bytes = client.bytes(&client.url(&path(&args.id, &below)?)).await?;
+    args.target.deliver(&bytes, output)
+}
+
+/// Erases the document.
+pub async fn erase(args: &Record, choice: &Choice, output: Output) -> Result<()> {
+    let client = Client::new(choice.load()?)?;
+    client.delete(&client.url(&path(&args.id, "/document")?)).await?;
+    output.say("the document is erased; record and receipts stay");
+    Ok(())
+}
+
+fn path(id: &str, below: &str) -> Result<String> {
+    Ok(format!("/invoices/{}{below}", records::id(id)?))
+}
+
+fn row(name: &str, value: &str) -> Vec<String> {
+    vec![name.to_owned(), value.to_owned()]
+}

@@ -1,0 +1,193 @@
+//! What an action writes beside records: unique keys and counters.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Act, Judged, Subject, Write, accept, duplicate};
+use crate::block::Hash;
+use crate::execute::overlay::Overlay;
+use crate::execute::reject::Reject;
+use crate::state::{Record, StateError, counter_key, unique_key};
+use crate::template::{Counter, Source, Template, Unique};
+
+/// First line of what a unique key is the hash of.
+const UNIQUE_DOMAIN: &[u8] = b"muniment.dev/unique/v1\n";
+/// First line of what the key of a counter's row is the hash of.
+const COUNTER_DOMAIN: &[u8] = b"muniment.dev/counter/v1\n";
+
+/// Writes of one action, on top of what the block wrote before it.
+pub struct Writes<'o, 's> {
+    overlay: &'o Overlay<'s>,
+    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl<'o, 's> Writes<'o, 's> {
+    pub fn new(overlay: &'o Overlay<'s>) -> Self {
+        Self {
+            overlay,
+            pending: BTreeMap::new(),
+        }
+    }
+
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.pending.insert(key, Some(value));
+    }
+
+    pub fn finish(self) -> Vec<Write> {
+        self.pending.into_iter().collect()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        match self.pending.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.overlay.get(key),
+        }
+    }
+
+    /// Releases and claims the unique keys of a record.
+    pub fn claim(&mut self, template: &Template, before: Option<&Record>, after: &Record, id: Hash) -> Judged<()> {
+        for unique in &template.unique {
+            let old = before.map(|record| claim(record, unique)).transpose()?.flatten();
+            let new = claim(after, unique)?;
+            if old == new {
+                continue;
+            }
+            if let Some(key) = new {
+                let holder = self.get(&key)?;
+                if unique.by_creator {
+                    accept!(self.claim_for(key, holder, after, unique));
+                    continue;
+                }
+                if let Some(holder) = holder {
+                    let holder: Result<Hash, _> = holder.as_slice().try_into();
+                    let holder = holder.map_err(|_| StateError("not a record id".into()))?;
+                    return Ok(Err(taken(unique, Some(holder))));
+                }
+                self.put(key, id.to_vec());
+            }
+            if let Some(key) = old.filter(|_| !unique.by_creator) {
+                self.pending.insert(key, None);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The values belong to the creator who used them first, for good.
+    fn claim_for(
+        &mut self,
+        key: Vec<u8>,
+        holder: Option<Vec<u8>>,
+        record: &Record,
+        unique: &Unique,
+    ) -> Result<(), Reject> {
+        match holder {
+            Some(holder) if holder != record.creator.as_bytes() => Err(taken(unique, None)),
+            Some(_) => Ok(()),
+            None => {
+                self.put(key, record.creator.clone().into_bytes());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The refusal; `holder` is the record that has the values, unless they belong to a creator.
+fn taken(unique: &Unique, holder: Option<Hash>) -> Reject {
+    match (&unique.refusal, holder) {
+        (Some((code, message)), record) => Reject {
+            code: Cow::Owned(code.clone()),
+            message: message.clone(),
+            pointer: "/input".to_owned(),
+            record,
+        },
+        (None, Some(holder)) => duplicate(holder, &format!("another record has the same {}", unique.name)),
+        (None, None) => {
+            let message = format!("another party has used the same {} before", unique.name);
+            Reject::new("DUPLICATE", message, "/input")
+        }
+    }
+}
+
+/// State key of a record's unique key; none when one of its fields is absent.
+fn claim(record: &Record, unique: &Unique) -> Result<Option<Vec<u8>>, StateError> {
+    let values: Option<Vec<&Value>> = unique.fields.iter().map(|field| record.fields.get(field)).collect();
+    let Some(values) = values else { return Ok(None) };
+    let mut bytes = UNIQUE_DOMAIN.to_vec();
+    serde_json::to_writer(&mut bytes, &(&record.template, &unique.name, values))
+        .map_err(|error| StateError(error.into()))?;
+    Ok(Some(unique_key(&Sha256::digest(&bytes).into())))
+}
+
+/// A counter's row as it is stored: how often it was moved on, and the link of the last time.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    count: u64,
+    link: String,
+}
+
+/// The row of a counter that an action moves on.
+pub struct Count<'t> {
+    counter: &'t Counter,
+    key: Vec<u8>,
+    row: Row,
+}
+
+impl Count<'_> {
+    /// The variable `counters`.
+    pub fn json(&self) -> Value {
+        json!({ &self.counter.name: { "next": self.row.count + 1, "previous": self.row.link } })
+    }
+
+    /// The write that moves it on.
+    pub fn moved_on(self, input: &Value) -> Result<Write, StateError> {
+        let link = self.counter.link.as_ref().and_then(|link| link.in_input(input));
+        let row = Row {
+            count: self.row.count + 1,
+            link: link.and_then(Value::as_str).unwrap_or_default().to_owned(),
+        };
+        let bytes = serde_json::to_vec(&row).map_err(|error| StateError(error.into()))?;
+        Ok((self.key, Some(bytes)))
+    }
+}
+
+impl Act<'_> {
+    /// The row of the counter that the action moves on, if it does.
+    pub(super) fn count(
+        &self,
+        overlay: &Overlay<'_>,
+        input: &Value,
+        subject: &Subject,
+    ) -> Result<Option<Count<'_>>, StateError> {
+        let template = &self.in_force.template;
+        let Some(counter) = self.action().counts.and_then(|index| template.counters.get(index)) else {
+            return Ok(None);
+        };
+        let creator = match &subject.before {
+            Some(record) => record.creator.as_str(),
+            None => self.signer,
+        };
+        let (creator, signer) = (Value::from(creator), Value::from(self.signer));
+        let values: Vec<&Value> = counter
+            .per
+            .iter()
+            .map(|source| match source {
+                Source::Creator => &creator,
+                _ => source.in_input(input).unwrap_or(&signer),
+            })
+            .collect();
+        let mut bytes = COUNTER_DOMAIN.to_vec();
+        serde_json::to_writer(&mut bytes, &(&template.name, &counter.name, values))
+            .map_err(|error| StateError(error.into()))?;
+        let key = counter_key(&Sha256::digest(&bytes).into());
+        let row = match overlay.get(&key)? {
+            Some(row) => serde_json::from_slice(&row).map_err(|error| StateError(error.into()))?,
+            None => Row::default(),
+        };
+        Ok(Some(Count { counter, key, row }))
+    }
+}

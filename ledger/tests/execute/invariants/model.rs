@@ -1,0 +1,619 @@
+//! What should hold of every accepted action, kept from the accepted inputs alone: the tiny reference model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muniment_ledger::state::Record;
+use serde_json::Value;
+
+use crate::invoice::world::*;
+
+type Broken = Vec<(u8, String)>;
+
+#[derive(Clone, Debug, Default)]
+struct Pledge {
+    lender: u8,
+    amount: i64,
+    until: i64,
+    expires: i64,
+    live: bool,
+    consent: i64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Document {
+    state: &'static str,
+    issuer: u8,
+    issued: u64,
+    total: i64,
+    paid: i64,
+    credited: i64,
+    overpaid: i64,
+    refund: i64,
+    /// Base and VAT of each category and rate, and what was credited of it.
+    vat: BTreeMap<(String, i64), [i64; 4]>,
+    payments: BTreeMap<String, bool>,
+    approval: &'static str,
+    payee: u8,
+    payee_consent: i64,
+    assignee: Option<u8>,
+    holder: Option<u8>,
+    pledges: BTreeMap<String, Pledge>,
+    fingerprint: Option<String>,
+    lock: Option<(i64, i64)>,
+    reimbursed: i64,
+    final_reimbursed: bool,
+    reimbursers: BTreeSet<u8>,
+    requested: u64,
+    currency: String,
+    recipient: String,
+    authority: Option<u8>,
+    report_by: Option<i64>,
+    secret: String,
+}
+
+#[derive(Default)]
+pub struct Model {
+    documents: BTreeMap<Id, Document>,
+    identities: BTreeSet<String>,
+    /// Who issued first for a supplier.
+    suppliers: BTreeMap<String, u8>,
+    /// Place and content of the last document by issuer and series.
+    chains: BTreeMap<(u8, String), (i64, String)>,
+    /// What the new record's counter and link must be.
+    places: BTreeMap<Id, (i64, String)>,
+    verdicts: BTreeMap<Id, Value>,
+}
+
+impl Document {
+    fn open(&self) -> i64 {
+        self.total - self.paid - self.credited
+    }
+
+    fn pledged(&self) -> i64 {
+        self.pledges
+            .values()
+            .filter(|pledge| pledge.live)
+            .map(|pledge| pledge.amount)
+            .sum()
+    }
+
+    fn live(&self) -> bool {
+        matches!(self.state, "Issued" | "PartlyCredited")
+    }
+
+    /// When nothing is open any more, pledges are released.
+    fn closed(&mut self) {
+        if self.open() == 0 {
+            self.pledges.clear();
+            self.fingerprint = None;
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn int(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}
+
+fn who(value: &Value) -> u8 {
+    (1..=8)
+        .find(|party| value.as_str() == Some(name(*party).as_str()))
+        .unwrap_or(0)
+}
+
+impl Model {
+    /// Something that only the parties of a document need to know.
+    pub fn secret(&self, id: &Id) -> Option<String> {
+        self.documents.get(id).map(|document| document.secret.clone())
+    }
+
+    /// Takes in an accepted action; says which invariants it should have met.
+    pub fn accepted(&mut self, party: u8, action: &str, input: &Value, id: Id, time: u64) -> Broken {
+        let mut broken = Vec::new();
+        let mut must = |invariant: u8, holds: bool, what: &str| {
+            if !holds {
+                broken.push((invariant, format!("{action} by {party}: {what}; {input}")));
+            }
+        };
+        let now = i64::try_from(time).unwrap_or(i64::MAX);
+        if matches!(action, "issue" | "credit" | "replace") {
+            self.created(party, input, id, time, &mut must);
+            let other = |name: &str| {
+                hex::decode(text(&input[name]))
+                    .ok()
+                    .and_then(|id| Id::try_from(id).ok())
+            };
+            if let Some(invoice) = other("invoice").and_then(|id| self.documents.get_mut(&id)) {
+                credit(invoice, party, input, &mut must);
+            }
+            if let Some(original) = other("original").and_then(|id| self.documents.get_mut(&id)) {
+                must(13, original.issuer == party, "only the issuer replaces");
+                must(
+                    12,
+                    original.state == "Issued" && untouched(original),
+                    "something hangs on the original",
+                );
+                original.state = "Replaced";
+            }
+            return broken;
+        }
+        let others: BTreeSet<String> = self
+            .documents
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .filter_map(|(_, d)| d.fingerprint.clone())
+            .collect();
+        let Some(document) = self.documents.get_mut(&id) else {
+            return broken;
+        };
+        document.act(party, action, input, now, &others, &mut must);
+        broken
+    }
+
+    fn created(&mut self, party: u8, input: &Value, id: Id, time: u64, must: &mut impl FnMut(u8, bool, &str)) {
+        let identity = ["regime", "supplier", "type", "series", "number", "year"];
+        let identity = identity.map(|name| input[name].to_string()).join(" ");
+        must(1, self.identities.insert(identity), "this number was used");
+        must(4, int(&input["verdict"]["fatal"]) == 0, "it has fatal findings");
+        must(4, input["verdict"]["exact"] == true, "it isn't exact");
+        self.verdicts.insert(id, input["verdict"].clone());
+        must(5, exact(input), "the amounts don't add up");
+        let supplier = text(&input["supplier"]);
+        let owner = *self.suppliers.entry(supplier).or_insert(party);
+        must(13, party == owner, "another party issues for the supplier");
+        let chain = (party, text(&input["series"]));
+        let (count, last) = self.chains.entry(chain).or_default();
+        *count += 1;
+        self.places
+            .insert(id, (*count, std::mem::replace(last, text(&input["content"]))));
+        let total = |name: &str| int(&input["totals"][name]);
+        let entry = |entry: &Value| {
+            let key = (text(&entry["category"]), int(&entry["rate"]));
+            (key, [int(&entry["base"]), int(&entry["vat"]), 0, 0])
+        };
+        let note = input["type"] == "381";
+        let document = Document {
+            state: if note { "CreditNote" } else { "Issued" },
+            issuer: party,
+            issued: time,
+            total: if note { 0 } else { total("gross") + total("rounding") },
+            paid: if note { 0 } else { total("prepaid") },
+            vat: input["vat"].as_array().into_iter().flatten().map(entry).collect(),
+            approval: "None",
+            payee: party,
+            currency: text(&input["currency"]),
+            recipient: text(&input["recipient"]),
+            authority: input.get("authority").map(who),
+            report_by: input.get("reportBy").map(int),
+            secret: text(&input["content"]),
+            ..Document::default()
+        };
+        self.documents.insert(id, document);
+    }
+
+    /// Compares a record with the model.
+    pub fn agrees(&self, id: Id, record: &Record) -> Broken {
+        let mut broken = Vec::new();
+        let Some(document) = self.documents.get(&id) else {
+            return vec![(1, "a document that nobody issued".to_owned())];
+        };
+        let field = |name: &str| record.fields.get(name).map_or(0, int);
+        let mut must = |invariant: u8, holds: bool, what: &str| {
+            if !holds {
+                broken.push((invariant, format!("{what}: {document:?} but {:?}", record.fields)));
+            }
+        };
+        must(
+            7,
+            field("open") == document.open(),
+            "open is what is neither paid nor credited",
+        );
+        must(
+            7,
+            field("open") + field("paid") + field("credited") == field("total"),
+            "the buckets are the whole",
+        );
+        must(
+            7,
+            field("paid") == document.paid && field("credited") == document.credited,
+            "paid and credited",
+        );
+        must(7, field("overpaid") == document.overpaid, "the overpaid bucket");
+        must(
+            6,
+            field("refundDue") == document.refund,
+            "credits beyond the unpaid part are to be refunded",
+        );
+        must(8, field("pledged") == document.pledged(), "the live pledges");
+        must(10, field("reimbursed") == document.reimbursed, "what was reimbursed");
+        let clawback = (document.reimbursed - (document.total - document.credited)).max(0);
+        must(10, field("clawback") == clawback, "what is to come back");
+        must(
+            10,
+            record.fields.contains_key("lock") == document.lock.is_some(),
+            "the lock",
+        );
+        must(12, record.regions["document"] == document.state, "the document's state");
+        must(
+            11,
+            record.regions["approval"] == document.approval,
+            "the approval's state",
+        );
+        if let Some((count, previous)) = self.places.get(&id) {
+            must(2, field("counter") == *count, "the place in the chain");
+            must(
+                2,
+                record.fields["previous"].as_str() == Some(previous),
+                "the link of the chain",
+            );
+        }
+        must(
+            4,
+            self.verdicts.get(&id) == record.fields.get("verdict"),
+            "the verdict is stored",
+        );
+        broken
+    }
+}
+
+/// Nobody's right hangs on it.
+fn untouched(document: &Document) -> bool {
+    let money = document.paid == 0 && document.credited == 0 && document.reimbursed == 0 && document.lock.is_none();
+    money && document.pledges.is_empty() && document.payee == document.issuer
+}
+
+/// EN 16931's sums, in hundredths.
+fn exact(input: &Value) -> bool {
+    let total = |name: &str| int(&input["totals"][name]);
+    let entries = || input["vat"].as_array().into_iter().flatten();
+    let rounded = |entry: &Value| {
+        let exact = i128::from(int(&entry["base"])) * i128::from(int(&entry["rate"]));
+        exact.div_euclid(1_000_000) + i128::from(exact.rem_euclid(1_000_000) >= 500_000)
+    };
+    let sum = |name: &str| entries().map(|entry| int(&entry[name])).sum::<i64>();
+    total("net") == total("lines") - total("allowances") + total("charges")
+        && total("gross") == total("net") + total("vat")
+        && total("due") == total("gross") - total("prepaid") + total("rounding")
+        && sum("vat") == total("vat")
+        && sum("base") == total("net")
+        && entries().all(|entry| rounded(entry) == i128::from(int(&entry["vat"])))
+}
+
+fn credit(invoice: &mut Document, party: u8, input: &Value, must: &mut impl FnMut(u8, bool, &str)) {
+    let amount = int(&input["totals"]["gross"]) + int(&input["totals"]["rounding"]);
+    must(13, invoice.issuer == party, "only the issuer credits");
+    must(12, invoice.live(), "nothing can be credited any more");
+    must(6, text(&input["currency"]) == invoice.currency, "another currency");
+    must(6, text(&input["recipient"]) == invoice.recipient, "another recipient");
+    must(6, invoice.credited + amount <= invoice.total, "more than the invoice");
+    let consents = invoice
+        .pledges
+        .values()
+        .filter(|pledge| pledge.live)
+        .all(|pledge| amount <= pledge.consent);
+    must(9, consents, "a lender has not consented");
+    must(
+        9,
+        invoice.payee == invoice.issuer || amount <= invoice.payee_consent,
+        "the payee has not consented",
+    );
+    for entry in input["vat"].as_array().into_iter().flatten() {
+        let key = (text(&entry["category"]), int(&entry["rate"]));
+        let Some([base, vat, credited, tax]) = invoice.vat.get_mut(&key) else {
+            must(6, false, "a category that the invoice doesn't have");
+            continue;
+        };
+        *credited += int(&entry["base"]);
+        *tax += int(&entry["vat"]);
+        must(
+            6,
+            credited <= base && tax <= vat,
+            "more than the invoice has of a category",
+        );
+    }
+    let unpaid = amount.min(invoice.open());
+    invoice.credited += amount;
+    invoice.paid -= amount - unpaid;
+    invoice.refund += amount - unpaid;
+    invoice.payee_consent = 0;
+    invoice.pledges.values_mut().for_each(|pledge| pledge.consent = 0);
+    invoice.state = if invoice.credited == invoice.total {
+        "FullyCredited"
+    } else {
+        "PartlyCredited"
+    };
+    invoice.closed();
+}
+
+impl Document {
+    fn act(
+        &mut self,
+        party: u8,
+        action: &str,
+        input: &Value,
+        now: i64,
+        fingerprints: &BTreeSet<String>,
+        must: &mut impl FnMut(u8, bool, &str),
+    ) {
+        let issuer = self.issuer;
+        match action {
+            "respond" => self.respond(party, input, must),
+            "settle" | "confirmPayment" | "refund" => self.money(party, action, input, must),
+            "offerPledge" | "acceptPledge" | "declinePledge" | "releasePledge" | "enforcePledge"
+            | "acknowledgePledge" | "expireOffer" | "consent" => {
+                self.pledge(party, action, input, now, fingerprints, must)
+            }
+            "offerAssignment" => {
+                must(13, party == self.payee, "only the payee assigns");
+                self.assignee = Some(who(&input["assignee"]));
+            }
+            "acceptAssignment" => {
+                must(13, self.assignee == Some(party), "only the assignee accepts");
+                let own = self.pledges.values().all(|pledge| pledge.lender == party);
+                must(9, own, "it is pledged to somebody else");
+                (self.payee, self.assignee, self.payee_consent) = (party, None, 0);
+                self.pledges.clear();
+            }
+            "appoint" => {
+                must(13, party == BUYER, "only the recipient appoints");
+                self.holder = Some(who(&input["holder"]));
+            }
+            "claimReimbursement" | "settleReimbursement" | "releaseReimbursement" | "expireLock" | "settleClawback" => {
+                self.reimbursement(party, action, input, now, must);
+            }
+            "cancel" => {
+                must(13, party == issuer, "only the issuer cancels");
+                let window = now - i64::try_from(self.issued).unwrap_or(0) <= 86_400_000 && self.approval == "None";
+                must(
+                    12,
+                    self.state == "Issued" && untouched(self) && window,
+                    "no consent and no window",
+                );
+                self.state = "Void";
+            }
+            "requestVoid" => {
+                must(13, party == issuer, "only the issuer asks");
+                must(
+                    12,
+                    self.state == "Issued" && untouched(self),
+                    "somebody's right hangs on it",
+                );
+                (self.state, self.requested) = ("VoidRequested", u64::try_from(now).unwrap_or(0));
+            }
+            "withdrawVoid" | "answerVoid" | "lapseVoid" => {
+                must(12, self.state == "VoidRequested", "nobody asked");
+                must(
+                    13,
+                    action != "withdrawVoid" || party == issuer,
+                    "only the issuer withdraws",
+                );
+                must(
+                    13,
+                    action != "answerVoid" || party == BUYER,
+                    "only the recipient answers",
+                );
+                let due = now > i64::try_from(self.requested).unwrap_or(0) + 259_200_000;
+                must(11, action != "lapseVoid" || due, "the deadline has not passed");
+                let agreed = action == "answerVoid" && input["accept"] == true;
+                must(12, !agreed || untouched(self), "somebody's right hangs on it");
+                self.state = if agreed { "Void" } else { "Issued" };
+            }
+            "submitToAuthority" | "sendCancellation" => must(13, party == issuer, "only the issuer reports"),
+            "answerAuthority" => must(13, self.authority == Some(party), "only the authority answers"),
+            "reportOverdue" => must(
+                11,
+                self.report_by.is_some_and(|by| now > by),
+                "the deadline has not passed",
+            ),
+            other => must(13, false, &format!("{other} is no action")),
+        }
+    }
+
+    fn respond(&mut self, party: u8, input: &Value, must: &mut impl FnMut(u8, bool, &str)) {
+        let order = [
+            "None",
+            "Received",
+            "InProcess",
+            "UnderQuery",
+            "ConditionallyAccepted",
+            "Accepted",
+            "Rejected",
+            "PaidReported",
+        ];
+        let code = text(&input["code"]);
+        let rank = ["", "AB", "IP", "UQ", "CA", "AP", "RE", "PD"]
+            .iter()
+            .position(|one| *one == code)
+            .unwrap_or(0);
+        let before = order.iter().position(|one| *one == self.approval).unwrap_or(0);
+        must(13, party == BUYER, "only the recipient answers");
+        must(11, before < 6, "rejected and paid are final");
+        must(
+            11,
+            before != 5 || rank == 7,
+            "after acceptance only the payment is reported",
+        );
+        must(11, rank > before || rank == 3 && before == 3, "responses go forward");
+        self.approval = order[rank];
+    }
+
+    fn money(&mut self, party: u8, action: &str, input: &Value, must: &mut impl FnMut(u8, bool, &str)) {
+        let amount = int(&input["amount"]);
+        match action {
+            "settle" => {
+                must(9, party == self.payee, "payments go to the current payee only");
+                must(13, party == self.payee, "only the payee says that it was paid");
+                must(12, self.live(), "nothing is owed");
+                must(7, amount <= self.open(), "more than is owed");
+                let known = self.payments.insert(text(&input["payment"]), false).is_some();
+                must(7, !known, "the same payment twice");
+                self.paid += amount;
+                let over = input.get("overpaid").map_or(0, int);
+                must(7, over == 0 || self.open() == 0, "overpaid while something is open");
+                self.overpaid += over;
+                self.closed();
+            }
+            "confirmPayment" => {
+                must(13, party == BUYER, "only the other side confirms");
+                let confirmed = self.payments.insert(text(&input["payment"]), true);
+                must(7, confirmed == Some(false), "no such payment, or confirmed already");
+            }
+            _ => {
+                must(
+                    13,
+                    party == self.payee || party == self.issuer,
+                    "only the payee or issuer refunds",
+                );
+                must(7, amount <= self.overpaid + self.refund, "more than is refundable");
+                let first = amount.min(self.overpaid);
+                self.overpaid -= first;
+                self.refund -= amount - first;
+            }
+        }
+    }
+
+    fn pledge(
+        &mut self,
+        party: u8,
+        action: &str,
+        input: &Value,
+        now: i64,
+        fingerprints: &BTreeSet<String>,
+        must: &mut impl FnMut(u8, bool, &str),
+    ) {
+        let id = text(&input["pledge"]);
+        let free = self.open() - self.pledged().min(self.open());
+        if action == "offerPledge" {
+            must(13, party == self.payee, "only the payee pledges");
+            let pledge = Pledge {
+                lender: who(&input["lender"]),
+                amount: int(&input["amount"]),
+                until: int(&input["until"]),
+                expires: int(&input["expires"]),
+                ..Pledge::default()
+            };
+            must(8, self.live() && self.open() > 0, "nothing is left to pledge");
+            must(11, self.approval != "Rejected", "a rejection bars pledges");
+            must(8, pledge.amount <= free, "it is pledged already");
+            let fingerprint = self
+                .fingerprint
+                .get_or_insert_with(|| text(&input["fingerprint"]))
+                .clone();
+            must(
+                8,
+                !fingerprints.contains(&fingerprint),
+                "the same claim is pledged elsewhere",
+            );
+            must(8, self.pledges.insert(id, pledge).is_none(), "two pledges of one name");
+            return;
+        }
+        if action == "consent" && input.get("pledge").is_none() {
+            must(13, party == self.payee, "only the payee consents");
+            self.payee_consent = int(&input["amount"]);
+            return;
+        }
+        let (live, open, approval, payee) = (self.live(), self.open(), self.approval, self.payee);
+        let others = self.pledged();
+        let Some(pledge) = self.pledges.get_mut(&id) else {
+            must(8, false, "there is no such pledge");
+            return;
+        };
+        let lender = pledge.lender == party;
+        match action {
+            "acceptPledge" => {
+                must(13, lender, "only the lender accepts");
+                must(8, !pledge.live && live && open > 0, "nothing is left to pledge");
+                must(11, approval != "Rejected", "a rejection bars pledges");
+                must(
+                    8,
+                    approval == "Accepted" || input["waiver"] == true,
+                    "neither accepted nor waived",
+                );
+                must(8, pledge.amount <= free, "it is pledged already");
+                must(11, now <= pledge.expires, "the offer is over");
+                pledge.live = true;
+                return;
+            }
+            "consent" => {
+                must(13, lender, "only the lender consents");
+                pledge.consent = int(&input["amount"]);
+                return;
+            }
+            "acknowledgePledge" => return must(13, party == BUYER, "only the debtor acknowledges"),
+            "declinePledge" => must(13, !pledge.live && (lender || party == payee), "an offer of others"),
+            "expireOffer" => must(11, !pledge.live && now > pledge.expires, "the offer is not over"),
+            "releasePledge" => must(9, pledge.live && lender, "only the lender releases"),
+            _ => {
+                must(9, pledge.live && lender && now > pledge.until, "the loan is not over");
+                must(8, pledge.amount == others, "there are other pledges");
+                self.payee = party;
+                self.pledges.clear();
+                return;
+            }
+        }
+        self.pledges.remove(&id);
+        if self.pledges.is_empty() {
+            self.fingerprint = None;
+        }
+    }
+
+    fn reimbursement(
+        &mut self,
+        party: u8,
+        action: &str,
+        input: &Value,
+        now: i64,
+        must: &mut impl FnMut(u8, bool, &str),
+    ) {
+        let amount = int(&input["amount"]);
+        let most = self.total - self.credited;
+        match action {
+            "claimReimbursement" => {
+                must(
+                    13,
+                    party == BUYER || self.holder == Some(party),
+                    "only the holder claims",
+                );
+                must(10, self.lock.is_none(), "a second claim");
+                must(10, !self.final_reimbursed, "it is reimbursed for good");
+                must(10, self.live() && self.reimbursed + amount <= most, "more than is left");
+                must(11, self.approval != "Rejected", "a rejection bars reimbursement");
+                self.lock = Some((amount, int(&input["until"])));
+            }
+            "settleReimbursement" => {
+                must(13, party == EMPLOYER, "only the employer settles");
+                let lock = self.lock.take();
+                must(
+                    10,
+                    lock.is_some_and(|(locked, until)| amount <= locked && now <= until),
+                    "not what was locked",
+                );
+                must(11, self.approval != "Rejected", "a rejection bars reimbursement");
+                self.reimbursed += amount;
+                must(10, self.reimbursed <= most, "more than the invoice");
+                self.final_reimbursed = self.reimbursed == most;
+                self.reimbursers.insert(party);
+            }
+            "releaseReimbursement" => {
+                must(13, party == EMPLOYER, "only the employer releases");
+                must(10, self.lock.take().is_some(), "nothing is locked");
+            }
+            "expireLock" => {
+                let lock = self.lock.take();
+                must(
+                    11,
+                    lock.is_some_and(|(_, until)| now > until),
+                    "the deadline has not passed",
+                );
+            }
+            _ => {
+                must(13, self.reimbursers.contains(&party), "only who reimbursed takes back");
+                must(10, amount <= self.reimbursed - most, "more than is to come back");
+                self.reimbursed -= amount;
+            }
+        }
+    }
+}

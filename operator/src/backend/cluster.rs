@@ -1,0 +1,45 @@
+//! The cluster backend: a network is a StatefulSet with everything that belongs to it, in its tenant's namespace.
+//!
+//! ```text
+//! Secret      <network>-validator-N-keys   private keys, immutable, made once: the durable truth
+//! ConfigMap   <network>-genesis            the sealed genesis, immutable
+//! Secret      <network>-client             token, endpoints and trust root for clients
+//! Secret      <network>-config             node.json of every validator, and which of them have voted
+//! StatefulSet <network>-validator          pods <network>-validator-N
+//! PVC         data-<network>-validator-N
+//! Service     <network>-nodes, <network>-api
+//! ```
+//! and a NetworkPolicy, a PodDisruptionBudget and a ServiceAccount `<network>-validator`.
+
+mod access;
+mod build;
+mod covers;
+mod driver;
+mod durable;
+mod failure;
+pub(crate) mod names;
+mod observe;
+mod volumes;
+
+pub(crate) use access::Access;
+pub use driver::ClusterBackend;
+pub use failure::ApiFailure;
+
+/// How this operator runs nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSettings {
+    /// Namespace of the control plane.
+    pub namespace: String,
+    /// Image of the nodes.
+    pub image: String,
+    /// `Always`, `IfNotPresent` or `Never`.
+    pub image_pull_policy: String,
+    /// Priority class of validators; the cluster's default when absent.
+    pub priority_class: Option<String>,
+    /// The operator's own ServiceAccount.
+    pub service_account: String,
+    /// The management API's ServiceAccount.
+    pub api_service_account: String,
+    /// ClusterRole that the operator binds itself to in each tenant's namespace.
+    pub tenant_role: String,
+}

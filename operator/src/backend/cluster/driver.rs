@@ -1,0 +1,313 @@
+//! [`Backend`] over a Kubernetes API server.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use muniment_crds::{DeletionPolicy, NetworkName, TenantName};
+use tokio::sync::watch;
+
+use super::access::{Access, failed};
+use super::build::{self, Inputs, Objects};
+use super::durable::Durable;
+use super::names;
+use super::observe::{self, Questions, Wanted};
+use super::{ClusterSettings, volumes};
+use crate::backend::{Backend, BackendError, Observation, Removal};
+use crate::network::NetworkRef;
+use crate::plan::{Facts, Plan};
+use crate::prober::Prober;
+use crate::roll::{self, Step};
+use crate::validate::ValidatedNetwork;
+
+/// Networks as objects of a cluster.
+pub struct ClusterBackend {
+    access: Access,
+    settings: ClusterSettings,
+    prober: Prober,
+    /// The watches of whoever drives this backend are the real wake-ups.
+    wake: watch::Sender<u64>,
+}
+
+impl ClusterBackend {
+    /// Over a client that may do what the chart's roles allow.
+    ///
+    /// # Errors
+    /// When the HTTP client for the nodes can't be made.
+    pub fn new(client: Client, settings: ClusterSettings) -> Result<Self, BackendError> {
+        Ok(Self {
+            access: Access(client),
+            settings,
+            prober: Prober::new()?,
+            wake: watch::Sender::new(0),
+        })
+    }
+
+    fn durable<'a>(&'a self, network: &'a NetworkRef) -> Durable<'a> {
+        Durable {
+            access: &self.access,
+            network,
+        }
+    }
+
+    async fn pods(&self, network: &NetworkRef) -> Result<Vec<Pod>, BackendError> {
+        self.access
+            .list(network.tenant.as_str(), &names::of_network(network))
+            .await
+    }
+
+    /// Volume templates of the StatefulSet that is there.
+    async fn claims(&self, network: &NetworkRef) -> Result<Option<Vec<PersistentVolumeClaim>>, BackendError> {
+        let name = names::validators(network);
+        let set: Option<StatefulSet> = self.access.get(network.tenant.as_str(), &name).await?;
+        let claims = set.and_then(|set| set.spec?.volume_claim_templates);
+        Ok(claims.map(without_defaults))
+    }
+
+    /// The network policy comes first and the StatefulSet last: no pod runs unprotected or without what it needs.
+    async fn write(&self, objects: Objects) -> Result<String, BackendError> {
+        // Every field is named: a new kind that isn't applied doesn't compile.
+        let Objects {
+            policy,
+            account,
+            client,
+            config,
+            headless,
+            service,
+            budget,
+            stateful_set,
+            template,
+        } = objects;
+        self.access.apply(policy).await?;
+        self.access.apply(account).await?;
+        let (secret, role, binding) = client;
+        self.access.apply(secret).await?;
+        self.access.apply(role).await?;
+        self.access.apply(binding).await?;
+        self.access.apply(config).await?;
+        self.access.apply(headless).await?;
+        self.access.apply(service).await?;
+        self.access.apply(budget).await?;
+        self.access.apply(stateful_set).await?;
+        Ok(template)
+    }
+
+    /// Takes one step of a rolling restart: the StatefulSet makes the deleted pod anew with the new template.
+    async fn roll(&self, plan: &Plan, seen: &Observation, pods: &[Pod]) -> Result<(), BackendError> {
+        if let Step::Restart(validator) = roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
+            let name = names::pod(&plan.network.network, &validator);
+            if let Some(pod) = pods.iter().find(|pod| pod.name_any() == name) {
+                tracing::info!(network = %plan.network.network, validator, "restarting with new settings");
+                self.access.delete(pod).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who votes has joined; that is on record before anyone is told that the network is ready.
+    async fn record_joined(&self, seen: &Observation, joined: &BTreeSet<String>) -> Result<bool, BackendError> {
+        let mut news = false;
+        for node in seen
+            .nodes
+            .iter()
+            .filter(|node| node.votes() && !joined.contains(&node.name))
+        {
+            self.durable(&seen.network).mark_joined(&node.name).await?;
+            news = true;
+        }
+        Ok(news)
+    }
+
+    async fn delete_data(&self, network: &NetworkRef) -> Result<(), BackendError> {
+        let (namespace, labels) = (network.tenant.as_str(), names::of_network(network));
+        for claim in self.access.list::<PersistentVolumeClaim>(namespace, &labels).await? {
+            self.access.delete(&claim).await?;
+        }
+        // The genesis goes before the keys: keys without a genesis are made anew, a genesis without keys is a loss.
+        for map in self.access.list::<ConfigMap>(namespace, &labels).await? {
+            self.access.delete(&map).await?;
+        }
+        for secret in self.access.list::<Secret>(namespace, &labels).await? {
+            self.access.delete(&secret).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Backend for ClusterBackend {
+    async fn allocate(&self, network: &ValidatedNetwork) -> Result<Facts, BackendError> {
+        self.durable(&network.network)
+            .facts(network.validators.get() as usize)
+            .await
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
+        let network = &plan.network.network;
+        let durable = self.durable(network);
+        let joined = durable.joined(&plan.network).await?;
+        durable.seal(&plan.network).await?;
+        self.access
+            .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
+            .await?;
+        let token = durable.token().await?;
+        let mut inputs = Inputs {
+            plan,
+            settings: &self.settings,
+            token: &token,
+            joined: &joined,
+            claims: self.claims(network).await?,
+        };
+        let template = self.write(build::objects(&inputs)?).await?;
+        volumes::grow(&self.access, plan).await?;
+        let pods = self.pods(network).await?;
+        let validators: Vec<String> = plan.network.nodes.iter().map(|node| node.name.clone()).collect();
+        let wanted = Wanted {
+            template: &template,
+            revision: &plan.revision,
+            run: plan.hosting.run,
+        };
+        let questions = Questions {
+            prober: &self.prober,
+            token: &token,
+        };
+        let seen = observe::observe(
+            network,
+            Some(&plan.network.id),
+            &validators,
+            &pods,
+            Some(&wanted),
+            &questions,
+        )
+        .await;
+        if self.record_joined(&seen, &joined).await? {
+            let joined = durable.joined(&plan.network).await?;
+            inputs.joined = &joined;
+            self.access.apply(build::objects(&inputs)?.config).await?;
+        }
+        if plan.hosting.run {
+            self.roll(plan, &seen, &pods).await?;
+        }
+        Ok(seen)
+    }
+
+    async fn observe(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError> {
+        let durable = self.durable(network);
+        let Some(genesis) = durable.sealed().await? else {
+            return Ok(None);
+        };
+        let id = genesis.network_id().ok().map(hex::encode);
+        let validators: Vec<String> = genesis.validators.iter().map(|v| v.name.clone()).collect();
+        let set: Option<StatefulSet> = self
+            .access
+            .get(network.tenant.as_str(), &names::validators(network))
+            .await?;
+        let (pods, token) = (self.pods(network).await?, durable.token().await?);
+        let wanted = set.as_ref().and_then(observe::wanted_by);
+        let wanted = wanted.as_ref().map(|(template, revision, run)| Wanted {
+            template,
+            revision,
+            run: *run,
+        });
+        let questions = Questions {
+            prober: &self.prober,
+            token: &token,
+        };
+        Ok(Some(
+            observe::observe(network, id.as_deref(), &validators, &pods, wanted.as_ref(), &questions).await,
+        ))
+    }
+
+    async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {
+        let (namespace, name) = (network.tenant.as_str(), names::validators(network));
+        self.access.delete_named::<StatefulSet>(namespace, &name).await?;
+        self.access
+            .delete_named::<Service>(namespace, &names::client_service(network))
+            .await?;
+        let set: Option<StatefulSet> = self.access.get(namespace, &name).await?;
+        if set.is_some() || !self.pods(network).await?.is_empty() {
+            return Ok(Removal::Pending);
+        }
+        // No pod is left, so nothing of this protects or serves anyone any more.
+        self.access
+            .delete_named::<Service>(namespace, &names::headless(network))
+            .await?;
+        self.access
+            .delete_named::<PodDisruptionBudget>(namespace, &name)
+            .await?;
+        self.access.delete_named::<ServiceAccount>(namespace, &name).await?;
+        self.access.delete_named::<NetworkPolicy>(namespace, &name).await?;
+        self.access
+            .delete_named::<RoleBinding>(namespace, &names::client(network))
+            .await?;
+        self.access
+            .delete_named::<Role>(namespace, &names::client(network))
+            .await?;
+        self.access
+            .delete_named::<Secret>(namespace, &names::client(network))
+            .await?;
+        match data {
+            DeletionPolicy::Delete => self.delete_data(network).await?,
+            // The nodes' settings stay as well: they say who has voted, and hold the token.
+            DeletionPolicy::Retain => {
+                if let Some(tombstone) = self.tombstone(network).await? {
+                    self.access.apply(tombstone).await?;
+                }
+            }
+        }
+        Ok(Removal::Done)
+    }
+
+    async fn list(&self) -> Result<Vec<NetworkRef>, BackendError> {
+        let api: Api<StatefulSet> = Api::all(self.access.0.clone());
+        let sets = api.list(&ListParams::default().labels(&names::managed())).await;
+        let sets = sets.map_err(failed::<StatefulSet>("listed", "", &names::managed()))?;
+        let network = |set: &StatefulSet| {
+            let label = |key: &str| set.labels().get(key).cloned();
+            let (tenant, name) = (label(names::TENANT)?, label(names::NETWORK)?);
+            Some(NetworkRef {
+                tenant: TenantName::new(tenant).ok()?,
+                name: NetworkName::new(name).ok()?,
+            })
+        };
+        let mut found: Vec<NetworkRef> = sets.items.iter().filter_map(network).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        self.wake.subscribe()
+    }
+}
+
+impl ClusterBackend {
+    /// Says that a network was here, and that its keys, genesis and data still are.
+    async fn tombstone(&self, network: &NetworkRef) -> Result<Option<ConfigMap>, BackendError> {
+        let Some(genesis) = self.durable(network).sealed().await? else {
+            return Ok(None);
+        };
+        let id = genesis.network_id().map(hex::encode).unwrap_or_default();
+        let says = "The network was deleted and its keys, genesis and volumes were kept. \
+                    A LedgerNetwork of the same name goes on with them.";
+        Ok(Some(ConfigMap {
+            metadata: names::metadata(network, names::tombstone(network)),
+            data: Some(names::map([("networkId", id), ("says", says.to_owned())])),
+            ..ConfigMap::default()
+        }))
+    }
+}
+
+/// What the API server added to volume templates would be taken for our own wish.
+fn without_defaults(mut claims: Vec<PersistentVolumeClaim>) -> Vec<PersistentVolumeClaim> {
+    for claim in &mut claims {
+        claim.status = None;
+        claim.metadata.creation_timestamp = None;
+    }
+    claims
+}

@@ -1,0 +1,226 @@
+//! What a change of a network's description would bring about, before it is made. Pure.
+
+use std::fmt;
+
+use muniment_crds::{DeletionPolicy, DesiredState, LedgerNetworkSpec, NodeSize};
+use serde::Serialize;
+
+use crate::quorum::ValidatorCount;
+
+/// What becomes of writes while a change is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Impact {
+    /// Nothing happens to validators.
+    None,
+    /// Validators are restarted one after another behind the quorum gate; writes go on.
+    Rolling,
+    /// Writes wait until it is changed again.
+    Outage,
+    /// It can't be changed.
+    Refused,
+}
+
+/// One thing that would happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Effect {
+    /// Field of the description, e.g. `spec.size`.
+    pub field: &'static str,
+    /// What becomes of writes meanwhile.
+    pub impact: Impact,
+    /// For people.
+    pub what: String,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.what)
+    }
+}
+
+fn effect(field: &'static str, impact: Impact, what: impl Into<String>) -> Effect {
+    Effect {
+        field,
+        impact,
+        what: what.into(),
+    }
+}
+
+/// What would happen if a network were described as `new`; `old` is how it is described now, if there is one.
+pub fn preview(old: Option<&LedgerNetworkSpec>, new: &LedgerNetworkSpec) -> Vec<Effect> {
+    match old {
+        None => made(new),
+        Some(old) => changed(old, new),
+    }
+}
+
+fn made(new: &LedgerNetworkSpec) -> Vec<Effect> {
+    let count = ValidatorCount::of(new.validators.count as usize);
+    let templates: Vec<&str> = new.templates.iter().map(|template| template.name.as_str()).collect();
+    vec![
+        effect(
+            "spec.validators",
+            Impact::None,
+            format!(
+                "makes {count} validators; a quorum is {}, {} may be lost",
+                count.quorum(),
+                count.faults()
+            ),
+        ),
+        effect("spec.size", Impact::None, format!("gives each {}", amounts(new.size))),
+        effect(
+            "spec.storage",
+            Impact::None,
+            format!("gives each a volume of {}", new.storage.size),
+        ),
+        effect(
+            "spec.templates",
+            Impact::None,
+            format!("seals the templates {} in the genesis", templates.join(", ")),
+        ),
+    ]
+}
+
+fn amounts(size: NodeSize) -> &'static str {
+    match size {
+        NodeSize::Small => "0.1 cores and 192 MiB, at most 512 MiB",
+        NodeSize::Medium => "0.5 cores and 512 MiB, at most 1 GiB",
+        NodeSize::Large => "2 cores and 2 GiB, at most 4 GiB",
+    }
+}
+
+fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
+    // Every field is named: a new one that isn't judged doesn't compile.
+    let LedgerNetworkSpec {
+        validators,
+        templates,
+        members,
+        limits,
+        size,
+        storage,
+        desired_state,
+        deletion_policy,
+        prevent_deletion,
+    } = new;
+    let mut effects = Vec::new();
+    let sealed = "is sealed in the genesis; make a network with what you want";
+    for (field, differs) in [
+        ("spec.validators", validators != &old.validators),
+        ("spec.templates", templates != &old.templates),
+        ("spec.members", members != &old.members),
+    ] {
+        if differs {
+            effects.push(effect(field, Impact::Refused, sealed));
+        }
+    }
+    let rolling = rolling(new);
+    if limits != &old.limits {
+        effects.push(effect("spec.limits", Impact::Rolling, rolling.clone()));
+    }
+    if size != &old.size {
+        effects.push(effect(
+            "spec.size",
+            Impact::Rolling,
+            format!("gives each {}; {rolling}", amounts(*size)),
+        ));
+    }
+    if storage.class_name != old.storage.class_name {
+        effects.push(effect("spec.storage.className", Impact::Refused, "can't be changed"));
+    }
+    effects.extend(volumes(&old.storage.size, &storage.size));
+    if desired_state != &old.desired_state {
+        effects.push(state(*desired_state));
+    }
+    if deletion_policy != &old.deletion_policy {
+        let what = match deletion_policy {
+            DeletionPolicy::Retain => "a deletion would keep keys, genesis and volumes",
+            DeletionPolicy::Delete => "a deletion would delete keys, genesis and volumes for ever",
+        };
+        effects.push(effect("spec.deletionPolicy", Impact::None, what));
+    }
+    if prevent_deletion != &old.prevent_deletion {
+        let what = if *prevent_deletion {
+            "a deletion waits from now on"
+        } else {
+            "a deletion is let through"
+        };
+        effects.push(effect("spec.preventDeletion", Impact::None, what));
+    }
+    effects
+}
+
+fn rolling(new: &LedgerNetworkSpec) -> String {
+    let count = ValidatorCount::of(new.validators.count as usize);
+    format!(
+        "restarts {count} validators one after another, never with fewer than {} that vote",
+        count.quorum()
+    )
+}
+
+fn volumes(old: &str, new: &str) -> Option<Effect> {
+    let (before, after) = (muniment_crds::bytes(old).ok()?, muniment_crds::bytes(new).ok()?);
+    let field = "spec.storage.size";
+    match after.cmp(&before) {
+        std::cmp::Ordering::Equal => None,
+        std::cmp::Ordering::Greater => {
+            let what =
+                format!("volumes grow from {old} to {new}, if their storage class allows it; nothing is restarted");
+            Some(effect(field, Impact::None, what))
+        }
+        std::cmp::Ordering::Less => Some(effect(field, Impact::Refused, "volumes can't shrink")),
+    }
+}
+
+fn state(wanted: DesiredState) -> Effect {
+    match wanted {
+        DesiredState::Hibernated => effect(
+            "spec.desiredState",
+            Impact::Outage,
+            "stops all validators: nothing is read or written until it runs again; everything is kept",
+        ),
+        DesiredState::Running => effect("spec.desiredState", Impact::None, "starts all validators"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn spec(more: &str) -> LedgerNetworkSpec {
+        serde_yaml::from_str(&format!("templates: [{{ name: notarization }}]\n{more}")).unwrap()
+    }
+
+    fn one(more: &str) -> Effect {
+        let mut effects = preview(Some(&spec("")), &spec(more));
+        assert_eq!(effects.len(), 1, "{effects:?}");
+        effects.remove(0)
+    }
+
+    #[test]
+    fn a_new_network_says_what_it_takes() {
+        let effects = preview(None, &spec("validators: { count: 7 }"));
+        assert_eq!(effects[0].what, "makes 7 validators; a quorum is 5, 2 may be lost");
+        assert!(effects.iter().all(|e| e.impact == Impact::None));
+    }
+
+    #[test]
+    fn each_change_says_what_becomes_of_writes() {
+        assert!(preview(Some(&spec("")), &spec("")).is_empty());
+        for (more, impact, words) in [
+            ("size: Large", Impact::Rolling, "never with fewer than 3"),
+            ("limits: { blockActions: 5000 }", Impact::Rolling, "one after another"),
+            ("storage: { size: 3Gi }", Impact::None, "from 2Gi to 3Gi"),
+            ("storage: { size: 1Gi }", Impact::Refused, "can't shrink"),
+            ("desiredState: Hibernated", Impact::Outage, "stops all"),
+            ("validators: { count: 7 }", Impact::Refused, "sealed"),
+            ("deletionPolicy: Delete", Impact::None, "for ever"),
+            ("preventDeletion: true", Impact::None, "waits"),
+        ] {
+            let effect = one(more);
+            assert_eq!(effect.impact, impact, "{more}");
+            assert!(effect.to_string().contains(words), "{effect}");
+        }
+    }
+}

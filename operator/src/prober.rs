@@ -1,0 +1,36 @@
+//! Asks nodes how they are, over connections that are kept open.
+
+use std::time::Duration;
+
+use muniment_ledger::wire::NodeStatus;
+
+use crate::backend::BackendError;
+
+/// A node that doesn't answer within this time doesn't answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The HTTP client of the backends.
+#[derive(Clone)]
+pub(crate) struct Prober(reqwest::Client);
+
+impl Prober {
+    /// Makes the client.
+    pub(crate) fn new() -> Result<Self, BackendError> {
+        let client = reqwest::Client::builder()
+            // A proxy from the environment must not stand between us and our own processes.
+            .no_proxy()
+            .timeout(ANSWER)
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build();
+        client.map(Self).map_err(BackendError::HttpClient)
+    }
+
+    /// A node's own status; `None` when it doesn't answer or isn't the one that is meant.
+    pub(crate) async fn ask(&self, url: &str, token: &str, id: &str, name: &str) -> Option<NodeStatus> {
+        let request = self.0.get(format!("{url}/v1/status")).bearer_auth(token);
+        let response = request.send().await.ok()?.error_for_status().ok()?;
+        let status: NodeStatus = response.json().await.ok()?;
+        (status.network == id && status.name == name).then_some(status)
+    }
+}

@@ -1,0 +1,243 @@
+//! What the cluster backend promises beyond the suite of all backends: over a stand-in cluster.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+#[path = "support/harness.rs"]
+mod harness;
+
+use harness::{ClusterHarness, Harness, network, operator, until};
+use muniment_crds::{DeletionPolicy, DesiredState};
+use muniment_operator::{Backend, BackendError, NodeState, Observation, Removal};
+use serde_json::json;
+
+async fn ready(harness: &ClusterHarness) -> Observation {
+    until("all validators are ready", || async {
+        let plan = harness.plan().await;
+        let seen = harness.backend.apply(&plan).await.unwrap();
+        let fresh = seen.nodes.iter().all(|n| n.revision.as_ref() == Some(&plan.revision));
+        (fresh && seen.nodes.iter().all(|n| n.ready())).then_some(seen)
+    })
+    .await
+}
+
+/// The private keys that are there, by validator.
+fn keys(harness: &ClusterHarness) -> BTreeMap<usize, serde_json::Value> {
+    let secret = |i| harness.cluster.get("secrets", &format!("notary-validator-{i}-keys"));
+    (0..4).filter_map(|i| Some((i, secret(i)?["data"].clone()))).collect()
+}
+
+/// Everything that must survive: keys, genesis, and the token.
+fn durable(harness: &ClusterHarness) -> Vec<serde_json::Value> {
+    let keys = (0..4).map(|i| {
+        harness
+            .cluster
+            .get("secrets", &format!("notary-validator-{i}-keys"))
+            .unwrap()["data"]
+            .clone()
+    });
+    let genesis = harness.cluster.get("configmaps", "notary-genesis").unwrap()["data"].clone();
+    let token = harness.cluster.get("secrets", "notary-client").unwrap()["data"]["token"].clone();
+    keys.chain([genesis, token]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_when_nothing_differs() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let before = harness.cluster.writes();
+    for _ in 0..5 {
+        ready(&harness).await;
+    }
+    assert_eq!(harness.cluster.writes(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_killed_after_each_of_its_writes_reaches_the_same_end() {
+    let whole = ClusterHarness::new().await;
+    ready(&whole).await;
+    let writes = whole.cluster.writes().len();
+    assert!(writes > 10, "{writes}");
+    for killed_after in 0..writes {
+        let harness = ClusterHarness::new().await;
+        harness.cluster.down_after(Some(killed_after));
+        // As far as it gets.
+        if let Ok(facts) = harness.backend.allocate(&harness.validated()).await {
+            let plan = muniment_operator::plan(&harness.validated(), &facts).unwrap();
+            for _ in 0..3 {
+                let _ = harness.backend.apply(&plan).await;
+            }
+        }
+        let keys = keys(&harness);
+        harness.cluster.down_after(None);
+        let harness = harness.restart().await;
+        ready(&harness).await;
+        let now = self::keys(&harness);
+        for (name, key) in keys {
+            assert_eq!(now[&name], key, "keys that were made stay, killed after {killed_after}");
+        }
+        for plural in [
+            "statefulsets",
+            "services",
+            "secrets",
+            "configmaps",
+            "networkpolicies",
+            "poddisruptionbudgets",
+        ] {
+            assert_eq!(
+                harness.cluster.names(plural),
+                whole.cluster.names(plural),
+                "killed after {killed_after}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_by_hand_is_put_back() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let before = durable(&harness);
+    harness.cluster.edit("statefulsets", "notary-validator", |set| {
+        set["spec"]["replicas"] = json!(2)
+    });
+    harness.cluster.edit("networkpolicies", "notary-validator", |policy| {
+        policy["spec"]["ingress"] = json!([{}])
+    });
+    harness.cluster.delete("secrets", "notary-client");
+    harness.cluster.delete("services", "notary-nodes");
+    harness.cluster.delete("poddisruptionbudgets", "notary-validator");
+    ready(&harness).await;
+    assert_eq!(durable(&harness), before, "same keys, same genesis, same token");
+    let policy = harness.cluster.get("networkpolicies", "notary-validator").unwrap();
+    assert_eq!(policy["spec"]["ingress"].as_array().unwrap().len(), 2);
+    harness.cluster.delete("secrets", "notary-config");
+    ready(&harness).await;
+    let config = harness.cluster.get("secrets", "notary-config").unwrap();
+    assert!(
+        config["data"].get("notary-validator-3.joined").is_some(),
+        "who has voted is known from the keys"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_keys_of_a_sealed_genesis_are_never_made_anew() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let lost = harness.cluster.get("secrets", "notary-validator-2-keys").unwrap();
+    harness.cluster.delete("secrets", "notary-validator-2-keys");
+    for _ in 0..3 {
+        let error = harness.backend.allocate(&harness.validated()).await.unwrap_err();
+        assert!(
+            matches!(&error, BackendError::KeysLost { validator, .. } if validator == "validator-2"),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("Secret demo/notary-validator-2-keys"),
+            "{error}"
+        );
+    }
+    assert_eq!(harness.cluster.get("secrets", "notary-validator-2-keys"), None);
+    assert_eq!(harness.cluster.names("pods").len(), 4, "and nothing is stopped");
+    drop(lost);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_votes_has_joined_before_anyone_is_told() {
+    let harness = ClusterHarness::new().await;
+    harness.cluster.hold("validator-3", true);
+    let plan = harness.plan().await;
+    harness.backend.apply(&plan).await.unwrap();
+    let seen = harness.backend.apply(&plan).await.unwrap();
+    let config = harness.cluster.get("secrets", "notary-config").unwrap();
+    for node in &seen.nodes {
+        let keys = harness
+            .cluster
+            .get("secrets", &format!("notary-{}-keys", node.name))
+            .unwrap();
+        let marked = keys["metadata"]["annotations"].get("muniment.dev/joined").is_some();
+        let told = config["data"].get(format!("notary-{}.joined", node.name)).is_some();
+        assert_eq!((marked, told), (node.votes(), node.votes()), "{}", node.name);
+    }
+    assert!(!seen.nodes[3].votes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_grow_and_validators_stay() {
+    let mut harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let uid = |name: &str| harness.cluster.get("pods", name).unwrap()["metadata"]["uid"].clone();
+    let before = uid("notary-validator-0");
+    harness.wish().spec.storage.size = "5Gi".into();
+    ready(&harness).await;
+    for index in 0..4 {
+        let claim = harness
+            .cluster
+            .get("persistentvolumeclaims", &format!("data-notary-validator-{index}"))
+            .unwrap();
+        assert_eq!(claim["spec"]["resources"]["requests"]["storage"], "5Gi");
+    }
+    assert_eq!(
+        harness.cluster.get("pods", "notary-validator-0").unwrap()["metadata"]["uid"],
+        before
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hibernated_network_wakes_as_it_was() {
+    let mut harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let before = durable(&harness);
+    harness.wish().spec.desired_state = DesiredState::Hibernated;
+    let plan = harness.plan().await;
+    harness.backend.apply(&plan).await.unwrap();
+    let asleep = harness.backend.apply(&plan).await.unwrap();
+    assert!(asleep.nodes.iter().all(|n| n.state == NodeState::Stopped), "{asleep:?}");
+    assert!(harness.cluster.names("pods").is_empty());
+    assert_eq!(harness.cluster.names("persistentvolumeclaims").len(), 4);
+    harness.wish().spec.desired_state = DesiredState::Running;
+    ready(&harness).await;
+    assert_eq!(durable(&harness), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_network_is_kept_unless_told_otherwise_and_goes_on() {
+    let harness = ClusterHarness::new().await;
+    let id = ready(&harness).await.id;
+    let before = durable(&harness);
+    until("the network is removed", || async {
+        let removal = harness
+            .backend
+            .remove(&network(), DeletionPolicy::Retain)
+            .await
+            .unwrap();
+        (removal == Removal::Done).then_some(())
+    })
+    .await;
+    assert!(harness.cluster.names("statefulsets").is_empty() && harness.cluster.names("services").is_empty());
+    assert_eq!(harness.cluster.names("persistentvolumeclaims").len(), 4);
+    let tombstone = harness.cluster.get("configmaps", "notary-tombstone").unwrap();
+    assert_eq!(tombstone["data"]["networkId"].as_str(), id.as_deref());
+    let harness = harness.restart().await;
+    assert_eq!(ready(&harness).await.id, id);
+    assert_eq!(durable(&harness), before);
+    assert_eq!(
+        harness.cluster.get("configmaps", "notary-tombstone"),
+        None,
+        "it lives again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_operators_at_once_seal_one_genesis() {
+    let harness = ClusterHarness::new().await;
+    let other = operator(&harness.cluster).await;
+    let wanted = harness.validated();
+    let make = async |backend: &muniment_operator::ClusterBackend| {
+        let facts = backend.allocate(&wanted).await.unwrap();
+        let plan = muniment_operator::plan(&wanted, &facts).unwrap();
+        backend.apply(&plan).await.map(|seen| seen.id)
+    };
+    let (one, two) = tokio::join!(make(&harness.backend), make(&other));
+    assert_eq!(one.unwrap(), two.unwrap());
+}

@@ -1,0 +1,439 @@
+//! The harness of a real Kubernetes on this machine: the charts as a user installs them, a tenant and a network as a user
+//! applies them, looked at from outside.
+//!
+//! Needs root and the tool that runs the cluster (`MUNIMENT_CLUSTER_TOOL`, `KUBECONFIG`, `MUNIMENT_IMAGE`): containers are
+//! killed and paused as processes of this machine, and a volume is emptied as a folder of it.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api as Resources, Client};
+use muniment_ledger::client::{Endpoint, NetworkClient};
+use muniment_receipts::trust::TrustRoot;
+use rustix::process::Signal;
+use tokio::net::TcpListener;
+
+use crate::api::Api;
+use crate::binary::{self, Finished};
+use crate::local::signal;
+use crate::party::Party;
+use crate::poll;
+use crate::world::{World, statuses};
+
+/// Seed of the key of the extra member that signs for itself.
+const SEED: [u8; 32] = [7; 32];
+/// Name of the network.
+pub const NETWORK: &str = "contracts";
+/// Namespace and release of the chart.
+const RELEASE: &str = "muniment";
+
+/// Whether tests on the cluster are wanted; says so when they are not.
+pub fn wanted(test: &str) -> bool {
+    let wanted = std::env::var_os("MUNIMENT_CLUSTER").is_some();
+    if !wanted {
+        eprintln!("skipped: {test} needs a real Kubernetes; .ci/run cluster starts one");
+    }
+    wanted
+}
+
+/// Runs the cluster's tool with these words and this input. Answers what it wrote.
+///
+/// # Panics
+/// When it fails.
+pub fn tool(words: &[&str], input: &str) -> String {
+    let (passed, text) = attempt(words, input);
+    assert!(passed, "{words:?} failed: {text}");
+    text
+}
+
+/// As [`tool`]; answers whether it passed.
+///
+/// # Panics
+/// When there is no tool.
+pub fn attempt(words: &[&str], input: &str) -> (bool, String) {
+    let tool = std::env::var("MUNIMENT_CLUSTER_TOOL").expect("MUNIMENT_CLUSTER_TOOL names the tool of the cluster");
+    let mut child = Command::new(tool)
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        (true, text)
+    } else {
+        (false, text + &String::from_utf8_lossy(&output.stderr))
+    }
+}
+
+/// `kubectl` with these words.
+pub fn kubectl(words: &[&str]) -> String {
+    tool(&[&["kubectl"], words].concat(), "")
+}
+
+/// Applies YAML as a user would.
+pub fn apply(yaml: &str) -> String {
+    tool(&["kubectl", "apply", "-f", "-"], yaml)
+}
+
+/// Installs both charts once in a test process, and waits until the API can work.
+pub fn install() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let image = std::env::var("MUNIMENT_IMAGE").unwrap_or_else(|_| "muniment:dev".to_owned());
+        let (repository, tag) = image.split_once(':').expect("MUNIMENT_IMAGE is NAME:TAG");
+        let charts = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts");
+        let crds = format!("{charts}/muniment-crds");
+        tool(&["helm", "upgrade", "--install", "muniment-crds", &crds], "");
+        let chart = format!("{charts}/muniment");
+        let settings = format!("image.repository={repository},image.tag={tag}");
+        let named = [
+            "helm",
+            "upgrade",
+            "--install",
+            RELEASE,
+            &chart,
+            "-n",
+            RELEASE,
+            "--create-namespace",
+        ];
+        tool(
+            &[named.as_slice(), &["--set", &settings, "--wait", "--timeout", "180s"]].concat(),
+            "",
+        );
+    });
+}
+
+/// Address of a pod of the chart.
+pub fn pod_address(namespace: &str, component: &str) -> String {
+    let label = format!("app.kubernetes.io/component={component}");
+    kubectl(&[
+        "get",
+        "pod",
+        "-n",
+        namespace,
+        "-l",
+        &label,
+        "-o",
+        "jsonpath={.items[0].status.podIP}",
+    ])
+}
+
+/// Whether a TCP connection opens from the network of a process.
+///
+/// # Panics
+/// When it can't be tried.
+pub fn connects(pid: u32, address: &str) -> bool {
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let open = format!("exec 3<>/dev/tcp/{host}/{port}");
+    let words = ["-t", &pid.to_string(), "-n", "timeout", "2", "bash", "-c", &open].map(str::to_owned);
+    let status = Command::new("nsenter")
+        .args(words)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    status.success()
+}
+
+/// A tenant with one network of four validators on the cluster.
+pub struct ClusterWorld {
+    tenant: String,
+    client: Client,
+    folder: tempfile::TempDir,
+    /// Local ports that lead to a validator or to the API.
+    doors: Mutex<HashMap<String, u16>>,
+}
+
+impl ClusterWorld {
+    /// A fresh tenant with a fresh network, ready.
+    ///
+    /// # Panics
+    /// When the cluster does not do as it should.
+    pub async fn fresh() -> Self {
+        install();
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).unwrap();
+        let tenant = format!("e2e-{}", hex::encode(bytes));
+        let member = Party::new(SEED, [0; 32]).signer();
+        apply(&format!(
+            "apiVersion: muniment.dev/v1alpha1\nkind: Tenant\nmetadata: {{ name: {tenant} }}\nspec: {{ displayName: A test }}\n"
+        ));
+        poll::until("the tenant has its namespace", || async {
+            attempt(&["kubectl", "get", "namespace", &tenant], "").0.then_some(())
+        })
+        .await;
+        apply(&format!(
+            "apiVersion: muniment.dev/v1alpha1\nkind: LedgerNetwork\nmetadata: {{ name: {NETWORK}, namespace: {tenant} }}\n\
+             spec:\n  validators: {{ count: 4 }}\n  templates: [{{ name: notarization }}]\n  \
+             members: [{{ name: outside, key: \"{member}\" }}]\n"
+        ));
+        let mut world = Self {
+            tenant,
+            client: Client::try_default().await.expect("KUBECONFIG names the cluster"),
+            folder: tempfile::tempdir().unwrap(),
+            doors: Mutex::default(),
+        };
+        world.start().await;
+        for validator in world.validators() {
+            let pod = world.pod(&validator);
+            world.open(validator, world.tenant.clone(), pod, 8410).await;
+        }
+        world
+            .open("api".to_owned(), RELEASE.to_owned(), format!("{RELEASE}-api-0"), 8400)
+            .await;
+        poll::until("the API has the network", || async {
+            let api = world.api();
+            (api.request(reqwest::Method::GET, &api.url(""), &[], None)
+                .await
+                .ok()?
+                .status
+                == 200)
+                .then_some(())
+        })
+        .await;
+        world
+    }
+
+    /// Name of the tenant and of its namespace.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Process of a validator on this machine.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn pid(&self, validator: &str) -> u32 {
+        Self::processes(&self.tenant, &self.pod(validator))[0]
+    }
+
+    /// Address of a validator's pod.
+    pub fn address(&self, validator: &str) -> String {
+        let pod = self.pod(validator);
+        kubectl(&["get", "pod", "-n", &self.tenant, &pod, "-o", "jsonpath={.status.podIP}"])
+    }
+
+    fn pod(&self, validator: &str) -> String {
+        format!("{NETWORK}-{validator}")
+    }
+
+    /// Opens a local port that leads to a pod by its name, also after the pod was made anew.
+    async fn open(&self, name: String, namespace: String, pod: String, port: u16) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let local = listener.local_addr().unwrap().port();
+        let pods: Resources<Pod> = Resources::namespaced(self.client.clone(), &namespace);
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let (pods, pod) = (pods.clone(), pod.clone());
+                tokio::spawn(async move {
+                    // A pod that is gone breaks the connection, as any network does.
+                    let Ok(mut forwarder) = pods.portforward(&pod, &[port]).await else {
+                        return;
+                    };
+                    if let Some(mut stream) = forwarder.take_stream(port) {
+                        let _ = tokio::io::copy_bidirectional(&mut connection, &mut stream).await;
+                    }
+                });
+            }
+        });
+        self.doors.lock().unwrap().insert(name, local);
+    }
+
+    fn door(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.doors.lock().unwrap()[name])
+    }
+
+    fn secret(&self, name: &str, key: &str) -> Vec<u8> {
+        use base64::Engine as _;
+        let path = format!("jsonpath={{.data.{}}}", key.replace('.', "\\."));
+        let text = kubectl(&["get", "secret", "-n", &self.tenant, name, "-o", &path]);
+        base64::engine::general_purpose::STANDARD.decode(text.trim()).unwrap()
+    }
+
+    fn endpoint(&self, validator: &str) -> Endpoint {
+        let token = self.secret(&format!("{NETWORK}-client"), "token");
+        Endpoint {
+            name: validator.to_owned(),
+            url: self.door(validator),
+            token: String::from_utf8(token).unwrap(),
+        }
+    }
+
+    /// Processes of a pod of ours on this machine.
+    fn processes(namespace: &str, pod: &str) -> Vec<u32> {
+        let words = [
+            "kubectl",
+            "get",
+            "pod",
+            "-n",
+            namespace,
+            pod,
+            "-o",
+            "jsonpath={.metadata.uid}",
+        ];
+        let (found, uid) = attempt(&words, "");
+        if !found {
+            return Vec::new();
+        }
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let of_pod = |entry: std::fs::DirEntry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let cgroup = std::fs::read_to_string(entry.path().join("cgroup")).ok()?;
+            let program = std::fs::read(entry.path().join("cmdline")).ok()?;
+            (cgroup.contains(uid.trim()) && program.starts_with(b"/muniment")).then_some(pid)
+        };
+        entries.filter_map(of_pod).collect()
+    }
+
+    fn signal(&self, validator: &str, how: Signal) {
+        for pid in Self::processes(&self.tenant, &self.pod(validator)) {
+            signal(pid, how);
+        }
+    }
+
+    /// Folder of a validator's volume on this machine.
+    fn volume(&self, validator: &str) -> PathBuf {
+        let claim = format!("data-{}", self.pod(validator));
+        let name = kubectl(&[
+            "get",
+            "pvc",
+            "-n",
+            &self.tenant,
+            &claim,
+            "-o",
+            "jsonpath={.spec.volumeName}",
+        ]);
+        let path = "jsonpath={.spec.hostPath.path}{.spec.local.path}";
+        kubectl(&["get", "pv", name.trim(), "-o", path]).trim().into()
+    }
+}
+
+#[async_trait]
+impl World for ClusterWorld {
+    fn api(&self) -> Api {
+        let key = String::from_utf8(self.secret("muniment-access", "apiKey")).unwrap();
+        Api::new(&self.door("api"), &key, &self.tenant, NETWORK)
+    }
+
+    fn run(&self, words: &[&str]) -> Finished {
+        let place = ["--context", "cluster", "--tenant", &self.tenant, "--network", NETWORK];
+        binary::command(self.folder.path())
+            .args([&place, words].concat())
+            .output()
+            .unwrap()
+            .into()
+    }
+
+    fn validators(&self) -> Vec<String> {
+        (0..4).map(|index| format!("validator-{index}")).collect()
+    }
+
+    fn node(&self, validator: &str) -> NetworkClient {
+        NetworkClient::new(vec![self.endpoint(validator)])
+    }
+
+    fn network(&self) -> NetworkClient {
+        NetworkClient::new(self.validators().iter().map(|name| self.endpoint(name)).collect())
+    }
+
+    fn trust(&self) -> TrustRoot {
+        TrustRoot::parse(&self.secret(&format!("{NETWORK}-client"), "trust-root.json")).unwrap()
+    }
+
+    fn party(&self) -> Party {
+        Party::new(SEED, *self.trust().network())
+    }
+
+    async fn kill(&mut self, validator: &str) {
+        self.signal(validator, Signal::KILL);
+    }
+
+    async fn pause(&mut self, validator: &str) {
+        poll::until("the validator has a process", || async {
+            (!Self::processes(&self.tenant, &self.pod(validator)).is_empty()).then_some(())
+        })
+        .await;
+        self.signal(validator, Signal::STOP);
+    }
+
+    async fn resume(&mut self, validator: &str) {
+        self.signal(validator, Signal::CONT);
+    }
+
+    async fn kill_all(&mut self) {
+        let mut all: Vec<u32> = Vec::new();
+        for validator in self.validators() {
+            all.extend(Self::processes(&self.tenant, &self.pod(&validator)));
+        }
+        all.extend(Self::processes(RELEASE, &format!("{RELEASE}-api-0")));
+        for pid in all {
+            signal(pid, Signal::KILL);
+        }
+    }
+
+    async fn start(&mut self) {
+        let network = format!("ln/{NETWORK}");
+        tool(
+            &[
+                "kubectl",
+                "wait",
+                "-n",
+                &self.tenant,
+                &network,
+                "--for=condition=Ready",
+                "--timeout=120s",
+            ],
+            "",
+        );
+        let ready = format!("pod/{RELEASE}-api-0");
+        tool(
+            &[
+                "kubectl",
+                "wait",
+                "-n",
+                RELEASE,
+                &ready,
+                "--for=condition=Ready",
+                "--timeout=120s",
+            ],
+            "",
+        );
+        if self.doors.lock().unwrap().is_empty() {
+            return;
+        }
+        poll::until("every validator answers", || async {
+            (statuses(self).await.len() == self.validators().len()).then_some(())
+        })
+        .await;
+    }
+
+    async fn wipe(&mut self, validator: &str) {
+        self.pause(validator).await;
+        let folder = self.volume(validator).join(validator).join("data");
+        std::fs::remove_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        self.kill(validator).await;
+    }
+}
+
+impl Drop for ClusterWorld {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (_, text) = attempt(&["kubectl", "get", "all,ln,events", "-n", &self.tenant], "");
+            eprintln!("--- {}\n{text}", self.tenant);
+            return;
+        }
+        let _ = attempt(
+            &["kubectl", "delete", "ln", NETWORK, "-n", &self.tenant, "--wait=false"],
+            "",
+        );
+        let _ = attempt(&["kubectl", "delete", "tenant", &self.tenant, "--wait=false"], "");
+    }
+}

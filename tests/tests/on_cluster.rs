@@ -1,0 +1,104 @@
+//! The scenarios of the first path on a real Kubernetes, and what only a Kubernetes can show: nobody gets at another
+//! tenant's ports, and every ServiceAccount has the rights that were reviewed.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use muniment_tests::cluster::{self, ClusterWorld, wanted};
+use muniment_tests::scenarios;
+
+macro_rules! scenario {
+    ($name:ident) => {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            if wanted(stringify!($name)) {
+                scenarios::$name(&mut ClusterWorld::fresh().await).await;
+            }
+        }
+    };
+}
+
+scenario!(a_file_becomes_a_receipt);
+scenario!(killing_each_process_in_turn);
+scenario!(two_of_four_paused);
+scenario!(killing_everything_at_once);
+scenario!(accepted_just_before_a_kill);
+scenario!(a_validator_is_wiped);
+
+/// Connects from inside one pod of each party to every port of every other, and prints what is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_at_another_tenants_ports() {
+    if !wanted("nobody_gets_at_another_tenants_ports") {
+        return;
+    }
+    let (one, two) = (ClusterWorld::fresh().await, ClusterWorld::fresh().await);
+    let from = [("one", one.pid("validator-0")), ("two", two.pid("validator-0"))];
+    let mut targets = Vec::new();
+    for (name, world) in [("one", &one), ("two", &two)] {
+        for validator in ["validator-1", "validator-2"] {
+            let address = world.address(validator);
+            targets.push((name, format!("{name} {validator} api"), format!("{address}:8410")));
+            targets.push((name, format!("{name} {validator} consensus"), format!("{address}:8420")));
+        }
+    }
+    for (component, port) in [("operator", 8402), ("api", 8400)] {
+        let address = cluster::pod_address("muniment", component);
+        targets.push(("platform", format!("platform {component}"), format!("{address}:{port}")));
+    }
+    targets.push(("cluster", "kubernetes API".to_owned(), "10.96.0.1:443".to_owned()));
+    targets.push(("cluster", "kubelet of node1".to_owned(), "10.201.0.11:10250".to_owned()));
+    let mut wrong = Vec::new();
+    println!("{:36} {:>8} {:>8}", "from a validator of", "one", "two");
+    for (owner, what, address) in &targets {
+        let open = from.map(|(tenant, pid)| {
+            let open = cluster::connects(pid, address);
+            if open != (tenant == *owner) {
+                wrong.push(format!("{tenant} → {what}: {}", if open { "open" } else { "closed" }));
+            }
+            if open { "open" } else { "-" }
+        });
+        println!("{what:36} {:>8} {:>8}", open[0], open[1]);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `kubectl auth can-i --list` of every ServiceAccount equals what was reviewed. `UPDATE_GOLDEN=1` rewrites it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_account_has_the_rights_that_were_reviewed() {
+    if !wanted("every_account_has_the_rights_that_were_reviewed") {
+        return;
+    }
+    let world = ClusterWorld::fresh().await;
+    let tenant = world.tenant();
+    let accounts = [
+        ("operator", "muniment:muniment-operator".to_owned()),
+        ("api", "muniment:muniment-api".to_owned()),
+        ("validator", format!("{tenant}:contracts-validator")),
+        ("default", format!("{tenant}:default")),
+    ];
+    let mut text = String::new();
+    for (name, account) in accounts {
+        for (place, namespace) in [("muniment", "muniment"), ("a tenant's", tenant), ("another", "default")] {
+            let user = format!("system:serviceaccount:{account}");
+            let listed = cluster::kubectl(&["auth", "can-i", "--list", "--as", &user, "-n", namespace]);
+            let mut lines: Vec<String> = listed
+                .lines()
+                .skip(1)
+                .map(|line| {
+                    line.split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                        .replace(tenant, "TENANT")
+                })
+                // What everybody may: ask about themselves, read versions.
+                .filter(|line| !line.contains("[/") && !line.contains("selfsubject"))
+                .collect();
+            lines.sort();
+            text += &format!("# {name} in {place} namespace\n{}\n\n", lines.join("\n"));
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/golden/rights.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let reviewed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(text == reviewed, "the rights are not those of {path}:\n{text}");
+}
