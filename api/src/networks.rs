@@ -135,14 +135,22 @@ impl Networks {
                 }
                 Err(error) => {
                     let code = error.code();
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(tenant = key.0, network = key.1, error, "network can't be attached");
+                    // Tried again every few seconds, and said once.
+                    if self.known_trouble(&key) != Some(code) {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(tenant = key.0, network = key.1, error, "network can't be attached");
+                    }
                     broken.insert(key, code);
                 }
             }
         }
         *self.broken.write().unwrap_or_else(PoisonError::into_inner) = broken;
         *refreshed = Some(Instant::now());
+    }
+
+    fn known_trouble(&self, key: &(String, String)) -> Option<Code> {
+        let broken = self.broken.read().unwrap_or_else(PoisonError::into_inner);
+        broken.get(key).copied()
     }
 
     fn keep(&self, entries: &[NetworkEntry]) {

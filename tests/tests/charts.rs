@@ -121,6 +121,8 @@ fn every_setting_of_a_container_is_known_to_the_program() {
         let text = read(&format!("muniment/templates/{role}.yaml"));
         let help = binary::run(&std::env::temp_dir(), [role, "--help"]);
         assert_eq!(help.code, 0, "{}", help.stderr);
+        // Lines may be broken anywhere.
+        let words = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         let names = text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("- name: "))
@@ -129,7 +131,7 @@ fn every_setting_of_a_container_is_known_to_the_program() {
         for name in names {
             some = true;
             assert!(
-                help.stdout.contains(&format!("[env: {name}")),
+                words.contains(&format!("[env: {name}")),
                 "`muniment {role}` reads no {name}:\n{}",
                 help.stdout
             );
