@@ -41,32 +41,32 @@ impl LocalWorld {
         world
     }
 
-    /// As [`Self::fresh`], with these templates.
+    /// A network with these templates whose only member is the tenant, so that it admits others by its word alone.
     pub async fn with_templates(names: &[&str]) -> Self {
-        let mut world = Self::prepared_with(names).await;
+        let mut world = Self::prepared_with(names, "").await;
         world.start().await;
         world
     }
 
     /// As [`Self::fresh`], but nothing is started yet.
-    pub async fn prepared() -> Self {
-        Self::prepared_with(&["notarization"]).await
-    }
-
-    /// As [`Self::with_templates`], but nothing is started yet.
     ///
     /// # Panics
     /// When the folder can't be made.
-    pub async fn prepared_with(templates: &[&str]) -> Self {
+    pub async fn prepared() -> Self {
+        let member = Party::new(SEED, [0; 32]).signer();
+        let members = format!("{{ name: outside, key: \"{member}\" }}");
+        Self::prepared_with(&["notarization"], &members).await
+    }
+
+    async fn prepared_with(templates: &[&str], members: &str) -> Self {
         let templates: Vec<String> = templates.iter().map(|name| format!("{{ name: {name} }}")).collect();
         let templates = templates.join(", ");
         let one = ONE.get_or_init(Arc::default).clone().lock_owned().await;
         let folder = tempfile::Builder::new().prefix("muniment-test-").tempdir().unwrap();
-        let member = Party::new(SEED, [0; 32]).signer();
         let network = format!(
             "apiVersion: muniment.dev/v1alpha1\nkind: LedgerNetwork\nmetadata: {{ name: notary, namespace: demo }}\n\
              spec:\n  validators: {{ count: 4 }}\n  templates: [{templates}]\n  \
-             members: [{{ name: outside, key: \"{member}\" }}]\n"
+             members: [{members}]\n"
         );
         std::fs::write(folder.path().join("network.yaml"), network).unwrap();
         Self {

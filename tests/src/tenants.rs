@@ -22,18 +22,26 @@ impl Tenanted {
     pub async fn new(tenant: &Api, name: &str) -> Self {
         let made = create(tenant, "/parties", &json!({ "name": name })).await;
         let signer = made["signer"].as_str().expect("a key").to_owned();
-        let member = json!({
-            "template": "muniment.dev/governance", "action": "addMember", "revision": 1,
-            "input": { "key": signer, "name": name },
-        });
-        let admitted = tenant.post("/records", &member).await;
-        assert_eq!(admitted.status, 201, "{admitted:?}");
+        admit(tenant, name, &signer).await;
         let key = create(tenant, "/api-keys", &json!({ "name": name, "party": name })).await;
         Self {
             signer,
             api: tenant.with_key(key["secret"].as_str().expect("a secret")),
         }
     }
+}
+
+/// Makes a key a member of the network, where the tenant decides alone.
+///
+/// # Panics
+/// When it is refused.
+pub async fn admit(tenant: &Api, name: &str, key: &str) {
+    let member = json!({
+        "template": "muniment.dev/governance", "action": "addMember", "revision": 1,
+        "input": { "key": key, "name": name },
+    });
+    let admitted = tenant.post("/records", &member).await;
+    assert_eq!(admitted.status, 201, "{admitted:?}");
 }
 
 async fn create(tenant: &Api, path: &str, body: &Value) -> Value {

@@ -7,7 +7,7 @@ use muniment_receipts::verify::{Check, Outcome, Verifier};
 use muniment_tests::api::{Answer, Api};
 use muniment_tests::local::LocalWorld;
 use muniment_tests::poll;
-use muniment_tests::tenants::Tenanted;
+use muniment_tests::tenants::{Tenanted, admit};
 use muniment_tests::world::World;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -303,6 +303,7 @@ async fn of_two_at_once_at_different_validators_exactly_one_wins() {
     let outside = day.world.party();
     let document = form("8", "100");
     let key = outside.signer().to_string();
+    admit(&day.world.api(), "outside", &key).await;
     let issued = day
         .seller
         .api
