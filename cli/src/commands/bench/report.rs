@@ -24,7 +24,7 @@ pub struct Report {
     pub requests: u64,
     /// Deposits that were accepted, with receipt.
     accepted: u64,
-    /// Accepted deposits answered in the measured time, per second.
+    /// Accepted actions answered in the measured time, per second.
     throughput: f64,
     latency: Latency,
     /// Requests that failed, by code.
@@ -85,8 +85,8 @@ impl Report {
         let mut rows: Vec<Vec<String>> = [
             ("load", format!("{mode}, {load}, {:.0} s", self.seconds)),
             ("requests", self.requests.to_string()),
-            ("accepted", format!("{} deposits, each with its receipt", self.accepted)),
-            ("throughput", format!("{:.1} deposits/s", self.throughput)),
+            ("accepted", format!("{} actions, each with its receipt", self.accepted)),
+            ("throughput", format!("{:.1} actions/s", self.throughput)),
             (
                 "latency",
                 format!("p50 {p50:.1} ms   p90 {p90:.1} ms   p99 {p99:.1} ms   max {max:.1} ms"),
