@@ -43,7 +43,7 @@ fn network(world: &LocalWorld) -> [u8; 32] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_decide_and_a_template_is_published() {
-    let world = LocalWorld::fresh().await;
+    let world = LocalWorld::with_templates(&["notarization"]).await;
     let network = network(&world);
     let other = Party::new([21; 32], network);
     let key = other.signer().to_string();
