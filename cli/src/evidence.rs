@@ -71,7 +71,12 @@ pub fn proves(receipt: &[u8], root: &Root, document: &[u8; 32]) -> bool {
 /// When any verdict is not a pass: the first such is named.
 pub fn check(receipt: &[u8], root: &Root, document: Option<&[u8; 32]>) -> Result<Facts> {
     let report = judge(receipt, Some(root), document.copied());
-    let counts = |verdict: &&Verdict| document.is_some() || verdict.check != Check::Document;
+    // No receipt says whether its record was changed later.
+    let counts = |verdict: &&Verdict| match verdict.check {
+        Check::Status => false,
+        Check::Document => document.is_some(),
+        _ => true,
+    };
     let mut counted = report.verdicts.iter().filter(counts);
     if !counted.all(|verdict| verdict.result == Outcome::Pass) {
         let wrong = report

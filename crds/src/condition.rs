@@ -93,8 +93,10 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|c| c.type_ == type_ && c.status == "True")
 }
 
-/// Completes `new`: a condition whose status didn't change keeps the transition time it had in `old`.
+/// Completes `new`: a condition whose status didn't change keeps the transition time it had in `old`. Times are whole
+/// seconds: Kubernetes keeps no more, and what comes back has to equal what was written.
 pub fn merge(old: &[Condition], mut new: Vec<Condition>, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     for condition in &mut new {
         condition.observed_generation = generation;
         let before = old
@@ -138,5 +140,14 @@ mod tests {
         );
         assert_eq!(turned[0].last_transition_time.0, at(30));
         assert!(is_true(&turned, kind::READY) && !is_true(&turned, kind::DEGRADED));
+    }
+
+    #[test]
+    fn what_kubernetes_gives_back_is_what_was_written() {
+        let ready = condition(kind::READY, true, reason::QUORUM_READY, "");
+        let written = merge(&[], vec![ready], Some(1), Timestamp::new(10, 123_456_789).unwrap());
+        let back: Vec<Condition> = serde_json::from_value(serde_json::to_value(&written).unwrap()).unwrap();
+        assert_eq!(written, back);
+        assert_eq!(written[0].last_transition_time.0, Timestamp::from_second(10).unwrap());
     }
 }

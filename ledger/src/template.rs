@@ -159,7 +159,7 @@ pub enum Role {
 pub struct By {
     /// As the template writes it: `issuer`, or `invoice.issuer` of a referenced record.
     pub name: String,
-    /// Referenced record whose role it is; none for the record acted on.
+    /// Referenced record whose role it is, or list of them, in all of which it must be had; none for the record acted on.
     pub of: Option<String>,
     /// The role.
     pub role: Role,

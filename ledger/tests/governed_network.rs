@@ -93,6 +93,6 @@ async fn validators_join_and_leave_under_load() {
     net.kill(2);
     net.wipe(2);
     net.spawn(2);
-    net.until_voting(2, 4).await;
+    net.until_back(2).await;
     net.same_state(Duration::from_secs(30)).await;
 }

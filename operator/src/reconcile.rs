@@ -85,10 +85,11 @@ impl<B: Backend> Reconciler<B> {
         resource: &LedgerNetwork,
         members: &[Member],
     ) -> Result<LedgerNetworkStatus, ReconcileError> {
-        self.reconcile_with(resource, members, &self.catalog).await
+        self.pass(resource, members, &self.catalog, true).await
     }
 
-    /// As [`Self::reconcile`], with other templates at hand.
+    /// As [`Self::reconcile`], with other templates at hand, and whether or not `members` are in a sealed genesis: the
+    /// network's own governance may have changed its members since.
     ///
     /// # Errors
     /// Of the step that failed.
@@ -98,9 +99,19 @@ impl<B: Backend> Reconciler<B> {
         members: &[Member],
         catalog: &Catalog,
     ) -> Result<LedgerNetworkStatus, ReconcileError> {
+        self.pass(resource, members, catalog, false).await
+    }
+
+    async fn pass(
+        &self,
+        resource: &LedgerNetwork,
+        members: &[Member],
+        catalog: &Catalog,
+        must_be_members: bool,
+    ) -> Result<LedgerNetworkStatus, ReconcileError> {
         let wanted = validate(resource, members, catalog)?;
         let facts = self.backend.allocate(&wanted).await?;
-        if let Some(sealed) = &facts.sealed {
+        if let Some(sealed) = facts.sealed.as_ref().filter(|_| must_be_members) {
             check_signers(&wanted.network, members, sealed)?;
         }
         let plan = plan(&wanted, &facts)?;

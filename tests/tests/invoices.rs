@@ -92,7 +92,9 @@ impl Day {
         let now = u64::try_from(since.as_millis()).unwrap();
         let report = self.verifier.verify(receipt.as_bytes(), None, now);
         for verdict in &report.verdicts {
-            let fine = verdict.result == Outcome::Pass || verdict.check == Check::Document;
+            // No document is given, and what became of the record later no receipt can say.
+            let open = matches!(verdict.check, Check::Document | Check::Status);
+            let fine = verdict.result == Outcome::Pass || open && verdict.result == Outcome::Inconclusive;
             assert!(fine, "{verdict:?}");
         }
     }

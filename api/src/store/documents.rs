@@ -1,15 +1,15 @@
 //! Writes of documents and invoices, inside the writer's transaction.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel, Iterable,
-    QueryFilter, Statement,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Iterable, QueryFilter};
 
 use super::entity::{document, invoice};
+use super::writer::raw;
 
 /// Rows of one statement: bounded by the parameters that one may have.
 const ROWS: usize = 200;
+/// Bytes of a wrapped key: nonce, key, tag.
+const KEY: usize = 24 + 32 + 16;
 
 /// Inserts documents; those that are there stay.
 pub async fn insert(on: &DatabaseTransaction, rows: &[document::Model]) -> Result<(), DbErr> {
@@ -50,8 +50,8 @@ pub async fn erase(
     at: i64,
 ) -> Result<u64, DbErr> {
     let erased = document::Entity::update_many()
-        .col_expr(document::Column::Key, Expr::cust("zeroblob(length(key))"))
-        .col_expr(document::Column::Body, Expr::cust("x''"))
+        .col_expr(document::Column::Key, Expr::value(vec![0_u8; KEY]))
+        .col_expr(document::Column::Body, Expr::value(Vec::<u8>::new()))
         .col_expr(document::Column::ErasedAt, Expr::value(at))
         .filter(document::Column::Network.eq(network.as_slice()))
         .filter(document::Column::Issuer.eq(issuer))
@@ -65,11 +65,9 @@ pub async fn erase(
 /// Forgets documents made before `before` whose invoice didn't come onto the ledger. One that is still in the outbox may
 /// come: its document is a little older than its row there.
 pub async fn forget(on: &DatabaseTransaction, before: i64) -> Result<(), DbErr> {
-    let sql = "DELETE FROM documents WHERE kept = 0 AND created_at < ?1 AND created_at < (SELECT COALESCE(MIN(created_at) \
-               - 3600000, ?1) FROM outbox)";
-    on.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [before.into()]))
-        .await?;
-    Ok(())
+    let sql = "DELETE FROM documents WHERE NOT kept AND created_at < $1 AND created_at < (SELECT COALESCE(MIN(created_at) \
+               - 3600000, $1) FROM outbox)";
+    raw(on, sql, before).await
 }
 
 /// Writes invoices as they are now. An older version never takes the place of a newer one.

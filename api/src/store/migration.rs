@@ -37,7 +37,6 @@ fn postgres(statement: &str) -> String {
     .replace("x''", "''")
     .replace("ours INTEGER", "ours BOOLEAN")
     .replace("kept INTEGER", "kept BOOLEAN")
-    .replace("WHERE kept = 0", "WHERE NOT kept")
     .replace(" INTEGER", " BIGINT")
 }
 
@@ -132,7 +131,7 @@ impl MigrationTrait for Parties {
     }
 }
 
-/// Documents and projection of invoices. Everything is followed anew, so that the projection has what was there before.
+/// Documents and projection of invoices: what is large stands last in its row. Everything is followed anew, so that the projection has what was there before.
 struct Invoices;
 
 impl MigrationName for Invoices {
@@ -142,10 +141,10 @@ impl MigrationName for Invoices {
 }
 
 const INVOICES: &[&str] = &[
-    "CREATE TABLE documents (network BLOB NOT NULL, issuer TEXT NOT NULL, content BLOB NOT NULL, key BLOB NOT NULL, body \
-     BLOB NOT NULL, kept INTEGER NOT NULL, erased_at INTEGER, created_at INTEGER NOT NULL, PRIMARY KEY (network, issuer, \
+    "CREATE TABLE documents (network BLOB NOT NULL, issuer TEXT NOT NULL, content BLOB NOT NULL, kept INTEGER NOT NULL, \
+     erased_at INTEGER, created_at INTEGER NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (network, issuer, \
      content)) STRICT",
-    "CREATE INDEX documents_unkept ON documents (created_at) WHERE kept = 0",
+    "CREATE INDEX documents_unkept ON documents (created_at) WHERE NOT kept",
     "CREATE TABLE invoices (network INTEGER NOT NULL, record BLOB NOT NULL, issuer TEXT NOT NULL, supplier TEXT NOT NULL, \
      recipient TEXT NOT NULL, buyer TEXT, payee TEXT NOT NULL, series TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT \
      NULL, issue_date TEXT NOT NULL, due_date TEXT, currency TEXT NOT NULL, gross INTEGER NOT NULL, open INTEGER NOT NULL, \

@@ -285,7 +285,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
 }
 
 /// A statement that both databases read alike, with one number.
-async fn raw(on: &DatabaseTransaction, sql: &str, value: i64) -> Result<(), DbErr> {
+pub(super) async fn raw(on: &DatabaseTransaction, sql: &str, value: i64) -> Result<(), DbErr> {
     let backend = on.get_database_backend();
     on.execute_raw(Statement::from_sql_and_values(backend, sql, [value.into()]))
         .await?;

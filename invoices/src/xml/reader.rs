@@ -256,6 +256,11 @@ impl<'s> Builder<'s> {
             Err(prefix) => return Err(self.malformed(at, format!("the prefix {prefix} is not declared"))),
         };
         let id = self.elements.len() as u32;
+        if self.elements.len() == self.elements.capacity() {
+            // Twice as many, but not more than there may be: doubling at the end would take half a gigabyte for nothing.
+            let left = self.limits.elements - self.elements.len();
+            self.elements.reserve_exact(self.elements.len().clamp(1, left.max(1)));
+        }
         self.elements.push(Element {
             name,
             attributes: (self.attributes.len() - first) as u16,
@@ -286,14 +291,26 @@ impl<'s> Builder<'s> {
         }
         self.named.push(name);
         if name == "xmlns" {
-            self.scope.declare("", Namespace::of(written), self.open.len());
+            self.declare("", written)?;
         } else if let Some(prefix) = name.strip_prefix("xmlns:") {
-            self.scope.declare(prefix, Namespace::of(written), self.open.len());
+            self.declare(prefix, written)?;
         } else if !name.contains(':') {
             let name = Name::of(Namespace::Attribute, name);
             let value = self.attribute_value(start, written, at)?;
             self.attributes.push(Attribute { name, value });
         }
+        Ok(())
+    }
+
+    /// A namespace declaration. Each name may have to be looked up among all that are in force, so those are bounded.
+    fn declare(&mut self, prefix: &'s str, address: &str) -> Result<(), Unreadable> {
+        if self.scope.in_force() >= self.limits.attributes {
+            return Err(Unreadable::TooLarge {
+                what: "namespace declarations inside each other",
+                limit: self.limits.attributes,
+            });
+        }
+        self.scope.declare(prefix, Namespace::of(address), self.open.len());
         Ok(())
     }
 

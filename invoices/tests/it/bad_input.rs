@@ -71,6 +71,20 @@ fn bounds_are_kept() {
     assert_eq!(refusal(deep.as_bytes()).code(), "XML_TOO_LARGE");
     let attributes: String = (0..1000).map(|number| format!(" a{number}='1'")).collect();
     assert_eq!(refusal(format!("<a{attributes}/>").as_bytes()).code(), "XML_TOO_LARGE");
+    // Few on each element and many in all: each name would be looked up among them.
+    let declared = |depth: usize| {
+        let open = |level: usize| {
+            (0..8)
+                .map(|number| format!(" xmlns:n{level}_{number}='urn:x'"))
+                .collect::<String>()
+        };
+        let tags: String = (0..depth).map(|level| format!("<a{}>", open(level))).collect();
+        format!("{tags}{}", "</a>".repeat(depth))
+    };
+    assert_eq!(refusal(declared(8).as_bytes()).code(), "NOT_AN_INVOICE");
+    let error = refusal(declared(9).as_bytes());
+    assert_eq!(error.code(), "XML_TOO_LARGE");
+    assert!(error.to_string().contains("64 namespace declarations"), "{error}");
     let limits = Limits {
         bytes: 100,
         ..Limits::DEFAULT

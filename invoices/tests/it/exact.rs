@@ -97,3 +97,85 @@ fn half_a_cent_goes_away_from_zero() {
         );
     }
 }
+
+/// What is told of one difference: where, how it is computed, and with which term.
+fn told(invoice: &Invoice, fragment: bool) -> Vec<String> {
+    let differences = exact(invoice, &[], fragment).differences;
+    let text = |one: &muniment_invoices::Difference| format!("{} | {} | {}", one.term, one.place, one.rule);
+    differences.iter().map(text).collect()
+}
+
+#[test]
+fn each_difference_says_where_and_how() {
+    let cent = Decimal::new(1, 2);
+    let draft = DRAFT
+        .replace("\"charges\": [", "\"allowances\": [{ \"amount\": \"0.50\", \"reason\": \"Less\" }], \"charges\": [")
+        .replace(
+            "\"totals\":",
+            "\"charges\": [{ \"amount\": \"2.00\", \"category\": \"S\", \"rate\": \"19\", \"reason\": \"Post\" }], \"totals\":",
+        )
+        .replace("\"net\": \"12.50\"", "\"net\": \"12.50\", \"gross\": \"13.00\", \"discount\": \"0.50\"");
+    let made = make(draft.as_bytes()).unwrap();
+    assert_eq!(told(&made, false), Vec::<String>::new());
+    assert_eq!(made.lines[1].net.unwrap().to_string(), "33.80");
+    type Amount = fn(&mut Invoice) -> &mut Option<Decimal>;
+    let changes: [(&str, Amount); 11] = [
+        (
+            "BT-131 | line 2 | quantity x price / base quantity - allowances + charges",
+            |it| &mut it.lines[1].net,
+        ),
+        ("BT-146 | line 1 | gross price - discount", |it| {
+            &mut it.lines[0].price.net
+        }),
+        ("amount | document | base x percentage / 100", |it| {
+            &mut it.allowances[0].amount
+        }),
+        ("BT-106 | document | sum of BT-131", |it| &mut it.totals.lines),
+        ("BT-107 | document | sum of BT-92", |it| &mut it.totals.allowances),
+        ("BT-108 | document | sum of BT-99", |it| &mut it.totals.charges),
+        ("BT-109 | document | BT-106 - BT-107 + BT-108", |it| &mut it.totals.net),
+        ("BT-110 | document | sum of BT-117", |it| &mut it.totals.vat),
+        ("BT-112 | document | BT-109 + BT-110", |it| &mut it.totals.gross),
+        ("BT-115 | document | BT-112 - BT-113 + BT-114", |it| &mut it.totals.due),
+        ("BT-117 | category S at 19 % | base x rate / 100", |it| {
+            &mut it.vat[1].vat
+        }),
+    ];
+    for (expected, amount) in changes {
+        let mut changed = made.clone();
+        let value = amount(&mut changed);
+        *value = Some(value.unwrap() + cent);
+        for fragment in [false, true] {
+            let told = told(&changed, fragment);
+            assert!(told.iter().any(|one| one == expected), "{expected}: {told:?}");
+        }
+        // What is missing is told of an invoice, not of a part of one.
+        let mut missing = made.clone();
+        *amount(&mut missing) = None;
+        let same = |one: &String| one == expected;
+        if !expected.starts_with("BT-146") {
+            assert!(
+                told(&missing, false).iter().any(same) || expected.starts_with("amount"),
+                "{expected}"
+            );
+        }
+        assert!(!told(&missing, true).iter().any(same), "{expected}");
+    }
+}
+
+#[test]
+fn a_breakdown_that_is_missing_is_told_unless_it_is_a_fragment() {
+    let mut made = invoice();
+    made.vat.remove(0);
+    let expected = "BG-23 | category S at 7 % | a VAT breakdown is missing".to_owned();
+    assert!(told(&made, false).contains(&expected), "{:?}", told(&made, false));
+    assert!(!told(&made, true).contains(&expected));
+    // A line without any category is another rule's business.
+    made.lines[1].category.clear();
+    assert!(!told(&made, false).iter().any(|one| one.starts_with("BG-23")));
+    let mut made = invoice();
+    made.lines[0].net = None;
+    let expected = "BT-116 | document | amounts of lines, allowances or charges are missing".to_owned();
+    assert!(told(&made, false).contains(&expected));
+    assert!(!told(&made, true).contains(&expected));
+}

@@ -191,11 +191,14 @@ impl Act<'_> {
         let may = by.iter().any(|by| match &by.of {
             _ if by.role == Role::AnyMember => true,
             None => record.is_some_and(|record| plays(record, &by.role)),
+            // Of a list the signer must have the role in every record.
             Some(of) => refs
                 .iter()
-                .filter(|referred| referred.name == of.as_str())
-                .flat_map(|referred| &referred.records)
-                .any(|(_, record)| plays(record, &by.role)),
+                .find(|referred| referred.name == of.as_str())
+                .is_some_and(|referred| {
+                    let mut records = referred.records.iter();
+                    !referred.records.is_empty() && records.all(|(_, record)| plays(record, &by.role))
+                }),
         });
         if may {
             return Ok(());

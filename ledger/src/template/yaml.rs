@@ -161,10 +161,28 @@ impl<'de> Visitor<'de> for YamlVisitor {
 
 /// Reads one YAML document.
 pub fn parse(source: &str) -> Result<Node, TemplateError> {
-    serde_yaml::from_str(source).map_err(|error| TemplateError {
+    serde_yaml::from_str(source).map_err(|error| not_yaml(&error))
+}
+
+/// As [`parse`], for files that use few anchors often. The other bounds of the parser hold.
+pub fn parse_repeating(source: &str) -> Result<Node, TemplateError> {
+    let options = serde_yaml::options! { budget: serde_yaml::budget! { enforce_alias_anchor_ratio: false } };
+    serde_yaml::from_str_with_options(source, options).map_err(|error| not_yaml(&error))
+}
+
+fn not_yaml(error: &serde_yaml::Error) -> TemplateError {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    // The parser writes the place before the message: `error: line 1 column 4: …`.
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let message = match first.split_once(": ") {
+        Some((place, message)) if place.starts_with("line ") => message,
+        _ => first,
+    };
+    TemplateError {
         path: String::new(),
         line: error.location().map(|location| location.line()),
         column: error.location().map(|location| location.column()),
-        message: error.to_string().lines().next().unwrap_or_default().to_owned(),
-    })
+        message: format!("this is not YAML that can be read: {message}"),
+    }
 }

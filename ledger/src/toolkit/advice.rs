@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::moves::{self, From};
 use crate::template::Template;
+use crate::template::schema::{Property, Schema};
 
 /// Something that is allowed and most likely not wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,22 +74,41 @@ fn actions(template: &Template) -> Vec<Advice> {
 }
 
 fn fields(template: &Template) -> Vec<Advice> {
-    let crate::template::schema::Schema::Object(properties) = &template.fields else {
+    let Schema::Object(properties) = &template.fields else {
         return Vec::new();
     };
     let set = |name: &str| {
-        let mut actions = template.actions.iter();
-        actions.any(|action| {
+        template.actions.iter().any(|action| {
             let changes = std::iter::once(&action.change).chain(action.refs.iter().map(|one| &one.change));
             let mut set = changes.flat_map(|change| &change.set);
             set.any(|(field, _)| field == name)
         })
     };
-    let empty = properties.iter().filter(|property| !set(&property.name));
+    // Some fields only lend their schema to inputs, which name them with `$ref`.
+    let lent = |field: &Property| {
+        template
+            .actions
+            .iter()
+            .any(|action| contains(&action.input, &field.schema))
+    };
+    let empty = properties.iter().filter(|field| !set(&field.name) && !lent(field));
     empty
-        .map(|property| Advice {
-            path: format!("spec.fields.properties.{}", property.name),
+        .map(|field| Advice {
+            path: format!("spec.fields.properties.{}", field.name),
             message: "no action ever sets this field: add it to a `set`, or remove it".to_owned(),
         })
         .collect()
+}
+
+fn contains(schema: &Schema, wanted: &Schema) -> bool {
+    schema == wanted
+        || match schema {
+            Schema::Object(properties) => properties.iter().any(|property| contains(&property.schema, wanted)),
+            Schema::Array(array) => array
+                .prefix
+                .iter()
+                .chain(array.items.as_deref())
+                .any(|item| contains(item, wanted)),
+            _ => false,
+        }
 }

@@ -160,7 +160,7 @@ impl World {
         self.state = state;
         self.height += 1;
         self.log_size += execution.leaves.len() as u64 + 1;
-        self.time += BLOCK_TIME;
+        self.time = self.time.saturating_add(BLOCK_TIME);
         Ok((execution, steps))
     }
 
@@ -231,7 +231,7 @@ impl World {
             revision: self.template.1,
             signer: signer(key),
             template: self.template.0.clone(),
-            valid_until: self.time + VALIDITY,
+            valid_until: self.time.saturating_add(VALIDITY),
         }
     }
 }

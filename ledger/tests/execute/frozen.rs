@@ -1,6 +1,7 @@
 //! The same blocks give the same state roots, leaves and receipts on every machine and in every version: the values
 //! below were written down once. A change here is a change of what networks have signed already; it needs a new
-//! version of the format or template, not new values.
+//! version of the format or template, not new values. (Before the first release they changed once, with the number of
+//! members in the governance policy; old and new values were computed by a second program as well.)
 
 use muniment_ledger::templates::NOTARIZATION;
 use muniment_receipts::leaf::{self, Marker};
@@ -12,17 +13,18 @@ use super::support::{Ledger, batch, deposit, genesis, key, single};
 
 /// Network id, state root of the genesis, SHA-256 of the template's source. Then by height: state root, log root after
 /// the block, SHA-256 of all its leaves one after the other. Last the leaf hash of the second action of the last block,
-/// and its audit path.
+/// and its audit path. Written anew once before the first release, when the genesis state got its number of members and
+/// the used keys of validators.
 const FROZEN: &str = "
-a7f90a4d6cbd3d74202efda1cec052c087a5d0dabb7947baee6df9dd8b4267f2 146feffe555769111f56c3a7398dbbc5deea55e99559fe058d61efa0eebb6aaa 97e3444dc880c6ec67dee62c429cfdb2d77a6c3b7c14104c8087b8a2d6cb04a1
-3dc59c479e79393d7106a02d13e30a02fc9b5dad9370d989b65c4983cb6c3cf0 906c6e95106a22d89f95b70974a5df7cc9aa645a7ef736cc899833c8456bedea 41be0782746c07325baf06e22e3894fae86addb753af8181c6aee57aed18de64
-0c38b29dabbfb6b4b250734c744aa5aa6305d402cd6c850e250dd9a17d30aae7 fc882191ed96b896ff5bf147d6c865dcd782e9f9edaf207eed2af15ad1f07e33 a667a340f2e3c32873dd6109cbf821f82400d2b71833b31e28248ad842fa71ee
-83f3aaa795d9805346b23f68525d618ae5113071202bddb576391d66c2643741 9a293af2afa43c4fcb01d1eea2b66f115782dca265809c283ad3c67e0e6ac0f7 ad4aae18709149aece10b37899c9d579b26b62499fc124c69469d5a2e22fa905
+a7f90a4d6cbd3d74202efda1cec052c087a5d0dabb7947baee6df9dd8b4267f2 f808892ee81e0589c59c3143432fb388cb791244e22006e2d5ef741cc5984ced 97e3444dc880c6ec67dee62c429cfdb2d77a6c3b7c14104c8087b8a2d6cb04a1
+1b538ab4e383b4ae7625f078c5c1d20917bfbb31efcb2c595e40982cf4826b8e 1bb50e147bdd45148173d78822e56da305bde21c263c74b7728ac26c7c47f87b 5efcbac362ab1f5607f5b0c17b387c86d2064779b816e66ea333e5afcd411859
+841dd80b372d5486add79cb82fc59b1f3af0ba00e992a4658838ac81059b5ca4 5ad12fe690b8f2392860286bee6ec3aa0fca529051af5acf825cbe7e680a04c0 0c48af3244314cc2b62af7842404cdc11f60fbe739991c8cd893124bedaae1a0
+324931945e1fbf7d086cfc074ac71e4c225a319f8970465a923fbc6301865d5c d4bf4005ac890b0329b59017d765631cd299ac6b638fd4e2a756d025f5d03e8f 72511930589c1917542fd7d456edd9e218d326324b1d4ebd9bdac421c57ae906
 c1afa35b89d461e86b52487c9b7feebad34a0f211d911da64f351797917976fa
 eda7e11a5622bfe31ab17f3aca1e0ba1fd4e929be370c66bf29a50a9d7af0e9e
-2a73ae5fb75dea79aa58218262a07479d692d0d19745f12b905a688cbf5ac908
-207a25443187b5e6a7dc04379b19f0fdf5788702bc6792061199d3fde03ae9f0
-c3ddc12437aef152faa22f08df50578dc33bf98fcbc34e342beba082c4d9d3a5
+41898ee3ab2210b2c133a1acb303e4e2902245f59a4117132e54678e056041b9
+7ccc0a8a866c4e72714c01b196d1f66f729135c0abd41eb91252c223b5e2c819
+b17702b44d13d965cb248fcd00839b8a0f32838c54da661d53d10d51296142d7
 ";
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {

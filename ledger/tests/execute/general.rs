@@ -72,7 +72,7 @@ spec:
       set: { owner: input.owner, amount: input.amount, number: 1, parts: "[]" }
     merge:
       creates: true
-      by: [anyMember]
+      by: [from.owner]
       identity: [input.name]
       input:
         type: object
@@ -81,8 +81,6 @@ spec:
         properties:
           name: { type: string, maxLength: 20 }
           from: { type: array, minItems: 1, maxItems: 3, uniqueItems: true, items: { type: string, maxLength: 64 } }
-      require:
-        - { rule: "refs.from.all(r, r.fields.owner == tx.signer)", code: NOT_OURS, message: merge your own only }
       refs:
         from:
           record: input.from
@@ -212,7 +210,7 @@ fn a_list_of_records_is_read_and_changed_together() {
     let other = world.fill(2, "c", 5);
     let from = |pots: &[[u8; 32]]| pots.iter().map(hex::encode).collect::<Vec<_>>();
     let merge = |pots: &[[u8; 32]]| json!({ "name": "all", "from": from(pots) });
-    world.no(1, "merge", merge(&[pots[0], other]), None, ("NOT_OURS", "/input"));
+    world.no(1, "merge", merge(&[pots[0], other]), None, ("NOT_ALLOWED", "/signer"));
     world.no(
         1,
         "merge",
@@ -299,7 +297,7 @@ fn deadlines_are_raised_by_anyone_once_they_have_passed() {
 #[test]
 fn the_compiler_refuses_what_could_not_run() {
     for (from, to, message) in [
-        ("by: [from.owner]", "by: [form.owner]", "no single record in `refs`"),
+        ("by: [from.owner]", "by: [form.owner]", "is not in `refs`"),
         ("by: [from.owner]", "by: [owner]", "before the record exists"),
         ("counts: pots", "counts: pans", "unknown counter"),
         ("link: input.label", "link: input.amount", "must be a string"),

@@ -86,6 +86,12 @@ const MISTAKES: &[Mistake] = &[
         (6, 3),
         "spec: the key `identity` is missing",
     ),
+    (
+        "  name: note",
+        "  name: no",
+        (4, 9),
+        "metadata.name: expected a string, found a boolean: put it in quotes to make it one",
+    ),
     // The fields.
     (
         "{ type: integer, minimum: 0 }",

@@ -141,49 +141,49 @@ fn mistakes_in_cases_are_told_where_they_are() {
         (
             "do: withdraw",
             "do: withdrew",
-            (57, 13),
+            (61, 13),
             "there is no action `withdrew`; did you mean `withdraw`?",
         ),
         (
             "by: bob",
             "by: bop",
-            (43, 13),
+            (45, 13),
             "there is no party `bop`; did you mean `bob`?",
         ),
         (
             "about: contract\n",
             "about: contact\n",
-            (42, 16),
+            (44, 16),
             "there is no record `contact`; did you mean `contract`?",
         ),
         (
             "state: { document: Deposited }",
             "state: { document: Deposit }",
-            (19, 28),
+            (22, 28),
             "there is no state `Deposit`",
         ),
         (
             "state: { document: Deposited }",
             "state: { dokument: Deposited }",
-            (19, 18),
+            (22, 18),
             "there is no region `dokument`",
         ),
         (
             "fields: { subject: null }",
             "fields: { title: null }",
-            (49, 19),
+            (52, 19),
             "the template has no field `title`",
         ),
         (
             "$digest: the contract",
             "$hash: the contract",
-            (13, 41),
+            (14, 40),
             "`$hash` is no word",
         ),
         (
-            "        on: contract\n",
-            "",
-            (56, 9),
+            "        on: contract\n        input: { reason",
+            "        input: { reason",
+            (65, 9),
             "`withdraw` acts on a record: name it with `on`",
         ),
         (
@@ -195,14 +195,16 @@ fn mistakes_in_cases_are_told_where_they_are() {
         (
             "        version: 1\n",
             "        verson: 1\n",
-            (20, 9),
+            (23, 9),
             "unknown key `verson`; did you mean `version`?",
         ),
     ];
     let mut wrong = Vec::new();
     for (from, to, place, message) in mistakes {
         assert!(NOTARIZATION_CASES.contains(from), "{from}");
-        let found = Suite::read(&NOTARIZATION_CASES.replacen(from, to, 1), &template).expect_err(to);
+        let found = Suite::read(&NOTARIZATION_CASES.replacen(from, to, 1), &template)
+            .map(drop)
+            .expect_err(to);
         let told = found.iter().any(|error| {
             (error.line, error.column) == (Some(place.0), Some(place.1)) && error.message.contains(message)
         });
@@ -217,7 +219,7 @@ fn mistakes_in_cases_are_told_where_they_are() {
 fn advice_names_what_can_never_happen() {
     let template = NOTARIZATION
         .replace("states: [Deposited,", "states: [Lost, Deposited,")
-        .replace("      set:\n        reason: input.reason\n", "")
+        .replace("      reason:\n", "      colour: { type: boolean }\n      reason:\n")
         .replace(
             "from: { document: [Deposited] }\n      to: { document: Superseded }",
             "from: { document: [Lost] }\n      to: { document: Superseded }",
@@ -228,7 +230,7 @@ fn advice_names_what_can_never_happen() {
         "spec.regions.document.states",
         "spec.regions.document.states",
         "spec.actions.supersede.from.document",
-        "spec.fields.properties.reason",
+        "spec.fields.properties.colour",
     ];
     assert_eq!(paths, wanted, "{found:#?}");
     assert_eq!(toolkit::advice(&Template::compile(NOTARIZATION).unwrap()), []);

@@ -291,6 +291,20 @@ impl Net {
         .await;
     }
 
+    /// Waits until a node that lost its data votes again. It ends once on the way, and is started again as by a
+    /// supervisor.
+    pub async fn until_back(&mut self, index: usize) {
+        let end = Instant::now() + PATIENCE;
+        while !self.status(index).await.is_some_and(|status| status.voting) {
+            assert!(Instant::now() < end, "{} doesn't come back", name(index));
+            let child = self.nodes[index].as_mut().unwrap();
+            if child.try_wait().unwrap().is_some() {
+                self.spawn(index);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until a node is no validator any more.
     pub async fn until_gone(&self, index: usize) {
         self.until(&format!("{} no longer votes", name(index)), async || {

@@ -43,6 +43,11 @@ impl<'s> Scope<'s> {
         }
     }
 
+    /// How many bindings there are, also those that inner ones hide.
+    pub(super) fn in_force(&self) -> usize {
+        self.bindings.len()
+    }
+
     /// Binds a prefix from a depth on.
     pub(super) fn declare(&mut self, prefix: &'s str, namespace: Namespace, depth: usize) {
         self.changes += 1;

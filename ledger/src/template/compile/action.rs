@@ -155,10 +155,10 @@ impl Declared<'_> {
             None => (None, name),
         };
         if let Some(of) = of
-            && !refs.iter().any(|one| one.name == of && !one.many)
+            && !refs.iter().any(|one| one.name == of)
         {
-            let known = names(refs.iter().filter(|one| !one.many).map(|one| one.name.as_str()));
-            return Err(at.error(format!("`{of}` is no single record in `refs`; there are: {known}")));
+            let known = names(refs.iter().map(|one| one.name.as_str()));
+            return Err(at.error(format!("`{of}` is not in `refs`; there are: {known}")));
         }
         let role = match role {
             "anyMember" => Role::AnyMember,

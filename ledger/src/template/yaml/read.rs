@@ -156,6 +156,11 @@ impl<'a> At<'a> {
     pub fn text(&self) -> Result<&'a str, TemplateError> {
         match &self.node.value {
             Yaml::Text(text) => Ok(text),
+            // Words such as `no` and `y` are booleans in YAML.
+            Yaml::Bool(_) | Yaml::Int(_) => Err(self.error(format!(
+                "expected a string, found {}: put it in quotes to make it one",
+                self.node.value.kind()
+            ))),
             _ => Err(self.wrong("a string")),
         }
     }

@@ -36,7 +36,7 @@ fn document(source: &str, template: &Template, run: &Run<'_>) -> Result<Suite, T
             message: format!("a file of cases may have at most {MAX_SOURCE} bytes"),
         });
     }
-    let node = yaml::parse(source)?;
+    let node = yaml::parse_repeating(source)?;
     let top = At {
         node: &node,
         path: &Path::Top,

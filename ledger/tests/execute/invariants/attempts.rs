@@ -260,6 +260,13 @@ fn next_step(attempt: &Attempt, record: &Record) -> Option<Made> {
             json!({ "amount": amounts(attempt, amount) }),
         ));
     }
+    let offers = record.fields["pledges"].as_array();
+    if let Some(offer) = offers.and_then(|all| all.iter().find(|pledge| pledge["live"] == false))
+        && attempt.choice.is_multiple_of(2)
+    {
+        let lender = party(offer["lender"].as_str().unwrap_or_default());
+        return Some(("acceptPledge", lender, json!({ "pledge": offer["id"], "waiver": true })));
+    }
     match (state("document"), state("authority")) {
         ("Void" | "FullyCredited" | "Replaced", "Cleared" | "Reported") => {
             Some(("sendCancellation", SELLER, json!({ "evidence": digest(3) })))
