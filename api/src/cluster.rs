@@ -56,6 +56,8 @@ struct Watched {
     /// What was read of each network, by namespace and name.
     known: RwLock<HashMap<(String, String), Whereabouts>>,
     changed: Notify,
+    /// All that was there at the start was read.
+    settled: watch::Sender<bool>,
     /// Counts what the watches saw.
     versions: watch::Sender<u64>,
     tasks: std::sync::Mutex<JoinSet<()>>,
@@ -73,6 +75,7 @@ impl Cluster {
             networks,
             known: RwLock::default(),
             changed: Notify::new(),
+            settled: watch::Sender::new(false),
             versions: watch::Sender::new(0),
             tasks: std::sync::Mutex::default(),
         });
@@ -84,11 +87,26 @@ impl Cluster {
         Self(watched)
     }
 
+    /// Resolves when all networks that were there at the start are known: who serves before takes them for missing.
+    pub async fn settled(&self) {
+        // An error means that nobody can say so any more.
+        if self.0.settled.subscribe().wait_for(|settled| *settled).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Reads where networks are and gives tenants their keys, from now on.
     pub fn provide(&self, access: Access) {
         let weak = Arc::downgrade(&self.0);
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.spawn(async move {
+            if let Some(watched) = weak.upgrade() {
+                // An error means that a watch has ended, which only the end of this process does.
+                let _ = watched.tenants.wait_until_ready().await;
+                let _ = watched.networks.wait_until_ready().await;
+                watched.read().await;
+                watched.settled.send_replace(true);
+            }
             let mut provision = provision::Provision::new(access);
             let mut pause = SOON;
             while let Some(watched) = weak.upgrade() {

@@ -103,7 +103,11 @@ async fn serve(args: Args) -> Result<()> {
     };
     let listener = api.listen().map_err(failed)?;
     cluster.provide(api.access());
-    api.describe(Arc::new(cluster));
+    api.describe(Arc::new(cluster.clone()));
+    tokio::select! {
+        () = cluster.settled() => {}
+        () = stop::raised(stop.clone()) => return Ok(()),
+    }
     tracing::info!(listen = %args.listen, version = env!("CARGO_PKG_VERSION"), "the API serves");
     api.serve(listener, Box::pin(stop::raised(stop))).await.map_err(failed)
 }
