@@ -115,8 +115,17 @@ impl<B: Backend> Reconciler<B> {
             check_signers(&wanted.network, members, sealed)?;
         }
         let plan = plan(&wanted, &facts)?;
-        let seen = self.backend.apply(&plan).await?;
         let before = self.recall(&wanted.network).or_else(|| resource.status.clone());
+        // Known before it is applied: what can't be brought about whole can be looked at all the same.
+        self.remember(
+            wanted.network.clone(),
+            Known {
+                generation: wanted.generation,
+                plan: plan.clone(),
+                status: before.clone().unwrap_or_default(),
+            },
+        );
+        let seen = self.backend.apply(&plan).await?;
         let status = status(wanted.generation, &plan, &seen, before.as_ref(), Timestamp::now());
         self.remember(
             wanted.network,

@@ -50,15 +50,17 @@ pub fn status(
     }
 }
 
-/// The status of a network that nothing could be done for: what is known of it stays, and the reason is said.
+/// The status of a network for which something couldn't be done: what is seen or known of it stays, and the reason is
+/// said. `old` is the status as it was written last, for the times of transition.
 pub fn refused(
     generation: Option<i64>,
-    before: Option<&LedgerNetworkStatus>,
+    seen: Option<&LedgerNetworkStatus>,
+    old: Option<&LedgerNetworkStatus>,
     reason: &str,
     message: &str,
     now: Timestamp,
 ) -> LedgerNetworkStatus {
-    let mut status = before.cloned().unwrap_or_default();
+    let mut status = seen.or(old).cloned().unwrap_or_default();
     let said = |kind| condition(kind, false, reason, message);
     let mut conditions: Vec<Condition> = status
         .conditions
@@ -66,8 +68,8 @@ pub fn refused(
         .filter(|c| c.type_ != kind::SPEC_APPLIED)
         .cloned()
         .collect();
-    // A network that runs goes on running with what was applied last.
-    if !conditions.iter().any(|c| c.type_ == kind::READY && c.status == "True") {
+    // A network that was seen, or runs, goes on with what was applied last.
+    if seen.is_none() && !conditions.iter().any(|c| c.type_ == kind::READY && c.status == "True") {
         conditions.retain(|c| c.type_ != kind::READY);
         conditions.push(said(kind::READY));
         status.state = Some(
@@ -80,7 +82,8 @@ pub fn refused(
         );
     }
     conditions.push(said(kind::SPEC_APPLIED));
-    status.conditions = merge(&status.conditions, conditions, generation, now);
+    let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
+    status.conditions = merge(before, conditions, generation, now);
     status.observed_generation = generation;
     status
 }
@@ -308,6 +311,7 @@ mod tests {
     fn a_network_that_runs_goes_on_when_its_new_description_cant_be_used() {
         let status = refused(
             Some(2),
+            None,
             Some(&running()),
             reason::INVALID,
             "spec.x: no; y",
@@ -320,13 +324,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_seen_is_said_although_something_couldnt_be_done() {
+        let mut seen = running();
+        seen.state = Some("Degraded".into());
+        let first = Timestamp::UNIX_EPOCH;
+        let status = refused(
+            Some(2),
+            Some(&seen),
+            Some(&running()),
+            reason::PLATFORM,
+            "can't grow",
+            first,
+        );
+        assert_eq!(status.state.as_deref(), Some("Degraded"));
+        assert_eq!(reason_of(&status, kind::SPEC_APPLIED), reason::PLATFORM);
+        let later = Timestamp::from_second(99).unwrap();
+        let again = refused(
+            Some(2),
+            Some(&seen),
+            Some(&status),
+            reason::PLATFORM,
+            "can't grow",
+            later,
+        );
+        assert_eq!(again, status, "said once");
+    }
+
+    #[test]
     fn a_new_network_that_cant_be_made_says_why_it_isnt_ready() {
         let now = Timestamp::UNIX_EPOCH;
-        let status = refused(Some(1), None, reason::NO_TENANT, "make one", now);
+        let status = refused(Some(1), None, None, reason::NO_TENANT, "make one", now);
         assert_eq!(reason_of(&status, kind::READY), reason::NO_TENANT);
         assert_eq!(status.state.as_deref(), Some("Pending"));
         assert_eq!(
-            refused(Some(1), Some(&status), reason::NO_TENANT, "make one", now),
+            refused(Some(1), None, Some(&status), reason::NO_TENANT, "make one", now),
             status,
             "said once"
         );

@@ -138,14 +138,14 @@ impl Pass<'_> {
             return Ok(pace::BUSY);
         }
         let (status, pause) = match self.dereferenced() {
-            Err(waiting) => (self.refused(waiting.reason, &waiting.message), pace::WAITING),
+            Err(waiting) => (self.refused(None, waiting.reason, &waiting.message), pace::WAITING),
             Ok(found) => match self.applied(&found).await {
                 Ok(status) => {
                     self.context.pace.succeeded(&self.key);
                     let pause = if is_settled(&status) { pace::calm() } else { pace::BUSY };
                     (status, pause)
                 }
-                Err(error) => self.failure(&error),
+                Err(error) => self.failure(&error).await,
             },
         };
         self.write(self.protected(status)).await?;
@@ -183,7 +183,7 @@ impl Pass<'_> {
         dereference(self.network, tenant.as_deref(), &siblings)
     }
 
-    fn failure(&self, error: &ReconcileError) -> (LedgerNetworkStatus, Duration) {
+    async fn failure(&self, error: &ReconcileError) -> (LedgerNetworkStatus, Duration) {
         tracing::warn!(
             network = self.key,
             error = error as &dyn std::error::Error,
@@ -199,18 +199,16 @@ impl Pass<'_> {
             ReconcileError::Backend(BackendError::KeysLost { .. }) => reason::KEYS_LOST,
             ReconcileError::Backend(_) => reason::PLATFORM,
         };
-        (self.refused(reason, &chain(error)), pause)
+        let seen = match self.name() {
+            Some(network) => self.context.reconciler.look(&network).await.ok().flatten(),
+            None => None,
+        };
+        (self.refused(seen.as_ref(), reason, &chain(error)), pause)
     }
 
-    fn refused(&self, reason: &str, message: &str) -> LedgerNetworkStatus {
-        let before = self.network.status.as_ref();
-        refused(
-            self.network.metadata.generation,
-            before,
-            reason,
-            message,
-            Timestamp::now(),
-        )
+    fn refused(&self, seen: Option<&LedgerNetworkStatus>, reason: &str, message: &str) -> LedgerNetworkStatus {
+        let (generation, old) = (self.network.metadata.generation, self.network.status.as_ref());
+        refused(generation, seen, old, reason, message, Timestamp::now())
     }
 
     async fn write(&self, status: LedgerNetworkStatus) -> Result<(), PassError> {

@@ -165,7 +165,6 @@ impl Backend for ClusterBackend {
             claims: self.claims(network).await?,
         };
         let template = self.write(build::objects(&inputs)?).await?;
-        volumes::grow(&self.access, plan).await?;
         let pods = self.pods(network).await?;
         let validators: Vec<String> = plan.network.nodes.iter().map(|node| node.name.clone()).collect();
         let wanted = Wanted {
@@ -194,6 +193,8 @@ impl Backend for ClusterBackend {
         if plan.hosting.run {
             self.roll(plan, &seen, &pods).await?;
         }
+        // Last, because a storage class may refuse it: nothing else waits for that.
+        volumes::grow(&self.access, plan).await?;
         Ok(seen)
     }
 
