@@ -94,6 +94,9 @@ pub struct HistoryRow {
     pub leaf: u64,
 }
 
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 /// Everything one height adds.
 #[derive(Debug)]
 pub struct Commit<'a> {
@@ -438,7 +441,7 @@ impl View {
     }
 
     /// All state keys of a kind with their values, ascending. For kinds that have few.
-    pub fn states(&self, kind: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn states(&self, kind: &[u8]) -> Result<Vec<Row>, StoreError> {
         let entries = self.snapshot.prefix(&self.tables.state, kind);
         let row = |entry: fjall::Guard| {
             let (key, value) = entry.into_inner()?;
