@@ -126,13 +126,19 @@ fn a_million_invoice_lines_are_refused_or_reported() {
 #[test]
 fn a_million_lines_of_text_are_counted() {
     let text = invoice()
-        .replacen("<cac:InvoiceLine>", &format!("{}<cac:InvoiceLine>", "\n".repeat(1_000_000)), 1)
+        .replacen(
+            "<cac:InvoiceLine>",
+            &format!("{}<cac:InvoiceLine>", "\n".repeat(1_000_000)),
+            1,
+        )
         .replace(">75.38<", ">75.39<")
         .replacen("<cbc:Name>Chair</cbc:Name>", "", 1);
     let report = check(text.as_bytes(), &Options::default()).unwrap();
     let line = |rule: &str| {
         let mut findings = report.findings.iter();
-        findings.find(|finding| finding.rule == rule).map(|finding| finding.line)
+        findings
+            .find(|finding| finding.rule == rule)
+            .map(|finding| finding.line)
     };
     assert!(line("BR-CO-15").unwrap() < 1_000, "{:?}", line("BR-CO-15"));
     assert!(line("BR-25").unwrap() > 1_000_000, "{:?}", line("BR-25"));
