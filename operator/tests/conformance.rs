@@ -5,7 +5,9 @@
 #[path = "support/harness.rs"]
 mod harness;
 
-use harness::{ClusterHarness, Harness, LocalHarness, MemoryHarness, network, until};
+use harness::{
+    ClusterHarness, Harness, LocalHarness, MemoryHarness, SharedHarness, SharedMemoryHarness, network, until,
+};
 use muniment_crds::DeletionPolicy;
 use muniment_operator::{Backend, NodeState, Observation, Removal};
 
@@ -27,6 +29,29 @@ macro_rules! conformance {
         over!(local, LocalHarness, a_supervisor_that_comes_back_finds_everything, $($case),*);
         // Pods go on while the operator is away.
         over!(cluster, ClusterHarness, an_operator_that_comes_back_finds_the_network_running, $($case),*);
+        over!(shared, SharedHarness, an_operator_that_comes_back_finds_the_network_running, $($case),*);
+        over!(shared_memory, SharedMemoryHarness, a_supervisor_that_comes_back_finds_everything, $($case),*);
+    };
+}
+
+/// The count of validators of a shared network isn't only sealed, it is always four.
+macro_rules! of_dedicated {
+    ($case:ident) => {
+        mod of_dedicated {
+            use super::*;
+            #[tokio::test(flavor = "multi_thread")]
+            async fn memory() {
+                super::$case(MemoryHarness::new().await).await;
+            }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn local() {
+                super::$case(LocalHarness::new().await).await;
+            }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn cluster() {
+                super::$case(ClusterHarness::new().await).await;
+            }
+        }
     };
 }
 
@@ -38,10 +63,10 @@ conformance!(
     a_roll_holds_without_a_quorum_to_spare,
     removal_ends_and_is_idempotent,
     orphans_are_listed,
-    a_sealed_genesis_stays,
     an_unknown_network_is_none,
     nothing_is_applied_before_it_is_allocated,
 );
+of_dedicated!(a_sealed_genesis_stays);
 
 fn all_ready(seen: &Observation) -> bool {
     seen.nodes.iter().all(|n| n.ready())
