@@ -381,7 +381,9 @@ impl<'a> Shared<'a> {
             let write = match view.files.difference(&seat, wanted) {
                 Difference::None => false,
                 Difference::Quiet | Difference::Presence => true,
-                Difference::Settings => chosen.as_deref() == Some(view.name.as_str()),
+                Difference::Settings => {
+                    chosen.as_deref() == Some(view.name.as_str()) || view.runs(wanted.settings(&seat).as_deref())
+                }
             };
             if write {
                 self.change(secret, view, &view.files.patch(wanted)).await?;

@@ -33,6 +33,14 @@ impl View {
         }
     }
 
+    /// Whether the host runs these settings, whatever its Secret says by now.
+    pub fn runs(&self, settings: Option<&str>) -> bool {
+        match &self.said {
+            SeatAnswer::Taken(status) => Some(status.settings.as_str()) == settings,
+            SeatAnswer::Silent | SeatAnswer::Free => false,
+        }
+    }
+
     /// The validator as every backend reports it.
     pub fn node(&self, seat: &str) -> NodeObservation {
         let (state, last_exit) = self.state(seat);
