@@ -398,10 +398,7 @@ async fn a_shared_network_that_sleeps_or_is_deleted_leaves_its_seats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_hosts_a_shared_network_is_told_what_to_do() {
     let harness = SharedHarness::new().await;
-    let settings = muniment_operator::ClusterSettings {
-        hosts: None,
-        ..harness::cluster_settings()
-    };
+    let settings = harness::cluster_settings();
     let backend = muniment_operator::ClusterBackend::new(harness.0.cluster.client().await, settings).unwrap();
     let error = backend.allocate(&harness.validated()).await.unwrap_err();
     assert!(matches!(error, BackendError::NoHosts { .. }));

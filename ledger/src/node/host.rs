@@ -11,11 +11,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Extensions, Server as ActixServer, ServiceRequest, ServiceResponse};
 use actix_web::http::Uri;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::{self, Next};
 use actix_web::{App, HttpResponse, HttpServer, web};
+use futures::future::BoxFuture;
 use subtle::ConstantTimeEq;
 
 use super::problem::Failure;
@@ -41,55 +42,62 @@ pub struct Addresses {
     pub health: SocketAddr,
 }
 
-/// Serves the seats of a table until it is dropped, or fails.
+/// Serves the seats of a table until `shutdown` is ready, then lets running requests end for at most a second.
 ///
 /// # Errors
 /// When an address can't be listened on, or a server fails.
-pub async fn serve(addresses: Addresses, seats: Seats) -> Result<(), NodeError> {
-    let bind = |address| TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source });
-    let (api, health) = (bind(addresses.api)?, bind(addresses.health)?);
-    tokio::try_join!(serve_api(api, seats.clone()), serve_health(health, seats)).map(drop)
+pub async fn serve(addresses: Addresses, seats: Seats, shutdown: BoxFuture<'_, ()>) -> Result<(), NodeError> {
+    let (api, health) = (api(addresses.api, seats.clone())?, health(addresses.health, seats)?);
+    let handles = (api.handle(), health.handle());
+    let mut both = Box::pin(async { tokio::try_join!(api, health).map(drop).map_err(NodeError::Serve) });
+    tokio::select! {
+        result = &mut both => result,
+        () = shutdown => tokio::join!(handles.0.stop(true), handles.1.stop(true), both).2,
+    }
 }
 
-async fn serve_api(listener: TcpListener, seats: Seats) -> Result<(), NodeError> {
-    let data = web::Data::new(seats);
-    HttpServer::new(move || {
-        App::new()
-            .app_data(data.clone())
-            .wrap(middleware::from_fn(choose))
-            .configure(routes::configure)
-    })
-    .workers(1)
-    .worker_max_blocking_threads(BLOCKING_THREADS)
-    .keep_alive(KEEP_CONNECTION)
-    .tcp_nodelay(true)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .listen(listener)
-    .map_err(NodeError::Serve)?
-    .run()
-    .await
-    .map_err(NodeError::Serve)
+fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source })
 }
 
-async fn serve_health(listener: TcpListener, seats: Seats) -> Result<(), NodeError> {
+fn api(address: SocketAddr, seats: Seats) -> Result<ActixServer, NodeError> {
     let data = web::Data::new(seats);
     let app = move || {
         App::new()
             .app_data(data.clone())
-            .route("/healthz", web::get().to(async || "ok\n"))
+            .wrap(middleware::from_fn(choose))
+            .configure(routes::configure)
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .keep_alive(KEEP_CONNECTION)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(bind(address)?);
+    Ok(server.map_err(NodeError::Serve)?.run())
+}
+
+fn health(address: SocketAddr, seats: Seats) -> Result<ActixServer, NodeError> {
+    let data = web::Data::new(seats);
+    let app = move || {
+        App::new()
+            .app_data(data.clone())
+            .route("/healthz", web::get().to(alive))
             .route("/readyz", web::get().to(ready))
             .route("/metrics", web::get().to(metrics))
     };
-    HttpServer::new(app)
+    let server = HttpServer::new(app)
         .workers(1)
         .disable_signals()
         .shutdown_timeout(1)
-        .listen(listener)
-        .map_err(NodeError::Serve)?
-        .run()
-        .await
-        .map_err(NodeError::Serve)
+        .listen(bind(address)?);
+    Ok(server.map_err(NodeError::Serve)?.run())
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
 }
 
 /// Counts only: whoever asks may be of any network.

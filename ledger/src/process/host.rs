@@ -60,13 +60,20 @@ pub async fn host(
         folder: folder.to_owned(),
         running: BTreeMap::new(),
     };
+    let (down, mut is_down) = watch::channel(false);
+    let shutdown = Box::pin(async move { drop(is_down.wait_for(|down| *down).await) });
+    let mut serving = Box::pin(serve(addresses, seats, shutdown));
     let ended = tokio::select! {
-        served = serve(addresses, seats) => served.map_err(failed),
-        () = keeper.keep() => Ok(()),
-        () = stopped => Ok(()),
+        served = &mut serving => Some(served),
+        () = keeper.keep() => None,
+        () = stopped => None,
     };
     keeper.stop_all().await;
-    ended
+    down.send_replace(true);
+    match ended {
+        Some(served) => served.map_err(failed),
+        None => serving.await.map_err(failed),
+    }
 }
 
 /// A seat in which a replica is kept running.
@@ -180,7 +187,7 @@ impl Keeper {
     }
 }
 
-fn said(error: &dyn std::error::Error) {
+fn said(error: &(dyn std::error::Error + 'static)) {
     tracing::error!(error, "what is mounted can't be read");
 }
 
@@ -224,7 +231,10 @@ async fn supervise(seats: Seats, host: PathBuf, name: String, mut ordered: watch
         }
         tokio::select! {
             () = tokio::time::sleep(pauses.next().unwrap_or(STABLE)) => {}
-            _ = ordered.changed() => ordered.mark_changed(),
+            changed = ordered.changed() => match changed {
+                Ok(()) => pauses = self::pauses(),
+                Err(_) => break,
+            },
         }
     }
     seats.removed(&name);

@@ -44,9 +44,9 @@ fn port() -> u16 {
 pub struct Network {
     pub seat: String,
     pub id: [u8; 32],
-    number: u16,
-    genesis: Vec<u8>,
-    ports: Vec<u16>,
+    pub number: u16,
+    pub genesis: Vec<u8>,
+    pub ports: Vec<u16>,
     pub limits: Limits,
     pub token: String,
 }

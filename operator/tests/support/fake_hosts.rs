@@ -61,6 +61,12 @@ impl FakeCluster {
         super::settle(&mut state, self.pods);
     }
 
+    /// Name of the hosts, if they are installed.
+    pub fn hosts(&self) -> Option<String> {
+        self.own("configmaps", &format!("{NAME}-ports"))
+            .map(|_| NAME.to_owned())
+    }
+
     /// Files of all seats in a host, as its Secrets have them.
     pub fn seats(&self, host: usize) -> BTreeMap<String, Vec<u8>> {
         files(&self.lock(), host)

@@ -259,13 +259,17 @@ pub fn cluster_settings() -> ClusterSettings {
         priority_class: None,
         service_account: "muniment-operator".into(),
         api_service_account: "muniment-api".into(),
-        hosts: Some("muniment-host".into()),
+        hosts: None,
         tenant_role: "muniment-operator-tenant".into(),
     }
 }
 
 pub async fn operator(cluster: &FakeCluster) -> ClusterBackend {
-    ClusterBackend::new(cluster.client().await, cluster_settings()).unwrap()
+    let settings = ClusterSettings {
+        hosts: cluster.hosts(),
+        ..cluster_settings()
+    };
+    ClusterBackend::new(cluster.client().await, settings).unwrap()
 }
 
 /// The same with hosts, and a network in them.
@@ -275,6 +279,7 @@ impl SharedHarness {
     pub async fn new() -> Self {
         let mut harness = ClusterHarness::new().await;
         harness.cluster.install_hosts();
+        harness.backend = operator(&harness.cluster).await;
         harness.wish.0.spec.placement = Placement::Shared;
         Self(harness)
     }

@@ -191,16 +191,14 @@ impl<'a> Shared<'a> {
         let key = erase_key(folder);
         let mut all = true;
         for (view, secret) in seen.views.iter().zip(&seen.secrets) {
-            let ordered = secret.data.as_ref().is_some_and(|data| data.contains_key(&key));
-            if !ordered {
+            let address = view.pod.as_ref().and_then(observe::host);
+            if secret.data.as_ref().is_none_or(|data| !data.contains_key(&key)) {
                 self.change(secret, view, &json!({ "data": { &key: "" } })).await?;
-            }
-            if let Some(address) = view.pod.as_ref().and_then(observe::host)
+                all &= address.is_none();
+            } else if let Some(address) = address
                 && !self.prober.is_erased(&self.hosts.base(&address), folder).await
             {
-                if ordered {
-                    self.tell_again(view).await?;
-                }
+                self.tell_again(view).await?;
                 all = false;
             }
         }
