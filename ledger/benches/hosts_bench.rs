@@ -36,7 +36,9 @@ fn main() {
     }
     let count: u16 = arguments.get(1).map_or(50, |text| text.parse().unwrap());
     let idle: u64 = arguments.get(2).map_or(60, |text| text.parse().unwrap());
-    let program = arguments.get(3).map_or_else(|| std::env::current_exe().unwrap(), PathBuf::from);
+    let program = arguments
+        .get(3)
+        .map_or_else(|| std::env::current_exe().unwrap(), PathBuf::from);
     runtime.block_on(bench(count, Duration::from_secs(idle), &program));
 }
 
@@ -57,7 +59,13 @@ async fn bench(count: u16, idle: Duration, program: &Path) {
     let start = |host: usize| {
         let addresses = hosts.addresses[host];
         Command::new(program)
-            .args(["node", "--listen", &addresses.api.to_string(), "--health", &addresses.health.to_string()])
+            .args([
+                "node",
+                "--listen",
+                &addresses.api.to_string(),
+                "--health",
+                &addresses.health.to_string(),
+            ])
             .arg("--seats")
             .arg(hosts.from(host))
             .arg("--config")
@@ -71,7 +79,11 @@ async fn bench(count: u16, idle: Duration, program: &Path) {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let empty = Usage::of(&processes);
     println!("{count} networks in {HOSTS} hosts, {}", program.display());
-    println!("without a network: {:.1} MB, {} threads", empty.megabytes(), empty.threads);
+    println!(
+        "without a network: {:.1} MB, {} threads",
+        empty.megabytes(),
+        empty.threads
+    );
     let begin = Instant::now();
     let networks: Vec<Network> = (0..count).map(|number| hosts.network(number)).collect();
     let mut times = Vec::new();
@@ -107,7 +119,12 @@ async fn ready(hosts: &Hosts, network: &Network) {
     let client = hosts.client(network);
     loop {
         let all = client.status().await;
-        if all.iter().filter(|(_, s)| s.as_ref().is_ok_and(|s| s.voting && s.ready)).count() == HOSTS {
+        if all
+            .iter()
+            .filter(|(_, s)| s.as_ref().is_ok_and(|s| s.voting && s.ready))
+            .count()
+            == HOSTS
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -214,7 +214,9 @@ impl Front {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         Ok(match self {
-            Self::Own => Server::bind(replica, config)?.with_metrics(engine_metrics).run(shutdown),
+            Self::Own => Server::bind(replica, config)?
+                .with_metrics(engine_metrics)
+                .run(shutdown),
             Self::Seat { seats, name } => Box::pin(seats.serve(name, replica, config.clone(), shutdown)),
         })
     }

@@ -123,8 +123,10 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
     } = new;
     let mut effects = Vec::new();
     let sealed = "is sealed in the genesis; make a network with what you want";
+    if validators != &old.validators {
+        effects.push(scaled(old.validators.count, validators.count));
+    }
     for (field, differs) in [
-        ("spec.validators", validators != &old.validators),
         ("spec.templates", templates != &old.templates),
         ("spec.members", members != &old.members),
     ] {
@@ -133,7 +135,11 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
         }
     }
     if placement != &old.placement {
-        effects.push(effect("spec.placement", Impact::Refused, "can't be changed; make a network with what you want"));
+        effects.push(effect(
+            "spec.placement",
+            Impact::Refused,
+            "can't be changed; make a network with what you want",
+        ));
     }
     let rolling = rolling(new);
     if limits != &old.limits {
@@ -171,6 +177,31 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
         effects.push(effect("spec.preventDeletion", Impact::None, what));
     }
     effects
+}
+
+fn scaled(before: u32, after: u32) -> Effect {
+    let count = ValidatorCount::of(after as usize);
+    let how = if after > before {
+        format!(
+            "adds {} validators: each follows and catches up first, the others are restarted one by one to know it",
+            after - before
+        )
+    } else {
+        format!(
+            "removes the {} oldest validators: each leaves the set first and is stopped then; keys and volumes stay",
+            before - after
+        )
+    };
+    effect(
+        "spec.validators.count",
+        Impact::Rolling,
+        format!(
+            "{how}; the network itself decides each change, and members approve it where more than one has to; then a \
+             quorum is {} of {count} and {} may be lost",
+            count.quorum(),
+            count.faults()
+        ),
+    )
 }
 
 fn rolling(new: &LedgerNetworkSpec) -> String {
@@ -231,10 +262,20 @@ mod tests {
     #[test]
     fn a_shared_network_says_that_sizes_mean_nothing() {
         let effects = preview(None, &spec("placement: Shared"));
-        let said: Vec<&str> = effects.iter().filter(|e| e.what.contains("no meaning")).map(|e| e.field).collect();
+        let said: Vec<&str> = effects
+            .iter()
+            .filter(|e| e.what.contains("no meaning"))
+            .map(|e| e.field)
+            .collect();
         assert_eq!(said, ["spec.size", "spec.storage"]);
         let shared = spec("placement: Shared");
-        assert!(preview(Some(&shared), &spec("placement: Shared\nsize: Large\nstorage: { size: 5Gi }")).is_empty());
+        assert!(
+            preview(
+                Some(&shared),
+                &spec("placement: Shared\nsize: Large\nstorage: { size: 5Gi }")
+            )
+            .is_empty()
+        );
     }
 
     #[test]
@@ -246,8 +287,12 @@ mod tests {
             ("storage: { size: 3Gi }", Impact::None, "from 2Gi to 3Gi"),
             ("storage: { size: 1Gi }", Impact::Refused, "can't shrink"),
             ("desiredState: Hibernated", Impact::Outage, "stops all"),
-            ("validators: { count: 7 }", Impact::Refused, "sealed"),
             ("placement: Shared", Impact::Refused, "can't be changed"),
+            (
+                "validators: { count: 7 }",
+                Impact::Rolling,
+                "a quorum is 5 of 7 and 2 may be lost",
+            ),
             ("deletionPolicy: Delete", Impact::None, "for ever"),
             ("preventDeletion: true", Impact::None, "waits"),
         ] {

@@ -277,10 +277,18 @@ async fn a_shared_network_is_seats_in_hosts_and_nothing_that_runs_in_its_namespa
             .unwrap();
         use base64::Engine;
         let kept = base64::engine::general_purpose::STANDARD.encode(&files["demo.notary.keys.json"]);
-        assert_eq!(keys["data"]["keys.json"], kept, "each host has the keys of its own validator");
+        assert_eq!(
+            keys["data"]["keys.json"], kept,
+            "each host has the keys of its own validator"
+        );
     }
     let own = |plural: &str| harness.0.cluster.get(plural, "notary-validator");
-    for plural in ["statefulsets", "networkpolicies", "poddisruptionbudgets", "serviceaccounts"] {
+    for plural in [
+        "statefulsets",
+        "networkpolicies",
+        "poddisruptionbudgets",
+        "serviceaccounts",
+    ] {
         assert_eq!(own(plural), None, "{plural}");
     }
     let ports = harness.0.cluster.own("configmaps", "muniment-host-ports").unwrap();
@@ -289,7 +297,11 @@ async fn a_shared_network_is_seats_in_hosts_and_nothing_that_runs_in_its_namespa
     for _ in 0..3 {
         shared_ready(&harness).await;
     }
-    assert_eq!(harness.0.cluster.writes(), before, "nothing is written when nothing differs");
+    assert_eq!(
+        harness.0.cluster.writes(),
+        before,
+        "nothing is written when nothing differs"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,7 +324,10 @@ async fn an_operator_killed_after_each_of_its_writes_seats_the_same_network() {
         let harness = harness.restart().await;
         shared_ready(&harness).await;
         let now = self::keys(&harness.0);
-        assert!(keys.iter().all(|(name, key)| now[name] == *key), "killed after {killed_after}");
+        assert!(
+            keys.iter().all(|(name, key)| now[name] == *key),
+            "killed after {killed_after}"
+        );
         for host in 0..4 {
             let names = |harness: &SharedHarness| seat(harness, host).into_keys().collect::<Vec<_>>();
             assert_eq!(names(&harness), names(&whole), "killed after {killed_after}");
@@ -327,15 +342,23 @@ async fn what_was_changed_by_hand_in_a_host_is_put_back_behind_the_gate() {
     shared_ready(&harness).await;
     let before: Vec<_> = (0..4).map(|host| seat(&harness, host)).collect();
     // One seat has gone, another has other settings, and clients have lost their Secret.
-    harness.0.cluster.edit_own("secrets", "muniment-host-0-seats-0", |secret| secret["data"] = json!({}));
-    harness.0.cluster.edit_own("secrets", "muniment-host-1-seats-0", |secret| {
-        use base64::Engine;
-        let settings = String::from_utf8(before[1]["demo.notary.replica.json"].clone()).unwrap();
-        let other = settings.replace("10000", "2000");
-        assert_ne!(other, settings);
-        let other = base64::engine::general_purpose::STANDARD.encode(other);
-        secret["data"]["demo.notary.replica.json"] = json!(other);
-    });
+    harness
+        .0
+        .cluster
+        .edit_own("secrets", "muniment-host-0-seats-0", |secret| {
+            secret["data"] = json!({})
+        });
+    harness
+        .0
+        .cluster
+        .edit_own("secrets", "muniment-host-1-seats-0", |secret| {
+            use base64::Engine;
+            let settings = String::from_utf8(before[1]["demo.notary.replica.json"].clone()).unwrap();
+            let other = settings.replace("10000", "2000");
+            assert_ne!(other, settings);
+            let other = base64::engine::general_purpose::STANDARD.encode(other);
+            secret["data"]["demo.notary.replica.json"] = json!(other);
+        });
     harness.0.cluster.delete("secrets", "notary-client");
     shared_ready(&harness).await;
     until("everything is put back", || async {
@@ -390,7 +413,11 @@ async fn a_shared_network_that_sleeps_or_is_deleted_leaves_its_seats() {
         assert_eq!(keys(&harness.0).is_empty(), data == DeletionPolicy::Delete);
         if data == DeletionPolicy::Retain {
             shared_ready(&harness).await;
-            assert_eq!(durable(&harness.0)[..5], before[..5], "it goes on with its keys and its genesis");
+            assert_eq!(
+                durable(&harness.0)[..5],
+                before[..5],
+                "it goes on with its keys and its genesis"
+            );
         }
     }
 }

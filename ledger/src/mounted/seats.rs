@@ -165,8 +165,14 @@ mod tests {
         fs::write(file(from.path(), "bad.seat", REPLICA), "{").unwrap();
         fs::write(from.path().join("gone.net.0123456789abcdef.erase"), "").unwrap();
         let mounted = read(from.path()).unwrap();
-        assert_eq!(mounted.seats.keys().collect::<Vec<_>>(), ["acme.contracts", "zeta.votes"]);
-        assert_eq!(mounted.erase.into_iter().collect::<Vec<_>>(), ["gone.net.0123456789abcdef"]);
+        assert_eq!(
+            mounted.seats.keys().collect::<Vec<_>>(),
+            ["acme.contracts", "zeta.votes"]
+        );
+        assert_eq!(
+            mounted.erase.into_iter().collect::<Vec<_>>(),
+            ["gone.net.0123456789abcdef"]
+        );
     }
 
     #[test]

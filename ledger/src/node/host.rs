@@ -133,7 +133,10 @@ async fn choose(
         return Ok(request.into_response(answer));
     }
     let shared = seats.open(seat)?;
-    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    let query = request
+        .uri()
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
     let uri = format!("{rest}{query}")
         .parse::<Uri>()
         .map_err(|error| Failure::query(error.to_string()))?;
@@ -189,7 +192,10 @@ mod tests {
 
     #[test]
     fn a_path_is_of_a_seat_only_with_its_whole_name() {
-        assert_eq!(split("/n/acme.contracts/v1/status"), Some(("acme.contracts", "/v1/status")));
+        assert_eq!(
+            split("/n/acme.contracts/v1/status"),
+            Some(("acme.contracts", "/v1/status"))
+        );
         for own in ["/readyz", "/n/", "/n", "/n/acme.contracts", "/v1/status"] {
             assert_eq!(split(own), None, "{own}");
         }

@@ -29,11 +29,7 @@ const STOP: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// [`ProcessError`] when the host itself can't go on; never because of one replica.
-pub fn run_host<'a>(
-    from: &'a Path,
-    folder: &'a Path,
-    addresses: Addresses,
-) -> BoxFuture<'a, Result<(), ProcessError>> {
+pub fn run_host<'a>(from: &'a Path, folder: &'a Path, addresses: Addresses) -> BoxFuture<'a, Result<(), ProcessError>> {
     Box::pin(async move { host(from, folder, addresses, Box::pin(termination())).await })
 }
 
@@ -181,7 +177,10 @@ impl Keeper {
             kept.orders.send_replace(None);
         }
         let tasks = std::mem::take(&mut self.running).into_values().map(|kept| kept.task);
-        if tokio::time::timeout(STOP, futures::future::join_all(tasks)).await.is_err() {
+        if tokio::time::timeout(STOP, futures::future::join_all(tasks))
+            .await
+            .is_err()
+        {
             tracing::warn!("some replicas didn't stop in time");
         }
     }
@@ -241,12 +240,7 @@ async fn supervise(seats: Seats, host: PathBuf, name: String, mut ordered: watch
     tracing::info!(seat = name, "seat given up");
 }
 
-async fn run_seat(
-    seats: Seats,
-    host: PathBuf,
-    seat: Seat,
-    stopped: watch::Receiver<bool>,
-) -> Result<(), ProcessError> {
+async fn run_seat(seats: Seats, host: PathBuf, seat: Seat, stopped: watch::Receiver<bool>) -> Result<(), ProcessError> {
     let (name, replica) = (seat.name.clone(), seat.replica.clone());
     let adopted = spawn_blocking(move || seat.adopt(&host)).await;
     let folder = match adopted {

@@ -58,7 +58,9 @@ async fn ready(hosts: &Hosts, network: &Network, count: usize) {
     let client = hosts.client(network);
     until("validators are ready", || async {
         let all = client.status().await;
-        let ready = all.iter().filter(|(_, s)| s.as_ref().is_ok_and(|s| s.voting && s.ready));
+        let ready = all
+            .iter()
+            .filter(|(_, s)| s.as_ref().is_ok_and(|s| s.voting && s.ready));
         (ready.count() == count).then_some(())
     })
     .await;
@@ -70,7 +72,9 @@ async fn write(hosts: &Hosts, network: &Network, nonce: u8) {
     let digest = hex::encode([nonce; 32]);
     input.insert("digests".into(), json!([{ "alg": "sha-256", "value": digest }]));
     input.insert("mode".into(), json!("plain"));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let common = Common {
         action: "deposit".into(),
         network: network.id,
@@ -94,7 +98,12 @@ async fn write(hosts: &Hosts, network: &Network, nonce: u8) {
 
 async fn seat(hosts: &Hosts, host: usize, network: &Network) -> Option<SeatStatus> {
     let url = format!("http://{}/n/{}/seat", hosts.addresses[host].api, network.seat);
-    let answer = reqwest::Client::new().get(url).bearer_auth(&network.token).send().await.ok()?;
+    let answer = reqwest::Client::new()
+        .get(url)
+        .bearer_auth(&network.token)
+        .send()
+        .await
+        .ok()?;
     answer.json().await.ok()
 }
 
@@ -123,13 +132,19 @@ async fn seats_come_and_go_while_others_go_on() {
     write(&hosts, &two, 1).await;
 
     // A token opens its own seat only.
-    let stranger = Network { token: two.token.clone(), ..one.clone() };
+    let stranger = Network {
+        token: two.token.clone(),
+        ..one.clone()
+    };
     assert!(seat(&hosts, 0, &stranger).await.is_none());
     assert!(hosts.client(&stranger).trust_root().await.is_err());
 
     // Kept data is found again, erased data is gone.
     (0..HOSTS).for_each(|host| hosts.unseat(host, &one, false));
-    until("the seat is free", || async { seat(&hosts, 0, &one).await.is_none().then_some(()) }).await;
+    until("the seat is free", || async {
+        seat(&hosts, 0, &one).await.is_none().then_some(())
+    })
+    .await;
     write(&hosts, &two, 2).await;
     hosts.seat_everywhere(&one);
     ready(&hosts, &one, HOSTS).await;
@@ -137,7 +152,10 @@ async fn seats_come_and_go_while_others_go_on() {
     (0..HOSTS).for_each(|host| hosts.unseat(host, &one, true));
     for host in 0..HOSTS {
         let url = || format!("http://{}/erased/{}", hosts.addresses[host].api, one.folder());
-        until("the data is erased", || async { (code(url()).await == 204).then_some(()) }).await;
+        until("the data is erased", || async {
+            (code(url()).await == 204).then_some(())
+        })
+        .await;
         assert!(!hosts.data(host).join(one.folder()).exists());
         assert!(hosts.data(host).join(two.folder()).exists());
     }
@@ -157,7 +175,9 @@ async fn a_broken_seat_ends_no_other_and_heals() {
     // Somebody else's keys in one of the seats.
     let keys = format!("{}.keys.json", sick.seat);
     let mut right = Vec::new();
-    hosts.mount(0, |files| right = std::mem::replace(files.get_mut(&keys).unwrap(), b"{}".to_vec()));
+    hosts.mount(0, |files| {
+        right = std::mem::replace(files.get_mut(&keys).unwrap(), b"{}".to_vec())
+    });
     ready(&hosts, &well, HOSTS).await;
     ready(&hosts, &sick, HOSTS - 1).await;
     let said = until("the seat has failed three times", || async {
@@ -205,13 +225,18 @@ async fn a_host_that_was_away_catches_up_in_every_seat() {
     }
     // Other settings restart the replica in its seat alone.
     let changed = Network {
-        limits: muniment_ledger::config::Limits { block_actions: 2_000, ..networks[0].limits.clone() },
+        limits: muniment_ledger::config::Limits {
+            block_actions: 2_000,
+            ..networks[0].limits.clone()
+        },
         ..networks[0].clone()
     };
     let before = seat(&hosts, 0, &changed).await.unwrap().settings;
     hosts.seat(0, &changed);
     until("the seat has the new settings", || async {
-        seat(&hosts, 0, &changed).await.filter(|said| said.settings != before && said.state == SeatState::Running)
+        seat(&hosts, 0, &changed)
+            .await
+            .filter(|said| said.settings != before && said.state == SeatState::Running)
     })
     .await;
     ready(&hosts, &changed, HOSTS).await;

@@ -102,8 +102,14 @@ pub fn on_error(_: Arc<StatefulSet>, error: &HostsError, context: Arc<Context>) 
 /// Every shared network has a validator in each host and may lose one, so one goes at a time, and only while all others
 /// are well. One that isn't well takes nothing away, and a new pod may be just what it needs.
 fn next(sets: &[StatefulSet], pods: &[Pod]) -> Step {
-    let pod = |set: &StatefulSet| pods.iter().find(|pod| pod.name_any() == format!("{}-0", set.name_any()));
-    let stale: Vec<&StatefulSet> = sets.iter().filter(|set| pod(set).is_some_and(|pod| is_stale(set, pod))).collect();
+    let pod = |set: &StatefulSet| {
+        pods.iter()
+            .find(|pod| pod.name_any() == format!("{}-0", set.name_any()))
+    };
+    let stale: Vec<&StatefulSet> = sets
+        .iter()
+        .filter(|set| pod(set).is_some_and(|pod| is_stale(set, pod)))
+        .collect();
     let Some(first) = stale.first() else {
         return Step::Done;
     };
@@ -161,7 +167,10 @@ mod tests {
     #[test]
     fn hosts_go_one_by_one_and_the_next_waits_for_the_last() {
         assert_eq!(next(&sets("a"), &pods(["a"; 4])), Step::Done);
-        assert_eq!(next(&sets("b"), &pods(["a"; 4])), Step::Restart("muniment-host-0-0".into()));
+        assert_eq!(
+            next(&sets("b"), &pods(["a"; 4])),
+            Step::Restart("muniment-host-0-0".into())
+        );
         let mut mixed = pods(["b", "a", "a", "a"]);
         assert_eq!(next(&sets("b"), &mixed), Step::Restart("muniment-host-1-0".into()));
         mixed[0] = pod(0, "b", false);

@@ -169,6 +169,8 @@ fn a_shared_network_has_four_validators_and_small_limits() {
     assert_eq!(shared.limits.mempool_bytes, 32 * 1024 * 1024);
     let seven = only(spec(json!({ "placement": "Shared", "validators": { "count": 7 } })));
     assert!(seven.fix.contains("use 4"), "{seven}");
-    let large = only(spec(json!({ "placement": "Shared", "limits": { "mempoolBytes": 192 * 1024 * 1024 } })));
+    let large = only(spec(
+        json!({ "placement": "Shared", "limits": { "mempoolBytes": 192 * 1024 * 1024 } }),
+    ));
     assert!(large.why.contains("isn't from 33554432 to 67108864"), "{large}");
 }

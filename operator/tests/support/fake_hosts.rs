@@ -142,7 +142,11 @@ pub async fn serve(listeners: Vec<TcpListener>, cluster: web::Data<FakeCluster>)
 }
 
 /// The files that the asked host sees.
-fn mounted<'a>(state: &'a State, cluster: &FakeCluster, request: &HttpRequest) -> Option<&'a BTreeMap<String, Vec<u8>>> {
+fn mounted<'a>(
+    state: &'a State,
+    cluster: &FakeCluster,
+    request: &HttpRequest,
+) -> Option<&'a BTreeMap<String, Vec<u8>>> {
     let host = request.connection_info().host().to_owned();
     let ip: Ipv4Addr = host.split(':').next()?.parse().ok()?;
     let number = u64::from(ip.octets()[3] - cluster.pods.octets()[3]) - FIRST;
@@ -150,7 +154,11 @@ fn mounted<'a>(state: &'a State, cluster: &FakeCluster, request: &HttpRequest) -
 }
 
 enum Found {
-    Taken { replica: Value, settings: String, genesis: Vec<u8> },
+    Taken {
+        replica: Value,
+        settings: String,
+        genesis: Vec<u8>,
+    },
     Not(HttpResponse),
 }
 
@@ -207,7 +215,10 @@ async fn status(cluster: web::Data<FakeCluster>, request: HttpRequest, seat: web
 /// A host erases at once what it sees an order for.
 async fn erased(cluster: web::Data<FakeCluster>, request: HttpRequest, folder: web::Path<String>) -> HttpResponse {
     let state = cluster.lock();
-    let ordered: BTreeSet<&String> = mounted(&state, &cluster, &request).into_iter().flat_map(BTreeMap::keys).collect();
+    let ordered: BTreeSet<&String> = mounted(&state, &cluster, &request)
+        .into_iter()
+        .flat_map(BTreeMap::keys)
+        .collect();
     if ordered.contains(&format!("{folder}.erase")) {
         HttpResponse::NoContent().finish()
     } else {

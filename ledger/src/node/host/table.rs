@@ -94,8 +94,9 @@ impl Seats {
         let mut seats = self.write();
         let before = seats.remove(name);
         let restarts = before.as_ref().map_or(0, |seat| seat.status.restarts);
-        let (failures, unwell, last_exit) =
-            before.map_or((0, None, None), |seat| (seat.failures, seat.unwell, seat.status.last_exit));
+        let (failures, unwell, last_exit) = before.map_or((0, None, None), |seat| {
+            (seat.failures, seat.unwell, seat.status.last_exit)
+        });
         let status = SeatStatus {
             settings: settings.to_owned(),
             state: SeatState::Starting,
@@ -265,8 +266,16 @@ mod tests {
         let said = seats.readiness();
         assert_eq!((said.ready, said.broken), (true, 1));
         let (_, status) = seats.status("a.b").unwrap();
-        assert_eq!((status.restarts, status.last_exit.as_deref()), (FAILURES, Some("damaged")));
-        assert!(seats.metrics().unwrap().contains("muniment_host_seats{state=\"broken\"} 1"));
+        assert_eq!(
+            (status.restarts, status.last_exit.as_deref()),
+            (FAILURES, Some("damaged"))
+        );
+        assert!(
+            seats
+                .metrics()
+                .unwrap()
+                .contains("muniment_host_seats{state=\"broken\"} 1")
+        );
         seats.removed("a.b");
         assert!(seats.status("a.b").is_none());
     }

@@ -98,7 +98,10 @@ pub fn seat_name(network: &NetworkRef) -> String {
 
 /// The host of a validator: by the number in its name, which never changes.
 pub fn host_of(validator: &str) -> usize {
-    let number = validator.rsplit('-').next().and_then(|number| number.parse::<usize>().ok());
+    let number = validator
+        .rsplit('-')
+        .next()
+        .and_then(|number| number.parse::<usize>().ok());
     number.unwrap_or_default() % HOSTS
 }
 

@@ -93,6 +93,8 @@ impl<'a> Shared<'a> {
         for seat in &mut facts.seats {
             self.hosts.place(network, seat, port);
         }
+        // There is one validator for each host, so none joins or leaves: they are those of the genesis.
+        facts.roster = None;
         Ok(())
     }
 
@@ -211,7 +213,11 @@ impl<'a> Shared<'a> {
     /// Takes back orders that hosts have followed.
     async fn sweep(&self, seen: &Seen) -> Result<(), BackendError> {
         for (view, secret) in seen.views.iter().zip(&seen.secrets) {
-            let orders = secret.data.iter().flatten().filter_map(|(key, _)| key.strip_suffix(ERASE));
+            let orders = secret
+                .data
+                .iter()
+                .flatten()
+                .filter_map(|(key, _)| key.strip_suffix(ERASE));
             for folder in orders {
                 let Some(address) = view.pod.as_ref().and_then(observe::host) else {
                     continue;
@@ -269,10 +275,14 @@ impl<'a> Shared<'a> {
         let pods: Vec<Pod> = self.access.list(&self.hosts.namespace, &names::hosts()).await?;
         let hosts: Vec<usize> = whose.validators.iter().map(|name| host_of(name)).collect();
         let secrets = try_join_all(hosts.iter().map(|host| self.secret(*host, whose.port))).await?;
-        let views = hosts.iter().zip(&whose.validators).zip(&secrets).map(|((host, name), secret)| {
-            let pod = pods.iter().find(|pod| pod.name_any() == self.hosts.pod(*host));
-            self.view(whose, name, pod, secret)
-        });
+        let views = hosts
+            .iter()
+            .zip(&whose.validators)
+            .zip(&secrets)
+            .map(|((host, name), secret)| {
+                let pod = pods.iter().find(|pod| pod.name_any() == self.hosts.pod(*host));
+                self.view(whose, name, pod, secret)
+            });
         let views = join_all(views).await;
         Ok(Seen { views, secrets })
     }
@@ -300,13 +310,12 @@ impl<'a> Shared<'a> {
     }
 
     /// What is to lie in the hosts' Secrets, by validator. Nothing for a network that sleeps.
-    async fn wanted(
-        &self,
-        plan: &Plan,
-        token: &str,
-        joined: &BTreeSet<String>,
-    ) -> Result<Vec<Files>, BackendError> {
-        let files = plan.network.nodes.iter().map(|node| self.files(plan, node, token, joined));
+    async fn wanted(&self, plan: &Plan, token: &str, joined: &BTreeSet<String>) -> Result<Vec<Files>, BackendError> {
+        let files = plan
+            .network
+            .nodes
+            .iter()
+            .map(|node| self.files(plan, node, token, joined));
         if plan.hosting.run {
             try_join_all(files).await
         } else {
@@ -361,7 +370,7 @@ impl<'a> Shared<'a> {
     ) -> Result<(), BackendError> {
         let network = &plan.network.network;
         let seat = seat_name(network);
-        let chosen = match roll::next(&observation.nodes, &plan.revision, plan.network.validators()) {
+        let chosen = match roll::next(&observation.nodes, &plan.revision, plan.members()) {
             Step::Restart(name) => Some(name),
             Step::Done | Step::Hold(_) => None,
         };
@@ -416,6 +425,8 @@ fn observation(whose: &Whose<'_>, seen: &Seen) -> Observation {
         network: whose.network.clone(),
         id: whose.id.map(str::to_owned),
         nodes: seen.views.iter().map(|view| view.node(&seat)).collect(),
+        membership: None,
+        ballot: None,
     }
 }
 

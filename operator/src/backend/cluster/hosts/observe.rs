@@ -50,6 +50,7 @@ impl View {
         };
         NodeObservation {
             name: self.name.clone(),
+            member: true,
             state,
             revision,
             restarts,
@@ -132,7 +133,10 @@ mod tests {
     fn a_host_that_lags_behind_its_secret_is_waited_for() {
         let old = view(files(), taken("old", SeatState::Running));
         assert!(old.is_in_transit("a.b"));
-        assert_eq!((old.node("a.b").state, old.node("a.b").revision), (NodeState::Starting, None));
+        assert_eq!(
+            (old.node("a.b").state, old.node("a.b").revision),
+            (NodeState::Starting, None)
+        );
         let free = view(files(), SeatAnswer::Free);
         assert!(free.is_in_transit("a.b"));
         assert_eq!(free.node("a.b").state, NodeState::Starting);
@@ -151,6 +155,9 @@ mod tests {
         let asleep = view(Files::default(), SeatAnswer::Free).node("a.b");
         assert_eq!((asleep.state, asleep.last_exit), (NodeState::Stopped, None));
         let lost = view(files(), SeatAnswer::Silent).node("a.b");
-        assert_eq!((lost.state, lost.last_exit.unwrap()), (NodeState::Stopped, "its host isn't there".to_owned()));
+        assert_eq!(
+            (lost.state, lost.last_exit.unwrap()),
+            (NodeState::Stopped, "its host isn't there".to_owned())
+        );
     }
 }

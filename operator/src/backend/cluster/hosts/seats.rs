@@ -119,7 +119,12 @@ impl Files {
 
     /// Whether the Secret has room for `wanted` in the place of these.
     pub fn fits(&self, secret: &Secret, wanted: &Self) -> bool {
-        let all: usize = secret.data.iter().flatten().map(|(key, file)| key.len() + file.0.len()).sum();
+        let all: usize = secret
+            .data
+            .iter()
+            .flatten()
+            .map(|(key, file)| key.len() + file.0.len())
+            .sum();
         all - self.size() + wanted.size() <= ROOM
     }
 }
@@ -171,7 +176,10 @@ mod tests {
         assert_eq!(one.difference(seat, &joined), Difference::Quiet);
         let other = Files::taken(seat, contents("{ }", false));
         assert_eq!(one.difference(seat, &other), Difference::Settings);
-        assert_eq!(one.patch(&joined), json!({ "data": { "a.b.joined": ByteString(b"\n".to_vec()) } }));
+        assert_eq!(
+            one.patch(&joined),
+            json!({ "data": { "a.b.joined": ByteString(b"\n".to_vec()) } })
+        );
         assert_eq!(joined.patch(&one), json!({ "data": { "a.b.joined": null } }));
     }
 
