@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::config::ReplicaConfig;
 use crate::replica::Replica;
+use crate::tls::{self, Identity, TlsError};
 use shared::Shared;
 
 /// Answers are prepared on this many threads beside the event loop, per replica.
@@ -44,9 +45,9 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
-    /// The HTTP client for the peers can't be made.
-    #[error("the HTTP client for the peers can't be made")]
-    Client(#[source] reqwest::Error),
+    /// Its certificates can't be used, or no HTTP client for the peers can be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The peers go on and this replica doesn't: the log before says what it knew.
     #[error("the replica stands still while its peers go on")]
     Stuck,
@@ -60,28 +61,41 @@ pub struct Server {
     replica: Arc<dyn Replica>,
     config: ReplicaConfig,
     listener: TcpListener,
+    /// Where TLS is spoken, and as whom.
+    secure: Option<(TcpListener, Identity)>,
     more_metrics: fn() -> String,
 }
 
 impl Server {
-    /// Binds the address of the configuration.
+    /// Binds the addresses of the configuration and reads its certificates.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When an address is taken or not ours, or a certificate can't be used.
     pub fn bind(replica: Arc<dyn Replica>, config: &ReplicaConfig) -> Result<Self, NodeError> {
-        let address = config.api;
-        let listener = TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source })?;
-        Ok(Self::on(listener, replica, config))
+        let bind = |address| TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source });
+        let server = Self::on(bind(config.api)?, replica, config);
+        match &config.tls {
+            Some(tls) => Ok(server.with_tls(bind(tls.api)?, Identity::open(tls)?)),
+            None => Ok(server),
+        }
     }
 
-    /// Takes a listener that is already bound.
+    /// Takes a listener that is already bound, for plain HTTP.
     pub fn on(listener: TcpListener, replica: Arc<dyn Replica>, config: &ReplicaConfig) -> Self {
         Self {
             replica,
             config: config.clone(),
             listener,
+            secure: None,
             more_metrics: String::new,
         }
+    }
+
+    /// Speaks TLS on another listener, and shows peers the same certificate.
+    #[must_use]
+    pub fn with_tls(mut self, listener: TcpListener, identity: Identity) -> Self {
+        self.secure = Some((listener, identity));
+        self
     }
 
     /// Adds text in the Prometheus format to `/metrics`, such as the engine's own.
@@ -107,23 +121,18 @@ impl Server {
 
     async fn serve_until(self, shutdown: BoxFuture<'_, ()>) -> Result<(), NodeError> {
         let (stop, stopped) = watch::channel(false);
-        let shared = Arc::new(Shared::new(self.replica, self.config, self.more_metrics, stopped)?);
+        let identity = self.secure.as_ref().map(|(_, identity)| identity.clone());
         let mut tasks = JoinSet::new();
+        if let (Some(identity), Some(config)) = (&identity, &self.config.tls) {
+            tasks.spawn(tls::keep(identity.clone(), config.clone()));
+        }
+        let shared = Shared::new(self.replica, self.config, identity.as_ref(), self.more_metrics, stopped)?;
+        let shared = Arc::new(shared);
         relay::spawn(&shared, &mut tasks);
         cosign::spawn(&shared, &mut tasks);
         health::spawn(&shared, &mut tasks);
 
-        let data = web::Data::from(Arc::clone(&shared));
-        let mut server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
-            .workers(1)
-            .worker_max_blocking_threads(BLOCKING_THREADS)
-            .keep_alive(KEEP_CONNECTION)
-            .tcp_nodelay(true)
-            .disable_signals()
-            .shutdown_timeout(1)
-            .listen(self.listener)
-            .map_err(NodeError::Serve)?
-            .run();
+        let mut server = http(&shared, self.listener, self.secure)?;
         let handle = server.handle();
         let result = tokio::select! {
             result = &mut server => result,
@@ -143,4 +152,28 @@ impl Server {
         tasks.shutdown().await;
         result.map_err(NodeError::Serve)
     }
+}
+
+/// Both listeners, one worker.
+fn http(
+    shared: &Arc<Shared>,
+    plain: TcpListener,
+    secure: Option<(TcpListener, Identity)>,
+) -> Result<actix_web::dev::Server, NodeError> {
+    let data = web::Data::from(Arc::clone(shared));
+    let mut server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
+        .workers(1)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .keep_alive(KEEP_CONNECTION)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(plain)
+        .map_err(NodeError::Serve)?;
+    if let Some((listener, identity)) = secure {
+        server = server
+            .listen_rustls_0_23(listener, identity.server()?)
+            .map_err(NodeError::Serve)?;
+    }
+    Ok(server.run())
 }

@@ -11,10 +11,12 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use muniment_crds::DeletionPolicy;
+use muniment_ledger::tls::TlsError;
 use muniment_ledger::wire::NodeStatus;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::certificates::{CertificateError, Outlook};
 use crate::network::NetworkRef;
 use crate::plan::{Facts, Plan};
 use crate::validate::ValidatedNetwork;
@@ -74,6 +76,8 @@ pub struct Observation {
     pub id: Option<String>,
     /// The nodes, in the order of the genesis.
     pub nodes: Vec<NodeObservation>,
+    /// What is to come of the certificates, where nodes have some.
+    pub certificates: Option<Outlook>,
 }
 
 /// What is seen of a node.
@@ -116,6 +120,8 @@ pub enum NodeState {
     Running,
     /// Ended by itself and is started again soon.
     BackingOff,
+    /// Does its part, as its platform says, and doesn't answer us.
+    Unreachable,
 }
 
 impl NodeState {
@@ -126,6 +132,7 @@ impl NodeState {
             Self::Starting => "Starting",
             Self::Running => "Running",
             Self::BackingOff => "BackingOff",
+            Self::Unreachable => "Unreachable",
         }
     }
 }
@@ -227,9 +234,18 @@ pub enum BackendError {
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes")]
     Random(#[source] getrandom::Error),
-    /// The HTTP client can't be made.
-    #[error("the HTTP client can't be made")]
-    HttpClient(#[source] reqwest::Error),
+    /// The HTTP client can't be made, or its certificate can't be used.
+    #[error("the nodes can't be asked")]
+    HttpClient(#[from] TlsError),
+    /// A certificate can't be made.
+    #[error("the certificates of {what} can't be made")]
+    Certificates {
+        /// Whose.
+        what: String,
+        /// Why.
+        #[source]
+        source: CertificateError,
+    },
     /// The backend is being stopped.
     #[error("the backend is stopping")]
     Stopping,
@@ -253,6 +269,8 @@ impl BackendError {
                 | Self::Ports { .. }
                 | Self::PortTaken { .. }
                 | Self::Random(_)
+                | Self::HttpClient(_)
+                | Self::Certificates { .. }
                 | Self::OtherGenesis { .. }
                 | Self::Cluster { .. }
         )

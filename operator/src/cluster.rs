@@ -201,7 +201,7 @@ struct Shared {
 
 /// Runs the controllers of all kinds.
 async fn work(client: &Client, config: &OperatorConfig, health: &Health) -> Result<(), OperatorError> {
-    let backend = ClusterBackend::new(client.clone(), config.settings.clone())?;
+    let backend = ClusterBackend::new(client.clone(), config.settings.clone());
     let networks = controller::<LedgerNetwork>(client);
     let tenants = controller::<Tenant>(client);
     let templates = controller::<RecordTemplate>(client);

@@ -5,11 +5,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
 use muniment_crds::LedgerNetwork;
 use muniment_ledger::client::Endpoint;
+use muniment_ledger::tls::{Identity, Material};
 use std::time::{Duration, Instant};
 
 use crate::directory::NetworkEntry;
 
-/// How long a token is believed: it may be replaced.
+/// How long token and certificate are believed: they may be replaced.
 const BELIEVED: Duration = Duration::from_secs(60);
 
 /// What was read of a network beside its resource.
@@ -111,10 +112,12 @@ fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
     if places.is_empty() {
         return Err("endpoints.json");
     }
+    let tls = identity(field)?;
     let endpoint = |Place { name, url }| Endpoint {
         name,
         url,
         token: token.to_owned(),
+        tls: tls.clone(),
     };
     Ok(Whereabouts {
         id: id.to_owned(),
@@ -122,6 +125,19 @@ fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
         trust_root: field("trust-root.json")?,
         read: Instant::now(),
     })
+}
+
+/// Our certificate for the network; `None` while it has none at all.
+fn identity(field: impl Fn(&'static str) -> Result<Vec<u8>, &'static str>) -> Result<Option<Identity>, &'static str> {
+    let Ok(certificate) = field("tls.crt") else {
+        return Ok(None);
+    };
+    let material = Material {
+        authorities: field("ca.crt")?,
+        certificate,
+        key: field("tls.key")?,
+    };
+    Identity::new(material).map(Some).map_err(|_| "tls.crt")
 }
 
 /// The network for the directory; `None` until its resource and what was read are about the same genesis.
@@ -209,5 +225,15 @@ mod tests {
         assert_eq!(fault(&secret(" ", "[]")), "token");
         assert_eq!(fault(&secret("x", "[]")), "endpoints.json");
         assert_eq!(fault(&secret("x", "{")), "endpoints.json");
+        let endpoints = r#"[{ "name": "validator-0", "url": "https://contracts-validator-0:8411" }]"#;
+        let mut edited = secret("x", endpoints);
+        let mut put = |key: &str| {
+            let data = edited.data.get_or_insert_default();
+            data.insert(key.to_owned(), k8s_openapi::ByteString(b"edited".to_vec()));
+            fault(&edited)
+        };
+        assert_eq!(put("tls.crt"), "ca.crt");
+        assert_eq!(put("ca.crt"), "tls.key");
+        assert_eq!(put("tls.key"), "tls.crt", "what is no certificate is never left out");
     }
 }

@@ -14,6 +14,7 @@ use super::problem::Failure;
 use super::relay::Queue;
 use crate::config::ReplicaConfig;
 use crate::replica::{ReadError, Replica};
+use crate::tls::{self, Identity, TlsError};
 
 /// One per replica, behind an [`Arc`].
 pub struct Shared {
@@ -35,17 +36,18 @@ impl Shared {
     pub fn new(
         replica: Arc<dyn Replica>,
         config: ReplicaConfig,
+        identity: Option<&Identity>,
         more_metrics: fn() -> String,
         stopped: watch::Receiver<bool>,
     ) -> Result<Self, NodeError> {
-        let http = reqwest::Client::builder()
+        let http = tls::http(identity)?
             .no_proxy()
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(1))
             .pool_idle_timeout(Duration::from_secs(90))
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(NodeError::Client)?;
+            .map_err(TlsError::Client)?;
         let peers: Vec<_> = config
             .peers
             .iter()

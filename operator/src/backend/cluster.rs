@@ -5,6 +5,8 @@
 //! ConfigMap   <network>-genesis            the sealed genesis, immutable
 //! Secret      <network>-client             token, endpoints and trust root for clients
 //! Secret      <network>-config             node.json of every validator, and which of them have voted
+//! Secret      <network>-ca                 authorities for certificates, with their keys
+//! Secret      <network>-tls                certificates of validators, the management API and this operator
 //! StatefulSet <network>-validator          pods <network>-validator-N
 //! PVC         data-<network>-validator-N
 //! Service     <network>-nodes, <network>-api
@@ -13,12 +15,14 @@
 
 mod access;
 mod build;
+mod certificates;
 mod covers;
 mod driver;
 mod durable;
 mod failure;
 pub(crate) mod names;
 mod observe;
+mod speech;
 mod volumes;
 
 pub(crate) use access::Access;

@@ -180,6 +180,7 @@ fn observe(network: &NetworkRef, known: &Network) -> Observation {
         network: network.clone(),
         id,
         nodes,
+        certificates: None,
     }
 }
 

@@ -264,7 +264,7 @@ pub fn cluster_settings() -> ClusterSettings {
 }
 
 pub async fn operator(cluster: &FakeCluster) -> ClusterBackend {
-    ClusterBackend::new(cluster.client().await, cluster_settings()).unwrap()
+    ClusterBackend::new(cluster.client().await, cluster_settings())
 }
 
 impl ClusterHarness {

@@ -10,19 +10,22 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
+use muniment_crds::jiff::Timestamp;
 use muniment_crds::{DeletionPolicy, NetworkName, TenantName};
 use tokio::sync::watch;
 
 use super::access::{Access, failed};
 use super::build::{self, Inputs, Objects};
+use super::certificates::{self, Place};
 use super::durable::Durable;
 use super::names;
 use super::observe::{self, Questions, Wanted};
 use super::{ClusterSettings, volumes};
 use crate::backend::{Backend, BackendError, Observation, Removal};
+use crate::certificates::Certificates;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, Plan};
-use crate::prober::Prober;
+use crate::prober::Probers;
 use crate::roll::{self, Step};
 use crate::validate::ValidatedNetwork;
 
@@ -30,22 +33,42 @@ use crate::validate::ValidatedNetwork;
 pub struct ClusterBackend {
     access: Access,
     settings: ClusterSettings,
-    prober: Prober,
+    probers: Probers,
+    clock: fn() -> Timestamp,
     /// The watches of whoever drives this backend are the real wake-ups.
     wake: watch::Sender<u64>,
 }
 
 impl ClusterBackend {
     /// Over a client that may do what the chart's roles allow.
-    ///
-    /// # Errors
-    /// When the HTTP client for the nodes can't be made.
-    pub fn new(client: Client, settings: ClusterSettings) -> Result<Self, BackendError> {
-        Ok(Self {
+    pub fn new(client: Client, settings: ClusterSettings) -> Self {
+        Self::with_clock(client, settings, Timestamp::now)
+    }
+
+    /// As [`Self::new`], with a clock by which certificates are renewed.
+    pub fn with_clock(client: Client, settings: ClusterSettings, clock: fn() -> Timestamp) -> Self {
+        Self {
             access: Access(client),
             settings,
-            prober: Prober::new()?,
+            probers: Probers::default(),
+            clock,
             wake: watch::Sender::new(0),
+        }
+    }
+
+    /// How the nodes of a network are asked.
+    fn questions<'a>(
+        &'a self,
+        network: &NetworkRef,
+        token: &'a str,
+        certificates: &Certificates,
+    ) -> Result<Questions<'a>, BackendError> {
+        let own = certificates.material(certificates::OPERATOR);
+        Ok(Questions {
+            probers: &self.probers,
+            prober: own.map(|own| self.probers.of(network, own)).transpose()?,
+            token,
+            certificates: certificates.outlook(),
         })
     }
 
@@ -157,10 +180,13 @@ impl Backend for ClusterBackend {
             .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
             .await?;
         let token = durable.token().await?;
+        let parties = certificates::parties(&plan.network);
+        let kept = Place::of(network).keep(&self.access, &parties, (self.clock)()).await?;
         let mut inputs = Inputs {
             plan,
             settings: &self.settings,
             token: &token,
+            certificates: &kept,
             joined: &joined,
             claims: self.claims(network).await?,
         };
@@ -172,10 +198,7 @@ impl Backend for ClusterBackend {
             revision: &plan.revision,
             run: plan.hosting.run,
         };
-        let questions = Questions {
-            prober: &self.prober,
-            token: &token,
-        };
+        let questions = self.questions(network, &token, &kept)?;
         let seen = observe::observe(
             network,
             Some(&plan.network.id),
@@ -216,10 +239,8 @@ impl Backend for ClusterBackend {
             revision,
             run: *run,
         });
-        let questions = Questions {
-            prober: &self.prober,
-            token: &token,
-        };
+        let kept = Place::of(network).read(&self.access).await?;
+        let questions = self.questions(network, &token, &kept)?;
         Ok(Some(
             observe::observe(network, id.as_deref(), &validators, &pods, wanted.as_ref(), &questions).await,
         ))
@@ -253,6 +274,11 @@ impl Backend for ClusterBackend {
         self.access
             .delete_named::<Secret>(namespace, &names::client(network))
             .await?;
+        // Made anew when the network comes back; nobody is left who knows the old ones.
+        for name in [names::certificates(network), names::authorities(network)] {
+            self.access.delete_named::<Secret>(namespace, &name).await?;
+        }
+        self.probers.forget(network);
         match data {
             DeletionPolicy::Delete => self.delete_data(network).await?,
             // The nodes' settings stay as well: they say who has voted, and hold the token.

@@ -192,6 +192,7 @@ impl LocalBackend {
             network: network.clone(),
             id,
             nodes: names.into_iter().map(node).collect(),
+            certificates: None,
         }))
     }
 
@@ -279,6 +280,7 @@ fn node_files(
                 consensus: node.consensus,
                 peers: node.peers.clone(),
                 token: allocation.token.clone(),
+                tls: None,
                 limits: plan.network.limits.clone(),
             }],
         };

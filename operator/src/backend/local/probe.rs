@@ -153,6 +153,7 @@ mod tests {
             },
             id: None,
             nodes: vec![node],
+            certificates: None,
         }
     }
 
