@@ -169,13 +169,17 @@ pub fn objection(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         match error.downcast_ref::<rustls::Error>() {
-            Some(rustls::Error::AlertReceived(alert)) => return Some(format!("it refuses our certificate ({alert:?})")),
+            Some(rustls::Error::AlertReceived(alert)) => {
+                return Some(format!("it refuses our certificate ({alert:?})"));
+            }
             Some(other) => return Some(format!("its certificate or TLS isn't accepted ({other})")),
             None => {}
         }
         // The source of an I/O error is that of the error within.
         let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        next = within.map(|within| within as &dyn std::error::Error).or_else(|| error.source());
+        next = within
+            .map(|within| within as &dyn std::error::Error)
+            .or_else(|| error.source());
     }
     None
 }

@@ -100,11 +100,16 @@ impl Certificates {
     /// The party's certificate that ends first, and how long the youngest authority lasts. `None` while there is none.
     pub fn outlook(&self) -> Option<Outlook> {
         let first = |pairs: &BTreeMap<String, Pair>| -> Vec<Validity> {
-            pairs.values().filter_map(|pair| read::validity(&pair.certificate)).collect()
+            pairs
+                .values()
+                .filter_map(|pair| read::validity(&pair.certificate))
+                .collect()
         };
         Some(Outlook {
             next: first(&self.parties).into_iter().min_by_key(|validity| validity.until)?,
-            authority: first(&self.authorities).into_iter().max_by_key(|validity| validity.until)?,
+            authority: first(&self.authorities)
+                .into_iter()
+                .max_by_key(|validity| validity.until)?,
         })
     }
 }
@@ -162,11 +167,7 @@ pub fn next(
 }
 
 /// Those that are good, and a new one when there is none or the youngest is due.
-fn authorities(
-    kept: &Certificates,
-    owner: &Owner,
-    now: Timestamp,
-) -> Result<BTreeMap<String, Pair>, CertificateError> {
+fn authorities(kept: &Certificates, owner: &Owner, now: Timestamp) -> Result<BTreeMap<String, Pair>, CertificateError> {
     let good = |pair: &Pair| {
         let lasts = read::validity(&pair.certificate).is_some_and(|validity| !validity.is_over(now));
         lasts && read::belongs(pair)

@@ -85,7 +85,11 @@ impl Probers {
     /// Forgets a network that is gone.
     pub(crate) fn forget(&self, network: &NetworkRef) {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).remove(network);
-        let of_network = format!(".{}.{}.svc", crate::backend::cluster::names::headless(network), network.tenant);
+        let of_network = format!(
+            ".{}.{}.svc",
+            crate::backend::cluster::names::headless(network),
+            network.tenant
+        );
         self.addresses.lock().retain(|host, _| !host.ends_with(&of_network));
     }
 }

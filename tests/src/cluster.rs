@@ -295,7 +295,11 @@ impl ClusterWorld {
     fn endpoint(&self, validator: &str, material: Material) -> Endpoint {
         Endpoint {
             name: validator.to_owned(),
-            url: format!("https://{}:{}", self.host(validator), self.doors.lock().unwrap()[validator]),
+            url: format!(
+                "https://{}:{}",
+                self.host(validator),
+                self.doors.lock().unwrap()[validator]
+            ),
             token: self.token(),
             tls: Some(Identity::new(material).unwrap()),
         }

@@ -19,6 +19,8 @@ pub struct Whereabouts {
     /// Network id, hex, that it is of.
     id: String,
     endpoints: Vec<Endpoint>,
+    /// Our certificate, as all endpoints have it.
+    tls: Option<Identity>,
     trust_root: Vec<u8>,
     read: Instant,
 }
@@ -75,11 +77,11 @@ pub fn wanted(network: &LedgerNetwork, known: Option<&Whereabouts>) -> Option<Wa
     })
 }
 
-/// Reads it.
+/// Reads it, again if it is known.
 ///
 /// # Errors
 /// When the Secret can't be read or is not complete.
-pub async fn read(client: &Client, wanted: &Wanted) -> Result<Whereabouts, EntryError> {
+pub async fn read(client: &Client, wanted: &Wanted, known: Option<&Whereabouts>) -> Result<Whereabouts, EntryError> {
     let name = format!("{}-client", wanted.name);
     let secret: Secret = Api::namespaced(client.clone(), &wanted.namespace)
         .get(&name)
@@ -88,14 +90,15 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<Whereabouts, Entry
             secret: format!("{}/{name}", wanted.namespace),
             source: Box::new(source),
         })?;
-    parse(&wanted.id, &secret).map_err(|key| EntryError::Missing {
+    let in_use = known.and_then(|known| known.tls.as_ref());
+    parse(&wanted.id, &secret, in_use).map_err(|key| EntryError::Missing {
         secret: format!("{}/{name}", wanted.namespace),
         key,
     })
 }
 
 /// The error is the key at fault.
-fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
+fn parse(id: &str, secret: &Secret, in_use: Option<&Identity>) -> Result<Whereabouts, &'static str> {
     let field = |key: &'static str| {
         secret
             .data
@@ -112,7 +115,7 @@ fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
     if places.is_empty() {
         return Err("endpoints.json");
     }
-    let tls = identity(field)?;
+    let tls = identity(field, in_use)?;
     let endpoint = |Place { name, url }| Endpoint {
         name,
         url,
@@ -122,13 +125,18 @@ fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
     Ok(Whereabouts {
         id: id.to_owned(),
         endpoints: places.into_iter().map(endpoint).collect(),
+        tls,
         trust_root: field("trust-root.json")?,
         read: Instant::now(),
     })
 }
 
-/// Our certificate for the network; `None` while it has none at all.
-fn identity(field: impl Fn(&'static str) -> Result<Vec<u8>, &'static str>) -> Result<Option<Identity>, &'static str> {
+/// Our certificate for the network; `None` while it has none at all. A renewed one goes into the identity that is in use, so
+/// that nobody who works with it has to begin anew.
+fn identity(
+    field: impl Fn(&'static str) -> Result<Vec<u8>, &'static str>,
+    in_use: Option<&Identity>,
+) -> Result<Option<Identity>, &'static str> {
     let Ok(certificate) = field("tls.crt") else {
         return Ok(None);
     };
@@ -137,7 +145,11 @@ fn identity(field: impl Fn(&'static str) -> Result<Vec<u8>, &'static str>) -> Re
         certificate,
         key: field("tls.key")?,
     };
-    Identity::new(material).map(Some).map_err(|_| "tls.crt")
+    let identity = match in_use {
+        Some(in_use) => in_use.replace(material).map(|_| in_use.clone()),
+        None => Identity::new(material),
+    };
+    identity.map(Some).map_err(|_| "tls.crt")
 }
 
 /// The network for the directory; `None` until its resource and what was read are about the same genesis.
@@ -194,7 +206,7 @@ mod tests {
 
     fn known(id: &str) -> Whereabouts {
         let endpoints = r#"[{ "name": "validator-0", "url": "http://contracts-validator-0:8410" }]"#;
-        parse(id, &secret("token\n", endpoints)).unwrap()
+        parse(id, &secret("token\n", endpoints), None).unwrap()
     }
 
     #[test]
@@ -220,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_was_edited_names_the_key_at_fault() {
-        let fault = |secret: &Secret| parse("", secret).err().unwrap();
+        let fault = |secret: &Secret| parse("", secret, None).err().unwrap();
         assert_eq!(fault(&Secret::default()), "token");
         assert_eq!(fault(&secret(" ", "[]")), "token");
         assert_eq!(fault(&secret("x", "[]")), "endpoints.json");

@@ -113,7 +113,9 @@ impl ClientCertVerifier for Live {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.trust().clients.verify_tls12_signature(message, certificate, signature)
+        self.trust()
+            .clients
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -122,7 +124,9 @@ impl ClientCertVerifier for Live {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.trust().clients.verify_tls13_signature(message, certificate, signature)
+        self.trust()
+            .clients
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -150,7 +154,9 @@ impl ServerCertVerifier for Live {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.trust().servers.verify_tls12_signature(message, certificate, signature)
+        self.trust()
+            .servers
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -159,7 +165,9 @@ impl ServerCertVerifier for Live {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.trust().servers.verify_tls13_signature(message, certificate, signature)
+        self.trust()
+            .servers
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

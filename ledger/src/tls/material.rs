@@ -75,10 +75,7 @@ impl Material {
 
 fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    found
-        .ok()
-        .filter(|found| !found.is_empty())
-        .ok_or(TlsError::Pem(what))
+    found.ok().filter(|found| !found.is_empty()).ok_or(TlsError::Pem(what))
 }
 
 /// Judges the other end.
@@ -102,7 +99,12 @@ pub fn accepts(authorities: &[u8], certificate: &[u8], hosts: &[String], at: u64
     let (own, at) = (&chain[0], UnixTime::since_unix_epoch(Duration::from_secs(at)));
     let as_server = |host: &String| {
         let name = ServerName::try_from(host.as_str());
-        name.is_ok_and(|name| trust.servers.verify_server_cert(own, &chain[1..], &name, &[], at).is_ok())
+        name.is_ok_and(|name| {
+            trust
+                .servers
+                .verify_server_cert(own, &chain[1..], &name, &[], at)
+                .is_ok()
+        })
     };
     trust.clients.verify_client_cert(own, &chain[1..], at).is_ok() && hosts.iter().all(as_server)
 }

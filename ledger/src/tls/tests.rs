@@ -45,8 +45,14 @@ fn what_cant_be_used_is_said_without_quoting_it() {
         authorities: Vec::new(),
         ..good.clone()
     };
-    assert!(matches!(Identity::new(nobody), Err(TlsError::Pem("bundle of authorities"))));
-    assert_eq!(format!("{good:?} {:?}", Identity::new(good.clone()).unwrap()), "Material(secret) Identity(certificate)");
+    assert!(matches!(
+        Identity::new(nobody),
+        Err(TlsError::Pem("bundle of authorities"))
+    ));
+    assert_eq!(
+        format!("{good:?} {:?}", Identity::new(good.clone()).unwrap()),
+        "Material(secret) Identity(certificate)"
+    );
 }
 
 #[test]

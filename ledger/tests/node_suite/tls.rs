@@ -11,7 +11,7 @@ use muniment_ledger::replica::Replica;
 use muniment_ledger::replica::memory::MemoryReplica;
 use muniment_ledger::tls::{Identity, Material};
 use muniment_ledger::wire::{Problem, TransactionStatus, code};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use tokio::sync::oneshot;
 
 use crate::support::{TOKEN, free_port, plain_http, replica, replica_of, single, until};
@@ -25,6 +25,9 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let key = KeyPair::generate().unwrap();
+        // A subject of its own, as every authority has.
+        let name = format!("{:?}", &key.public_key_raw()[1..9]);
+        params.distinguished_name.push(DnType::CommonName, name);
         Self(params.self_signed(&key).unwrap(), key)
     }
 
@@ -134,7 +137,13 @@ async fn only_who_shows_a_certificate_of_the_network_gets_in() {
     let why = node.refusal(Some(authority.issue(HOST, 2090..2100))).await;
     assert!(why.contains("it refuses our certificate"), "{why}");
     let bare = reqwest::Client::builder().tls_backend_preconfigured(trusting_only(&authority));
-    let error = bare.build().unwrap().get(format!("https://{HOST}:{}/healthz", node.port)).send().await.unwrap_err();
+    let error = bare
+        .build()
+        .unwrap()
+        .get(format!("https://{HOST}:{}/healthz", node.port))
+        .send()
+        .await
+        .unwrap_err();
     let why = muniment_ledger::tls::objection(&error).unwrap();
     assert!(why.contains("CertificateRequired"), "{why}");
     node.ask(Some(authority.good())).await.unwrap();
@@ -161,8 +170,19 @@ async fn plain_http_gets_nothing_but_health() {
         let answer = http.get(format!("{}{path}", node.plain)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
     }
-    for path in ["/v1/status", "/v1/blocks", "/v1/transactions", "/checkpoint", "/elsewhere"] {
-        let answer = http.get(format!("{}{path}", node.plain)).bearer_auth(TOKEN).send().await.unwrap();
+    for path in [
+        "/v1/status",
+        "/v1/blocks",
+        "/v1/transactions",
+        "/checkpoint",
+        "/elsewhere",
+    ] {
+        let answer = http
+            .get(format!("{}{path}", node.plain))
+            .bearer_auth(TOKEN)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 403, "{path}");
         let problem: Problem = answer.json().await.unwrap();
         assert_eq!(problem.code, code::CERTIFICATE_REQUIRED, "{path}");
@@ -179,7 +199,13 @@ async fn a_certificate_is_not_enough_without_the_token() {
         token: "wrong".to_owned(),
         ..node.endpoint(Some(authority.good()))
     };
-    let error = NetworkClient::new(vec![wrong]).status().await.pop().unwrap().1.unwrap_err();
+    let error = NetworkClient::new(vec![wrong])
+        .status()
+        .await
+        .pop()
+        .unwrap()
+        .1
+        .unwrap_err();
     assert!(matches!(error, ClientError::Refused { status: 401, .. }), "{error}");
 }
 
@@ -195,7 +221,10 @@ async fn a_client_talks_to_nobody_else() {
     let expired = Secure::start(authority.issue(HOST, 2020..2021), replica());
     let why = expired.refusal(Some(authority.good())).await;
     assert!(why.contains("expired"), "{why}");
-    assert!(expired.refusal(None).await.contains("isn't accepted"), "without a certificate nobody is trusted");
+    assert!(
+        expired.refusal(None).await.contains("isn't accepted"),
+        "without a certificate nobody is trusted"
+    );
 }
 
 #[tokio::test]
@@ -224,5 +253,11 @@ async fn new_certificates_are_used_without_a_restart() {
     assert!(node.identity.replace(new.good()).unwrap());
     node.ask(Some(new.good())).await.unwrap();
     assert!(node.refusal(Some(old.good())).await.contains("UnknownIssuer"));
-    lasting.status().await.pop().unwrap().1.expect("a connection that is open stays");
+    lasting
+        .status()
+        .await
+        .pop()
+        .unwrap()
+        .1
+        .expect("a connection that is open stays");
 }

@@ -86,9 +86,18 @@ fn a_server_is_known_by_its_names_and_a_client_is_no_server() {
     assert!(!good("validator-0", "c-validator-1.c-nodes.acme.svc"));
     assert!(!good("client", "c-api.acme.svc"));
     let other = next(&Certificates::default(), &owner("other"), &parties(), now).unwrap();
-    assert!(!accepted(&other, &made.parties["client"], now), "another network's is worth nothing");
-    assert!(!accepted(&made, &made.parties["client"], after(91 * 24)), "nor an expired one");
-    assert!(!accepted(&made, &made.parties["client"], after(-2)), "nor one that isn't good yet");
+    assert!(
+        !accepted(&other, &made.parties["client"], now),
+        "another network's is worth nothing"
+    );
+    assert!(
+        !accepted(&made, &made.parties["client"], after(91 * 24)),
+        "nor an expired one"
+    );
+    assert!(
+        !accepted(&made, &made.parties["client"], after(-2)),
+        "nor one that isn't good yet"
+    );
 }
 
 #[test]
@@ -99,7 +108,10 @@ fn what_is_damaged_is_made_anew_and_a_good_key_stays() {
     damaged.parties.get_mut("validator-0").unwrap().certificate = "edited by hand".into();
     let healed = at(&damaged, after(1));
     assert_eq!(key_of(&healed), key_of(&first));
-    assert_eq!(healed.parties["client"], first.parties["client"], "nobody else is touched");
+    assert_eq!(
+        healed.parties["client"], first.parties["client"],
+        "nobody else is touched"
+    );
     damaged.parties.get_mut("validator-0").unwrap().key = "edited by hand".into();
     let healed = at(&damaged, after(1));
     assert_ne!(key_of(&healed), key_of(&first));
@@ -130,16 +142,26 @@ fn an_authority_whose_key_is_gone_is_followed_by_another_without_a_gap() {
     lost.authorities.clear();
     let now = after(48);
     let second = at(&lost, now);
-    assert_eq!(second.parties, first.parties, "what is good stays: nobody knows the new authority yet");
+    assert_eq!(
+        second.parties, first.parties,
+        "what is good stays: nobody knows the new authority yet"
+    );
     assert_eq!(read::bundle(&second.trusted).len(), 2);
     assert_eq!(at(&second, now + SignedDuration::from_hours(23)), second);
     let day_after = now + SignedDuration::from_hours(25);
     let third = at(&second, day_after);
     for (name, pair) in &third.parties {
         assert_eq!(pair.key, first.parties[name].key);
-        assert!(accepted(&second, pair, day_after) && !accepted(&first, pair, day_after), "by the new one");
+        assert!(
+            accepted(&second, pair, day_after) && !accepted(&first, pair, day_after),
+            "by the new one"
+        );
     }
-    assert_eq!(read::bundle(&third.trusted).len(), 2, "the old ones are still shown for a while");
+    assert_eq!(
+        read::bundle(&third.trusted).len(),
+        2,
+        "the old ones are still shown for a while"
+    );
     let later = day_after + SignedDuration::from_hours(25);
     let fourth = at(&third, later);
     assert_eq!(fourth.parties, third.parties);

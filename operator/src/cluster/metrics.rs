@@ -113,7 +113,9 @@ mod tests {
         let metrics = Metrics::default();
         let shown = || {
             let text = metrics.text();
-            let line = text.lines().find(|line| line.starts_with("muniment_operator_certificate_expiry"));
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("muniment_operator_certificate_expiry"));
             line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
         };
         metrics.expires("acme/a", Some(200));

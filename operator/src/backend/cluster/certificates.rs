@@ -91,20 +91,16 @@ impl Place {
     }
 
     /// Makes what is missing, damaged or due, and answers what there is then.
-    pub async fn keep(
-        &self,
-        access: &Access,
-        parties: &[Party],
-        now: Timestamp,
-    ) -> Result<Certificates, BackendError> {
+    pub async fn keep(&self, access: &Access, parties: &[Party], now: Timestamp) -> Result<Certificates, BackendError> {
         let kept = self.read(access).await?;
-        let wanted = certificates::next(&kept, &self.owner, parties, now).map_err(|source| {
-            BackendError::Certificates {
+        let wanted =
+            certificates::next(&kept, &self.owner, parties, now).map_err(|source| BackendError::Certificates {
                 what: format!("{}/{}", self.owner.organisation, self.owner.unit),
                 source,
-            }
-        })?;
-        access.apply(self.secret(&self.authorities, &wanted.authorities)).await?;
+            })?;
+        access
+            .apply(self.secret(&self.authorities, &wanted.authorities))
+            .await?;
         let mut secret = self.secret(&self.parties, &wanted.parties);
         let data = secret.data.get_or_insert_default();
         data.insert(TRUSTED.to_owned(), ByteString(wanted.trusted.clone().into_bytes()));

@@ -104,7 +104,10 @@ impl Durable<'_> {
             },
             |genesis| genesis.created_at,
         );
-        let pods: Vec<Pod> = self.access.list(self.namespace(), &names::of_network(self.network)).await?;
+        let pods: Vec<Pod> = self
+            .access
+            .list(self.namespace(), &names::of_network(self.network))
+            .await?;
         let seats = found.into_iter().map(|(_, keys)| self.seat(keys, &pods)).collect();
         Ok(Facts {
             created_at,

@@ -295,7 +295,11 @@ mod tests {
         let condition = json!([{ "type": "Ready", "status": "True" }]);
         ready.status.as_mut().unwrap().conditions = serde_json::from_value(condition).unwrap();
         assert_eq!(state(&ready, true).0, NodeState::Running);
-        assert_eq!(state(&ready, false).0, NodeState::Unreachable, "it does its part all the same");
+        assert_eq!(
+            state(&ready, false).0,
+            NodeState::Unreachable,
+            "it does its part all the same"
+        );
         let mut leaving = running;
         leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
         assert_eq!(state(&leaving, true).0, NodeState::Starting);

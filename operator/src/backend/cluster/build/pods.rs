@@ -9,8 +9,8 @@
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
     ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
-    ResourceRequirements, SeccompProfile, SecretProjection, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume,
-    VolumeMount, VolumeProjection,
+    ResourceRequirements, SeccompProfile, SecretProjection, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -211,7 +211,11 @@ fn settings(inputs: &Inputs<'_>) -> Volume {
                 Some(true),
             ),
             secret(names::keys(network, &node.name), item("keys.json", "keys.json"), None),
-            secret(names::certificates(network), item(&private_key(&node.name), TLS_KEY), None),
+            secret(
+                names::certificates(network),
+                item(&private_key(&node.name), TLS_KEY),
+                None,
+            ),
             VolumeProjection {
                 config_map: Some(ConfigMapProjection {
                     name: names::genesis(network),

@@ -163,20 +163,33 @@ fn certificates_change_under_a_running_node_and_private_keys_are_its_own() {
     let pod = &set["spec"]["template"]["spec"];
     let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
     let mount = mounts.iter().find(|mount| mount["name"] == "certificates").unwrap();
-    assert!(mount.get("subPath").is_none() && mount.get("subPathExpr").is_none(), "{mount}");
+    assert!(
+        mount.get("subPath").is_none() && mount.get("subPathExpr").is_none(),
+        "{mount}"
+    );
     let shared = &pod["volumes"][1]["secret"];
     assert_eq!(shared["secretName"], "contracts-tls");
-    let files: Vec<_> = shared["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap()).collect();
+    let files: Vec<_> = shared["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["key"].as_str().unwrap())
+        .collect();
     assert_eq!(files.len(), 5);
     assert!(files.iter().all(|file| file.ends_with(".crt")), "{files:?}");
     let sources = pod["volumes"][0]["projected"]["sources"].as_array().unwrap();
-    let keys = sources.iter().filter(|source| source["secret"]["name"] == "contracts-tls");
+    let keys = sources
+        .iter()
+        .filter(|source| source["secret"]["name"] == "contracts-tls");
     for (index, source) in keys.enumerate() {
         let item = &source["secret"]["items"][0];
         assert_eq!(item["key"], format!("validator-{index}.key"));
         assert_eq!(item["path"], format!("contracts-validator-{index}/tls.key"));
     }
-    assert!(!set.to_string().contains("contracts-ca"), "the authority is mounted nowhere");
+    assert!(
+        !set.to_string().contains("contracts-ca"),
+        "the authority is mounted nowhere"
+    );
 }
 
 #[test]
@@ -269,7 +282,12 @@ fn only_validators_and_the_control_plane_get_in_and_only_names_get_out() {
         control["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
         "muniment"
     );
-    let ports: Vec<_> = ingress[1]["ports"].as_array().unwrap().iter().map(|p| p["port"].clone()).collect();
+    let ports: Vec<_> = ingress[1]["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["port"].clone())
+        .collect();
     assert_eq!(ports, [8411, 8410]);
     let egress = spec["egress"].as_array().unwrap();
     assert_eq!(egress.len(), 2);
@@ -287,7 +305,14 @@ fn clients_get_exactly_what_they_need_and_who_may_read_it_is_named() {
     );
     assert_eq!(
         data.keys().collect::<Vec<_>>(),
-        ["ca.crt", "endpoints.json", "tls.crt", "tls.key", "token", "trust-root.json"]
+        [
+            "ca.crt",
+            "endpoints.json",
+            "tls.crt",
+            "tls.key",
+            "token",
+            "trust-root.json"
+        ]
     );
     assert_eq!(data["tls.key"].0, certificates().parties["client"].key.as_bytes());
     let rules = value(&role)["rules"].clone();
