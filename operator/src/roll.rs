@@ -27,7 +27,7 @@ pub fn next(nodes: &[NodeObservation], revision: &str, validators: ValidatorCoun
         return Step::Done;
     }
     // Whether it votes nobody can tell us, so nothing may be taken away.
-    if let Some(node) = nodes.iter().find(|n| n.state == NodeState::Unreachable) {
+    if let Some(node) = nodes.iter().find(|n| n.member && n.state == NodeState::Unreachable) {
         return Step::Hold(format!(
             "{} is ready by its own word but doesn't answer the operator; {} are to be restarted",
             node.name,
@@ -42,7 +42,8 @@ pub fn next(nodes: &[NodeObservation], revision: &str, validators: ValidatorCoun
     let coming = |n: &NodeObservation| n.revision.is_none() && n.state == NodeState::Starting;
     let fresh =
         |n: &&NodeObservation| n.revision.as_deref() == Some(revision) || n.state == NodeState::BackingOff || coming(n);
-    if let Some(node) = nodes.iter().filter(fresh).find(|n| !n.ready()) {
+    // One that isn't in the set never votes: nobody waits for it.
+    if let Some(node) = nodes.iter().filter(|n| n.member).filter(fresh).find(|n| !n.ready()) {
         return Step::Hold(format!(
             "{} is catching up; {} more are to be restarted",
             node.name,
@@ -70,6 +71,7 @@ mod tests {
     fn node(index: usize, revision: Option<&str>, voting: bool, ready: bool) -> NodeObservation {
         NodeObservation {
             name: format!("validator-{index}"),
+            member: true,
             state: if revision.is_some() {
                 NodeState::Running
             } else {

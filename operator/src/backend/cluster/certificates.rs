@@ -40,7 +40,7 @@ pub fn private_key(party: &str) -> String {
 }
 
 /// Where the certificates of those who belong together are kept.
-pub struct Place {
+pub struct Keeper {
     /// Of all three Secrets.
     pub namespace: String,
     /// Secret with the authorities.
@@ -55,7 +55,7 @@ pub struct Place {
     pub metadata: Box<dyn Fn(String) -> ObjectMeta + Send + Sync>,
 }
 
-impl Place {
+impl Keeper {
     /// Of a network with validators of its own.
     pub fn of(network: &NetworkRef) -> Self {
         let owned = network.clone();

@@ -181,6 +181,7 @@ impl LocalBackend {
         };
         let node = |name| NodeObservation {
             name,
+            member: true,
             state: NodeState::Stopped,
             revision: None,
             restarts: 0,
@@ -193,6 +194,8 @@ impl LocalBackend {
             id,
             nodes: names.into_iter().map(node).collect(),
             certificates: None,
+            membership: None,
+            ballot: None,
         }))
     }
 
@@ -316,7 +319,7 @@ impl Backend for LocalBackend {
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let running = self.settle(plan).await?;
         let seen = running.look().await;
-        if let Step::Restart(name) = roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
+        if let Step::Restart(name) = roll::next(&seen.nodes, &plan.revision, plan.members()) {
             running.refresh(&name);
         }
         Ok(seen)

@@ -140,6 +140,7 @@ mod tests {
         });
         let node = NodeObservation {
             name: "validator-0".to_owned(),
+            member: true,
             state,
             revision: None,
             restarts,
@@ -154,6 +155,8 @@ mod tests {
             id: None,
             nodes: vec![node],
             certificates: None,
+            membership: None,
+            ballot: None,
         }
     }
 

@@ -141,6 +141,8 @@ impl Running {
             id: Some(self.id.clone()),
             nodes,
             certificates: None,
+            membership: None,
+            ballot: None,
         }
     }
 
@@ -162,6 +164,7 @@ impl Running {
         }
         NodeObservation {
             name: node.name.clone(),
+            member: true,
             state: state(&life, answer.as_ref()),
             revision: life.revision,
             restarts: life.restarts,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::backend::cluster::ClusterSettings;
-use crate::backend::cluster::certificates::{Place, parties};
+use crate::backend::cluster::certificates::{Keeper, parties};
 use crate::backend::cluster::names::{TEMPLATE, host};
 use crate::catalog::Catalog;
 use crate::keys;
@@ -59,6 +59,7 @@ fn facts() -> Facts {
         created_at: 1_700_000_000_000,
         seats: (0..4).map(seat).collect(),
         sealed: None,
+        roster: None,
     }
 }
 
@@ -82,8 +83,8 @@ fn planned(spec: &str) -> Plan {
 
 fn issued(kept: &Certificates, plan: &Plan, hours: i64) -> Certificates {
     let now = Timestamp::from_second(1_800_000_000 + hours * 3600).unwrap();
-    let place = Place::of(&plan.network.network);
-    crate::certificates::next(kept, &place.owner, &parties(&plan.network), now).unwrap()
+    let keeper = Keeper::of(&plan.network.network);
+    crate::certificates::next(kept, &keeper.owner, &parties(&plan.network), now).unwrap()
 }
 
 /// The same for all: keys are random.
