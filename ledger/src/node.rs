@@ -5,7 +5,9 @@
 
 mod auth;
 mod cosign;
+mod desk;
 mod health;
+pub mod host;
 mod metrics;
 mod peers;
 mod problem;
@@ -20,12 +22,12 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::ReplicaConfig;
 use crate::replica::Replica;
 use crate::tls::{self, Identity, TlsError};
+use desk::Desk;
 use shared::Shared;
 
 /// Answers are prepared on this many threads beside the event loop, per replica.
@@ -120,36 +122,30 @@ impl Server {
     }
 
     async fn serve_until(self, shutdown: BoxFuture<'_, ()>) -> Result<(), NodeError> {
-        let (stop, stopped) = watch::channel(false);
         let identity = self.secure.as_ref().map(|(_, identity)| identity.clone());
-        let mut tasks = JoinSet::new();
+        let mut keeping = JoinSet::new();
         if let (Some(identity), Some(config)) = (&identity, &self.config.tls) {
-            tasks.spawn(tls::keep(identity.clone(), config.clone()));
+            keeping.spawn(tls::keep(identity.clone(), config.clone()));
         }
-        let shared = Shared::new(self.replica, self.config, identity.as_ref(), self.more_metrics, stopped)?;
-        let shared = Arc::new(shared);
-        relay::spawn(&shared, &mut tasks);
-        cosign::spawn(&shared, &mut tasks);
-        health::spawn(&shared, &mut tasks);
-
-        let mut server = http(&shared, self.listener, self.secure)?;
+        let peers = desk::http(identity.as_ref())?;
+        let desk = Desk::open(self.replica, self.config, peers, self.more_metrics);
+        let mut server = http(desk.shared(), self.listener, self.secure)?;
         let handle = server.handle();
         let result = tokio::select! {
             result = &mut server => result,
             () = shutdown => {
                 // Endless streams and waiting requests see this and end, so that the stop below is quick.
-                stop.send_replace(true);
+                desk.stop();
                 tokio::join!(handle.stop(true), server).1
             }
-            () = shared.stuck.notified() => {
-                stop.send_replace(true);
+            () = desk.stuck() => {
+                desk.stop();
                 let _ = tokio::join!(handle.stop(false), server);
-                tasks.shutdown().await;
+                desk.close().await;
                 return Err(NodeError::Stuck);
             }
         };
-        stop.send_replace(true);
-        tasks.shutdown().await;
+        desk.close().await;
         result.map_err(NodeError::Serve)
     }
 }

@@ -23,6 +23,7 @@ use crate::backend::BackendError;
 use crate::certificates::Certificates;
 use crate::plan::Plan;
 
+pub use client::client;
 pub use genesis::genesis;
 
 /// What the objects are made from.

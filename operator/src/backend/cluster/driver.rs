@@ -12,13 +12,14 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{DeletionPolicy, NetworkName, TenantName};
+use muniment_crds::{DeletionPolicy, NetworkName, Placement, TenantName};
 use tokio::sync::watch;
 
 use super::access::{Access, failed};
 use super::build::{self, Inputs, Objects};
 use super::certificates::{self, Keeper};
 use super::durable::Durable;
+use super::hosts::Shared;
 use super::names;
 use super::observe::{self, Place, Questions, Wanted};
 use super::{ClusterSettings, ballot, volumes};
@@ -39,6 +40,8 @@ pub struct ClusterBackend {
     access: Access,
     settings: ClusterSettings,
     probers: Probers,
+    /// For hosts, which have no certificates yet.
+    prober: Prober,
     clock: fn() -> Timestamp,
     /// The watches of whoever drives this backend are the real wake-ups.
     wake: watch::Sender<u64>,
@@ -46,19 +49,30 @@ pub struct ClusterBackend {
 
 impl ClusterBackend {
     /// Over a client that may do what the chart's roles allow.
-    pub fn new(client: Client, settings: ClusterSettings) -> Self {
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(client: Client, settings: ClusterSettings) -> Result<Self, BackendError> {
         Self::with_clock(client, settings, Timestamp::now)
     }
 
     /// As [`Self::new`], with a clock by which certificates are renewed.
-    pub fn with_clock(client: Client, settings: ClusterSettings, clock: fn() -> Timestamp) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_clock(
+        client: Client,
+        settings: ClusterSettings,
+        clock: fn() -> Timestamp,
+    ) -> Result<Self, BackendError> {
+        Ok(Self {
             access: Access(client),
             settings,
             probers: Probers::default(),
+            prober: Prober::new()?,
             clock,
             wake: watch::Sender::new(0),
-        }
+        })
     }
 
     /// How the nodes of a network are asked.
@@ -78,6 +92,17 @@ impl ClusterBackend {
             token,
             certificates: certificates.outlook(),
         })
+    }
+
+    fn shared(&self) -> Option<Shared<'_>> {
+        Shared::of(&self.access, &self.settings, &self.prober)
+    }
+
+    /// The hosts and the port of a network that is placed there.
+    async fn placed(&self, network: &NetworkRef) -> Result<Option<(Shared<'_>, u16)>, BackendError> {
+        let Some(shared) = self.shared() else { return Ok(None) };
+        let port = shared.port(network).await?;
+        Ok(port.map(|port| (shared, port)))
     }
 
     fn durable<'a>(&'a self, network: &'a NetworkRef) -> Durable<'a> {
@@ -235,6 +260,14 @@ impl ClusterBackend {
 impl Backend for ClusterBackend {
     async fn allocate(&self, network: &ValidatedNetwork) -> Result<Facts, BackendError> {
         let durable = self.durable(&network.network);
+        if network.hosting.placement == Placement::Shared {
+            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
+                network: network.network.clone(),
+            })?;
+            let mut facts = durable.facts(network.validators.get()).await?;
+            shared.place(&network.network, &mut facts).await?;
+            return Ok(facts);
+        }
         if let Some(class) = &network.hosting.storage_class
             && durable.sealed().await?.is_none()
         {
@@ -245,6 +278,12 @@ impl Backend for ClusterBackend {
 
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let network = &plan.network.network;
+        if plan.hosting.placement == Placement::Shared {
+            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
+                network: network.clone(),
+            })?;
+            return shared.apply(plan).await;
+        }
         let durable = self.durable(network);
         let joined = durable.joined(&plan.network).await?;
         durable.seal(&plan.network).await?;
@@ -295,6 +334,9 @@ impl Backend for ClusterBackend {
     }
 
     async fn observe(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError> {
+        if let Some((shared, port)) = self.placed(network).await? {
+            return shared.observe(network, port).await;
+        }
         let durable = self.durable(network);
         let Some((genesis, roster)) = durable.roster().await? else {
             return Ok(None);
@@ -325,6 +367,12 @@ impl Backend for ClusterBackend {
     }
 
     async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {
+        if let Some((shared, port)) = self.placed(network).await? {
+            let erase = data == DeletionPolicy::Delete;
+            if shared.remove(network, port, erase).await? == Removal::Pending {
+                return Ok(Removal::Pending);
+            }
+        }
         let (namespace, name) = (network.tenant.as_str(), names::validators(network));
         self.access.delete_named::<StatefulSet>(namespace, &name).await?;
         self.access
@@ -382,6 +430,9 @@ impl Backend for ClusterBackend {
             })
         };
         let mut found: Vec<NetworkRef> = sets.items.iter().filter_map(network).collect();
+        if let Some(shared) = self.shared() {
+            found.extend(shared.networks().await?);
+        }
         found.sort();
         Ok(found)
     }

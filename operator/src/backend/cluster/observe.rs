@@ -153,13 +153,24 @@ fn runs(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && state.is_some_and(|state| state.running.is_some())
 }
 
+/// Address of a pod that runs.
+pub fn host(pod: &Pod) -> Option<String> {
+    let ip = pod.status.as_ref()?.pod_ip.as_ref()?;
+    let host = if ip.contains(':') {
+        format!("[{ip}]")
+    } else {
+        ip.clone()
+    };
+    runs(pod).then_some(host)
+}
+
 fn container(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status
         .as_ref()?
         .container_statuses
         .as_ref()?
         .iter()
-        .find(|c| c.name == "validator")
+        .find(|c| ["validator", "host"].contains(&c.name.as_str()))
 }
 
 /// What is seen of one validator.
@@ -211,7 +222,7 @@ fn revision(pod: &Pod, wanted: Option<&Wanted<'_>>) -> Option<String> {
 }
 
 /// State, and what is or was wrong.
-fn state(pod: &Pod, answers: bool) -> (NodeState, Option<String>) {
+pub fn state(pod: &Pod, answers: bool) -> (NodeState, Option<String>) {
     let ended = container(pod).and_then(last_exit);
     // Not gone yet, and about to be made anew.
     if pod.metadata.deletion_timestamp.is_some() {
