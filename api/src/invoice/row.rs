@@ -26,7 +26,8 @@ pub fn of_record(network: i64, record: &Value) -> Option<Model> {
 /// nothing to report. None where the record has to be looked at.
 pub fn of_issue(network: i64, id: &[u8; 32], issuer: &str, input: &Map<String, Value>) -> Option<Model> {
     let totals = input.get("totals")?;
-    let plain = totals["due"].as_i64()? > 0 && totals["due"] == totals["gross"] && !input.contains_key("authority");
+    let fresh = totals["due"].as_i64()? > 0 && totals["prepaid"].as_i64()? == 0;
+    let plain = fresh && !input.contains_key("authority");
     let row = base(network, id, issuer, input)?;
     plain.then_some(row)
 }

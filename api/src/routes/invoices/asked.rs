@@ -25,19 +25,19 @@ pub struct Asked {
     pub authority: Option<String>,
     /// When it must be reported by, RFC 3339; needs `authority`.
     pub report_by: Option<String>,
-    /// Tax regime; without it the seller's country.
+    /// Tax regime, for information; without it the seller's country.
     pub regime: Option<String>,
-    /// Series of the number; without it the empty one.
+    /// Series that the invoice has its place in; without it the empty one. A number is used once in all series.
     pub series: Option<String>,
     /// `auto`: the next number of the series, with the JSON form only.
     pub number: Option<String>,
-    /// Fiscal year; without it the year of the issue date.
-    pub year: Option<i64>,
     /// Record of the invoice that this credit note is for; without it the caller's invoice with the preceding number.
     pub credits: Option<String>,
-    /// Record of the invoice that this one takes the place of.
+    /// Record of the invoice that this one takes the place of; a corrected invoice (384) without it replaces the caller's
+    /// invoice with the preceding number.
     pub replaces: Option<String>,
-    /// Put commitments to the parties' tax ids on the ledger in place of the ids.
+    /// Put a salted commitment to the buyer's tax id on the ledger in place of the id. The supplier's is always open: its
+    /// invoices are told apart by it.
     pub committed: Option<bool>,
 }
 
@@ -51,7 +51,6 @@ const FIELDS: &[&str] = &[
     "regime",
     "series",
     "number",
-    "year",
     "credits",
     "replaces",
     "committed",

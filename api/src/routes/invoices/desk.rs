@@ -17,7 +17,7 @@ use crate::invoice::TEMPLATE;
 use crate::invoice::input::{self, Entry, Terms};
 use crate::invoice::judge::{Judged, Source, judge};
 use crate::invoice::kept::Kept;
-use crate::keys::{Owner, Purpose, Sealed};
+use crate::keys::{Owner, Purpose, Sealed, random};
 use crate::networks::Network;
 use crate::problem::{ApiError, Code};
 use crate::sign::Kind;
@@ -116,7 +116,6 @@ impl<'a> Desk<'a> {
             report_by: report_by.transpose()?,
             regime: asked.regime.clone(),
             series: asked.series.clone().unwrap_or_default(),
-            year: asked.year,
             committed: asked.committed.unwrap_or(false),
             counter: None,
         })
@@ -151,7 +150,10 @@ impl<'a> Desk<'a> {
             drop(permit);
             judged
         };
-        let judged = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
+        let mut judged = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
+        if terms.committed {
+            judged.kept.salt = Some(random().map_err(ApiError::internal)?);
+        }
         let entry = self.entry(&judged, asked).await?;
         let input = input::input(&judged, &terms, &entry)?;
         Ok(Ready {
@@ -236,7 +238,8 @@ impl<'a> Desk<'a> {
         if let Some(invoice) = &asked.credits {
             return Ok(Entry::Credit(id(invoice, "credits")?));
         }
-        if !judged.invoice.is_credit_note() {
+        let (note, correction) = (judged.invoice.is_credit_note(), input::is_correction(&judged.invoice));
+        if !note && !correction {
             return Ok(Entry::Issue);
         }
         let preceding = judged.invoice.preceding.first().map(|one| one.number.clone());
@@ -245,15 +248,20 @@ impl<'a> Desk<'a> {
             None => Vec::new(),
         };
         match found.as_slice() {
-            [one] => Ok(Entry::Credit(hex::encode(one))),
+            [one] if note => Ok(Entry::Credit(hex::encode(one))),
+            [one] => Ok(Entry::Replace(hex::encode(one))),
             _ => {
+                let (field, what) = match note {
+                    true => ("credits", "this credit note is for"),
+                    false => ("replaces", "this corrected invoice takes the place of"),
+                };
                 let detail = format!(
-                    "the ledger has {} invoices of yours with the number {:?} (BT-25): say with `credits=RECORD` which one \
-                     this credit note is for",
+                    "the ledger has {} invoices of yours with the number {:?} (BT-25): say with `{field}=RECORD` which one \
+                     {what}",
                     found.len(),
                     preceding.unwrap_or_default()
                 );
-                Err(ApiError::new(Code::MISSING_FIELD, detail).at("/credits"))
+                Err(ApiError::new(Code::MISSING_FIELD, detail).at(format!("/{field}")))
             }
         }
     }
