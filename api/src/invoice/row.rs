@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::access;
 use crate::store::entity::invoice::Model;
 
 /// The row of a record; none when it isn't one of an invoice.
@@ -54,6 +55,7 @@ fn base(network: i64, id: &[u8], issuer: &str, fields: &Map<String, Value>) -> O
         open: totals["due"].as_i64()?,
         credits: text(fields, "invoice").and_then(|id| hex::decode(id).ok()),
         content: hex::decode(text(fields, "content")?).ok()?,
+        named: format!(" {} ", access::named(fields).into_iter().collect::<Vec<_>>().join(" ")),
         version: 1,
         document: first("Issued"),
         approval: first("None"),

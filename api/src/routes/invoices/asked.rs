@@ -109,17 +109,21 @@ pub fn source(request: &HttpRequest, bytes: Bytes) -> Result<Source, ApiError> {
     }
 }
 
-/// The JSON form with the number of a place in its series: `<series>-000001`, or without a series `000001`.
+/// A number of a series: `<series>-000001`, or without a series `000001`.
+pub fn number(series: &str, number: u64) -> String {
+    match series {
+        "" => format!("{number:06}"),
+        series => format!("{series}-{number:06}"),
+    }
+}
+
+/// The JSON form with a number.
 ///
 /// # Errors
 /// 422 for XML, which is never changed, and for a document that has a number.
-pub fn at_place(source: Source, series: &str, place: u64) -> Result<Source, ApiError> {
-    let number = match series {
-        "" => format!("{place:06}"),
-        series => format!("{series}-{place:06}"),
-    };
+pub fn with_number(source: Source, number: &str) -> Result<Source, ApiError> {
     match source {
-        Source::Json(invoice, _) if invoice.number.is_empty() => judge::numbered(*invoice, &number),
+        Source::Json(invoice, _) if invoice.number.is_empty() => judge::numbered(*invoice, number),
         Source::Json(..) => {
             let detail =
                 "the document has a number already; leave it out to have it numbered, or leave `number=auto` out";
@@ -208,6 +212,6 @@ fn batch_item(value: Value, common: &Map<String, Value>, auto: bool) -> Result<B
     all.extend(own);
     let asked = Asked::read(all, "")?;
     // A place is given after it is known which items are good; until then any number does.
-    let source = if auto { at_place(source, "", 0)? } else { source };
+    let source = if auto { with_number(source, "0")? } else { source };
     Ok(BatchItem { asked, source })
 }

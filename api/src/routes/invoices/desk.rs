@@ -19,6 +19,7 @@ use crate::invoice::judge::{Judged, Source, judge};
 use crate::invoice::kept::Kept;
 use crate::keys::{Owner, Purpose, Sealed, random};
 use crate::networks::Network;
+use crate::numbering::Next;
 use crate::problem::{ApiError, Code};
 use crate::sign::Kind;
 use crate::store::Write;
@@ -201,27 +202,30 @@ impl<'a> Desk<'a> {
     pub async fn number_all(
         &self,
         results: Vec<Result<Ready, ApiError>>,
-        series: &str,
-        first: u64,
+        place: &Place<'_>,
+        first: Next,
     ) -> Vec<Result<Ready, ApiError>> {
         let mut next = first;
         let mut numbered = Vec::with_capacity(results.len());
         for result in results {
             let again = match result {
-                Ok(ready) => self.number(ready, series, next).await,
+                Ok(ready) => self.number(ready, place, &mut next).await,
                 Err(error) => Err(error),
             };
-            next += u64::from(again.is_ok());
             numbered.push(again);
         }
         numbered
     }
 
-    async fn number(&self, ready: Ready, series: &str, place: u64) -> Result<Ready, ApiError> {
+    async fn number(&self, ready: Ready, place: &Place<'_>, next: &mut Next) -> Result<Ready, ApiError> {
+        let free = place.free(*next).await?;
         let mut invoice = ready.invoice;
         invoice.number.clear();
-        let source = asked::at_place(Source::Json(invoice, Vec::new()), series, place)?;
-        self.judge(source, &ready.asked, ready.terms.at(place)).await
+        let number = asked::number(place.series(), free.number);
+        let source = asked::with_number(Source::Json(invoice, Vec::new()), &number)?;
+        let again = self.judge(source, &ready.asked, ready.terms.at(free.place)).await?;
+        *next = free.after();
+        Ok(again)
     }
 
     /// How a document comes onto the ledger.

@@ -37,6 +37,17 @@ pub const CHECK: Native = Native {
         "totals.due",
         "vat",
     ],
+    codes: &[
+        "EN16931_NET",
+        "EN16931_CATEGORY",
+        "EN16931_RATE",
+        "EN16931_TWICE",
+        "EN16931_VAT_LINE",
+        "EN16931_VAT_BASES",
+        "EN16931_VAT",
+        "EN16931_GROSS",
+        "EN16931_DUE",
+    ],
     check,
 };
 
