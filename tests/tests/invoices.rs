@@ -189,7 +189,8 @@ async fn a_day_in_the_life_of_an_invoice() {
     let late = json!({ "pledge": "p3", "lender": "other-bank", "until": "2099-01-31T00:00:00Z", "amount": "1.00" });
     refused(&day.act(&day.seller, &record, "pledge", late).await, 409, "wrong_state");
     refused(
-        &day.act(&day.seller, &record, "settle", json!({ "payment": "SEPA-3" })).await,
+        &day.act(&day.seller, &record, "settle", json!({ "payment": "SEPA-3" }))
+            .await,
         422,
         "more_than_owed",
     );

@@ -133,7 +133,11 @@ async fn goods_are_followed_back_to_their_origin_and_recalled() {
     let query = "/records?template=traceability&identity=BLEND-1";
     let found = stage.world.api().get(query).await;
     assert_eq!(found.body["records"][0]["id"], blend, "{found:?}");
-    let unknown = stage.world.api().get("/records?template=traceability&identity=BLEND-2").await;
+    let unknown = stage
+        .world
+        .api()
+        .get("/records?template=traceability&identity=BLEND-2")
+        .await;
     assert_eq!(unknown.body["records"], json!([]), "{unknown:?}");
     let mut trail = Vec::new();
     let mut open = vec![of_code("BLEND-1")];

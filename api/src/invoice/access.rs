@@ -21,7 +21,11 @@ pub fn named(fields: &Map<String, Value>) -> BTreeSet<&str> {
         };
         entries.iter().map(|entry| &entry[*member])
     });
-    let reimbursers = fields.get("reimbursers").and_then(Value::as_array).into_iter().flatten();
+    let reimbursers = fields
+        .get("reimbursers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     own.chain(within).chain(reimbursers).filter_map(Value::as_str).collect()
 }
 
@@ -40,7 +44,10 @@ pub fn needed_for(record: &Value) -> Option<&'static str> {
         (some("open") && !gone, "it is not paid"),
         (some("pledged"), "it is pledged"),
         (some("refundDue") || some("overpaid"), "money is to be refunded"),
-        (some("clawback") || fields["lock"].is_object(), "a reimbursement is not settled"),
+        (
+            some("clawback") || fields["lock"].is_object(),
+            "a reimbursement is not settled",
+        ),
         (
             matches!(
                 regions["authority"].as_str(),
@@ -48,7 +55,10 @@ pub fn needed_for(record: &Value) -> Option<&'static str> {
             ),
             "an authority is still to be told, or to answer",
         ),
-        (regions["document"] == "VoidRequested", "the recipient is asked to let it be void"),
+        (
+            regions["document"] == "VoidRequested",
+            "the recipient is asked to let it be void",
+        ),
     ];
     reasons.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
 }

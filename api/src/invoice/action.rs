@@ -242,7 +242,8 @@ mod tests {
     /// The ledger's rules tell why nothing is left; an amount of nothing would be told of in their place.
     #[test]
     fn where_nothing_is_left_the_ledger_is_still_asked() {
-        let done = json!({ "fields": { "open": 0, "pledged": 0, "reimbursed": 11_000, "total": 11_900, "credited": 900 } });
+        let done =
+            json!({ "fields": { "open": 0, "pledged": 0, "reimbursed": 11_000, "total": 11_900, "credited": 900 } });
         let times = |given: Value| {
             let Value::Object(mut map) = given else { panic!() };
             map.insert("until".into(), json!("1970-01-01T00:00:02Z"));

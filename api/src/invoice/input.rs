@@ -181,7 +181,9 @@ fn tax_identity(party: &Party) -> Option<String> {
     };
     let vat = party.vat_id.as_deref().map(normal).filter(|id| !id.is_empty());
     let country = party.address.as_ref().map(|address| normal(&address.country));
-    let country = country.filter(|country| country.len() == 2).unwrap_or_else(|| "ZZ".to_owned());
+    let country = country
+        .filter(|country| country.len() == 2)
+        .unwrap_or_else(|| "ZZ".to_owned());
     let registered = party.registration.as_ref().map(|id| id.id.as_str());
     let local = [party.tax_id.as_deref(), registered];
     let local = local.into_iter().flatten().map(normal).find(|id| !id.is_empty());
@@ -220,8 +222,7 @@ fn vat(invoice: &Invoice) -> Result<Value, ApiError> {
 fn amount(term: &str, value: Option<Decimal>) -> Result<i64, ApiError> {
     let amount = hundredths(term, value)?;
     if amount < 0 {
-        let detail =
-            "it is negative, and the ledger takes no negative amounts; if the buyer is owed money, make it a credit note (type \
+        let detail = "it is negative, and the ledger takes no negative amounts; if the buyer is owed money, make it a credit note (type \
              381) with positive amounts, else put discounts into the allowances of their VAT category so that no sum is below \
              zero";
         return Err(unfit(term, detail));
@@ -256,10 +257,22 @@ mod tests {
     fn a_party_has_one_spelling_and_a_country() {
         let address = json!({ "country": "DE", "city": "Berlin" });
         for (given, wanted) in [
-            (json!({ "name": "A", "vatId": " de 123-456.789", "address": address }), "DE123456789"),
-            (json!({ "name": "A", "taxId": "12/345/67890", "address": address }), "DE.1234567890"),
-            (json!({ "name": "A", "registration": { "id": "HRB 1" }, "address": address }), "DE.HRB1"),
-            (json!({ "name": "A", "vatId": "--", "taxId": "1", "address": address }), "DE.1"),
+            (
+                json!({ "name": "A", "vatId": " de 123-456.789", "address": address }),
+                "DE123456789",
+            ),
+            (
+                json!({ "name": "A", "taxId": "12/345/67890", "address": address }),
+                "DE.1234567890",
+            ),
+            (
+                json!({ "name": "A", "registration": { "id": "HRB 1" }, "address": address }),
+                "DE.HRB1",
+            ),
+            (
+                json!({ "name": "A", "vatId": "--", "taxId": "1", "address": address }),
+                "DE.1",
+            ),
         ] {
             assert_eq!(tax_identity(&party(given.clone())).as_deref(), Some(wanted), "{given}");
         }
@@ -271,7 +284,10 @@ mod tests {
     fn every_type_of_the_standard_is_taken_or_told_of() {
         let template: Value = serde_yaml::from_str(muniment_ledger::templates::ELECTRONIC_INVOICE).unwrap();
         let types = |action: &str| template["spec"]["actions"][action]["input"]["properties"]["type"]["enum"].clone();
-        let all = template["spec"]["fields"]["properties"]["type"]["enum"].as_array().unwrap().clone();
+        let all = template["spec"]["fields"]["properties"]["type"]["enum"]
+            .as_array()
+            .unwrap()
+            .clone();
         let (issued, credited, replaced) = (types("issue"), types("credit"), types("replace"));
         for code in muniment_invoices::type_codes() {
             let own = json!(code);
@@ -279,7 +295,11 @@ mod tests {
             let self_billed = SELF_BILLED.contains(&code);
             let correction = CORRECTED.contains(&code);
             assert_eq!(all.contains(&own), !self_billed, "{code}");
-            let note = Invoice { type_code: code.to_owned(), ..Invoice::default() }.is_credit_note();
+            let note = Invoice {
+                type_code: code.to_owned(),
+                ..Invoice::default()
+            }
+            .is_credit_note();
             assert_eq!(listed(&credited), note && !self_billed, "{code}");
             assert_eq!(listed(&issued), !note && !self_billed && !correction, "{code}");
             assert!(!correction || listed(&replaced), "{code}");

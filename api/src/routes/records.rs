@@ -74,12 +74,19 @@ async fn of_identity(network: &Network, template: Option<&str>, identity: &str) 
     let values: Vec<Value> = serde_json::from_str(identity).unwrap_or_else(|_| vec![identity.into()]);
     let id = muniment_ledger::state::record_id(template, None, &values.iter().collect::<Vec<_>>());
     let id = id.map_err(ApiError::internal)?;
-    let page = network.reader().records(Some(template), preceding(id).as_ref(), 1).await;
+    let page = network
+        .reader()
+        .records(Some(template), preceding(id).as_ref(), 1)
+        .await;
     let page = page.map_err(unavailable)?;
     let wanted = hex::encode(id);
     Ok(HttpResponse::Ok().json(RecordPage {
         height: page.height,
-        records: page.records.into_iter().filter(|record| record["id"] == wanted).collect(),
+        records: page
+            .records
+            .into_iter()
+            .filter(|record| record["id"] == wanted)
+            .collect(),
         next: None,
     }))
 }

@@ -369,8 +369,15 @@ async fn a_committed_buyer_is_known_to_who_has_the_salt() {
         let (_, record) = get(&world, &format!("/{id}")).await;
         let record: Value = serde_json::from_slice(&record).unwrap();
         let fields = &record["record"]["fields"];
-        assert_eq!(fields["supplier"], "DE123456789", "a supplier has one name, whatever is hidden");
-        let document = world.get(&format!("{NETWORK}/invoices/{id}/document")).send().await.unwrap();
+        assert_eq!(
+            fields["supplier"], "DE123456789",
+            "a supplier has one name, whatever is hidden"
+        );
+        let document = world
+            .get(&format!("{NETWORK}/invoices/{id}/document"))
+            .send()
+            .await
+            .unwrap();
         let salt = hex::decode(&document.headers()["muniment-buyer-salt"]).unwrap();
         let opened = [b"muniment.dev/party/v2\n".as_slice(), &salt, b"FR12345678901"].concat();
         assert_eq!(fields["buyer"], format!("SHA256:{}", sha256(&opened).to_uppercase()));

@@ -10,13 +10,37 @@ use serde_json::{Value, json};
 
 const CASES: &str = include_str!("../../templates/electronic-invoice.cases.yaml");
 
+/// Guards that others imply, and why; they stay because they say what is meant.
+const IMPLIED: [(&str, &str); 4] = [
+    (
+        "acceptPledge/from/document",
+        "offers stand only on documents in these states",
+    ),
+    (
+        "acceptPledge/from/encumbrance",
+        "whoever has an offer is its lender in these states only",
+    ),
+    (
+        "settleReimbursement/from/reimbursement",
+        "there is an employer only while there is a lock",
+    ),
+    (
+        "releaseReimbursement/from/reimbursement",
+        "there is an employer or claimant only while there is a lock",
+    ),
+];
+
 /// Where a guard stands, as a JSON pointer, and what takes its place; nothing where it is taken out.
 type Mutant = (String, Option<Value>);
 
 fn entries<'v>(value: &'v Value, name: &str) -> Vec<(String, &'v Value)> {
     match &value[name] {
         Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| (at.to_string(), item))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -78,7 +102,8 @@ fn noticed(source: &str) -> bool {
 fn some_case_notices_every_guard_that_is_gone() {
     let template: Value = serde_yaml::from_str(ELECTRONIC_INVOICE).unwrap();
     assert!(!noticed(&template.to_string()), "the cases pass as it is");
-    let all = mutants(&template);
+    let mut all = mutants(&template);
+    all.retain(|(at, _)| !IMPLIED.iter().any(|(guard, _)| at.ends_with(guard)));
     assert!(all.len() > 150, "{}", all.len());
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let survivors: Vec<String> = std::thread::scope(|scope| {

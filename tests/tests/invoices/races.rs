@@ -71,7 +71,8 @@ impl<'d> Ring<'d> {
         let identity: Vec<&Value> = identity.iter().collect();
         let id = muniment_ledger::state::record_id(TEMPLATE, None, &identity).unwrap();
         self.step(&self.seller, "issue", document, None).await;
-        self.step(&self.buyer, "respond", json!({ "code": "AP" }), Some(id)).await;
+        self.step(&self.buyer, "respond", json!({ "code": "AP" }), Some(id))
+            .await;
         id
     }
 
@@ -120,13 +121,18 @@ async fn of_two_at_once_at_different_validators_exactly_one_wins() {
 
 async fn numbers(ring: &Ring<'_>) {
     let documents = [ring.document("380", "N", 10_000), ring.document("380", "N", 20_000)];
-    let [a, b] = documents.clone().map(|document| ring.seller.act(TEMPLATE, "issue", document, None));
+    let [a, b] = documents
+        .clone()
+        .map(|document| ring.seller.act(TEMPLATE, "issue", document, None));
     ring.at_once([("validator-0", a), ("validator-2", b)]).await;
     let identity = ["supplier", "number", "year"].map(|name| documents[0][name].clone());
     let identity: Vec<&Value> = identity.iter().collect();
     let id = muniment_ledger::state::record_id(TEMPLATE, None, &identity).unwrap();
     let record = ring.record(id).await;
-    assert_eq!((&record["version"], &record["fields"]["counter"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&record["version"], &record["fields"]["counter"]),
+        (&json!(1), &json!(1))
+    );
     let contents = documents.map(|document| document["content"].clone());
     assert!(contents.contains(&record["fields"]["content"]), "{record}");
 }
@@ -154,7 +160,8 @@ async fn payments(ring: &Ring<'_>) {
         let input = json!({ "payment": payment, "amount": 11_900 });
         ring.seller.act(TEMPLATE, "settle", input, Some(id))
     };
-    ring.at_once([("validator-0", pay("a")), ("validator-2", pay("b"))]).await;
+    ring.at_once([("validator-0", pay("a")), ("validator-2", pay("b"))])
+        .await;
     let fields = &ring.record(id).await["fields"];
     assert_eq!(fields["payments"].as_array().map(Vec::len), Some(1), "{fields}");
     assert_eq!((&fields["open"], &fields["paid"]), (&json!(0), &json!(11_900)));
@@ -168,7 +175,8 @@ async fn claims(ring: &Ring<'_>) {
         let input = json!({ "employer": employer, "amount": 11_900, "until": until });
         ring.buyer.act(TEMPLATE, "claimReimbursement", input, Some(id))
     };
-    ring.at_once([("validator-0", claim(&one)), ("validator-2", claim(&two))]).await;
+    ring.at_once([("validator-0", claim(&one)), ("validator-2", claim(&two))])
+        .await;
     let record = ring.record(id).await;
     let employer = record["fields"]["lock"]["employer"].as_str().unwrap();
     assert!([&one, &two].contains(&&employer.to_owned()), "{record}");
@@ -194,7 +202,9 @@ async fn credit_against_payment(ring: &Ring<'_>) {
 
 /// Numbers of a series have no gaps, whoever asks at the same time, and one that was given by hand is left out.
 async fn many(api: &Api) {
-    let by_hand = api.post("/invoices?recipient=buyer&series=S", &form("S-000003", "10")).await;
+    let by_hand = api
+        .post("/invoices?recipient=buyer&series=S", &form("S-000003", "10"))
+        .await;
     assert_eq!(by_hand.status, 201, "{by_hand:?}");
     let one = || async {
         let document = form("", "10");

@@ -34,11 +34,17 @@ async fn numbers(day: &Day, record: &str) {
             assert_eq!(twice.body["record"], record, "{query}");
         }
     }
-    refused(&day.submit(&day.seller, "&year=2027", &form("2", "1")).await, 400, "bad_request");
+    refused(
+        &day.submit(&day.seller, "&year=2027", &form("2", "1")).await,
+        400,
+        "bad_request",
+    );
     let mut prepayment = form("1", "1000");
     prepayment["typeCode"] = json!("386");
     refused(&day.submit(&day.seller, "", &prepayment).await, 409, "duplicate");
-    let foreign = day.submit(&day.bank, "&regime=FR&committed=true", &form("2", "1")).await;
+    let foreign = day
+        .submit(&day.bank, "&regime=FR&committed=true", &form("2", "1"))
+        .await;
     refused(&foreign, 422, "foreign_supplier");
 }
 
@@ -60,10 +66,7 @@ async fn documents(day: &Day) {
         (vec![("/issueDate", json!("24.11.2026"))], "not_valid"),
         (vec![("/lines/0/quantity", json!("-1"))], "unfit_invoice"),
         (vec![("/lines/0/quantity", json!("1e400"))], "not_the_json_form"),
-        (
-            vec![("/lines/0/price/net", json!("9".repeat(40)))],
-            "not_the_json_form",
-        ),
+        (vec![("/lines/0/price/net", json!("9".repeat(40)))], "not_the_json_form"),
         (vec![("/lines/0/category", json!("X"))], "not_valid"),
     ];
     for (changes, code) in table {
@@ -85,8 +88,16 @@ async fn documents(day: &Day) {
 
 async fn sent(day: &Day, body: Vec<u8>) -> Answer {
     let api = &day.seller.api;
-    let request = api.http.post(api.url("/invoices?recipient=buyer")).bearer_auth(&api.key);
-    let answer = request.header("content-type", "application/xml").body(body).send().await.unwrap();
+    let request = api
+        .http
+        .post(api.url("/invoices?recipient=buyer"))
+        .bearer_auth(&api.key);
+    let answer = request
+        .header("content-type", "application/xml")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
     let (status, headers) = (answer.status(), answer.headers().clone());
     let text = answer.text().await.unwrap();
     Answer {
@@ -101,7 +112,11 @@ async fn sent(day: &Day, body: Vec<u8>) -> Answer {
 /// Too much of anything.
 async fn amounts(day: &Day, record: &str) {
     let more = json!({ "payment": "p", "amount": "1190.01" });
-    refused(&day.act(&day.seller, record, "settle", more).await, 422, "more_than_owed");
+    refused(
+        &day.act(&day.seller, record, "settle", more).await,
+        422,
+        "more_than_owed",
+    );
     let other = day.act(&day.buyer, record, "settle", json!({ "payment": "p" })).await;
     refused(&other, 403, "not_allowed");
     let large = day.submit(&day.seller, "", &credit("G", "1000.01", "1")).await;
@@ -111,9 +126,17 @@ async fn amounts(day: &Day, record: &str) {
     let unknown = day.submit(&day.seller, "", &credit("G", "1", "no such")).await;
     refused(&unknown, 422, "missing_field");
     let stranger = json!({ "pledge": "p", "lender": "nobody", "until": LATER });
-    refused(&day.act(&day.seller, record, "pledge", stranger).await, 422, "invalid_field");
+    refused(
+        &day.act(&day.seller, record, "pledge", stranger).await,
+        422,
+        "invalid_field",
+    );
     let much = json!({ "pledge": "p", "lender": "bank", "until": LATER, "amount": "1190.01" });
-    refused(&day.act(&day.seller, record, "pledge", much).await, 422, "already_pledged");
+    refused(
+        &day.act(&day.seller, record, "pledge", much).await,
+        422,
+        "already_pledged",
+    );
     let long = json!({ "employer": "bank", "until": LATER });
     refused(&day.act(&day.buyer, record, "claim", long).await, 422, "lock_too_long");
 }
@@ -123,7 +146,9 @@ async fn settled(day: &Day) {
     let record = day.issued("S-1", "100").await;
     let pledge = |name: &str| json!({ "pledge": name, "lender": "bank", "until": LATER });
     day.done(&day.act(&day.seller, &record, "pledge", pledge("p")).await);
-    let early = day.act(&day.bank, &record, "accept-pledge", json!({ "pledge": "p" })).await;
+    let early = day
+        .act(&day.bank, &record, "accept-pledge", json!({ "pledge": "p" }))
+        .await;
     refused(&early, 422, "not_accepted");
     let waiver = json!({ "pledge": "p", "waiver": true });
     day.done(&day.act(&day.bank, &record, "accept-pledge", waiver).await);
@@ -144,12 +169,20 @@ async fn settled(day: &Day) {
     let claim = || json!({ "employer": "bank", "until": tomorrow() });
     day.done(&day.act(&day.buyer, &record, "claim", claim()).await);
     day.done(&day.act(&day.bank, &record, "reimburse", json!({})).await);
-    refused(&day.act(&day.buyer, &record, "claim", claim()).await, 409, "wrong_state");
+    refused(
+        &day.act(&day.buyer, &record, "claim", claim()).await,
+        409,
+        "wrong_state",
+    );
 }
 
 /// Two hundred megabytes are refused without being held; the server goes on.
 async fn large(day: &Day) {
-    let large = day.seller.api.http.post(day.seller.api.url("/invoices?recipient=buyer"));
+    let large = day
+        .seller
+        .api
+        .http
+        .post(day.seller.api.url("/invoices?recipient=buyer"));
     let large = large
         .bearer_auth(&day.seller.api.key)
         .header("content-type", "application/xml");
@@ -158,7 +191,9 @@ async fn large(day: &Day) {
         // Refused while it was still being sent.
         Err(error) => assert!(!error.is_timeout(), "{error}"),
     }
-    let items: Vec<Value> = (0..1000).map(|n| json!({ "invoice": form(&format!("B-{n}"), "10") })).collect();
+    let items: Vec<Value> = (0..1000)
+        .map(|n| json!({ "invoice": form(&format!("B-{n}"), "10") }))
+        .collect();
     let answer = day
         .seller
         .api

@@ -29,11 +29,7 @@ impl Declared<'_> {
         refs: &[Reference],
         counter: Option<&Counter>,
     ) -> Shapes<'static> {
-        let tx = [
-            ("nonce", NAME),
-            ("signer", NAME),
-            ("validUntil", Shape::Int),
-        ];
+        let tx = [("nonce", NAME), ("signer", NAME), ("validUntil", Shape::Int)];
         let block = [("height", Shape::Int), ("time", Shape::Int)];
         let mut shapes = vec![
             ("id", NAME),

@@ -129,7 +129,11 @@ impl Case<'_> {
         let agent = self.party("agent", payee);
         match action {
             5 if self.one_in(4) => {
-                let named = if self.one_in(8) { json!({}) } else { json!({ "agent": name(OTHER_BANK) }) };
+                let named = if self.one_in(8) {
+                    json!({})
+                } else {
+                    json!({ "agent": name(OTHER_BANK) })
+                };
                 ("appointAgent", payee, named)
             }
             5 => {
@@ -203,7 +207,11 @@ impl Case<'_> {
             }
             (20, _) => ("settleReimbursement", EMPLOYER, json!({ "amount": self.amount(left) })),
             (_, 0) if self.one_in(2) => {
-                let claimant = self.record.fields.get("lock").and_then(|lock| lock["claimant"].as_str());
+                let claimant = self
+                    .record
+                    .fields
+                    .get("lock")
+                    .and_then(|lock| lock["claimant"].as_str());
                 ("releaseReimbursement", claimant.map_or(EMPLOYER, party), json!({}))
             }
             (_, 0) => ("releaseReimbursement", EMPLOYER, json!({})),
@@ -313,7 +321,9 @@ fn issued(attempt: &Attempt) -> Value {
     let mut input = document("380", number, net);
     input["series"] = json!(["R", "S"][usize::from(attempt.document) % 2]);
     // Of the same number there are several documents, and some documents of two numbers are the same.
-    input["content"] = json!(digest(0xabc0 + u64::from(attempt.choice % 24) + 24 * u64::from(attempt.document % 3)));
+    input["content"] = json!(digest(
+        0xabc0 + u64::from(attempt.choice % 24) + 24 * u64::from(attempt.document % 3)
+    ));
     if attempt.document.is_multiple_of(16) {
         input["content"] = json!(digest(0xabc0));
     }

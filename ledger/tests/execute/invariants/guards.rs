@@ -44,14 +44,32 @@ fn a_number_is_used_once() {
         breaks_without(1, &[(identity, with.as_str())]);
     }
     // The year is the document's, not the caller's.
-    breaks_without(1, &[("rule: \"input.issueDate.startsWith(string(input.year) + '-')\"", "rule: input.year > 0")]);
-    breaks_without(1, &[("      values: [fields.content]", "      values: [fields.content, fields.number]")]);
+    breaks_without(
+        1,
+        &[(
+            "rule: \"input.issueDate.startsWith(string(input.year) + '-')\"",
+            "rule: input.year > 0",
+        )],
+    );
+    breaks_without(
+        1,
+        &[(
+            "      values: [fields.content]",
+            "      values: [fields.content, fields.number]",
+        )],
+    );
 }
 
 #[test]
 fn chains_are_gapless() {
     breaks_without(2, &[("per: [creator, input.series]", "per: [creator]")]);
-    breaks_without(2, &[("input.chain.counter == counters.chain.next &&", "input.chain.counter > 0 &&")]);
+    breaks_without(
+        2,
+        &[(
+            "input.chain.counter == counters.chain.next &&",
+            "input.chain.counter > 0 &&",
+        )],
+    );
 }
 
 #[test]
@@ -116,7 +134,8 @@ fn no_more_is_pledged_than_is_open() {
 #[test]
 fn lenders_consent() {
     breaks_without(9, &[("!p.live || variables.amount <= p.consent", "!p.live || p.live")]);
-    let payee = "refs.invoice.fields.payee == refs.invoice.creator || variables.amount <= refs.invoice.fields.payeeConsent";
+    let payee =
+        "refs.invoice.fields.payee == refs.invoice.creator || variables.amount <= refs.invoice.fields.payeeConsent";
     breaks_without(9, &[(payee, "refs.invoice.fields.open >= 0")]);
 }
 
@@ -126,7 +145,13 @@ fn a_new_payee_begins_anew() {
     let both = "        agent: null\n        assignee: null\n";
     breaks_without(9, &[(both, "        assignee: null\n")]);
     let consent = "rule: \"has(input.pledge) || record.regions.encumbrance != 'Pledged'\"";
-    breaks_without(9, &[(consent, "rule: record.fields.open >= 0"), ("        payeeConsent: 0\n\n    a", "\n    a")]);
+    breaks_without(
+        9,
+        &[
+            (consent, "rule: record.fields.open >= 0"),
+            ("        payeeConsent: 0\n\n    a", "\n    a"),
+        ],
+    );
 }
 
 /// A lender takes what was pledged to it, and no more.
@@ -168,7 +193,10 @@ fn one_claim_at_a_time() {
     );
     let left = "rule: record.fields.reimbursed + input.amount <= record.fields.total - record.fields.credited";
     breaks_without(10, &[(left, "rule: input.amount > 0")]);
-    breaks_without(10, &[("rule: input.until - block.time <= 7776000000", "rule: input.until > 0")]);
+    breaks_without(
+        10,
+        &[("rule: input.until - block.time <= 7776000000", "rule: input.until > 0")],
+    );
 }
 
 #[test]

@@ -176,7 +176,12 @@ impl Model {
     fn created(&mut self, party: u8, input: &Value, id: Id, time: u64, must: &mut impl FnMut(u8, bool, &str)) {
         let issued = text(&input["issueDate"]);
         let note = input["type"] == "381";
-        let identity = format!("{note} {} {} {}", input["supplier"], input["number"], issued.get(..4).unwrap_or(""));
+        let identity = format!(
+            "{note} {} {} {}",
+            input["supplier"],
+            input["number"],
+            issued.get(..4).unwrap_or("")
+        );
         must(1, self.identities.insert(identity), "this number was used");
         let content = text(&input["content"]);
         must(1, self.contents.insert(content), "this document was registered");
@@ -192,7 +197,9 @@ impl Model {
         let (count, last) = self.chains.entry(chain).or_default();
         *count += 1;
         let signed = &input["chain"];
-        let link = signed.get("previous").is_none_or(|previous| previous.as_str() == Some(last.as_str()));
+        let link = signed
+            .get("previous")
+            .is_none_or(|previous| previous.as_str() == Some(last.as_str()));
         let place = signed.get("counter").is_none_or(|counter| int(counter) == *count);
         must(2, link && place, "signed for another place in the chain");
         self.places
@@ -370,14 +377,7 @@ fn credit(invoice: &mut Document, party: u8, input: &Value, must: &mut impl FnMu
 }
 
 impl Document {
-    fn act(
-        &mut self,
-        party: u8,
-        action: &str,
-        input: &Value,
-        now: i64,
-        must: &mut impl FnMut(u8, bool, &str),
-    ) {
+    fn act(&mut self, party: u8, action: &str, input: &Value, now: i64, must: &mut impl FnMut(u8, bool, &str)) {
         let issuer = self.issuer;
         match action {
             "respond" => self.respond(party, input, must),
@@ -387,9 +387,7 @@ impl Document {
                 self.agent = input.get("agent").map(who);
             }
             "offerPledge" | "acceptPledge" | "declinePledge" | "releasePledge" | "enforcePledge"
-            | "acknowledgePledge" | "expireOffer" | "consent" => {
-                self.pledge(party, action, input, now, must)
-            }
+            | "acknowledgePledge" | "expireOffer" | "consent" => self.pledge(party, action, input, now, must),
             "offerAssignment" => {
                 must(13, party == self.payee, "only the payee assigns");
                 self.assignee = Some(who(&input["assignee"]));
@@ -534,14 +532,7 @@ impl Document {
         }
     }
 
-    fn pledge(
-        &mut self,
-        party: u8,
-        action: &str,
-        input: &Value,
-        now: i64,
-        must: &mut impl FnMut(u8, bool, &str),
-    ) {
+    fn pledge(&mut self, party: u8, action: &str, input: &Value, now: i64, must: &mut impl FnMut(u8, bool, &str)) {
         let id = text(&input["pledge"]);
         let free = self.open() - self.pledged();
         if action == "offerPledge" {

@@ -125,13 +125,13 @@ fn for_the_last_of_it_between_credit_and_payment() {
     let invoice = world.accepted(1, 10_000);
     let note = with(document("381", 1, 10_000), json!({ "invoice": hex::encode(invoice) }));
     let pay = json!({ "payment": "A", "amount": 11_900 });
-    let rivals = vec![
-        (SELLER, "settle", pay, Some(invoice)),
-        (SELLER, "credit", note, None),
-    ];
+    let rivals = vec![(SELLER, "settle", pay, Some(invoice)), (SELLER, "credit", note, None)];
     // Both may come: what was paid before it is credited is to be refunded. What is credited first is not paid.
     let first = both_orders(&mut world, rivals);
-    assert_eq!(first, [vec!["accepted", "accepted"], vec!["accepted", "MORE_THAN_OWED"]]);
+    assert_eq!(
+        first,
+        [vec!["accepted", "accepted"], vec!["accepted", "MORE_THAN_OWED"]]
+    );
 }
 
 #[test]

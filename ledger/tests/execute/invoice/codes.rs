@@ -342,7 +342,13 @@ fn enforced_and_assigned_claims_are_paid_to_the_new_payee() {
     let offer = world.pledge("P", BANK, 11_900);
     world.ok(SELLER, "offerPledge", offer, on(invoice));
     world.ok(BANK, "acceptPledge", json!({ "pledge": "P" }), on(invoice));
-    world.no(SELLER, "consent", json!({ "amount": 11_900 }), on(invoice), "NOT_ASSIGNED");
+    world.no(
+        SELLER,
+        "consent",
+        json!({ "amount": 11_900 }),
+        on(invoice),
+        "NOT_ASSIGNED",
+    );
     world.wait(31 * DAY);
     world.ok(BANK, "enforcePledge", json!({ "pledge": "P" }), on(invoice));
     let pay = json!({ "payment": "A", "amount": 1 });
