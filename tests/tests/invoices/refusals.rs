@@ -56,14 +56,13 @@ async fn documents(day: &Day) {
         }
         document
     };
-    let line = |member: &str| format!("/lines/0/{member}");
     let table = [
         (vec![("/typeCode", json!("389"))], "unfit_invoice"),
         (vec![("/typeCode", json!("384"))], "missing_field"),
         (vec![("/typeCode", json!("999"))], "not_valid"),
         (vec![("/currency", json!("XXY"))], "not_valid"),
         (vec![("/seller/address/country", json!("QQ"))], "not_valid"),
-        (vec![("/issueDate", json!("24.11.2026"))], "not_valid"),
+        (vec![("/issueDate", json!("24.11.2026"))], "unfit_invoice"),
         (vec![("/lines/0/quantity", json!("-1"))], "unfit_invoice"),
         (vec![("/lines/0/quantity", json!("1e400"))], "not_the_json_form"),
         (vec![("/lines/0/price/net", json!("9".repeat(40)))], "not_the_json_form"),
@@ -77,13 +76,16 @@ async fn documents(day: &Day) {
             assert!(findings > 0, "{answer:?}");
         }
     }
-    assert_eq!(line("quantity"), "/lines/0/quantity");
     let xml = |body: &'static str| async move { sent(day, body.as_bytes().to_vec()).await };
     refused(&xml("not xml").await, 422, "xml_malformed");
     refused(&xml("<Order/>").await, 422, "not_an_invoice");
     let laughs = "<!DOCTYPE x [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;\">]><x>&b;</x>";
     refused(&xml(laughs).await, 422, "xml_doctype");
-    refused(&sent(day, vec![0xff, 0xfe, 0x3c, 0x00]).await, 422, "xml_encoding");
+    refused(
+        &sent(day, b"<Invoice>\xff\xfe</Invoice>".to_vec()).await,
+        422,
+        "xml_encoding",
+    );
 }
 
 async fn sent(day: &Day, body: Vec<u8>) -> Answer {
