@@ -9,7 +9,13 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Health), Box::new(Parties), Box::new(Invoices)]
+        vec![
+            Box::new(First),
+            Box::new(Health),
+            Box::new(Parties),
+            Box::new(Invoices),
+            Box::new(Named),
+        ]
     }
 }
 
@@ -164,6 +170,32 @@ const INVOICES: &[&str] = &[
 impl MigrationTrait for Invoices {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         run(manager, INVOICES).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Whom an invoice names. Everything is followed anew, so that earlier ones have it, too.
+struct Named;
+
+impl MigrationName for Named {
+    fn name(&self) -> &str {
+        "m20261129_000006_invoices_named"
+    }
+}
+
+const NAMED: &[&str] = &[
+    "ALTER TABLE invoices ADD COLUMN named TEXT NOT NULL DEFAULT ''",
+    "DELETE FROM invoices",
+    "UPDATE followed SET height = 0, size = 0, frontier = x''",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Named {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, NAMED).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
