@@ -69,12 +69,14 @@ impl NetworkClient {
         self.at_each(path, |view: &RecordView| AsOf::Height(view.height))
     }
 
-    /// The same of [`Self::history`].
-    pub fn history_at_each(
+    /// The same of the step that made a version of a record: one step, or none.
+    pub fn step_at_each(
         &self,
         id: &Hash,
+        version: u32,
     ) -> impl Stream<Item = (String, Result<Option<Vec<HistoryEntry>>, ClientError>)> + Send + Unpin + use<> {
-        let path = format!("/v1/records/{}/history", hex::encode(id));
+        let after = version.saturating_sub(1);
+        let path = format!("/v1/records/{}/history?after={after}&limit=1", hex::encode(id));
         self.at_each(path, |_: &Vec<HistoryEntry>| AsOf::Now)
     }
 
@@ -86,13 +88,14 @@ impl NetworkClient {
         }
     }
 
-    /// Steps of a record, oldest first; empty when unknown.
+    /// Steps of a record, oldest first: those after version `after`, at most `limit`; none when it is unknown.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ClientError> {
+    pub async fn history(&self, id: &Hash, after: u32, limit: usize) -> Result<Vec<HistoryEntry>, ClientError> {
         let path = format!("/v1/records/{}/history", hex::encode(id));
-        self.must(&path, &[], |_| AsOf::Now).await
+        let query = [("after", after.to_string()), ("limit", limit.to_string())];
+        self.must(&path, &query, |_| AsOf::Now).await
     }
 
     /// Proof that a record is in a state, or that there is none.
