@@ -2,7 +2,7 @@
 //! each step with a receipt that holds without any server.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use muniment_ledger::state::record_id;
@@ -211,7 +211,6 @@ async fn raised(stage: &Stage, who: &Tenanted, ballot: &str, deadline: &str) {
             return Some(());
         }
         refused(&answer, "not_due");
-        tokio::time::sleep(Duration::from_millis(250)).await;
         None
     })
     .await;
