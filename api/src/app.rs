@@ -21,6 +21,7 @@ use crate::keys::{KeyError, KeyProvider};
 use crate::metrics::Metrics;
 use crate::networks::{Networks, Shared};
 use crate::numbering::Numbering;
+use crate::proposer;
 use crate::resources::Resources;
 use crate::routes;
 use crate::routes::operations::KEPT_MS;
@@ -236,6 +237,7 @@ impl Api {
         let writer = self.state.networks.shared().store.writer.clone();
         let housekeeping = tokio::spawn(housekeeping(writer));
         let refreshing = tokio::spawn(refreshing(self.state.clone()));
+        let proposing = tokio::spawn(proposer::run(self.state.clone()));
         let state = self.state.clone();
         let server = HttpServer::new(move || {
             App::new()
@@ -267,6 +269,7 @@ impl Api {
         }
         housekeeping.abort();
         refreshing.abort();
+        proposing.abort();
         self.state.networks.stop();
         Ok(())
     }

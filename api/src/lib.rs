@@ -22,6 +22,7 @@ mod numbering;
 mod openapi;
 mod operation_id;
 pub mod problem;
+pub mod proposer;
 pub mod resources;
 mod routes;
 mod sign;

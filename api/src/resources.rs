@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::problem::{ApiError, Code};
+use crate::proposer::Wish;
 
 /// Which description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub trait Resources: Send + Sync + 'static {
     async fn apply(&self, target: &Target, spec: &Value, change: Change, dry: bool) -> Result<Resource, Refused>;
     /// Deletes one; it may take a while. False: there is none.
     async fn delete(&self, target: &Target) -> Result<bool, Refused>;
+    /// Changes of validators that networks have to decide next.
+    async fn validator_changes(&self) -> Vec<Wish>;
 }
 
 /// Why a description wasn't changed.

@@ -50,6 +50,8 @@ pub mod reason {
     pub const QUORUM_GATE: &str = "QuorumGate";
     /// Some validators aren't ready.
     pub const VALIDATORS_DOWN: &str = "ValidatorsDown";
+    /// Validators join or leave, one after another.
+    pub const SCALING: &str = "Scaling";
     /// A change in `spec` needs the network's own governance.
     pub const NEEDS_GOVERNANCE: &str = "NeedsGovernance";
     /// The description can't be used as it stands.

@@ -1,9 +1,12 @@
 //! `LedgerNetwork`: one ledger of a tenant, kept by several validators.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+mod status;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use status::{DisplayStatus, LedgerNetworkStatus, NodeStatus, ValidatorAction, ValidatorChange, ValidatorsStatus};
 
 /// Fewest validators: with fewer than four, one lost or lying validator stops or breaks the network.
 pub const MIN_VALIDATORS: u32 = 4;
@@ -22,6 +25,7 @@ pub const MAX_VALIDATORS: u32 = 31;
     category = "muniment",
     namespaced,
     status = "LedgerNetworkStatus",
+    scale(spec_replicas_path = ".spec.validators.count", status_replicas_path = ".status.validators.desired"),
     derive = "PartialEq",
     doc = "One ledger of a tenant, kept by several validators.",
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
@@ -30,12 +34,12 @@ pub const MAX_VALIDATORS: u32 = 31;
     printcolumn(name = "Quorum", type_ = "string", json_path = ".status.display.quorum"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.validators.count == oldSelf.spec.validators.count")
-        .message("spec.validators.count is sealed in the genesis; create a network with the count you want").field_path(".spec.validators.count"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.templates == oldSelf.spec.templates")
         .message("spec.templates are sealed in the genesis; create a network with the templates you want").field_path(".spec.templates"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.members == oldSelf.spec.members")
         .message("spec.members are sealed in the genesis; create a network with the members you want").field_path(".spec.members"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || (has(self.spec.storage.className) == has(oldSelf.spec.storage.className) && (!has(self.spec.storage.className) || self.spec.storage.className == oldSelf.spec.storage.className))")
+        .message("spec.storage.className can't be changed once there are volumes; create a network with the class you want").field_path(".spec.storage.className"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("metadata.name must be 1 to 40 lowercase letters, digits and hyphens, start with a letter and not end with a hyphen; choose such a name")
 )]
@@ -91,9 +95,7 @@ pub enum NodeSize {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
-        .message("spec.storage.size can't shrink; keep it or choose a larger one").field_path(".size"),
-    validation = Rule::new("has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)")
-        .message("spec.storage.className can't be changed; create a network with the class you want").field_path(".className")
+        .message("spec.storage.size can't shrink; keep it or choose a larger one").field_path(".size")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StorageSpec {
@@ -146,7 +148,8 @@ pub enum DeletionPolicy {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ValidatorsSpec {
-    /// How many validators, 4 to 31. With n of them the network goes on while at most (n-1)/3 are lost.
+    /// How many validators, 4 to 31. With n of them the network goes on while at most (n-1)/3 are lost. May be changed
+    /// at any time: they join and leave one after another, each by a decision of the network itself.
     #[serde(default = "default_count")]
     #[x_kube(validation = Rule::new("self >= 4 && self <= 31")
         .message("spec.validators.count must be from 4 to 31: fewer than 4 survive no failure; use 4, 7 or 10"))]
@@ -227,95 +230,4 @@ pub struct NetworkLimits {
     #[x_kube(validation = Rule::new("self >= 1000 && self <= 86400000")
         .message("spec.limits.heartbeatMillis must be from 1000 (a second) to 86400000 (a day)"))]
     pub heartbeat_millis: Option<u64>,
-}
-
-/// What is known of a network.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LedgerNetworkStatus {
-    /// `metadata.generation` this status is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// In one word: `Pending`, `Starting`, `Running`, `Degraded`, `NoQuorum`, `Hibernated`, `Refused` or `Deleting`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-    /// SHA-256 of the canonical genesis, 64 hex digits; absent until it is sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network_id: Option<String>,
-    /// Digest of the plan that is being kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
-    /// Software version of the nodes; every one in use, separated by commas.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Highest block that a validator has executed.
-    #[serde(default)]
-    pub height: u64,
-    /// Validators by number.
-    #[serde(default)]
-    pub validators: ValidatorsStatus,
-    /// The same for people.
-    #[serde(default)]
-    pub display: DisplayStatus,
-    /// Validators one by one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub nodes: Vec<NodeStatus>,
-    /// Standard conditions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-}
-
-/// Validators by number.
-#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ValidatorsStatus {
-    /// In the validator set.
-    #[serde(default)]
-    pub desired: u32,
-    /// Ready by their own answer.
-    #[serde(default)]
-    pub ready: u32,
-    /// Needed for a block.
-    #[serde(default)]
-    pub quorum: u32,
-    /// How many more may be lost before writes wait; 0 also when they already wait.
-    #[serde(default)]
-    pub spare: u32,
-}
-
-/// Numbers as they are shown in a table.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DisplayStatus {
-    /// Ready and desired validators, e.g. `4/4`.
-    #[serde(default)]
-    pub ready: String,
-    /// Quorum and desired validators, e.g. `3 of 4`.
-    #[serde(default)]
-    pub quorum: String,
-}
-
-/// One validator.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeStatus {
-    /// Validator name.
-    pub name: String,
-    /// Ready by its own answer.
-    #[serde(default)]
-    pub ready: bool,
-    /// `Stopped`, `Starting`, `Running` or `BackingOff`.
-    #[serde(default)]
-    pub state: String,
-    /// Last block it executed.
-    #[serde(default)]
-    pub height: u64,
-    /// Restarts since the supervisor started.
-    #[serde(default)]
-    pub restarts: u32,
-    /// How it last ended and what it last said, if it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_exit: Option<String>,
 }

@@ -195,7 +195,7 @@ fn bad_networks_are_refused_with_the_fix() {
 }
 
 #[test]
-fn what_is_sealed_cant_be_changed_but_limits_can() {
+fn what_is_sealed_cant_be_changed_but_limits_and_the_count_can() {
     let mut sealed = with("/validators/count", json!(4));
     sealed["status"] = json!({ "networkId": "00" });
     let update = |old: &Value, mut new: Value| {
@@ -206,8 +206,10 @@ fn what_is_sealed_cant_be_changed_but_limits_can() {
     update(&sealed, with("/limits", json!({ "blockActions": 2000 }))).unwrap();
     let mut unsealed = sealed.clone();
     unsealed["status"] = json!({});
+    update(&sealed, with("/validators/count", json!(7))).expect("validators join and leave");
+    let messages = update(&sealed, with("/validators/count", json!(3))).expect_err("was accepted");
+    assert!(messages[0].contains("must be from 4 to 31"), "{messages:?}");
     for new in [
-        with("/validators/count", json!(7)),
         with("/templates", json!([{ "name": "other" }])),
         with(
             "/members",
@@ -222,8 +224,16 @@ fn what_is_sealed_cant_be_changed_but_limits_can() {
 
 #[test]
 fn storage_grows_and_stays_in_its_class() {
-    let old = with("/storage", json!({ "size": "10Gi", "className": "fast" }));
-    let update = |storage: Value| review("LedgerNetwork", with("/storage", storage), Some(old.clone()));
+    let mut old = with("/storage", json!({ "size": "10Gi", "className": "fast" }));
+    let update_of = |old: &Value, storage: Value| {
+        let mut new = with("/storage", storage);
+        new["status"] = old["status"].clone();
+        review("LedgerNetwork", new, Some(old.clone()))
+    };
+    old["status"] = json!({});
+    update_of(&old, json!({ "size": "10Gi", "className": "slow" })).expect("no volume is there yet");
+    old["status"] = json!({ "networkId": "00" });
+    let update = |storage: Value| update_of(&old, storage);
     update(json!({ "size": "10240Mi", "className": "fast" })).unwrap();
     update(json!({ "size": "1Ti", "className": "fast" })).unwrap();
     for (storage, words) in [

@@ -15,6 +15,7 @@ use muniment_ledger::wire::NodeStatus;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::membership::Membership;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, Plan};
 use crate::validate::ValidatedNetwork;
@@ -30,6 +31,8 @@ use crate::validate::ValidatedNetwork;
 /// - **Keys before genesis**: no genesis is sealed before the keys it names are durable; keys and a sealed genesis are
 ///   never replaced.
 /// - **Quorum gate**: `apply` restarts running nodes one at a time and only as [`crate::roll`] allows.
+/// - **The ledger decides who its validators are**: one that isn't in the set runs without voting; one in the set is
+///   never stopped for good. Names and keys of those who left are kept and never used again.
 /// - **Errors are values**; no call panics. [`BackendError::retry`] says whether trying again can help.
 ///
 /// What it doesn't guarantee: that two processes of one node never overlap for a moment (nodes must claim their folder
@@ -72,8 +75,23 @@ pub struct Observation {
     pub network: NetworkRef,
     /// Network id, hex, once the genesis is sealed.
     pub id: Option<String>,
-    /// The nodes, in the order of the genesis.
+    /// The nodes, in the order of the plan.
     pub nodes: Vec<NodeObservation>,
+    /// Who the validators are, as a node proves it; `None` when none answers.
+    pub membership: Option<Membership>,
+    /// The open proposal of the change of validators that comes next, if there is one.
+    pub ballot: Option<Ballot>,
+}
+
+/// A proposal that waits for members to approve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ballot {
+    /// Record id of the proposal.
+    pub proposal: String,
+    /// Approvals it has.
+    pub approvals: usize,
+    /// Approvals it needs.
+    pub threshold: u32,
 }
 
 /// What is seen of a node.
@@ -81,6 +99,8 @@ pub struct Observation {
 pub struct NodeObservation {
     /// Validator name.
     pub name: String,
+    /// In the validator set, as far as is known.
+    pub member: bool,
     /// Of its process.
     pub state: NodeState,
     /// Revision of the plan it runs with, if it runs.

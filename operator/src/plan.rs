@@ -1,7 +1,8 @@
 //! Planning: a [`ValidatedNetwork`] and what the backend has allocated become a [`Plan`]. Pure.
 //!
 //! Owns the genesis and who is told what about whom. A plan is plain data without secrets; its digest names the
-//! revision. A sealed genesis is never planned anew: what the description says differently is reported instead.
+//! revision. A sealed genesis is never planned anew: what the description says differently is reported instead, but for
+//! the number of validators, to which [`crate::scale`] finds the way where the backend can go it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use crate::network::NetworkRef;
 use crate::quorum::ValidatorCount;
+use crate::roster::Roster;
 use crate::validate::{Hosting, ValidatedNetwork};
 
 /// What the backend has allocated for a network: durable, and the same at every call.
@@ -22,10 +24,12 @@ use crate::validate::{Hosting, ValidatedNetwork};
 pub struct Facts {
     /// When the network was first allocated, milliseconds since the Unix epoch.
     pub created_at: u64,
-    /// Places for validators, in order.
+    /// Places for validators, in order: all that are to run.
     pub seats: Vec<Seat>,
     /// The genesis, once it is sealed.
     pub sealed: Option<Genesis>,
+    /// What is on record of the validators; `None` where they are those of the genesis for ever.
+    pub roster: Option<Roster>,
 }
 
 /// A place for one validator.
@@ -66,6 +70,8 @@ pub struct NetworkPlan {
 pub struct NodePlan {
     /// Validator name.
     pub name: String,
+    /// Public halves of its keys.
+    pub keys: ValidatorKeys,
     /// Address its HTTP API is bound to.
     pub api: SocketAddr,
     /// Address its consensus transport is bound to.
@@ -87,6 +93,22 @@ pub struct Plan {
     pub hosting: Hosting,
     /// Fields that say something else than the sealed genesis; a change of them needs the network's governance.
     pub deferred: Vec<Deferred>,
+    /// What is on record of the validators. No part of the revision: that one joined restarts nobody.
+    pub roster: Roster,
+    /// How many validators there are to be.
+    pub wanted: ValidatorCount,
+}
+
+impl Plan {
+    /// How many validators are in the set, as far as is on record.
+    pub fn members(&self) -> ValidatorCount {
+        ValidatorCount::of(self.roster.members().count())
+    }
+
+    /// Whether a node is in the set, as far as is on record.
+    pub fn is_member(&self, validator: &str) -> bool {
+        self.roster.members().any(|member| member == validator)
+    }
 }
 
 /// A field whose value isn't in force, because the genesis says another.
@@ -138,21 +160,20 @@ pub enum PlanError {
     Canonical(#[from] serde_json::Error),
 }
 
-impl NetworkPlan {
-    /// How many validators there are to be.
-    pub fn validators(&self) -> ValidatorCount {
-        ValidatorCount::of(self.nodes.len())
-    }
-}
-
 /// Makes the plan.
 ///
 /// # Errors
 /// When allocated keys contradict the sealed genesis.
 pub fn plan(wanted: &ValidatedNetwork, facts: &Facts) -> Result<Plan, PlanError> {
     let (genesis, deferred) = match &facts.sealed {
-        Some(sealed) => (sealed.clone(), differences(wanted, sealed)),
+        Some(sealed) => (sealed.clone(), differences(wanted, sealed, facts.roster.is_some())),
         None => (new_genesis(wanted, facts), Vec::new()),
+    };
+    let first = || Roster::since(&genesis, Roster::default());
+    let roster = facts.roster.clone().unwrap_or_else(first);
+    let count = match facts.roster {
+        Some(_) => wanted.validators,
+        None => ValidatorCount::of(genesis.validators.len()),
     };
     let network = NetworkPlan {
         network: wanted.network.clone(),
@@ -167,6 +188,8 @@ pub fn plan(wanted: &ValidatedNetwork, facts: &Facts) -> Result<Plan, PlanError>
         revision,
         hosting: wanted.hosting.clone(),
         deferred,
+        roster,
+        wanted: count,
     })
 }
 
@@ -188,18 +211,31 @@ fn majority(members: &[Member]) -> u32 {
     u32::try_from(members.len() / 2 + 1).unwrap_or(u32::MAX)
 }
 
-fn nodes(network: &NetworkRef, genesis: &Genesis, facts: &Facts) -> Result<Vec<NodePlan>, PlanError> {
-    let seat = |keys: &ValidatorKeys| {
-        facts
-            .seats
-            .iter()
-            .find(|seat| seat.keys == *keys)
-            .ok_or_else(|| PlanError::OtherKeys {
-                network: network.clone(),
-                validator: keys.name.clone(),
-            })
+/// Those who run: the validators of the genesis, or where others may join and leave, all that have a place.
+fn running<'a>(network: &NetworkRef, genesis: &Genesis, facts: &'a Facts) -> Result<Vec<&'a Seat>, PlanError> {
+    let other_keys = |keys: &ValidatorKeys| PlanError::OtherKeys {
+        network: network.clone(),
+        validator: keys.name.clone(),
     };
-    let seats: Vec<&Seat> = genesis.validators.iter().map(seat).collect::<Result<_, _>>()?;
+    if facts.roster.is_some() && facts.sealed.is_some() {
+        let differs = |keys: &&ValidatorKeys| {
+            let named = facts.seats.iter().find(|seat| seat.keys.name == keys.name);
+            named.is_some_and(|seat| seat.keys != **keys)
+        };
+        return match genesis.validators.iter().find(differs) {
+            Some(keys) => Err(other_keys(keys)),
+            None => Ok(facts.seats.iter().collect()),
+        };
+    }
+    let seat = |keys: &ValidatorKeys| {
+        let found = facts.seats.iter().find(|seat| seat.keys == *keys);
+        found.ok_or_else(|| other_keys(keys))
+    };
+    genesis.validators.iter().map(seat).collect()
+}
+
+fn nodes(network: &NetworkRef, genesis: &Genesis, facts: &Facts) -> Result<Vec<NodePlan>, PlanError> {
+    let seats = running(network, genesis, facts)?;
     let peer = |seat: &&Seat| PeerConfig {
         name: seat.keys.name.clone(),
         api: seat.api_url.clone(),
@@ -207,6 +243,7 @@ fn nodes(network: &NetworkRef, genesis: &Genesis, facts: &Facts) -> Result<Vec<N
     };
     let node = |own: &&Seat| NodePlan {
         name: own.keys.name.clone(),
+        keys: own.keys.clone(),
         api: own.api,
         consensus: own.consensus,
         api_url: own.api_url.clone(),
@@ -234,14 +271,14 @@ pub fn check_signers(network: &NetworkRef, signers: &[Member], sealed: &Genesis)
     }
 }
 
-fn differences(wanted: &ValidatedNetwork, sealed: &Genesis) -> Vec<Deferred> {
+fn differences(wanted: &ValidatedNetwork, sealed: &Genesis, scales: bool) -> Vec<Deferred> {
     let deferred = |field: &str, at| Deferred {
         field: field.to_owned(),
         at,
     };
     let have = sealed.validators.len();
-    let count =
-        (wanted.validators.get() as usize != have).then(|| deferred("spec.validators.count", Some(have.to_string())));
+    let fixed = !scales && wanted.validators.get() as usize != have;
+    let count = fixed.then(|| deferred("spec.validators.count", Some(have.to_string())));
     let templates = (wanted.templates != sealed.templates).then(|| deferred("spec.templates", None));
     let members = (wanted.members != sealed.members).then(|| deferred("spec.members", None));
     [count, templates, members].into_iter().flatten().collect()

@@ -105,8 +105,10 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
     } = new;
     let mut effects = Vec::new();
     let sealed = "is sealed in the genesis; make a network with what you want";
+    if validators != &old.validators {
+        effects.push(scaled(old.validators.count, validators.count));
+    }
     for (field, differs) in [
-        ("spec.validators", validators != &old.validators),
         ("spec.templates", templates != &old.templates),
         ("spec.members", members != &old.members),
     ] {
@@ -148,6 +150,31 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
         effects.push(effect("spec.preventDeletion", Impact::None, what));
     }
     effects
+}
+
+fn scaled(before: u32, after: u32) -> Effect {
+    let count = ValidatorCount::of(after as usize);
+    let how = if after > before {
+        format!(
+            "adds {} validators: each follows and catches up first, the others are restarted one by one to know it",
+            after - before
+        )
+    } else {
+        format!(
+            "removes the {} oldest validators: each leaves the set first and is stopped then; keys and volumes stay",
+            before - after
+        )
+    };
+    effect(
+        "spec.validators.count",
+        Impact::Rolling,
+        format!(
+            "{how}; the network itself decides each change, and members approve it where more than one has to; then a \
+             quorum is {} of {count} and {} may be lost",
+            count.quorum(),
+            count.faults()
+        ),
+    )
 }
 
 fn rolling(new: &LedgerNetworkSpec) -> String {
@@ -214,7 +241,11 @@ mod tests {
             ("storage: { size: 3Gi }", Impact::None, "from 2Gi to 3Gi"),
             ("storage: { size: 1Gi }", Impact::Refused, "can't shrink"),
             ("desiredState: Hibernated", Impact::Outage, "stops all"),
-            ("validators: { count: 7 }", Impact::Refused, "sealed"),
+            (
+                "validators: { count: 7 }",
+                Impact::Rolling,
+                "a quorum is 5 of 7 and 2 may be lost",
+            ),
             ("deletionPolicy: Delete", Impact::None, "for ever"),
             ("preventDeletion: true", Impact::None, "waits"),
         ] {

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use muniment_ledger::wire::NodeStatus;
+use muniment_ledger::wire::{GovernanceView, MAX_PAGE, NodeStatus, RecordPage};
+use muniment_receipts::trust::MAX_TRUST_ROOT;
 
 use crate::backend::BackendError;
+
+/// The reserved template of governance, for a query.
+const GOVERNANCE: &str = "muniment.dev%2Fgovernance";
 
 /// A node that doesn't answer within this time doesn't answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -32,5 +36,33 @@ impl Prober {
         let response = request.send().await.ok()?.error_for_status().ok()?;
         let status: NodeStatus = response.json().await.ok()?;
         (status.network == id && status.name == name).then_some(status)
+    }
+
+    /// A node's trust root file, as it says. Nothing of it is checked.
+    pub(crate) async fn trust_root(&self, url: &str, token: &str) -> Option<Vec<u8>> {
+        let request = self.0.get(format!("{url}/v1/trust-root")).bearer_auth(token);
+        let mut response = request.send().await.ok()?.error_for_status().ok()?;
+        let mut file = Vec::new();
+        while let Some(chunk) = response.chunk().await.ok()? {
+            if file.len() + chunk.len() > MAX_TRUST_ROOT {
+                return None;
+            }
+            file.extend_from_slice(&chunk);
+        }
+        Some(file)
+    }
+
+    /// A page of the records of governance.
+    pub(crate) async fn proposals(&self, url: &str, token: &str, after: Option<&str>) -> Option<RecordPage> {
+        let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
+        let url = format!("{url}/v1/records?template={GOVERNANCE}&limit={MAX_PAGE}{after}");
+        let response = self.0.get(url).bearer_auth(token).send().await.ok()?;
+        response.error_for_status().ok()?.json().await.ok()
+    }
+
+    /// How the network decides about itself.
+    pub(crate) async fn governance(&self, url: &str, token: &str) -> Option<GovernanceView> {
+        let request = self.0.get(format!("{url}/v1/governance")).bearer_auth(token);
+        request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
     }
 }

@@ -34,7 +34,8 @@ pub fn next(nodes: &[NodeObservation], revision: &str, validators: ValidatorCoun
     let coming = |n: &NodeObservation| n.revision.is_none() && n.state == NodeState::Starting;
     let fresh =
         |n: &&NodeObservation| n.revision.as_deref() == Some(revision) || n.state == NodeState::BackingOff || coming(n);
-    if let Some(node) = nodes.iter().filter(fresh).find(|n| !n.ready()) {
+    // One that isn't in the set never votes: nobody waits for it.
+    if let Some(node) = nodes.iter().filter(|n| n.member).filter(fresh).find(|n| !n.ready()) {
         return Step::Hold(format!(
             "{} is catching up; {} more are to be restarted",
             node.name,
@@ -62,6 +63,7 @@ mod tests {
     fn node(index: usize, revision: Option<&str>, voting: bool, ready: bool) -> NodeObservation {
         NodeObservation {
             name: format!("validator-{index}"),
+            member: true,
             state: if revision.is_some() {
                 NodeState::Running
             } else {

@@ -1,12 +1,16 @@
 //! Status: what is planned and what is seen become a `LedgerNetworkStatus`. Pure.
 
+mod scaling;
+
 use muniment_crds::condition::{Condition, condition, kind, merge, reason};
 use muniment_crds::jiff::Timestamp;
 use muniment_crds::{DisplayStatus, LedgerNetworkStatus, NodeStatus, ValidatorsStatus};
 
 use crate::backend::{NodeObservation, NodeState, Observation};
 use crate::plan::Plan;
+use crate::quorum::ValidatorCount;
 use crate::roll::{self, Step};
+use crate::scale;
 
 /// Makes the status. `before` is the last one, for the times of transition.
 pub fn status(
@@ -17,13 +21,14 @@ pub fn status(
     now: Timestamp,
 ) -> LedgerNetworkStatus {
     let validators = numbers(plan, seen);
-    let mut conditions = vec![sealed(seen), spec_applied(plan)];
+    let next = scale::next(plan, seen);
+    let mut conditions = vec![sealed(seen), spec_applied(plan, seen, &next)];
     conditions.extend(if plan.hosting.run {
         vec![
             ready(&validators, seen),
             quorum(&validators),
             degraded(&validators, seen),
-            progressing(plan, seen),
+            progressing(plan, seen, &next),
         ]
     } else {
         hibernated(seen)
@@ -45,6 +50,10 @@ pub fn status(
             .max(before.map_or(0, |b| b.height)),
         validators,
         display: display(&validators),
+        validator_change: match next {
+            scale::Step::Ask(change) => Some(change),
+            scale::Step::Done | scale::Step::Hold { .. } => None,
+        },
         nodes: seen.nodes.iter().map(node).collect(),
         conditions: merge(old, conditions, generation, now),
     }
@@ -167,9 +176,15 @@ fn versions(seen: &Observation) -> Option<String> {
     (!all.is_empty()).then(|| all.join(", "))
 }
 
+/// Size of the validator set: as seen, else as is on record.
+fn in_set(plan: &Plan, seen: &Observation) -> ValidatorCount {
+    let known = seen.membership.as_ref();
+    known.map_or_else(|| plan.members(), |known| ValidatorCount::of(known.now.len()))
+}
+
 fn numbers(plan: &Plan, seen: &Observation) -> ValidatorsStatus {
-    let count = plan.network.validators();
-    let ready = u32::try_from(seen.nodes.iter().filter(|n| n.ready()).count()).unwrap_or(u32::MAX);
+    let count = in_set(plan, seen);
+    let ready = u32::try_from(seen.nodes.iter().filter(|n| n.member && n.ready()).count()).unwrap_or(u32::MAX);
     ValidatorsStatus {
         desired: count.get(),
         ready,
@@ -181,6 +196,7 @@ fn numbers(plan: &Plan, seen: &Observation) -> ValidatorsStatus {
 fn node(node: &NodeObservation) -> NodeStatus {
     NodeStatus {
         name: node.name.clone(),
+        member: node.member,
         ready: node.ready(),
         state: node.state.as_str().to_owned(),
         height: height(node),
@@ -235,7 +251,8 @@ fn degraded(v: &ValidatorsStatus, seen: &Observation) -> Condition {
     if v.ready >= v.desired {
         return condition(kind::DEGRADED, false, reason::AS_WANTED, "all validators are ready");
     }
-    let down: Vec<String> = seen.nodes.iter().filter(|n| !n.ready()).map(describe).collect();
+    let down = seen.nodes.iter().filter(|n| n.member && !n.ready());
+    let down: Vec<String> = down.map(describe).collect();
     condition(
         kind::DEGRADED,
         true,
@@ -251,8 +268,8 @@ fn describe(node: &NodeObservation) -> String {
     }
 }
 
-fn progressing(plan: &Plan, seen: &Observation) -> Condition {
-    match roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
+fn progressing(plan: &Plan, seen: &Observation, next: &scale::Step) -> Condition {
+    match roll::next(&seen.nodes, &plan.revision, in_set(plan, seen)) {
         Step::Restart(name) => condition(
             kind::PROGRESSING,
             true,
@@ -260,6 +277,7 @@ fn progressing(plan: &Plan, seen: &Observation) -> Condition {
             format!("{name} is restarted with new settings"),
         ),
         Step::Hold(why) => condition(kind::PROGRESSING, true, reason::QUORUM_GATE, why),
+        Step::Done if *next != scale::Step::Done => scaling::progressing(seen, next),
         Step::Done => match seen.nodes.iter().find(|n| n.state == NodeState::Starting) {
             Some(node) => condition(
                 kind::PROGRESSING,
@@ -272,7 +290,10 @@ fn progressing(plan: &Plan, seen: &Observation) -> Condition {
     }
 }
 
-fn spec_applied(plan: &Plan) -> Condition {
+fn spec_applied(plan: &Plan, seen: &Observation, next: &scale::Step) -> Condition {
+    if *next != scale::Step::Done {
+        return scaling::spec_applied(plan, in_set(plan, seen), seen, next);
+    }
     if plan.deferred.is_empty() {
         return condition(
             kind::SPEC_APPLIED,

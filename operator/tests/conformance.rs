@@ -5,9 +5,9 @@
 #[path = "support/harness.rs"]
 mod harness;
 
-use harness::{ClusterHarness, Harness, LocalHarness, MemoryHarness, network, until};
-use muniment_crds::DeletionPolicy;
-use muniment_operator::{Backend, NodeState, Observation, Removal};
+use harness::{ClusterHarness, Governed, Harness, LocalHarness, MemoryHarness, network, until};
+use muniment_crds::{DeletionPolicy, ValidatorAction};
+use muniment_operator::{Backend, NodeState, Observation, Removal, scale};
 
 macro_rules! over {
     ($backend:ident, $harness:ident, $($case:ident),* $(,)?) => {
@@ -41,6 +41,19 @@ conformance!(
     a_sealed_genesis_stays,
     an_unknown_network_is_none,
     nothing_is_applied_before_it_is_allocated,
+);
+
+over!(
+    governed_memory,
+    MemoryHarness,
+    validators_join_and_leave_one_after_another,
+    a_change_that_isnt_wanted_any_more_is_forgotten
+);
+over!(
+    governed_cluster,
+    ClusterHarness,
+    validators_join_and_leave_one_after_another,
+    a_change_that_isnt_wanted_any_more_is_forgotten
 );
 
 fn all_ready(seen: &Observation) -> bool {
@@ -261,17 +274,104 @@ async fn orphans_are_listed<H: Harness>(harness: H) {
 async fn a_sealed_genesis_stays<H: Harness>(mut harness: H) {
     ready(&harness).await;
     let id = harness.plan().await.network.id;
-    harness.validators(7);
+    harness.another_member();
     let plan = harness.plan().await;
     assert_eq!(plan.network.id, id);
-    assert_eq!(plan.deferred[0].field, "spec.validators.count");
-    assert_eq!(plan.deferred[0].at.as_deref(), Some("4"));
+    assert_eq!(plan.deferred[0].field, "spec.members");
     let mut forged = plan.clone();
     forged.network.genesis.created_at += 1;
     forged.revision = "forged".to_owned();
     let error = harness.backend().apply(&forged).await.unwrap_err();
     assert!(error.to_string().contains("is sealed as"), "{error}");
     assert!(all_ready(&observe(&harness).await), "the refused plan changed nothing");
+    harness.stop().await;
+}
+
+/// Keeps the network, and lets the ledger decide what is asked of it, until there are as many as wanted and all is quiet.
+/// Answers what was decided.
+async fn governed<H: Governed>(harness: &H) -> Vec<String> {
+    let mut decided = Vec::new();
+    for _ in 0..200 {
+        let plan = harness.plan().await;
+        let seen = harness.backend().apply(&plan).await.unwrap();
+        let members = seen.membership.as_ref().map_or(4, |membership| membership.now.len());
+        let voting = seen.nodes.iter().filter(|n| n.votes()).count();
+        assert!(voting > members * 2 / 3, "the quorum was taken down: {seen:?}");
+        let fresh = seen.nodes.iter().all(|n| n.revision.as_ref() == Some(&plan.revision));
+        match scale::next(&plan, &seen) {
+            scale::Step::Done if fresh && all_ready(&seen) => return decided,
+            scale::Step::Ask(change) => {
+                let node = plan.network.nodes.iter().find(|node| node.name == change.name).unwrap();
+                let joins = change.action == ValidatorAction::AddValidator;
+                harness.decide(&node.keys, joins);
+                decided.push(format!("{}{}", if joins { "+" } else { "-" }, change.name));
+            }
+            scale::Step::Done | scale::Step::Hold { .. } => {}
+        }
+    }
+    panic!("never quiet; decided {decided:?}");
+}
+
+fn running(seen: &Observation) -> Vec<&str> {
+    seen.nodes.iter().map(|node| node.name.as_str()).collect()
+}
+
+async fn validators_join_and_leave_one_after_another<H: Governed>(mut harness: H) {
+    ready(&harness).await;
+    let before = harness.facts().await;
+    harness.validators(7);
+    assert_eq!(
+        governed(&harness).await,
+        ["+validator-4", "+validator-5", "+validator-6"]
+    );
+    let seven = harness.facts().await;
+    assert_eq!(
+        seven.seats[..4],
+        before.seats[..],
+        "who was there keeps keys and places"
+    );
+    harness.validators(4);
+    assert_eq!(
+        governed(&harness).await,
+        ["-validator-0", "-validator-1", "-validator-2"]
+    );
+    let seen = observe(&harness).await;
+    let four = ["validator-3", "validator-4", "validator-5", "validator-6"];
+    assert_eq!(running(&seen), four);
+    assert!(all_ready(&seen));
+    // What comes next has a name that was never used, and so has it after a restart of whoever keeps the network.
+    let harness = {
+        let mut harness = harness.restart().await;
+        harness.validators(5);
+        harness
+    };
+    assert_eq!(governed(&harness).await, ["+validator-7"]);
+    assert_eq!(
+        harness.facts().await.seats[..4],
+        seven.seats[3..],
+        "same keys as before"
+    );
+    assert!(governed(&harness).await.is_empty(), "and then it is quiet");
+    harness.stop().await;
+}
+
+async fn a_change_that_isnt_wanted_any_more_is_forgotten<H: Governed>(mut harness: H) {
+    ready(&harness).await;
+    harness.validators(6);
+    let plan = harness.plan().await;
+    harness.backend().apply(&plan).await.unwrap();
+    let keys: Vec<_> = plan.network.nodes[4..].iter().map(|node| node.keys.clone()).collect();
+    harness.validators(4);
+    assert!(governed(&harness).await.is_empty());
+    assert_eq!(running(&observe(&harness).await).len(), 4);
+    // They come with the keys that were made for them, which the network may have heard of.
+    harness.validators(6);
+    assert_eq!(governed(&harness).await, ["+validator-4", "+validator-5"]);
+    let now: Vec<_> = harness.facts().await.seats[4..]
+        .iter()
+        .map(|seat| seat.keys.clone())
+        .collect();
+    assert_eq!(now, keys);
     harness.stop().await;
 }
 

@@ -4,10 +4,12 @@
 //! Needs root and the tool that runs the cluster (`MUNIMENT_CLUSTER_TOOL`, `KUBECONFIG`, `MUNIMENT_IMAGE`): containers are
 //! killed and paused as processes of this machine, and a volume is emptied as a folder of it.
 
+mod lifecycle;
+mod toll;
+mod tool;
+
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use async_trait::async_trait;
@@ -24,125 +26,13 @@ use crate::local::signal;
 use crate::party::Party;
 use crate::poll;
 use crate::world::{World, statuses};
+pub use toll::Toll;
+pub use tool::{RELEASE, apply, attempt, connects, image, install, kubectl, pod_address, release, tool, wanted};
 
 /// Seed of the key of the extra member that signs for itself.
 const SEED: [u8; 32] = [7; 32];
 /// Name of the network.
 pub const NETWORK: &str = "contracts";
-/// Namespace and release of the chart.
-const RELEASE: &str = "muniment";
-
-/// Whether tests on the cluster are wanted; says so when they are not.
-pub fn wanted(test: &str) -> bool {
-    let wanted = std::env::var_os("MUNIMENT_CLUSTER").is_some();
-    if !wanted {
-        eprintln!("skipped: {test} needs a real Kubernetes; .ci/run cluster starts one");
-    }
-    wanted
-}
-
-/// Runs the cluster's tool with these words and this input. Answers what it wrote.
-///
-/// # Panics
-/// When it fails.
-pub fn tool(words: &[&str], input: &str) -> String {
-    let (passed, text) = attempt(words, input);
-    assert!(passed, "{words:?} failed: {text}");
-    text
-}
-
-/// As [`tool`]; answers whether it passed.
-///
-/// # Panics
-/// When there is no tool.
-pub fn attempt(words: &[&str], input: &str) -> (bool, String) {
-    let tool = std::env::var("MUNIMENT_CLUSTER_TOOL").expect("MUNIMENT_CLUSTER_TOOL names the tool of the cluster");
-    let mut child = Command::new(tool)
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        (true, text)
-    } else {
-        (false, text + &String::from_utf8_lossy(&output.stderr))
-    }
-}
-
-/// `kubectl` with these words.
-pub fn kubectl(words: &[&str]) -> String {
-    tool(&[&["kubectl"], words].concat(), "")
-}
-
-/// Applies YAML as a user would.
-pub fn apply(yaml: &str) -> String {
-    tool(&["kubectl", "apply", "-f", "-"], yaml)
-}
-
-/// Installs both charts once in a test process, and waits until the API can work.
-pub fn install() {
-    static DONE: OnceLock<()> = OnceLock::new();
-    DONE.get_or_init(|| {
-        let image = std::env::var("MUNIMENT_IMAGE").unwrap_or_else(|_| "muniment:dev".to_owned());
-        let (repository, tag) = image.split_once(':').expect("MUNIMENT_IMAGE is NAME:TAG");
-        let charts = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts");
-        let crds = format!("{charts}/muniment-crds");
-        tool(&["helm", "upgrade", "--install", "muniment-crds", &crds], "");
-        let chart = format!("{charts}/muniment");
-        let settings = format!("image.repository={repository},image.tag={tag}");
-        let named = [
-            "helm",
-            "upgrade",
-            "--install",
-            RELEASE,
-            &chart,
-            "-n",
-            RELEASE,
-            "--create-namespace",
-        ];
-        tool(
-            &[named.as_slice(), &["--set", &settings, "--wait", "--timeout", "180s"]].concat(),
-            "",
-        );
-    });
-}
-
-/// Address of a pod of the chart.
-pub fn pod_address(namespace: &str, component: &str) -> String {
-    let label = format!("app.kubernetes.io/component={component}");
-    kubectl(&[
-        "get",
-        "pod",
-        "-n",
-        namespace,
-        "-l",
-        &label,
-        "-o",
-        "jsonpath={.items[0].status.podIP}",
-    ])
-}
-
-/// Whether a TCP connection opens from the network of a process.
-///
-/// # Panics
-/// When it can't be tried.
-pub fn connects(pid: u32, address: &str) -> bool {
-    let (host, port) = address.rsplit_once(':').unwrap();
-    let open = format!("exec 3<>/dev/tcp/{host}/{port}");
-    let words = ["-t", &pid.to_string(), "-n", "timeout", "2", "bash", "-c", &open].map(str::to_owned);
-    let status = Command::new("nsenter")
-        .args(words)
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    status.success()
-}
-
 /// A tenant with one network of four validators on the cluster.
 pub struct ClusterWorld {
     tenant: String,
@@ -150,56 +40,98 @@ pub struct ClusterWorld {
     folder: tempfile::TempDir,
     /// Local ports that lead to a validator or to the API.
     doors: Mutex<HashMap<String, u16>>,
+    /// Names of those in the set, as last looked at.
+    validators: Mutex<Vec<String>>,
+    /// Bearer token of the nodes.
+    token: OnceLock<String>,
+    /// The trust root as the API has it after validators changed.
+    newest: Mutex<Option<TrustRoot>>,
 }
 
 impl ClusterWorld {
-    /// A fresh tenant with a fresh network, ready.
+    /// A fresh tenant with a fresh network, ready. It has a second member, which signs for itself.
     ///
     /// # Panics
     /// When the cluster does not do as it should.
     pub async fn fresh() -> Self {
+        let member = Party::new(SEED, [0; 32]).signer();
+        let mut world = Self::described(&format!("  members: [{{ name: outside, key: \"{member}\" }}]\n")).await;
+        world.open_all().await;
+        world
+    }
+
+    /// The same with the tenant as its only member, which decides alone.
+    pub async fn alone() -> Self {
+        let mut world = Self::described("").await;
+        world.open_all().await;
+        world
+    }
+
+    /// A tenant, and a network with more in its spec. Nothing is waited for but the tenant's namespace.
+    pub async fn described(more: &str) -> Self {
+        let world = Self::bare().await;
+        world.describe(more);
+        world
+    }
+
+    /// A tenant that has no network yet.
+    pub async fn bare() -> Self {
+        Self::of_tenant("displayName: A test").await
+    }
+
+    /// A tenant with this quota that has no network yet.
+    pub async fn with_quota(quota: &str) -> Self {
+        Self::of_tenant(&format!("quota: {{ {quota} }}")).await
+    }
+
+    async fn of_tenant(spec: &str) -> Self {
         install();
         let mut bytes = [0; 4];
         getrandom::fill(&mut bytes).unwrap();
         let tenant = format!("e2e-{}", hex::encode(bytes));
-        let member = Party::new(SEED, [0; 32]).signer();
         apply(&format!(
-            "apiVersion: muniment.dev/v1alpha1\nkind: Tenant\nmetadata: {{ name: {tenant} }}\nspec: {{ displayName: A test }}\n"
+            "apiVersion: muniment.dev/v1alpha1\nkind: Tenant\nmetadata: {{ name: {tenant} }}\nspec: {{ {spec} }}\n"
         ));
         poll::until("the tenant has its namespace", || async {
             attempt(&["kubectl", "get", "namespace", &tenant], "").0.then_some(())
         })
         .await;
-        apply(&format!(
-            "apiVersion: muniment.dev/v1alpha1\nkind: LedgerNetwork\nmetadata: {{ name: {NETWORK}, namespace: {tenant} }}\n\
-             spec:\n  validators: {{ count: 4 }}\n  templates: [{{ name: notarization }}]\n  \
-             members: [{{ name: outside, key: \"{member}\" }}]\n"
-        ));
-        let mut world = Self {
+        Self {
             tenant,
             client: Client::try_default().await.expect("KUBECONFIG names the cluster"),
             folder: tempfile::tempdir().unwrap(),
             doors: Mutex::default(),
-        };
-        world.start().await;
-        for validator in world.validators() {
-            let pod = world.pod(&validator);
-            world.open(validator, world.tenant.clone(), pod, 8410).await;
+            validators: Mutex::new((0..4).map(|index| format!("validator-{index}")).collect()),
+            token: OnceLock::new(),
+            newest: Mutex::default(),
         }
-        world
-            .open("api".to_owned(), RELEASE.to_owned(), format!("{RELEASE}-api-0"), 8400)
-            .await;
+    }
+
+    /// Applies the network with more in its spec, as a user would.
+    pub fn describe(&self, more: &str) {
+        apply(&format!(
+            "apiVersion: muniment.dev/v1alpha1\nkind: LedgerNetwork\n\
+             metadata: {{ name: {NETWORK}, namespace: {} }}\nspec:\n  \
+             templates: [{{ name: notarization }}]\n{more}",
+            self.tenant
+        ));
+    }
+
+    /// Waits until the network is ready, and opens doors to its validators and to the API.
+    pub async fn open_all(&mut self) {
+        self.start().await;
+        for validator in self.validators() {
+            let pod = self.pod(&validator);
+            self.open(validator, self.tenant.clone(), pod, 8410).await;
+        }
+        let (door, pod) = ("api".to_owned(), format!("{RELEASE}-api-0"));
+        self.open(door, RELEASE.to_owned(), pod, 8400).await;
         poll::until("the API has the network", || async {
-            let api = world.api();
-            (api.request(reqwest::Method::GET, &api.url(""), &[], None)
-                .await
-                .ok()?
-                .status
-                == 200)
-                .then_some(())
+            let api = self.api();
+            let answer = api.request(reqwest::Method::GET, &api.url(""), &[], None).await;
+            (answer.ok()?.status == 200).then_some(())
         })
         .await;
-        world
     }
 
     /// Name of the tenant and of its namespace.
@@ -259,11 +191,11 @@ impl ClusterWorld {
     }
 
     fn endpoint(&self, validator: &str) -> Endpoint {
-        let token = self.secret(&format!("{NETWORK}-client"), "token");
+        let token = || String::from_utf8(self.secret(&format!("{NETWORK}-client"), "token")).unwrap();
         Endpoint {
             name: validator.to_owned(),
             url: self.door(validator),
-            token: String::from_utf8(token).unwrap(),
+            token: self.token.get_or_init(token).clone(),
         }
     }
 
@@ -291,6 +223,13 @@ impl ClusterWorld {
             (cgroup.contains(uid.trim()) && program.starts_with(b"/muniment")).then_some(pid)
         };
         entries.filter_map(of_pod).collect()
+    }
+
+    /// Sends a signal to the processes of any pod of ours.
+    pub fn signal_pod(namespace: &str, pod: &str, how: Signal) {
+        for pid in Self::processes(namespace, pod) {
+            signal(pid, how);
+        }
     }
 
     fn signal(&self, validator: &str, how: Signal) {
@@ -333,7 +272,7 @@ impl World for ClusterWorld {
     }
 
     fn validators(&self) -> Vec<String> {
-        (0..4).map(|index| format!("validator-{index}")).collect()
+        self.validators.lock().unwrap().clone()
     }
 
     fn node(&self, validator: &str) -> NetworkClient {
@@ -345,7 +284,13 @@ impl World for ClusterWorld {
     }
 
     fn trust(&self) -> TrustRoot {
-        TrustRoot::parse(&self.secret(&format!("{NETWORK}-client"), "trust-root.json")).unwrap()
+        let first = TrustRoot::parse(&self.secret(&format!("{NETWORK}-client"), "trust-root.json")).unwrap();
+        match self.newest.lock().unwrap().clone() {
+            // What changed since is proven from the first one on.
+            Some(newest) if newest.continues(&first) => newest,
+            Some(_) => panic!("the network's trust root isn't continued"),
+            None => first,
+        }
     }
 
     fn party(&self) -> Party {

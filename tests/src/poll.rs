@@ -10,13 +10,21 @@ pub const LIMIT: Duration = Duration::from_secs(90);
 ///
 /// # Panics
 /// When there is none within [`LIMIT`]; says what was waited for.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl FnMut() -> F) -> T {
+    within(LIMIT, what, ask).await
+}
+
+/// As [`until`], with another limit.
+///
+/// # Panics
+/// When there is no answer within it; says what was waited for.
+pub async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, what: &str, mut ask: impl FnMut() -> F) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} in vain until {what}");
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain until {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

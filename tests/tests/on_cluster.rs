@@ -2,6 +2,15 @@
 //! tenant's ports, and every ServiceAccount has the rights that were reviewed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "on_cluster/faults.rs"]
+mod faults;
+#[path = "on_cluster/killed.rs"]
+mod killed;
+#[path = "on_cluster/lifecycle.rs"]
+mod lifecycle;
+#[path = "on_cluster/specs.rs"]
+mod specs;
+
 use muniment_tests::cluster::{self, ClusterWorld, wanted};
 use muniment_tests::scenarios;
 

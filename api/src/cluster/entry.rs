@@ -17,6 +17,8 @@ const BELIEVED: Duration = Duration::from_secs(60);
 pub struct Whereabouts {
     /// Network id, hex, that it is of.
     id: String,
+    /// The operator's revision of the network.
+    revision: Option<String>,
     endpoints: Vec<Endpoint>,
     trust_root: Vec<u8>,
     read: Instant,
@@ -30,6 +32,7 @@ pub struct Wanted {
     /// Its name.
     pub name: String,
     id: String,
+    revision: Option<String>,
 }
 
 /// Whereabouts that can't be read.
@@ -63,14 +66,18 @@ struct Place {
 
 /// What of a network has to be read: `None` while it has no genesis, or when what is known is good enough.
 pub fn wanted(network: &LedgerNetwork, known: Option<&Whereabouts>) -> Option<Wanted> {
-    let id = network.status.as_ref()?.network_id.clone()?;
-    if known.is_some_and(|known| known.id == id && known.read.elapsed() < BELIEVED) {
+    let status = network.status.as_ref()?;
+    let id = status.network_id.clone()?;
+    // Whose validators are others now is read at once.
+    let revision = status.revision.clone();
+    if known.is_some_and(|known| known.id == id && known.revision == revision && known.read.elapsed() < BELIEVED) {
         return None;
     }
     Some(Wanted {
         namespace: network.namespace()?,
         name: network.name_any(),
         id,
+        revision,
     })
 }
 
@@ -87,14 +94,14 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<Whereabouts, Entry
             secret: format!("{}/{name}", wanted.namespace),
             source: Box::new(source),
         })?;
-    parse(&wanted.id, &secret).map_err(|key| EntryError::Missing {
+    parse(wanted, &secret).map_err(|key| EntryError::Missing {
         secret: format!("{}/{name}", wanted.namespace),
         key,
     })
 }
 
 /// The error is the key at fault.
-fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
+fn parse(wanted: &Wanted, secret: &Secret) -> Result<Whereabouts, &'static str> {
     let field = |key: &'static str| {
         secret
             .data
@@ -117,7 +124,8 @@ fn parse(id: &str, secret: &Secret) -> Result<Whereabouts, &'static str> {
         token: token.to_owned(),
     };
     Ok(Whereabouts {
-        id: id.to_owned(),
+        id: wanted.id.clone(),
+        revision: wanted.revision.clone(),
         endpoints: places.into_iter().map(endpoint).collect(),
         trust_root: field("trust-root.json")?,
         read: Instant::now(),
@@ -176,9 +184,13 @@ mod tests {
         }
     }
 
+    fn of(id: &str) -> Wanted {
+        wanted(&network(Some(id)), None).unwrap()
+    }
+
     fn known(id: &str) -> Whereabouts {
         let endpoints = r#"[{ "name": "validator-0", "url": "http://contracts-validator-0:8410" }]"#;
-        parse(id, &secret("token\n", endpoints)).unwrap()
+        parse(&of(id), &secret("token\n", endpoints)).unwrap()
     }
 
     #[test]
@@ -189,6 +201,12 @@ mod tests {
         assert_eq!((found.namespace.as_str(), found.name.as_str()), ("acme", "contracts"));
         assert_eq!(wanted(&network(Some(&one)), Some(&known(&one))), None);
         assert!(wanted(&network(Some(&two)), Some(&known(&one))).is_some());
+        let mut scaled = network(Some(&one));
+        scaled.status.as_mut().unwrap().revision = Some("another".to_owned());
+        assert!(
+            wanted(&scaled, Some(&known(&one))).is_some(),
+            "its validators are others now"
+        );
     }
 
     #[test]
@@ -204,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_was_edited_names_the_key_at_fault() {
-        let fault = |secret: &Secret| parse("", secret).err().unwrap();
+        let fault = |secret: &Secret| parse(&of(""), secret).err().unwrap();
         assert_eq!(fault(&Secret::default()), "token");
         assert_eq!(fault(&secret(" ", "[]")), "token");
         assert_eq!(fault(&secret("x", "[]")), "endpoints.json");

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Cluster, PLATFORM, fields};
+use crate::proposer::Wish;
 use crate::resources::{Change, Refused, Resource, Resources, Target};
 
 /// Field manager of what comes through this API.
@@ -75,6 +76,23 @@ impl Resources for Cluster {
             Target::Network(tenant, name) => delete_one(networks(client, tenant), name).await,
         }
     }
+
+    async fn validator_changes(&self) -> Vec<Wish> {
+        self.0
+            .networks
+            .state()
+            .iter()
+            .filter_map(|network| wish(network))
+            .collect()
+    }
+}
+
+fn wish(network: &LedgerNetwork) -> Option<Wish> {
+    Some(Wish {
+        tenant: network.namespace()?,
+        network: network.name_any(),
+        change: network.status.as_ref()?.validator_change.clone()?,
+    })
 }
 
 fn networks(client: kube::Client, tenant: &str) -> Api<LedgerNetwork> {

@@ -1,6 +1,8 @@
 //! Taking a signed transaction: on disk before anybody is told that it is accepted, pending, sent.
 
-use muniment_ledger::transaction::TransactionId;
+use muniment_ledger::execute::governance::TEMPLATE;
+use muniment_ledger::transaction::{Transaction, TransactionId};
+use muniment_receipts::statement::Statement;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -152,6 +154,17 @@ impl Network {
             ours: entry.ours,
             created_at: entry.created_at,
         })
+    }
+
+    /// Whether a governance statement is accepted and not final.
+    pub fn governs(&self) -> bool {
+        let governs = |transaction: &Transaction| match transaction {
+            Transaction::Single { statement, .. } => {
+                Statement::parse(statement).is_ok_and(|statement| statement.template == TEMPLATE)
+            }
+            Transaction::Attached { .. } | Transaction::Batch { .. } => false,
+        };
+        self.pending.any(governs)
     }
 
     /// Whether a transaction is accepted and not final.

@@ -112,6 +112,11 @@ impl Pending {
         true
     }
 
+    /// Whether there is one like this.
+    pub fn any(&self, like: impl Fn(&Transaction) -> bool) -> bool {
+        self.lock().slots.values().any(|slot| like(&slot.entry.transaction))
+    }
+
     /// Takes a transaction out.
     pub fn remove(&self, id: &TransactionId) -> Option<Removed> {
         self.lock().take(id)

@@ -2,6 +2,7 @@
 
 use super::support::{World, answer};
 use async_trait::async_trait;
+use muniment_api::proposer::Wish;
 use muniment_api::resources::{Change, Refused, Resource, Resources, Target};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -87,6 +88,10 @@ impl Resources for Twin {
         let gone = self.all.lock().unwrap().remove(&path(target)).is_some();
         self.version.send_modify(|version| *version += 1);
         Ok(gone)
+    }
+
+    async fn validator_changes(&self) -> Vec<Wish> {
+        Vec::new()
     }
 }
 

@@ -124,9 +124,10 @@ impl LocalReplica {
         &self.own_keys
     }
 
-    /// Whether a block is wanted although nothing waits.
+    /// Whether a block is wanted although nothing waits: somebody asked for one, or a change of validators is decided
+    /// that only the next block brings about.
     pub(super) fn wants_block(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+        self.wanted.load(Ordering::Relaxed) || self.sets().newest().from > self.tip().height + 1
     }
 
     pub(super) fn got_block(&self) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Secret      <network>-validator-N-keys   private keys, immutable, made once: the durable truth
-//! ConfigMap   <network>-genesis            the sealed genesis, immutable
+//! ConfigMap   <network>-genesis            the sealed genesis, immutable; beside it who joined and left since
 //! Secret      <network>-client             token, endpoints and trust root for clients
 //! Secret      <network>-config             node.json of every validator, and which of them have voted
 //! StatefulSet <network>-validator          pods <network>-validator-N
@@ -12,6 +12,7 @@
 //! and a NetworkPolicy, a PodDisruptionBudget and a ServiceAccount `<network>-validator`.
 
 mod access;
+mod ballot;
 mod build;
 mod covers;
 mod driver;

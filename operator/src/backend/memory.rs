@@ -12,9 +12,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::{Backend, BackendError, NodeObservation, NodeState, Observation, Removal};
+use crate::membership::Membership;
 use crate::network::NetworkRef;
-use crate::plan::{Facts, Plan, Seat};
+use crate::plan::{Facts, NodePlan, Plan, Seat};
+use crate::quorum::ValidatorCount;
 use crate::roll::{self, Step};
+use crate::roster::{self, Roster, Standing};
 use crate::validate::ValidatedNetwork;
 
 /// Networks in memory. Clones share them.
@@ -31,8 +34,24 @@ struct State {
 }
 
 struct Network {
-    facts: Facts,
+    sealed: Option<Genesis>,
+    /// By number: all that ever were.
+    seats: BTreeMap<u32, Seat>,
+    roster: Roster,
+    /// What the ledger has decided.
+    membership: Option<Membership>,
     nodes: Vec<Node>,
+}
+
+impl Network {
+    fn seat(&mut self, network: &NetworkRef, number: u32, next_port: &mut u16) -> Seat {
+        let new = || {
+            let port = *next_port;
+            *next_port += 2;
+            seat(network, number, port)
+        };
+        self.seats.entry(number).or_insert_with(new).clone()
+    }
 }
 
 struct Node {
@@ -82,6 +101,26 @@ impl MemoryBackend {
         self.change(network, validator, |node| node.held = held);
     }
 
+    /// The ledger decides that a validator joins, or leaves.
+    pub fn decide(&self, network: &NetworkRef, validator: &ValidatorKeys, joins: bool) {
+        let mut state = self.lock();
+        let known = state
+            .networks
+            .get_mut(network)
+            .and_then(|known| known.membership.as_mut());
+        if let Some(membership) = known {
+            membership.from += 2;
+            if joins {
+                membership.now.push(validator.clone());
+            } else {
+                membership.now.retain(|one| one != validator);
+                membership.left.push(validator.clone());
+            }
+        }
+        drop(state);
+        self.wake.send_modify(|n| *n += 1);
+    }
+
     fn change(&self, network: &NetworkRef, validator: &str, change: impl FnOnce(&mut Node)) {
         let mut state = self.lock();
         let mut nodes = state
@@ -120,12 +159,12 @@ pub(crate) fn answer(network: &str, name: &str, validators: usize, voting: bool,
     }
 }
 
-fn seat(network: &NetworkRef, index: u16, port: u16) -> Seat {
+fn seat(network: &NetworkRef, index: u32, port: u16) -> Seat {
     let key = |use_: &str| hex::encode(Sha256::digest(format!("{network}/{index}/{use_}/{port}")));
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     Seat {
         keys: ValidatorKeys {
-            name: format!("validator-{index}"),
+            name: roster::name(index),
             consensus: key("consensus"),
             notary: key("notary"),
             cose: key("cose"),
@@ -138,17 +177,16 @@ fn seat(network: &NetworkRef, index: u16, port: u16) -> Seat {
 }
 
 fn observe(network: &NetworkRef, known: &Network) -> Observation {
-    let id = known
-        .facts
-        .sealed
-        .as_ref()
-        .and_then(|g| g.network_id().ok())
-        .map(hex::encode);
-    let all = known.nodes.len();
-    let voting = known.nodes.iter().filter(|n| !n.held).count();
-    let quorum = voting >= crate::quorum::ValidatorCount::of(all).quorum() as usize;
+    let id = known.sealed.as_ref().and_then(|g| g.network_id().ok()).map(hex::encode);
+    let set = known.membership.as_ref().map(|membership| membership.now.as_slice());
+    let is_member = |name: &str| set.is_some_and(|set| set.iter().any(|one| one.name == name));
+    let all = set.map_or(0, <[ValidatorKeys]>::len);
+    let votes = |node: &Node| !node.held && is_member(&node.name);
+    let voting = known.nodes.iter().filter(|node| votes(node)).count();
+    let quorum = voting >= ValidatorCount::of(all).quorum() as usize;
     let node = |n: &Node| NodeObservation {
         name: n.name.clone(),
+        member: is_member(&n.name),
         state: if n.held {
             NodeState::Starting
         } else {
@@ -159,27 +197,49 @@ fn observe(network: &NetworkRef, known: &Network) -> Observation {
         last_exit: n.last_exit.clone(),
         answer: id.as_deref().map(|id| NodeStatus {
             height: n.height,
-            ..answer(id, &n.name, all, !n.held, !n.held && quorum)
+            ..answer(id, &n.name, all, votes(n), votes(n) && quorum)
         }),
     };
-    let absent = |keys: &ValidatorKeys| NodeObservation {
-        name: keys.name.clone(),
+    let absent = |number| NodeObservation {
+        name: roster::name(number),
+        member: is_member(&roster::name(number)),
         state: NodeState::Stopped,
         revision: None,
         restarts: 0,
         last_exit: None,
         answer: None,
     };
-    let sealed: Option<&Genesis> = known.facts.sealed.as_ref();
-    let nodes = if known.nodes.is_empty() {
-        sealed.into_iter().flat_map(|g| &g.validators).map(absent).collect()
+    let nodes: Vec<NodeObservation> = if known.nodes.is_empty() && known.sealed.is_some() {
+        known.roster.range(0).map(absent).collect()
     } else {
         known.nodes.iter().map(node).collect()
     };
     Observation {
         network: network.clone(),
         id,
+        membership: known.membership.clone().filter(|_| !known.nodes.is_empty()),
         nodes,
+        ballot: None,
+    }
+}
+
+/// Makes sure that just the planned nodes are there.
+fn run(network: &mut Network, plan: &Plan) {
+    let planned = |name: &str| plan.network.nodes.iter().any(|node| node.name == name);
+    network.nodes.retain(|node| planned(&node.name));
+    let there: BTreeSet<String> = network.nodes.iter().map(|n| n.name.clone()).collect();
+    let missing = plan.network.nodes.iter().filter(|node| !there.contains(&node.name));
+    network.nodes.extend(missing.map(|node| new_node(node, plan)));
+}
+
+fn new_node(node: &NodePlan, plan: &Plan) -> Node {
+    Node {
+        name: node.name.clone(),
+        revision: Some(plan.revision.clone()),
+        restarts: 0,
+        last_exit: None,
+        held: false,
+        height: 1,
     }
 }
 
@@ -189,21 +249,28 @@ impl Backend for MemoryBackend {
         let mut state = self.lock();
         let State { networks, next_port } = &mut *state;
         let network = networks.entry(wanted.network.clone()).or_insert_with(|| Network {
-            facts: Facts {
-                created_at: 1,
-                seats: Vec::new(),
-                sealed: None,
-            },
+            sealed: None,
+            seats: BTreeMap::new(),
+            roster: Roster::default(),
+            membership: None,
             nodes: Vec::new(),
         });
-        if network.facts.sealed.is_none() {
-            while network.facts.seats.len() < wanted.validators.get() as usize {
-                let index = u16::try_from(network.facts.seats.len()).unwrap_or(u16::MAX);
-                network.facts.seats.push(seat(&wanted.network, index, *next_port));
-                *next_port += 2;
+        if network.sealed.is_none() {
+            network.roster = Roster::first(wanted.validators.get());
+        }
+        let mut seats = Vec::new();
+        for number in network.roster.range(wanted.validators.get()) {
+            seats.push(network.seat(&wanted.network, number, next_port));
+            if network.roster.standing(number).is_none() {
+                network.roster.note(number, Standing::New);
             }
         }
-        Ok(network.facts.clone())
+        Ok(Facts {
+            created_at: 1,
+            seats,
+            sealed: network.sealed.clone(),
+            roster: Some(network.roster.clone()),
+        })
     }
 
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
@@ -213,7 +280,7 @@ impl Backend for MemoryBackend {
             .networks
             .get_mut(name)
             .ok_or_else(|| BackendError::NotAllocated { network: name.clone() })?;
-        let sealed = network.facts.sealed.get_or_insert_with(|| plan.network.genesis.clone());
+        let sealed = network.sealed.get_or_insert_with(|| plan.network.genesis.clone());
         if *sealed != plan.network.genesis {
             let sealed = sealed.network_id().map(hex::encode).unwrap_or_default();
             return Err(BackendError::OtherGenesis {
@@ -222,19 +289,14 @@ impl Backend for MemoryBackend {
                 planned: plan.network.id.clone(),
             });
         }
-        let there: BTreeSet<String> = network.nodes.iter().map(|n| n.name.clone()).collect();
-        for node in plan.network.nodes.iter().filter(|n| !there.contains(&n.name)) {
-            network.nodes.push(Node {
-                name: node.name.clone(),
-                revision: Some(plan.revision.clone()),
-                restarts: 0,
-                last_exit: None,
-                held: false,
-                height: 1,
-            });
-        }
+        let first = || Membership::genesis(&plan.network.genesis);
+        let membership = network.membership.get_or_insert_with(first).clone();
+        let keys = plan.network.nodes.iter().map(|node| &node.keys);
+        network.roster = network.roster.with(&membership, keys, plan.wanted.get());
+        run(network, plan);
         let seen = observe(name, network);
-        if let Step::Restart(chosen) = roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
+        let count = ValidatorCount::of(membership.now.len());
+        if let Step::Restart(chosen) = roll::next(&seen.nodes, &plan.revision, count) {
             for node in network.nodes.iter_mut().filter(|n| n.name == chosen) {
                 node.revision = Some(plan.revision.clone());
             }

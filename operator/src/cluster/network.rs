@@ -8,7 +8,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
-use muniment_crds::condition::{is_true, kind, reason};
+use muniment_crds::condition::{Condition, is_true, kind, reason};
 use muniment_crds::jiff::Timestamp;
 use muniment_crds::{LedgerNetwork, LedgerNetworkStatus, NetworkName, RecordTemplate, Tenant, TenantName};
 use muniment_receipts::chain;
@@ -142,7 +142,7 @@ impl Pass<'_> {
             Ok(found) => match self.applied(&found).await {
                 Ok(status) => {
                     self.context.pace.succeeded(&self.key);
-                    let pause = if is_settled(&status) { pace::calm() } else { pace::BUSY };
+                    let pause = pause(&status);
                     (status, pause)
                 }
                 Err(error) => self.failure(&error).await,
@@ -273,6 +273,19 @@ impl Pass<'_> {
             tenant: TenantName::new(self.network.namespace()?).ok()?,
             name: NetworkName::new(self.network.name_any()).ok()?,
         })
+    }
+}
+
+/// When to look again at a network that is kept.
+fn pause(status: &LedgerNetworkStatus) -> Duration {
+    // People who have to approve something take their time.
+    let is_voted_on = |one: &Condition| one.type_ == kind::PROGRESSING && one.reason == reason::NEEDS_GOVERNANCE;
+    if is_settled(status) {
+        pace::calm()
+    } else if status.conditions.iter().any(is_voted_on) {
+        pace::WAITING
+    } else {
+        pace::BUSY
     }
 }
 

@@ -48,6 +48,7 @@ fn facts(count: u16) -> Facts {
         created_at: 7,
         seats: (0..count).map(seat).collect(),
         sealed: None,
+        roster: None,
     }
 }
 
@@ -90,6 +91,7 @@ fn a_sealed_genesis_stays_and_differences_are_named() {
     other.members[0].key = "ed25519:y".into();
     let again = plan(&other, &facts).unwrap();
     assert_eq!((&again.network, &again.revision), (&first.network, &first.revision));
+    assert_eq!(again.wanted.get(), 4, "who can't bring it about doesn't try");
     let told: Vec<String> = again.deferred.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -98,6 +100,36 @@ fn a_sealed_genesis_stays_and_differences_are_named() {
             "spec.templates is fixed by its genesis",
             "spec.members is fixed by its genesis"
         ]
+    );
+}
+
+#[test]
+fn where_validators_may_join_and_leave_all_that_have_a_place_run() {
+    let mut facts = facts(4);
+    let first = plan(&wanted(4), &facts).unwrap();
+    facts.sealed = Some(first.network.genesis.clone());
+    facts.seats = self::facts(7).seats;
+    let mut roster = Roster::first(4);
+    (4..7).for_each(|number| roster.note(number, crate::roster::Standing::New));
+    facts.roster = Some(roster);
+    let grown = plan(&wanted(7), &facts).unwrap();
+    assert_eq!(grown.network.id, first.network.id);
+    assert_eq!(
+        (grown.network.nodes.len(), grown.wanted.get(), grown.members().get()),
+        (7, 7, 4)
+    );
+    assert!(grown.network.nodes.iter().all(|node| node.peers.len() == 6));
+    assert_ne!(grown.revision, first.revision, "those who run learn of the new ones");
+    assert!(grown.deferred.is_empty());
+    facts.seats.drain(..3);
+    let shrunk = plan(&wanted(4), &facts).unwrap();
+    assert_eq!(shrunk.network.nodes[0].name, "validator-3");
+    facts.seats[0].keys.cose = "new".into();
+    assert!(
+        plan(&wanted(4), &facts)
+            .unwrap_err()
+            .to_string()
+            .contains("validator-3")
     );
 }
 

@@ -8,9 +8,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+#[path = "fake_ledger.rs"]
+mod fake_ledger;
+
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use base64::Engine;
+use muniment_receipts::genesis::{Genesis, ValidatorKeys};
+use muniment_receipts::trust::TrustRoot;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -30,9 +35,22 @@ struct State {
     events: Vec<(u64, &'static str, Key, Value)>,
     /// Reads of single objects, by plural and name.
     reads: BTreeMap<String, usize>,
+    /// Who the validators are, from the sealed genesis on.
+    ledger: Option<TrustRoot>,
 }
 
 impl State {
+    /// The ledger of the genesis that is sealed.
+    fn ledger(&mut self) -> Option<&mut TrustRoot> {
+        let map = self.objects.get(&key("configmaps", "notary-genesis"))?;
+        let genesis = Genesis::parse(map["data"]["genesis.json"].as_str()?.as_bytes()).unwrap();
+        let known = self.ledger.take().filter(|known| *known.genesis() == genesis);
+        Some(
+            self.ledger
+                .insert(known.unwrap_or_else(|| TrustRoot::new(genesis).unwrap())),
+        )
+    }
+
     /// Puts an object in place as a new version of it, and tells the watches.
     fn put(&mut self, at: &Key, mut object: Value) -> Value {
         self.clock += 1;
@@ -98,6 +116,7 @@ impl FakeCluster {
                     App::new()
                         .app_data(nodes.clone())
                         .route("/v1/status", web::get().to(status))
+                        .route("/v1/trust-root", web::get().to(trust_root))
                 };
                 let mut nodes = HttpServer::new(app).workers(1).disable_signals();
                 for listener in listeners {
@@ -164,6 +183,29 @@ impl FakeCluster {
         let mut state = self.lock();
         state.take(&key(plural, name)).expect("there is such an object");
         settle(&mut state, self.pods);
+    }
+
+    /// The ledger decides that a validator joins, or leaves.
+    pub fn decide(&self, validator: &ValidatorKeys, joins: bool) {
+        let mut state = self.lock();
+        let secrets: BTreeMap<String, Value> = state
+            .objects
+            .iter()
+            .filter(|(at, _)| at.0 == "secrets")
+            .map(|(at, secret)| (at.2.clone(), secret["data"]["keys.json"].clone()))
+            .collect();
+        let keys = |name: &str| {
+            let file = decoded(&secrets[&format!("notary-{name}-keys")]);
+            serde_json::from_slice(&file).unwrap()
+        };
+        let ledger = state.ledger().expect("a genesis is sealed");
+        let mut next = ledger.newest().validators().to_vec();
+        if joins {
+            next.push(validator.clone());
+        } else {
+            next.retain(|one| one != validator);
+        }
+        fake_ledger::change(ledger, next, keys);
     }
 
     pub fn hold(&self, validator: &str, held: bool) {
@@ -432,7 +474,8 @@ fn settle(state: &mut State, first: Ipv4Addr) {
     for set in &sets {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (name, space) = (text(&set["metadata"]["name"]), text(&set["metadata"]["namespace"]));
-        for index in 0..set["spec"]["replicas"].as_u64().unwrap() {
+        let first_number = set["spec"]["ordinals"]["start"].as_u64().unwrap_or(0);
+        for index in first_number..first_number + set["spec"]["replicas"].as_u64().unwrap() {
             let at = ("pods".to_owned(), space.clone(), format!("{name}-{index}"));
             volume(state, &space, &at.2, &set["spec"]["volumeClaimTemplates"][0]);
             let restarts = state.restarts.get(&at.2).copied().unwrap_or_default();
@@ -490,9 +533,30 @@ fn volume(state: &mut State, space: &str, pod: &str, template: &Value) {
     }
 }
 
+fn decoded(text: &Value) -> Vec<u8> {
+    let engine = base64::engine::general_purpose::STANDARD;
+    engine.decode(text.as_str().unwrap_or_default()).unwrap()
+}
+
+async fn trust_root(cluster: web::Data<FakeCluster>) -> HttpResponse {
+    match cluster.lock().ledger() {
+        Some(ledger) => HttpResponse::Ok().body(ledger.canonical().unwrap()),
+        None => HttpResponse::ServiceUnavailable().finish(),
+    }
+}
+
 /// A node's answer. The pod is found by the address that was asked.
 async fn status(cluster: web::Data<FakeCluster>, request: HttpRequest) -> HttpResponse {
-    let state = cluster.lock();
+    let mut state = cluster.lock();
+    let set: Vec<String> = match state.ledger() {
+        Some(ledger) => ledger
+            .newest()
+            .validators()
+            .iter()
+            .map(|one| one.name.clone())
+            .collect(),
+        None => return HttpResponse::ServiceUnavailable().finish(),
+    };
     let host = request.connection_info().host().to_owned();
     let ip = host
         .split(':')
@@ -511,12 +575,7 @@ async fn status(cluster: web::Data<FakeCluster>, request: HttpRequest) -> HttpRe
         return HttpResponse::NotFound().finish();
     };
     let name = pod["metadata"]["name"].as_str().unwrap();
-    let decode = |text: &Value| {
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(text.as_str().unwrap_or_default())
-            .unwrap();
-        serde_json::from_slice::<Value>(&bytes).unwrap_or_default()
-    };
+    let decode = |text: &Value| serde_json::from_slice::<Value>(&decoded(text)).unwrap_or_default();
     let Some(config) = state.objects.get(&key("secrets", "notary-config")) else {
         return HttpResponse::ServiceUnavailable().finish();
     };
@@ -533,9 +592,10 @@ async fn status(cluster: web::Data<FakeCluster>, request: HttpRequest) -> HttpRe
         return HttpResponse::ServiceUnavailable().finish();
     };
     let genesis = genesis["data"]["genesis.json"].as_str().unwrap();
-    let count = replica["peers"].as_array().map_or(0, Vec::len) + 1;
-    let voting = !state.held.contains(replica["name"].as_str().unwrap_or_default());
-    let all = count - state.held.len();
+    let count = set.len();
+    let votes = |name: &String| !state.held.contains(name);
+    let voting = set.iter().any(|name| replica["name"] == **name && votes(name));
+    let all = set.iter().filter(|name| votes(name)).count();
     let quorum = count * 2 / 3 + 1;
     HttpResponse::Ok().json(json!({
         "network": hex::encode(Sha256::digest(genesis)), "name": replica["name"], "version": "0", "height": replica["limits"]["blockActions"],

@@ -10,7 +10,7 @@ use muniment_operator::{
     Backend, Catalog, ClusterBackend, ClusterSettings, DataDir, Facts, LocalBackend, LocalConfig, MemoryBackend,
     NetworkRef, Observation, Plan, Ports, ValidatedNetwork, plan, validate,
 };
-use muniment_receipts::genesis::{GenesisTemplate, Member};
+use muniment_receipts::genesis::{GenesisTemplate, Member, ValidatorKeys};
 
 #[path = "fake_cluster.rs"]
 mod fake_cluster;
@@ -98,11 +98,33 @@ pub trait Harness: Sized {
     fn block_actions(&mut self, limit: u64) {
         self.wish().spec.limits.block_actions = Some(limit);
     }
+    fn another_member(&mut self) {
+        let key = "ed25519:PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw".to_owned();
+        let name = "other".to_owned();
+        self.wish().spec.members.push(muniment_crds::MemberSpec { name, key });
+    }
     fn validators(&mut self, count: u32) {
         self.wish().spec.validators.count = count;
     }
     fn new_plan_from_elsewhere() -> impl Future<Output = Plan> {
         async { MemoryHarness::new().await.plan().await }
+    }
+}
+
+/// A backend over a ledger that can be told what to decide.
+pub trait Governed: Harness {
+    fn decide(&self, validator: &ValidatorKeys, joins: bool);
+}
+
+impl Governed for MemoryHarness {
+    fn decide(&self, validator: &ValidatorKeys, joins: bool) {
+        self.backend.decide(&network(), validator, joins);
+    }
+}
+
+impl Governed for ClusterHarness {
+    fn decide(&self, validator: &ValidatorKeys, joins: bool) {
+        self.cluster.decide(validator, joins);
     }
 }
 

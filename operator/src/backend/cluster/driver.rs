@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use muniment_crds::{DeletionPolicy, NetworkName, TenantName};
@@ -17,13 +18,17 @@ use super::access::{Access, failed};
 use super::build::{self, Inputs, Objects};
 use super::durable::Durable;
 use super::names;
-use super::observe::{self, Questions, Wanted};
-use super::{ClusterSettings, volumes};
-use crate::backend::{Backend, BackendError, Observation, Removal};
+use super::observe::{self, Place, Questions, Wanted};
+use super::{ClusterSettings, ballot, volumes};
+use crate::backend::{Backend, BackendError, Ballot, Observation, Removal};
+use crate::membership::Membership;
 use crate::network::NetworkRef;
-use crate::plan::{Facts, Plan};
+use crate::plan::{Facts, NodePlan, Plan};
 use crate::prober::Prober;
+use crate::quorum::ValidatorCount;
 use crate::roll::{self, Step};
+use crate::roster::{self, Standing};
+use crate::scale;
 use crate::validate::ValidatedNetwork;
 
 /// Networks as objects of a cluster.
@@ -53,6 +58,23 @@ impl ClusterBackend {
         Durable {
             access: &self.access,
             network,
+        }
+    }
+
+    /// A storage class can be put right only as long as no volume is there.
+    async fn check_class(&self, name: &str) -> Result<(), BackendError> {
+        let api: Api<StorageClass> = Api::all(self.access.0.clone());
+        match api
+            .get_opt(name)
+            .await
+            .map_err(failed::<StorageClass>("read", "", name))?
+        {
+            Some(_) => Ok(()),
+            None => Err(BackendError::Object {
+                what: format!("StorageClass {name}"),
+                problem: "there is none of this name".to_owned(),
+                fix: "name one that is there in spec.storage.className, or leave it out for the cluster's default",
+            }),
         }
     }
 
@@ -100,7 +122,12 @@ impl ClusterBackend {
 
     /// Takes one step of a rolling restart: the StatefulSet makes the deleted pod anew with the new template.
     async fn roll(&self, plan: &Plan, seen: &Observation, pods: &[Pod]) -> Result<(), BackendError> {
-        if let Step::Restart(validator) = roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
+        let set = seen
+            .membership
+            .as_ref()
+            .map(|membership| ValidatorCount::of(membership.now.len()));
+        let count = set.unwrap_or_else(|| plan.members());
+        if let Step::Restart(validator) = roll::next(&seen.nodes, &plan.revision, count) {
             let name = names::pod(&plan.network.network, &validator);
             if let Some(pod) = pods.iter().find(|pod| pod.name_any() == name) {
                 tracing::info!(network = %plan.network.network, validator, "restarting with new settings");
@@ -124,6 +151,44 @@ impl ClusterBackend {
         Ok(news)
     }
 
+    /// What the ledger proves about validators of ours is put on record: it decides who runs, also while nobody can be
+    /// asked.
+    async fn record_set(&self, plan: &Plan, membership: &Membership) -> Result<(), BackendError> {
+        let durable = self.durable(&plan.network.network);
+        let mut ours: Vec<_> = plan.network.nodes.iter().map(|node| node.keys.clone()).collect();
+        // Of a record that was lost, or a proposal that was enacted late: ours if we have the keys.
+        let unknown = membership
+            .now
+            .iter()
+            .filter(|one| !ours.contains(one))
+            .cloned()
+            .collect::<Vec<_>>();
+        for one in unknown.into_iter().filter(|one| roster::number(&one.name).is_some()) {
+            if durable.public(&one.name).await?.as_ref() == Some(&one) {
+                ours.push(one);
+            }
+        }
+        let news = plan
+            .roster
+            .with(membership, &ours, plan.wanted.get())
+            .news(&plan.roster);
+        if !news.is_empty() {
+            tracing::info!(network = %plan.network.network, validators = membership.now.len(), "the network's validators changed");
+            durable.record(news).await?;
+        }
+        Ok(())
+    }
+
+    /// The proposal that decides the next change of validators, if one is to come and is open.
+    async fn ballot(&self, plan: &Plan, seen: &Observation, pods: &[Pod], questions: &Questions<'_>) -> Option<Ballot> {
+        let scale::Step::Ask(change) = scale::next(plan, seen) else {
+            return None;
+        };
+        let pods = pods.iter().map(|pod| (pod.name_any(), pod)).collect();
+        let addresses = observe::furthest(&seen.network, &seen.nodes, &pods);
+        ballot::find(&change, &addresses, questions).await
+    }
+
     async fn delete_data(&self, network: &NetworkRef) -> Result<(), BackendError> {
         let (namespace, labels) = (network.tenant.as_str(), names::of_network(network));
         for claim in self.access.list::<PersistentVolumeClaim>(namespace, &labels).await? {
@@ -143,9 +208,13 @@ impl ClusterBackend {
 #[async_trait]
 impl Backend for ClusterBackend {
     async fn allocate(&self, network: &ValidatedNetwork) -> Result<Facts, BackendError> {
-        self.durable(&network.network)
-            .facts(network.validators.get() as usize)
-            .await
+        let durable = self.durable(&network.network);
+        if let Some(class) = &network.hosting.storage_class
+            && durable.sealed().await?.is_none()
+        {
+            self.check_class(class).await?;
+        }
+        durable.facts(network.validators.get()).await
     }
 
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
@@ -166,7 +235,11 @@ impl Backend for ClusterBackend {
         };
         let template = self.write(build::objects(&inputs)?).await?;
         let pods = self.pods(network).await?;
-        let validators: Vec<String> = plan.network.nodes.iter().map(|node| node.name.clone()).collect();
+        let place = |node: &NodePlan| Place {
+            name: node.name.clone(),
+            member: plan.is_member(&node.name),
+        };
+        let places: Vec<Place> = plan.network.nodes.iter().map(place).collect();
         let wanted = Wanted {
             template: &template,
             revision: &plan.revision,
@@ -176,15 +249,12 @@ impl Backend for ClusterBackend {
             prober: &self.prober,
             token: &token,
         };
-        let seen = observe::observe(
-            network,
-            Some(&plan.network.id),
-            &validators,
-            &pods,
-            Some(&wanted),
-            &questions,
-        )
-        .await;
+        let id = Some(plan.network.id.as_str());
+        let mut seen = observe::observe(network, id, &places, &pods, Some(&wanted), &questions).await;
+        if let Some(membership) = &seen.membership {
+            self.record_set(plan, membership).await?;
+        }
+        seen.ballot = self.ballot(plan, &seen, &pods, &questions).await;
         if self.record_joined(&seen, &joined).await? {
             let joined = durable.joined(&plan.network).await?;
             inputs.joined = &joined;
@@ -200,15 +270,20 @@ impl Backend for ClusterBackend {
 
     async fn observe(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError> {
         let durable = self.durable(network);
-        let Some(genesis) = durable.sealed().await? else {
+        let Some((genesis, roster)) = durable.roster().await? else {
             return Ok(None);
         };
         let id = genesis.network_id().ok().map(hex::encode);
-        let validators: Vec<String> = genesis.validators.iter().map(|v| v.name.clone()).collect();
+        let place = |number| Place {
+            name: roster::name(number),
+            member: roster.standing(number) == Some(Standing::Member),
+        };
         let set: Option<StatefulSet> = self
             .access
             .get(network.tenant.as_str(), &names::validators(network))
             .await?;
+        let planned = set.as_ref().and_then(numbers).unwrap_or_else(|| roster.range(0));
+        let places: Vec<Place> = planned.map(place).collect();
         let (pods, token) = (self.pods(network).await?, durable.token().await?);
         let wanted = set.as_ref().and_then(observe::wanted_by);
         let wanted = wanted.as_ref().map(|(template, revision, run)| Wanted {
@@ -221,7 +296,7 @@ impl Backend for ClusterBackend {
             token: &token,
         };
         Ok(Some(
-            observe::observe(network, id.as_deref(), &validators, &pods, wanted.as_ref(), &questions).await,
+            observe::observe(network, id.as_deref(), &places, &pods, wanted.as_ref(), &questions).await,
         ))
     }
 
@@ -302,6 +377,15 @@ impl ClusterBackend {
             ..ConfigMap::default()
         }))
     }
+}
+
+/// The numbers that a StatefulSet runs; `None` when it runs none.
+fn numbers(set: &StatefulSet) -> Option<std::ops::Range<u32>> {
+    let spec = set.spec.as_ref()?;
+    let count = u32::try_from(spec.replicas?).ok().filter(|count| *count > 0)?;
+    let first = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start).unwrap_or(0);
+    let first = u32::try_from(first).ok()?;
+    Some(first..first.saturating_add(count))
 }
 
 /// What the API server added to volume templates would be taken for our own wish.

@@ -1,4 +1,4 @@
-//! What is made once and kept: keys, the token, the genesis, and which validators may have voted.
+//! What is made once and kept: keys, the token, the genesis, which validators may have voted, and which are in the set.
 //!
 //! The API server has an object on disk before it answers, so keys are durable before anyone sees their public halves.
 
@@ -15,11 +15,12 @@ use serde_json::json;
 
 use super::access::Access;
 use super::build;
-use super::names::{self, API_PORT, CONSENSUS_PORT, JOINED};
+use super::names::{self, API_PORT, CONSENSUS_PORT, JOINED, ROSTER};
 use crate::backend::BackendError;
 use crate::keys;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NetworkPlan, Seat};
+use crate::roster::{self, Roster, Standing};
 
 const KEYS_FILE: &str = "keys.json";
 
@@ -46,17 +47,52 @@ impl Durable<'_> {
 
     /// The sealed genesis; `None` when it isn't sealed.
     pub async fn sealed(&self) -> Result<Option<Genesis>, BackendError> {
+        Ok(self.genesis().await?.map(|(genesis, _)| genesis))
+    }
+
+    /// The sealed genesis, and the object that holds it.
+    async fn genesis(&self) -> Result<Option<(Genesis, ConfigMap)>, BackendError> {
         let name = names::genesis(self.network);
         let Some(found) = self.access.get::<ConfigMap>(self.namespace(), &name).await? else {
             return Ok(None);
         };
-        let text = found
-            .data
-            .unwrap_or_default()
-            .remove("genesis.json")
-            .unwrap_or_default();
-        let genesis = Genesis::parse(text.as_bytes()).map_err(|error| self.damaged("ConfigMap", &name, error))?;
-        Ok(Some(genesis))
+        let text = found.data.as_ref().and_then(|data| data.get("genesis.json"));
+        let genesis = Genesis::parse(text.map_or("", String::as_str).as_bytes())
+            .map_err(|error| self.damaged("ConfigMap", &name, error))?;
+        Ok(Some((genesis, found)))
+    }
+
+    /// The sealed genesis, and what is on record of the validators since.
+    pub async fn roster(&self) -> Result<Option<(Genesis, Roster)>, BackendError> {
+        let Some((genesis, map)) = self.genesis().await? else {
+            return Ok(None);
+        };
+        let roster = Roster::since(&genesis, self.recorded(&map)?);
+        Ok(Some((genesis, roster)))
+    }
+
+    fn recorded(&self, map: &ConfigMap) -> Result<Roster, BackendError> {
+        match map.annotations().get(ROSTER) {
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| self.damaged("annotation muniment.dev/roster of ConfigMap", &map.name_any(), error)),
+            None => Ok(Roster::default()),
+        }
+    }
+
+    /// Adds to what is on record of the validators. One that reads and writes at the same time makes this fail: it is
+    /// tried again.
+    pub async fn record(&self, news: Roster) -> Result<(), BackendError> {
+        let Some((_, map)) = self.genesis().await? else {
+            return Ok(());
+        };
+        let mut roster = self.recorded(&map)?;
+        roster.take_over(news);
+        let text = serde_json::to_string(&roster).map_err(|error| self.damaged("ConfigMap", &map.name_any(), error))?;
+        let change =
+            json!({ "metadata": { "resourceVersion": map.resource_version(), "annotations": { ROSTER: text } } });
+        self.access
+            .merge::<ConfigMap>(self.namespace(), &map.name_any(), &change)
+            .await
     }
 
     /// Seals the planned genesis, or makes sure that it is the sealed one.
@@ -82,14 +118,25 @@ impl Durable<'_> {
         })
     }
 
-    /// Keys of these validators. Missing ones are made, unless the genesis names them: then they are lost.
-    pub async fn facts(&self, wanted: usize) -> Result<Facts, BackendError> {
-        let sealed = self.sealed().await?;
-        let names: Vec<String> = match &sealed {
-            Some(genesis) => genesis.validators.iter().map(|v| v.name.clone()).collect(),
-            None => (0..wanted).map(|index| format!("validator-{index}")).collect(),
-        };
-        let found = try_join_all(names.iter().map(|name| self.keys(name, sealed.is_some()))).await?;
+    /// Keys of the validators that are to run. Missing ones are made, unless they are on record: then they are lost.
+    pub async fn facts(&self, wanted: u32) -> Result<Facts, BackendError> {
+        let (sealed, known) = self.roster().await?.unzip();
+        let mut roster = known.clone().unwrap_or_else(|| Roster::first(wanted));
+        let numbers: Vec<u32> = roster.range(wanted).collect();
+        let keys = numbers.iter().map(|number| {
+            let made = known.as_ref().is_some_and(|known| known.standing(*number).is_some());
+            self.keys(roster::name(*number), made)
+        });
+        let found = try_join_all(keys).await?;
+        if let Some(known) = &known {
+            for number in numbers.iter().filter(|number| known.standing(**number).is_none()) {
+                roster.note(*number, Standing::New);
+            }
+            let news = roster.news(known);
+            if !news.is_empty() {
+                self.record(news).await?;
+            }
+        }
         let created = found
             .iter()
             .filter_map(|(secret, _)| secret.creation_timestamp())
@@ -108,29 +155,42 @@ impl Durable<'_> {
             created_at,
             seats,
             sealed,
+            roster: Some(roster),
         })
     }
 
-    async fn keys(&self, validator: &str, sealed: bool) -> Result<(Secret, ValidatorKeys), BackendError> {
+    /// The public keys of a validator, if it has keys here.
+    pub async fn public(&self, validator: &str) -> Result<Option<ValidatorKeys>, BackendError> {
         let name = names::keys(self.network, validator);
+        let secret = self.access.get::<Secret>(self.namespace(), &name).await?;
+        secret.map(|secret| self.public_keys(validator, &secret)).transpose()
+    }
+
+    async fn keys(&self, validator: String, made: bool) -> Result<(Secret, ValidatorKeys), BackendError> {
+        let name = names::keys(self.network, &validator);
         let secret = match self.access.get::<Secret>(self.namespace(), &name).await? {
             Some(found) => found,
-            None if sealed => return Err(self.lost(validator)),
+            None if made => return Err(self.lost(&validator)),
             None => self.access.create(&self.new_keys(&name)?).await?,
         };
+        let public = self.public_keys(&validator, &secret)?;
+        Ok((secret, public))
+    }
+
+    fn public_keys(&self, validator: &str, secret: &Secret) -> Result<ValidatorKeys, BackendError> {
+        let name = names::keys(self.network, validator);
         let file = secret.data.as_ref().and_then(|data| data.get(KEYS_FILE));
         let bytes = file.ok_or_else(|| self.damaged("Secret", &name, format!("it has no {KEYS_FILE}")))?;
         // Nothing of the content goes into the error.
         let keys: ReplicaKeys = serde_json::from_slice(&bytes.0)
             .map_err(|_| self.damaged("Secret", &name, format!("{KEYS_FILE} isn't a keys file")))?;
-        let public = keys::public(validator, &keys).map_err(|_| {
+        keys::public(validator, &keys).map_err(|_| {
             self.damaged(
                 "Secret",
                 &name,
                 format!("{KEYS_FILE} has a key that isn't 64 hex digits"),
             )
-        })?;
-        Ok((secret, public))
+        })
     }
 
     fn new_keys(&self, name: &str) -> Result<Secret, BackendError> {

@@ -29,6 +29,8 @@ pub const JOINED: &str = "muniment.dev/joined";
 pub const REVISION: &str = "muniment.dev/revision";
 /// Annotation of a pod: the digest of everything that it was made from.
 pub const TEMPLATE: &str = "muniment.dev/template";
+/// Annotation of the sealed genesis: what became of validators since.
+pub const ROSTER: &str = "muniment.dev/roster";
 /// Annotation of an object: the digest of what we last applied.
 pub const APPLIED: &str = "muniment.dev/applied";
 

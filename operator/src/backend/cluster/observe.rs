@@ -10,6 +10,7 @@ use muniment_ledger::wire::NodeStatus;
 
 use super::names::{self, API_PORT, REVISION, TEMPLATE};
 use crate::backend::{NodeObservation, NodeState, Observation};
+use crate::membership::Membership;
 use crate::network::NetworkRef;
 use crate::prober::Prober;
 
@@ -37,6 +38,14 @@ pub fn wanted_by(set: &StatefulSet) -> Option<(String, String, bool)> {
     ))
 }
 
+/// A validator that may run.
+pub struct Place {
+    /// Its name.
+    pub name: String,
+    /// In the set, as far as is on record.
+    pub member: bool,
+}
+
 /// How nodes are asked.
 pub struct Questions<'a> {
     /// The HTTP client.
@@ -49,28 +58,72 @@ pub struct Questions<'a> {
 pub async fn observe(
     network: &NetworkRef,
     id: Option<&str>,
-    validators: &[String],
+    validators: &[Place],
     pods: &[Pod],
     wanted: Option<&Wanted<'_>>,
     questions: &Questions<'_>,
 ) -> Observation {
     let by_name: BTreeMap<String, &Pod> = pods.iter().map(|pod| (pod.name_any(), pod)).collect();
-    let look = |name: &String| {
-        let pod = by_name.get(&names::pod(network, name)).copied();
-        let name = name.clone();
+    let look = |place: &Place| {
+        let pod = by_name.get(&names::pod(network, &place.name)).copied();
+        let (name, member) = (place.name.clone(), place.member);
         async move {
             let answer = match (pod.and_then(address), id) {
                 (Some(address), Some(id)) => questions.prober.ask(&address, questions.token, id, &name).await,
                 _ => None,
             };
-            node(name, pod, wanted, answer)
+            NodeObservation {
+                member,
+                ..node(name, pod, wanted, answer)
+            }
         }
     };
+    let mut nodes = join_all(validators.iter().map(look)).await;
+    let membership = match id {
+        Some(id) => membership(network, id, &nodes, &by_name, questions).await,
+        None => None,
+    };
+    if let Some(membership) = &membership {
+        for node in &mut nodes {
+            node.member = membership.now.iter().any(|one| one.name == node.name);
+        }
+    }
     Observation {
         network: network.clone(),
         id: id.map(str::to_owned),
-        nodes: join_all(validators.iter().map(look)).await,
+        nodes,
+        membership,
+        ballot: None,
     }
+}
+
+/// Who the validators are, as the node that is furthest proves it, or the next one if it doesn't.
+async fn membership(
+    network: &NetworkRef,
+    id: &str,
+    nodes: &[NodeObservation],
+    pods: &BTreeMap<String, &Pod>,
+    questions: &Questions<'_>,
+) -> Option<Membership> {
+    for address in furthest(network, nodes, pods) {
+        if let Some(file) = questions.prober.trust_root(&address, questions.token).await
+            && let Some(proven) = Membership::proven(&file, id)
+        {
+            return Some(proven);
+        }
+    }
+    None
+}
+
+/// Where the nodes that answer can be asked, the one that is furthest first.
+pub fn furthest(network: &NetworkRef, nodes: &[NodeObservation], pods: &BTreeMap<String, &Pod>) -> Vec<String> {
+    let mut answering: Vec<(u64, &str)> = nodes
+        .iter()
+        .filter_map(|node| Some((node.answer.as_ref()?.height, node.name.as_str())))
+        .collect();
+    answering.sort_by_key(|(height, _)| std::cmp::Reverse(*height));
+    let at = |(_, name): (u64, &str)| address(pods.get(&names::pod(network, name))?);
+    answering.into_iter().filter_map(at).collect()
 }
 
 /// Where a pod can be asked, if it runs.
@@ -105,6 +158,7 @@ fn node(name: String, pod: Option<&Pod>, wanted: Option<&Wanted<'_>>, answer: Op
         };
         return NodeObservation {
             name,
+            member: true,
             state,
             revision: None,
             restarts: 0,
@@ -115,6 +169,7 @@ fn node(name: String, pod: Option<&Pod>, wanted: Option<&Wanted<'_>>, answer: Op
     let (state, problem) = state(pod, answer.is_some());
     NodeObservation {
         name,
+        member: true,
         state,
         revision: revision(pod, wanted),
         restarts: container(pod)

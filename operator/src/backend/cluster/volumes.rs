@@ -7,7 +7,7 @@ use serde_json::json;
 use super::access::Access;
 use super::names;
 use crate::backend::BackendError;
-use crate::plan::Plan;
+use crate::plan::{NodePlan, Plan};
 
 /// Asks for larger volumes where they are smaller than wanted. Never for smaller ones.
 pub async fn grow(access: &Access, plan: &Plan) -> Result<(), BackendError> {
@@ -15,7 +15,14 @@ pub async fn grow(access: &Access, plan: &Plan) -> Result<(), BackendError> {
     let claims: Vec<PersistentVolumeClaim> = access
         .list(network.tenant.as_str(), &names::of_network(network))
         .await?;
-    for claim in claims.iter().filter(|claim| is_smaller(claim, plan.hosting.storage)) {
+    let runs = |claim: &PersistentVolumeClaim| {
+        let of = |node: &NodePlan| format!("data-{}", names::pod(network, &node.name)) == claim.name_any();
+        plan.network.nodes.iter().any(of)
+    };
+    for claim in claims
+        .iter()
+        .filter(|claim| runs(claim) && is_smaller(claim, plan.hosting.storage))
+    {
         let change = json!({ "spec": { "resources": { "requests": { "storage": plan.hosting.storage_text } } } });
         access
             .merge::<PersistentVolumeClaim>(network.tenant.as_str(), &claim.name_any(), &change)

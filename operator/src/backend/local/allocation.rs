@@ -141,6 +141,8 @@ pub(super) fn facts(
         created_at: allocation.created_at,
         seats,
         sealed,
+        // The processes of one machine are those of the genesis.
+        roster: None,
     })
 }
 

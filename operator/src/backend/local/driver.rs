@@ -181,6 +181,7 @@ impl LocalBackend {
         };
         let node = |name| NodeObservation {
             name,
+            member: true,
             state: NodeState::Stopped,
             revision: None,
             restarts: 0,
@@ -192,6 +193,8 @@ impl LocalBackend {
             network: network.clone(),
             id,
             nodes: names.into_iter().map(node).collect(),
+            membership: None,
+            ballot: None,
         }))
     }
 
@@ -314,7 +317,7 @@ impl Backend for LocalBackend {
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let running = self.settle(plan).await?;
         let seen = running.look().await;
-        if let Step::Restart(name) = roll::next(&seen.nodes, &plan.revision, plan.network.validators()) {
+        if let Step::Restart(name) = roll::next(&seen.nodes, &plan.revision, plan.members()) {
             running.refresh(&name);
         }
         Ok(seen)

@@ -140,6 +140,7 @@ mod tests {
         });
         let node = NodeObservation {
             name: "validator-0".to_owned(),
+            member: true,
             state,
             revision: None,
             restarts,
@@ -153,6 +154,8 @@ mod tests {
             },
             id: None,
             nodes: vec![node],
+            membership: None,
+            ballot: None,
         }
     }
 

@@ -140,6 +140,8 @@ impl Running {
             network: self.network.clone(),
             id: Some(self.id.clone()),
             nodes,
+            membership: None,
+            ballot: None,
         }
     }
 
@@ -161,6 +163,7 @@ impl Running {
         }
         NodeObservation {
             name: node.name.clone(),
+            member: true,
             state: state(&life, answer.as_ref()),
             revision: life.revision,
             restarts: life.restarts,

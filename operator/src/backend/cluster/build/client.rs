@@ -23,6 +23,8 @@ pub fn client(inputs: &Inputs<'_>) -> Result<(Secret, Role, RoleBinding), Backen
         .network
         .nodes
         .iter()
+        // Those who only follow may be behind.
+        .filter(|node| inputs.plan.is_member(&node.name))
         .map(|node| json!({ "name": node.name, "url": node.api_url }))
         .collect();
     let endpoints = serde_json::to_vec(&endpoints).map_err(unwritable(what()))?;

@@ -3,7 +3,8 @@
 //! Pods are replaced by us alone (`OnDelete`), one at a time and behind the quorum gate.
 
 use k8s_openapi::api::apps::v1::{
-    StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
+    StatefulSet, StatefulSetOrdinals, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
+    StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{Inputs, config, pods, unwritable};
 use crate::backend::BackendError;
 use crate::backend::cluster::names::{self, TEMPLATE};
+use crate::roster;
 
 /// The StatefulSet, and the digest of everything that its pods are made from.
 pub fn stateful_set(inputs: &Inputs<'_>) -> Result<(StatefulSet, String), BackendError> {
@@ -25,11 +27,20 @@ pub fn stateful_set(inputs: &Inputs<'_>) -> Result<(StatefulSet, String), Backen
         annotations.insert(TEMPLATE.to_owned(), digest.clone());
     }
     let count = i32::try_from(inputs.plan.network.nodes.len()).unwrap_or(i32::MAX);
+    // Names of those who left never come back: the range moves up.
+    let first = inputs
+        .plan
+        .network
+        .nodes
+        .first()
+        .and_then(|node| roster::number(&node.name));
+    let start = first.and_then(|first| i32::try_from(first).ok());
     let keep = || Some("Retain".to_owned());
     let set = StatefulSet {
         metadata: names::metadata(network, name.clone()),
         spec: Some(StatefulSetSpec {
             replicas: Some(if inputs.plan.hosting.run { count } else { 0 }),
+            ordinals: Some(StatefulSetOrdinals { start }),
             service_name: Some(names::headless(network)),
             selector: names::selector(network),
             // All at once: a network comes up when a quorum of its validators is there.

@@ -56,6 +56,7 @@ fn facts() -> Facts {
         created_at: 1_700_000_000_000,
         seats: (0..4).map(seat).collect(),
         sealed: None,
+        roster: None,
     }
 }
 
