@@ -136,6 +136,14 @@ impl Store {
         self.index.read()
     }
 
+    /// Moves the index's write buffers to disk and gives their memory back; for when nothing is written any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`].
+    pub fn rest(&self) -> Result<(), StoreError> {
+        self.index.flush()
+    }
+
     /// What the start did not read of the block log.
     pub fn unread(&self) -> LogCheck {
         self.log.unread()

@@ -98,14 +98,27 @@ fn common(url: &str) -> ConnectOptions {
                 .foreign_keys(true)
                 // Pages of the outbox are written again and again; most never need to reach the database file.
                 .pragma("wal_autocheckpoint", "4000")
+                // Else a large statement wants a file in /tmp, which a container with a read-only root doesn't have.
+                .pragma("temp_store", "MEMORY")
                 .statement_cache_capacity(64)
         });
     options
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn sqlite_wants_no_file_for_what_is_temporary() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/a.db", folder.path().display());
+        let connection = sea_orm::Database::connect(reader(&url)).await.unwrap();
+        let asked = Statement::from_string(DbBackend::Sqlite, "PRAGMA temp_store");
+        let row = connection.query_one_raw(asked).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), 2, "2 is MEMORY");
+    }
 
     #[test]
     fn a_password_is_never_shown() {

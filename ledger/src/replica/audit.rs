@@ -1,4 +1,4 @@
-//! The slow check, beside the running replica, of what the start did not read.
+//! What goes on beside the running replica: the slow check of what the start did not read, and rest when it is quiet.
 //!
 //! Owns its pace and what becomes of damage: old blocks can't be made anew, so the process must end; log hashes can.
 
@@ -17,15 +17,42 @@ const LEAVES: u64 = 20_000;
 const HEIGHTS: u64 = 8;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Checks old blocks, then the hashes of the log. Ends only with damage that can't be mended.
+/// Time without a block after which a replica rests.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Checks old blocks, then the hashes of the log; gives memory back whenever the network is quiet. Ends only with damage
+/// that can't be mended.
 pub async fn audit(replica: Arc<LocalReplica>) -> StoreError {
     let checked = async {
         blocks(replica.store.unread()).await?;
         hashes(&replica).await
     };
-    match checked.await {
-        Ok(()) => std::future::pending().await,
-        Err(error) => error,
+    let checked = async {
+        match checked.await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
+        }
+    };
+    tokio::select! {
+        error = checked => error,
+        error = rest(&replica) => error,
+    }
+}
+
+/// Rests once after every time in which blocks came.
+async fn rest(replica: &Arc<LocalReplica>) -> StoreError {
+    let (mut seen, mut rested) = (replica.tip().height, 0);
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let height = replica.tip().height;
+        if height == seen && height != rested {
+            let replica = Arc::clone(replica);
+            if let Err(error) = piece(move || replica.store.rest()).await {
+                return error;
+            }
+            rested = height;
+        }
+        seen = height;
     }
 }
 

@@ -27,8 +27,10 @@ pub(super) const FORMAT: u8 = 2;
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_HEIGHTS: u64 = 64;
 /// Block cache and write buffers of one replica in bytes. Small on purpose: an idle replica costs almost nothing.
-const CACHE: u64 = 16 * 1024 * 1024;
+const CACHE: u64 = 8 * 1024 * 1024;
 const MEMTABLE: u64 = 8 * 1024 * 1024;
+/// Write buffers that are worth a file each when nothing is written any more.
+const WORTH_FLUSHING: u64 = 1024 * 1024;
 const JOURNAL: u64 = 128 * 1024 * 1024;
 
 /// Where a decided block and its certificate lie in the block log.
@@ -148,6 +150,23 @@ struct Tables {
     templates: Keyspace,
     /// Height and validator to [`Cosigned`].
     cosignatures: Keyspace,
+}
+
+impl Tables {
+    fn all(&self) -> [&Keyspace; 10] {
+        [
+            &self.meta,
+            &self.blocks,
+            &self.results,
+            &self.first_leaves,
+            &self.state,
+            &self.nodes,
+            &self.history,
+            &self.transactions,
+            &self.templates,
+            &self.cosignatures,
+        ]
+    }
 }
 
 impl Index {
@@ -287,6 +306,20 @@ impl Index {
         if let Some(result) = commit.result {
             batch.insert(&tables.results, height, encode(result)?);
             batch.insert(&tables.first_leaves, result.first_leaf.to_be_bytes(), height);
+        }
+        Ok(())
+    }
+
+    /// Moves what waits in write buffers to disk, so that a quiet replica gives their memory back.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`].
+    pub fn flush(&self) -> Result<(), StoreError> {
+        if self.database.write_buffer_size() < WORTH_FLUSHING {
+            return Ok(());
+        }
+        for table in self.tables.all() {
+            table.rotate_memtable()?;
         }
         Ok(())
     }
