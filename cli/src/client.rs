@@ -483,6 +483,25 @@ mod tests {
         key
     }
 
+    fn respond(input: &mut BufReader<TcpStream>, status: &str, body: &str) {
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        input.get_mut().write_all(answer.as_bytes()).unwrap();
+    }
+
+    fn context(server: String) -> Context {
+        Context {
+            version: 1,
+            server,
+            api_key: "mnk_x".to_owned(),
+            tenant: "demo".to_owned(),
+            network: "notary".to_owned(),
+            trust_root: None,
+            data_dir: None,
+            identity: None,
+        }
+    }
+
     #[test]
     fn a_request_whose_connection_broke_is_sent_again_until_the_server_has_finished_the_first() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -503,25 +522,12 @@ mod tests {
                 let mut input = BufReader::new(stream);
                 keys.push(request(&mut input));
                 if let Some((status, body)) = answer {
-                    let length = body.len();
-                    let answer =
-                        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-                    input.get_mut().write_all(answer.as_bytes()).unwrap();
+                    respond(&mut input, status, body);
                 }
             }
             keys
         });
-        let client = Client::new(Context {
-            version: 1,
-            server,
-            api_key: "mnk_x".to_owned(),
-            tenant: "demo".to_owned(),
-            network: "notary".to_owned(),
-            trust_root: None,
-            data_dir: None,
-            identity: None,
-        })
-        .unwrap();
+        let client = Client::new(context(server)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -539,22 +545,10 @@ mod tests {
             for stream in listener.incoming() {
                 let mut input = BufReader::new(stream.unwrap());
                 request(&mut input);
-                let length = body.len();
-                let answer =
-                    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-                input.get_mut().write_all(answer.as_bytes()).unwrap();
+                respond(&mut input, status, body);
             }
         });
-        Context {
-            version: 1,
-            server,
-            api_key: "mnk_x".to_owned(),
-            tenant: "demo".to_owned(),
-            network: "notary".to_owned(),
-            trust_root: None,
-            data_dir: None,
-            identity: None,
-        }
+        context(server)
     }
 
     #[tokio::test]

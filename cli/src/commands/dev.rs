@@ -201,7 +201,7 @@ impl Dev<'_> {
         if let Some(aside) = aside {
             let aside = aside.display();
             self.screen.line(&format!(
-                "the context file was of another server: kept as {aside} (MUNIMENT_CONTEXT names it)"
+                "a context file that no `dev` wrote was there: kept as {aside} (use it with MUNIMENT_CONTEXT)"
             ))?;
         }
         let welcome = welcome::run(&client, trust, root).await?;
