@@ -85,7 +85,7 @@ async fn notarizing_all_around_a_data_folder_leaves_it_as_it_is() {
     }
     assert!(above.join("paper.txt.receipt").exists());
     assert!(!above.join(".git/head.receipt").exists());
-    assert_eq!(receipts(&data), ["welcome.txt.receipt"], "only what `dev` itself made");
+    assert_eq!(receipts(&data), ["welcome.receipt"], "only what `dev` itself made");
     let refused = world.cli(notarize(&data.join("networks")));
     assert!(
         refused.code == 2 && refused.stderr.contains("data folder"),
