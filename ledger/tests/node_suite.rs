@@ -11,3 +11,5 @@ mod http;
 mod speed;
 #[path = "node_suite/support.rs"]
 mod support;
+#[path = "node_suite/tls.rs"]
+mod tls;
