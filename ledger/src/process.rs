@@ -285,7 +285,7 @@ async fn guard(
     let joined = folder.join(JOINED);
     let path = folder.join("data").join("guard");
     let guard = if path.exists() {
-        FileGuard::open(&path, replica.network())
+        FileGuard::open(&path, replica.network(), replica.tip().height)
     } else if fresh && !joined.exists() {
         FileGuard::create(&path, replica.network(), 0)
     } else {
@@ -457,8 +457,23 @@ async fn order(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::answers_needed;
+    use std::path::Path;
+
+    use super::{LAYOUT_VERSION, ProcessError, answers_needed, parse};
+
+    #[test]
+    fn settings_of_a_newer_layout_are_named_whatever_else_they_hold() {
+        let newer = LAYOUT_VERSION + 1;
+        let text = format!(r#"{{"version":{newer},"replicas":{{"what":"we don't know"}}}}"#);
+        let error = parse(Path::new("/n/node.json"), text.as_bytes()).err().unwrap();
+        assert!(
+            matches!(error, ProcessError::Newer { found, .. } if found == newer),
+            "{error}"
+        );
+        assert!(error.to_string().contains("/n/node.json") && error.to_string().contains("newer version"));
+    }
 
     #[test]
     fn one_answer_is_of_an_honest_validator_that_took_part() {

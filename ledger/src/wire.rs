@@ -62,6 +62,8 @@ pub const MEMPOOL_FULL: &str = "MEMPOOL_FULL";
 /// mempool here, or of too many other validators. Said of the transaction, not of the request: those of other signers
 /// go on.
 pub const SHARE_FULL: &str = "SHARE_FULL";
+/// Code of a refusal that says nothing of the transaction: the validator can't read its own store.
+pub const UNREADABLE: &str = "UNREADABLE";
 
 /// Stable codes of [`Problem`].
 pub mod code {

@@ -381,6 +381,21 @@ impl World for ClusterWorld {
         self.signal(validator, Signal::CONT);
     }
 
+    /// Kubernetes starts a dead one again at once: what can be kept away here is what it does.
+    async fn take_away(&mut self, validator: &str) {
+        self.pause(validator).await;
+    }
+
+    async fn put_back(&mut self, validator: &str) {
+        self.resume(validator).await;
+    }
+
+    async fn kill_api(&mut self) {
+        for pid in Self::processes(RELEASE, &format!("{RELEASE}-api-0")) {
+            signal(pid, Signal::KILL);
+        }
+    }
+
     async fn kill_all(&mut self) {
         let mut all: Vec<u32> = Vec::new();
         for validator in self.validators() {

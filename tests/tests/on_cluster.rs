@@ -30,6 +30,7 @@ macro_rules! scenario {
 scenario!(a_file_becomes_a_receipt);
 scenario!(killing_each_process_in_turn);
 scenario!(two_of_four_paused);
+scenario!(killing_the_api_alone);
 scenario!(killing_everything_at_once);
 scenario!(accepted_just_before_a_kill);
 scenario!(a_validator_is_wiped);

@@ -160,17 +160,20 @@ pub mod operation {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// `idempotency`: keys that callers gave.
+/// `idempotency_keys`: keys that callers gave.
 pub mod idempotency {
     use sea_orm::entity::prelude::*;
 
     /// One use.
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "idempotency")]
+    #[sea_orm(table_name = "idempotency_keys")]
     pub struct Model {
         /// Tenant.
         #[sea_orm(primary_key, auto_increment = false)]
         pub tenant: String,
+        /// Party of the tenant that the key's sender acts for; empty for the tenant itself.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub party: String,
         /// Network id.
         #[sea_orm(primary_key, auto_increment = false)]
         pub network: Vec<u8>,

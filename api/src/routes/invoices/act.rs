@@ -64,7 +64,8 @@ pub async fn act(
     let kind = Kind {
         template: crate::invoice::TEMPLATE.into(),
         action: word.action.into(),
-        revision: revision.ok_or_else(|| ApiError::unavailable("a validator tells of a record without revision"))?,
+        revision: revision
+            .ok_or_else(|| ApiError::undecided("a validator tells of a record without revision; try again"))?,
     };
     let item = Item {
         input,

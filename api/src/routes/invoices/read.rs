@@ -8,7 +8,7 @@ use muniment_ledger::wire::RecordView;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::super::records::record_id;
+use super::super::records::{StepPage, Steps, record_id};
 use super::desk::context;
 use crate::ctx::{Ctx, With};
 use crate::invoice::{TEMPLATE, access, kept::Kept};
@@ -60,14 +60,20 @@ pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpR
 /// Steps of an invoice, oldest first, each with the path of its receipt.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/history", tag = "invoices",
     operation_id = "getInvoiceHistory", security(("apiKey" = [])),
-    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path)),
-    responses((status = 200, description = "the steps", body = [InvoiceStep]),
+    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path),
+        ("after" = Option<u32>, Query, description = "last `version` of the page before"),
+        ("limit" = Option<usize>, Query, description = "1 to 200, default 200")),
+    responses((status = 200, description = "the steps; when there are more, `Link` with `rel=\"next\"` has the query of \
+        the next page", body = [InvoiceStep]),
         (status = 404, description = "no such invoice", body = Problem)))]
-pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
+pub async fn history(
+    With(ctx, query): With<Query<Steps>>,
+    path: Path<(String, String, String)>,
+) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
     record(&network, &id).await?;
-    let steps = network.reader().history(&id).await.map_err(unavailable)?;
+    let page = StepPage::of(&network, &id, &query).await?;
     let base = super::super::respond::record_path(&network, &path.2);
     let step = |step: muniment_ledger::wire::HistoryEntry| InvoiceStep {
         version: step.version,
@@ -78,7 +84,7 @@ pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<H
         leaf: step.leaf,
         receipt: format!("{base}/receipt?version={}", step.version),
     };
-    Ok(HttpResponse::Ok().json(steps.into_iter().map(step).collect::<Vec<_>>()))
+    Ok(page.answer(step))
 }
 
 /// Query of a document.
@@ -287,7 +293,7 @@ fn content(view: &RecordView) -> Result<[u8; 32], ApiError> {
     let bytes = text
         .and_then(|text| hex::decode(text).ok())
         .and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| ApiError::unavailable("a validator tells of an invoice without content"))
+    bytes.ok_or_else(|| ApiError::undecided("a validator tells of an invoice without content; try again"))
 }
 
 /// Only who issued the invoice has put its document here.

@@ -163,7 +163,7 @@ struct Desk {
 
 impl Desk {
     async fn open(choice: &Choice, out: Option<PathBuf>, output: Output) -> Result<Self> {
-        let client = Client::new(choice.load()?)?;
+        let client = Client::open(choice, output)?;
         let root = trust::contact(&client).await?;
         Ok(Self {
             client,
