@@ -16,8 +16,6 @@ mod invoice;
 mod mistakes;
 #[path = "execute/model.rs"]
 mod model;
-#[path = "execute/mutants.rs"]
-mod mutants;
 #[path = "execute/proofs.rs"]
 mod proofs;
 #[path = "execute/schema.rs"]
