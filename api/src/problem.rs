@@ -49,6 +49,7 @@ codes! {
     FIELD_OWNED_ELSEWHERE 409 "field_owned_elsewhere" "A field is kept by somebody else";
     DUPLICATE 409 "duplicate" "Already recorded";
     WRONG_STATE 409 "wrong_state" "The record is in another state";
+    STILL_NEEDED 409 "still_needed" "Others may still need the document";
     IDEMPOTENCY_IN_FLIGHT 409 "idempotency_in_flight" "The same idempotency key is in use right now";
     ERASED 410 "erased" "The document was erased";
     BODY_TOO_LARGE 413 "body_too_large" "The body is too large";

@@ -64,12 +64,12 @@ impl Client {
     /// # Errors
     /// When the HTTP client can't be built.
     pub fn new(context: Context) -> Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = crate::http::builder()?
             .user_agent(concat!("muniment/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(u64::from(WAIT) + 30))
             .build()
-            .map_err(|error| Failure::new("http", format!("the HTTP client can't start: {}", chain(&error)), ""))?;
+            .map_err(|error| crate::http::failed(&error))?;
         Ok(Self {
             http,
             context,

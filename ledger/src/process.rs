@@ -28,6 +28,7 @@ use crate::node::{NodeError, Server};
 use crate::pid::{PidFile, PidFileError};
 use crate::replica::{self, LocalReplica, OpenError, Replica};
 use crate::store::StoreError;
+use crate::tls::Identity;
 
 /// How long a peer may take to show a block.
 const PROOF: Duration = Duration::from_secs(3);
@@ -354,10 +355,20 @@ struct Proven {
 
 /// A peer's height, if it shows a certificate for it or for the height below: the last block may not be final yet.
 async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &LocalReplica) -> Option<Proven> {
+    // Read anew each time: the files may have changed while it was waited.
+    let tls = match config.tls.as_ref().map(Identity::open).transpose() {
+        Ok(tls) => tls,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "peers can't be asked");
+            return None;
+        }
+    };
     let client = NetworkClient::new(vec![Endpoint {
         name: peer.name.clone(),
         url: peer.api.clone(),
         token: config.token.clone(),
+        tls,
     }]);
     let height = client.status().await.pop()?.1.ok()?.height;
     let root = TrustRoot::parse(&client.trust_root().await.ok()?).ok()?;

@@ -69,6 +69,8 @@ pub const UNREADABLE: &str = "UNREADABLE";
 pub mod code {
     /// 401: no bearer token, or a wrong one.
     pub const UNAUTHORIZED: &str = "unauthorized";
+    /// 403: the address is plain, and the node has certificates.
+    pub const CERTIFICATE_REQUIRED: &str = "certificate_required";
     /// 404: no such path, record, leaf or tile.
     pub const NOT_FOUND: &str = "not_found";
     /// 405: the path exists, with another method.

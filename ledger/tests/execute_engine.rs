@@ -16,6 +16,8 @@ mod invoice;
 mod mistakes;
 #[path = "execute/model.rs"]
 mod model;
+#[path = "execute/mutants.rs"]
+mod mutants;
 #[path = "execute/proofs.rs"]
 mod proofs;
 #[path = "execute/schema.rs"]

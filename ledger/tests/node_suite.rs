@@ -9,3 +9,5 @@ mod exchange;
 mod http;
 #[path = "node_suite/support.rs"]
 mod support;
+#[path = "node_suite/tls.rs"]
+mod tls;

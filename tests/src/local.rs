@@ -204,6 +204,7 @@ impl LocalWorld {
             name: replica.name,
             url: format!("http://{}", replica.api),
             token: replica.token,
+            tls: None,
         }
     }
 

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::LINK;
 use actix_web::web::{Path, Query};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::respond;
 use crate::ctx::{Ctx, With};
@@ -29,14 +30,18 @@ pub(super) fn record_id(text: &str) -> Result<[u8; 32], ApiError> {
 #[serde(deny_unknown_fields)]
 pub struct List {
     template: Option<String>,
+    identity: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
 }
 
-/// Records by id.
+/// Records by id. With `identity` the one record of a template that was made of these values, such as the code that is
+/// printed on goods.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/records", tag = "records",
     operation_id = "listRecords", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path), ("template" = Option<String>, Query),
+        ("identity" = Option<String>, Query, description = "the value that the template's `identity` names, or a JSON array of \
+            several; needs `template`"),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<usize>, Query, description = "1 to 200, default 50")),
     responses((status = 200, description = "a page", body = RecordPage),
@@ -45,6 +50,9 @@ pub async fn list(With(ctx, query): With<Query<List>>, path: Path<(String, Strin
     let network = ctx.network(&path.1).await?;
     let limit = respond::page(query.limit)?;
     let after = after(query.after.as_deref())?;
+    if let Some(identity) = &query.identity {
+        return of_identity(&network, query.template.as_deref(), identity).await;
+    }
     let page = network
         .reader()
         .records(query.template.as_deref(), after.as_ref(), limit)
@@ -55,6 +63,45 @@ pub async fn list(With(ctx, query): With<Query<List>>, path: Path<(String, Strin
         records: page.records,
         next: page.next,
     }))
+}
+
+/// A page with the record of an identity, or with none.
+async fn of_identity(network: &Network, template: Option<&str>, identity: &str) -> Result<HttpResponse, ApiError> {
+    let template = template.ok_or_else(|| {
+        let detail = "`identity` needs `template`: which template's values these are";
+        ApiError::new(Code::BAD_REQUEST, detail)
+    })?;
+    // Texts that are no array are one value.
+    let values: Vec<Value> = serde_json::from_str(identity).unwrap_or_else(|_| vec![identity.into()]);
+    let id = muniment_ledger::state::record_id(template, None, &values.iter().collect::<Vec<_>>());
+    let id = id.map_err(ApiError::internal)?;
+    let page = network
+        .reader()
+        .records(Some(template), preceding(id).as_ref(), 1)
+        .await;
+    let page = page.map_err(unavailable)?;
+    let wanted = hex::encode(id);
+    Ok(HttpResponse::Ok().json(RecordPage {
+        height: page.height,
+        records: page
+            .records
+            .into_iter()
+            .filter(|record| record["id"] == wanted)
+            .collect(),
+        next: None,
+    }))
+}
+
+/// The id before one in their order.
+fn preceding(mut id: [u8; 32]) -> Option<[u8; 32]> {
+    for byte in id.iter_mut().rev() {
+        let (less, borrowed) = byte.overflowing_sub(1);
+        *byte = less;
+        if !borrowed {
+            return Some(id);
+        }
+    }
+    None
 }
 
 /// Where a page of records begins.

@@ -302,7 +302,7 @@ pub mod invoice {
         pub record: Vec<u8>,
         /// Key of the issuer.
         pub issuer: String,
-        /// Seller's tax id, or a commitment.
+        /// Seller's tax id.
         pub supplier: String,
         /// Key of the recipient.
         pub recipient: String,
@@ -330,6 +330,8 @@ pub mod invoice {
         pub credits: Option<Vec<u8>>,
         /// SHA-256 of the original.
         pub content: Vec<u8>,
+        /// Keys of all that the record names beside its issuer, each with a space before and after it.
+        pub named: String,
         /// Record version.
         pub version: i64,
         /// Region `document`.

@@ -140,6 +140,7 @@ async fn errors_come_in_kinds() {
 
     let wrong = Endpoint {
         token: "wrong".to_owned(),
+        tls: None,
         ..node.endpoint()
     };
     assert!(!format!("{wrong:?}").contains("wrong"));

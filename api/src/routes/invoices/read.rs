@@ -1,7 +1,7 @@
 //! One invoice: its record, its documents, its pages, its history.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
 use actix_web::web::{Path, Query};
 use muniment_invoices::{Invoice as Model, Limits};
 use muniment_ledger::wire::RecordView;
@@ -17,6 +17,9 @@ use crate::networks::Network;
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
 use crate::types::{InvoiceRecord, InvoiceStep, Problem};
+
+/// What opens the commitment to the buyer's id on the ledger, hex.
+const BUYER_SALT: HeaderName = HeaderName::from_static("muniment-buyer-salt");
 
 /// The record of an invoice.
 ///
@@ -92,7 +95,7 @@ pub struct Format {
 }
 
 /// The document, for the parties that the invoice names: the bytes as they were submitted, or the same invoice as UBL,
-/// CII or in the JSON form.
+/// CII or in the JSON form. Where the ledger has only a commitment to the buyer's id, `Muniment-Buyer-Salt` opens it.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/document", tag = "invoices",
     operation_id = "getInvoiceDocument", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path),
@@ -120,7 +123,12 @@ pub async fn document(
             return Err(ApiError::new(Code::BAD_REQUEST, detail));
         }
     };
-    Ok(attachment(media_type, body))
+    let mut answer = attachment(media_type, body);
+    if let Some(salt) = kept.salt {
+        let salt = HeaderValue::from_str(&hex::encode(salt)).map_err(ApiError::internal)?;
+        answer.headers_mut().insert(BUYER_SALT, salt);
+    }
+    Ok(answer)
 }
 
 /// The invoice as a page, for the parties that it names.
@@ -169,20 +177,21 @@ pub async fn report(ctx: Ctx, path: Path<(String, String, String)>) -> Result<Ht
         .body(opened.kept.report))
 }
 
-/// Erases the document for good, by its issuer or the tenant: what is on the ledger stays, and so do all receipts.
+/// Erases the document for good: what is on the ledger stays, and so do all receipts. The tenant may at any time; the issuer,
+/// once nothing is owed, pledged, to be refunded, reimbursed or reported any more, because others rely on the document.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/document", tag = "invoices",
     operation_id = "eraseInvoiceDocument", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path)),
     responses((status = 204, description = "erased"),
         (status = 403, description = "neither the issuer nor the tenant", body = Problem),
         (status = 404, description = "no such invoice, or its document isn't kept here", body = Problem),
+        (status = 409, description = "others may still need it", body = Problem),
         (status = 410, description = "it was erased before", body = Problem)))]
 pub async fn erase(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let view = record(&network, &record_id(&path.2)?).await?;
-    if ctx.owner().party.is_some() && !access::is_issuer(&view.record, &own_key(&ctx).await?) {
-        let detail = "only the issuer and the tenant itself may erase an invoice's document";
-        return Err(ApiError::new(Code::FORBIDDEN, detail));
+    if ctx.owner().party.is_some() {
+        may_erase(&view, &own_key(&ctx).await?)?;
     }
     let content = content(&view)?;
     if !network
@@ -204,6 +213,23 @@ pub async fn erase(ctx: Ctx, path: Path<(String, String, String)>) -> Result<Htt
         "invoice document erased"
     );
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Whether a party may erase the document.
+fn may_erase(view: &RecordView, key: &str) -> Result<(), ApiError> {
+    if !access::is_issuer(&view.record, key) {
+        let detail = "only the issuer and the tenant itself may erase an invoice's document";
+        return Err(ApiError::new(Code::FORBIDDEN, detail));
+    }
+    match access::needed_for(&view.record) {
+        None => Ok(()),
+        Some(reason) => {
+            let detail = format!(
+                "others may still need the document: {reason}; erase it when that is done, or have the tenant itself do it"
+            );
+            Err(ApiError::new(Code::STILL_NEEDED, detail))
+        }
+    }
 }
 
 /// A document that the caller may see.
