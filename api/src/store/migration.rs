@@ -187,32 +187,6 @@ impl MigrationTrait for Invoices {
     }
 }
 
-/// Whom an invoice names. Everything is followed anew, so that earlier ones have it, too.
-struct Named;
-
-impl MigrationName for Named {
-    fn name(&self) -> &str {
-        "m20261129_000006_invoices_named"
-    }
-}
-
-const NAMED: &[&str] = &[
-    "ALTER TABLE invoices ADD COLUMN named TEXT NOT NULL DEFAULT ''",
-    "DELETE FROM invoices",
-    "UPDATE followed SET height = 0, size = 0, frontier = x''",
-];
-
-#[async_trait::async_trait]
-impl MigrationTrait for Named {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, NAMED).await
-    }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-}
-
 /// Idempotency keys belong to whom their sender acts for. Those that are there become the tenant's own.
 struct KeysOfParties;
 
@@ -235,6 +209,32 @@ const KEYS_OF_PARTIES: &[&str] = &[
 impl MigrationTrait for KeysOfParties {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         run(manager, KEYS_OF_PARTIES).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Whom an invoice names. Everything is followed anew, so that earlier ones have it, too.
+struct Named;
+
+impl MigrationName for Named {
+    fn name(&self) -> &str {
+        "m20261129_000006_invoices_named"
+    }
+}
+
+const NAMED: &[&str] = &[
+    "ALTER TABLE invoices ADD COLUMN named TEXT NOT NULL DEFAULT ''",
+    "DELETE FROM invoices",
+    "UPDATE followed SET height = 0, size = 0, frontier = x''",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Named {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, NAMED).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
