@@ -58,6 +58,8 @@ pub mod reason {
     pub const INVALID: &str = "Invalid";
     /// The platform refused or couldn't do something.
     pub const PLATFORM: &str = "PlatformError";
+    /// The network is to be shared and there are no hosts, or they have no room.
+    pub const NO_ROOM: &str = "NoRoom";
     /// Keys of a validator of a sealed genesis are gone.
     pub const KEYS_LOST: &str = "KeysLost";
     /// There is no tenant for the namespace, or it isn't ready yet.

@@ -21,8 +21,8 @@ pub use kube::core::ObjectMeta;
 pub use name::{MAX_NAME, NameError, NameProblem, NetworkName, TemplateName, TenantName};
 pub use network::{
     DeletionPolicy, DesiredState, DisplayStatus, LedgerNetwork, LedgerNetworkSpec, LedgerNetworkStatus, MAX_VALIDATORS,
-    MIN_VALIDATORS, MemberSpec, NetworkLimits, NodeSize, NodeStatus, StorageSpec, TemplateRef, ValidatorAction,
-    ValidatorChange, ValidatorsSpec, ValidatorsStatus,
+    MIN_VALIDATORS, MemberSpec, NetworkLimits, NodeSize, NodeStatus, Placement, StorageSpec, TemplateRef,
+    ValidatorAction, ValidatorChange, ValidatorsSpec, ValidatorsStatus,
 };
 pub use size::{SizeError, bytes, canonical};
 pub use template::{RecordTemplate, RecordTemplateSpec, RecordTemplateStatus};

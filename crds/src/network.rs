@@ -33,11 +33,16 @@ pub const MAX_VALIDATORS: u32 = 31;
     printcolumn(name = "Height", type_ = "integer", json_path = ".status.height"),
     printcolumn(name = "Quorum", type_ = "string", json_path = ".status.display.quorum"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
+    printcolumn(name = "Placement", type_ = "string", json_path = ".spec.placement", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.templates == oldSelf.spec.templates")
         .message("spec.templates are sealed in the genesis; create a network with the templates you want").field_path(".spec.templates"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.members == oldSelf.spec.members")
         .message("spec.members are sealed in the genesis; create a network with the members you want").field_path(".spec.members"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || self.spec.placement == oldSelf.spec.placement")
+        .message("spec.placement can't be changed once the genesis is sealed; create a network with the placement you want").field_path(".spec.placement"),
+    validation = Rule::new("self.spec.placement != 'Shared' || self.spec.validators.count == 4")
+        .message("a shared network has 4 validators, one on each host; set spec.validators.count to 4, or spec.placement to Dedicated").field_path(".spec.validators.count"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.networkId) || (has(self.spec.storage.className) == has(oldSelf.spec.storage.className) && (!has(self.spec.storage.className) || self.spec.storage.className == oldSelf.spec.storage.className))")
         .message("spec.storage.className can't be changed once there are volumes; create a network with the class you want").field_path(".spec.storage.className"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
@@ -48,6 +53,9 @@ pub struct LedgerNetworkSpec {
     /// Who keeps the ledger.
     #[serde(default)]
     pub validators: ValidatorsSpec,
+    /// Where its validators run: pods of its own, or the hosts that it shares with others. Can't be changed.
+    #[serde(default)]
+    pub placement: Placement,
     /// Record templates in force from the first block, at least one.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -62,10 +70,11 @@ pub struct LedgerNetworkSpec {
     #[serde(default)]
     pub limits: NetworkLimits,
     /// How much of a machine each validator gets. May be changed at any time: validators are restarted one after
-    /// another. Without meaning where validators are processes on one machine.
+    /// another. Without meaning in shared placement, where the hosts' size is the platform's matter, and where validators
+    /// are processes on one machine.
     #[serde(default)]
     pub size: NodeSize,
-    /// Where each validator keeps its data.
+    /// Where each validator keeps its data. Without meaning in shared placement: there it lies on the hosts' volumes.
     #[serde(default)]
     pub storage: StorageSpec,
     /// Whether the network runs. A hibernated one keeps its data and its keys, and takes no writes.
@@ -77,6 +86,17 @@ pub struct LedgerNetworkSpec {
     /// While true, a deletion of the network waits until this is set to false.
     #[serde(default)]
     pub prevent_deletion: bool,
+}
+
+/// Where the validators of a network run.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// Each in a pod of its own, in the tenant's namespace.
+    #[default]
+    Dedicated,
+    /// One in each of the platform's four hosts, among validators of other networks. Costs a small part of a dedicated
+    /// network and starts faster; always has 4 validators.
+    Shared,
 }
 
 /// How much of a machine a validator gets.

@@ -223,6 +223,30 @@ fn what_is_sealed_cant_be_changed_but_limits_and_the_count_can() {
 }
 
 #[test]
+fn a_shared_network_has_four_validators_and_stays_shared() {
+    let shared = |count: u32| {
+        network(json!({ "placement": "Shared", "validators": { "count": count },
+                                              "templates": [{ "name": "notarization" }] }))
+    };
+    review("LedgerNetwork", shared(4), None).unwrap();
+    refused(
+        shared(7),
+        "set spec.validators.count to 4, or spec.placement to Dedicated",
+    );
+    refused(with("/placement", json!("Elsewhere")), "Elsewhere");
+    let mut sealed = shared(4);
+    sealed["status"] = json!({ "networkId": "00" });
+    let mut dedicated = network(notarization());
+    dedicated["status"] = sealed["status"].clone();
+    let messages = review("LedgerNetwork", dedicated.clone(), Some(sealed.clone())).expect_err("was accepted");
+    assert!(
+        messages[0].contains("create a network with the placement you want"),
+        "{messages:?}"
+    );
+    review("LedgerNetwork", sealed, Some(dedicated)).expect_err("nor the other way");
+}
+
+#[test]
 fn storage_grows_and_stays_in_its_class() {
     let mut old = with("/storage", json!({ "size": "10Gi", "className": "fast" }));
     let update_of = |old: &Value, storage: Value| {

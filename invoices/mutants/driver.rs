@@ -1,5 +1,5 @@
-//! Turns on one mutant after the other. Of the vectors only those are judged again that come by the place; what they
-//! do not notice, the other tests must: they run in a process of their own, with the mutant on from the start.
+//! Turns on one mutant after the other. Of the vectors and the edges only those are judged again that come by the place;
+//! what they do not notice, the other tests must: they run in a process of their own, with the mutant on from the start.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use muniment_invoices::mutant::{COUNT, MET, make_odd, turn_on};
 use muniment_invoices::{Limits, Set, Severity, Syntax, check_sets, rule_ids};
 
+use crate::edges::{self, Edge};
 use crate::shared::{Case, cases};
+use crate::tables;
 
 /// Rule, severity and number of firings, as the manifest has them.
 type Fired = BTreeSet<(String, &'static str, u64)>;
@@ -26,11 +28,15 @@ fn fired(case: &Case) -> Option<Fired> {
         };
         *counts.entry((finding.rule.into_owned(), flag)).or_insert(0) += 1;
     }
-    Some(counts.into_iter().map(|((rule, flag), count)| (rule, flag, count)).collect())
+    Some(
+        counts
+            .into_iter()
+            .map(|((rule, flag), count)| (rule, flag, count))
+            .collect(),
+    )
 }
 
 fn agrees(case: &Case) -> bool {
-    let ours = catch_unwind(AssertUnwindSafe(|| fired(case))).ok().flatten();
     let theirs = |fired: &Fired| {
         fired.len() == case.fired.len()
             && case
@@ -38,7 +44,47 @@ fn agrees(case: &Case) -> bool {
                 .iter()
                 .all(|(rule, flag, count)| fired.iter().any(|own| (&own.0, own.1, own.2) == (rule, flag, *count)))
     };
-    ours.as_ref().is_some_and(theirs)
+    fired(case).as_ref().is_some_and(theirs)
+}
+
+/// What is judged again and again in this process: a vector, or a case of ours.
+enum Known {
+    Vector(Case),
+    Edge(Edge),
+}
+
+impl Known {
+    fn all() -> Vec<Self> {
+        let vectors = cases().expect("the vectors").into_iter().map(Self::Vector);
+        let edges = edges::all().chain(tables::all()).map(Self::Edge);
+        let mut all: Vec<Self> = vectors.chain(edges).collect();
+        // The shortest first: what notices is found sooner.
+        all.sort_by_key(Self::length);
+        all
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Vector(case) => case.bytes.len(),
+            Self::Edge(edge) => edge.document.len(),
+        }
+    }
+
+    fn holds(&self) -> bool {
+        let judged = catch_unwind(AssertUnwindSafe(|| match self {
+            Self::Vector(case) => agrees(case),
+            Self::Edge(edge) => edge.holds(),
+        }));
+        judged.unwrap_or(false)
+    }
+
+    /// Whether it wants a rule to fire.
+    fn wants(&self, set: Set, wanted: &str) -> bool {
+        match self {
+            Self::Vector(case) => case.set == set && case.fired.iter().any(|(rule, ..)| rule == wanted),
+            Self::Edge(edge) => edge.set == set && edge.fires && edge.rule == wanted,
+        }
+    }
 }
 
 /// Tests that read the vectors, take long, or run mutants.
@@ -76,83 +122,110 @@ fn tests_notice(variable: &str, value: &str) -> bool {
     }
 }
 
+/// How many were noticed, and how.
+#[derive(Default)]
+struct Tally {
+    by_cases: usize,
+    by_tests: usize,
+    survivors: usize,
+}
+
+impl Tally {
+    fn count(&mut self, by_cases: bool, by_tests: impl FnOnce() -> bool, name: impl FnOnce() -> String) {
+        if by_cases {
+            self.by_cases += 1;
+        } else if by_tests() {
+            self.by_tests += 1;
+        } else {
+            self.survivors += 1;
+            println!("SURVIVED {}", name());
+        }
+    }
+
+    fn print(&self, what: &str) {
+        let (cases, tests, survivors) = (self.by_cases, self.by_tests, self.survivors);
+        let all = cases + tests + survivors;
+        println!("{all} {what}: {cases} noticed by vectors and edges, {tests} by other tests, {survivors} survived");
+    }
+}
+
 #[test]
 #[ignore = "only of use in the copy that has mutants"]
 fn every_mutant_is_noticed() {
-    let cases = cases().expect("the vectors");
+    let known = Known::all();
     let mut meet: Vec<Vec<usize>> = vec![Vec::new(); COUNT + 1];
-    for (number, case) in cases.iter().enumerate() {
+    for (number, case) in known.iter().enumerate() {
         MET.iter().for_each(|met| met.store(false, Relaxed));
-        assert!(agrees(case), "{} without any mutant", case.id);
+        assert!(case.holds(), "a case fails without any mutant");
         for (mutant, met) in MET.iter().enumerate() {
             if met.load(Relaxed) {
                 meet[mutant].push(number);
             }
         }
     }
-    // The shortest first: what notices is found sooner.
-    for met in &mut meet {
-        met.sort_by_key(|case| cases[*case].bytes.len());
-    }
     assert!(!tests_notice("MUTANT", "0"), "the other tests fail without any mutant");
     std::panic::set_hook(Box::new(|_| {}));
     let names = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/mutants.tsv")).unwrap();
     let names: Vec<&str> = names.lines().collect();
-    let (mut by_vectors, mut by_tests, mut survivors) = (0, 0, 0);
     // `ONLY=src/rules/ubl` mutates only files whose names start so.
     let only = std::env::var("ONLY").unwrap_or_default();
-    let chosen = |mutant: &usize| names[mutant - 1].split('\t').nth(1).is_some_and(|file| file.starts_with(&*only));
-    let mutants: Vec<usize> = (1..=COUNT).filter(chosen).collect();
-    for mutant in &mutants {
-        let mutant = *mutant;
+    let chosen = |mutant: &usize| {
+        names[mutant - 1]
+            .split('\t')
+            .nth(1)
+            .is_some_and(|file| file.starts_with(&*only))
+    };
+    let mut tally = Tally::default();
+    for mutant in (1..=COUNT).filter(chosen) {
         turn_on(mutant as u32);
-        let noticed = meet[mutant].iter().any(|case| !agrees(&cases[*case]));
+        let by_cases = !meet[mutant].iter().all(|case| known[*case].holds());
         turn_on(0);
-        if noticed {
-            by_vectors += 1;
-        } else if tests_notice("MUTANT", &mutant.to_string()) {
-            by_tests += 1;
-        } else {
-            survivors += 1;
-            println!("SURVIVED ({} vectors come by) {}", meet[mutant].len(), names[mutant - 1]);
-        }
+        let by_tests = || tests_notice("MUTANT", &mutant.to_string());
+        tally.count(by_cases, by_tests, || {
+            format!("({} cases come by) {}", meet[mutant].len(), names[mutant - 1])
+        });
     }
-    let count = mutants.len();
-    println!("{count} mutants: {by_vectors} noticed by the vectors, {by_tests} by other tests, {survivors} survived");
+    tally.print("mutants");
 }
 
-/// Each rule is dropped in turn. A rule that fires in some vector is missed there.
+/// Whether a case that wants a rule misses something done to it.
+fn misses(known: &[Known], kind: u8, name: &str, (set, rule): (Set, &str)) -> bool {
+    make_odd(kind, name);
+    let missed = known
+        .iter()
+        .filter(|case| case.wants(set, rule))
+        .any(|case| !case.holds());
+    make_odd(0, "");
+    missed
+}
+
+/// Each rule is dropped in turn.
 #[test]
 #[ignore = "only of use in the copy that has mutants"]
 fn every_dropped_rule_is_missed() {
-    let cases = cases().expect("the vectors");
-    let (mut by_vectors, mut by_tests, mut survivors) = (0, 0, 0);
+    let known = Known::all();
+    let mut tally = Tally::default();
     for set in [Set::En16931, Set::XRechnung, Set::Peppol] {
         for syntax in [Syntax::UblInvoice, Syntax::Cii] {
-            let cii = syntax == Syntax::Cii;
-            let labelled = || cases.iter().filter(|case| case.set == set && (case.syntax == "CII") == cii);
-            let fires: BTreeSet<&str> = labelled().flat_map(|case| &case.fired).map(|(rule, ..)| &**rule).collect();
             for rule in rule_ids(set, syntax) {
-                let name = format!("{set:?} {cii} {rule}");
-                if fires.contains(rule) {
-                    by_vectors += 1;
-                } else if tests_notice("MUTANT_DROP", &name) {
-                    by_tests += 1;
-                } else {
-                    survivors += 1;
-                    println!("SURVIVED dropped {rule} of {set:?} in {}", if cii { "CII" } else { "UBL" });
-                }
+                let name = format!("{set:?} {} {rule}", syntax == Syntax::Cii);
+                let by_cases = misses(&known, 1, &name, (set, rule));
+                tally.count(
+                    by_cases,
+                    || tests_notice("MUTANT_DROP", &name),
+                    || format!("dropped {name}"),
+                );
             }
         }
     }
-    println!("dropped rules: {by_vectors} missed by the vectors, {by_tests} by other tests, {survivors} survived");
+    tally.print("dropped rules");
 }
 
 /// Each row of the tables of the syntax bindings lets one element more pass.
 #[test]
 #[ignore = "only of use in the copy that has mutants"]
 fn every_loosened_row_is_missed() {
-    let cases = cases().expect("the vectors");
+    let known = Known::all();
     let tables = ["syntax-ubl.txt", "syntax-cii.txt"]
         .map(|file| std::fs::read_to_string(format!("{}/data/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap());
     let rows: BTreeSet<&str> = tables
@@ -161,20 +234,14 @@ fn every_loosened_row_is_missed() {
         .filter(|line| !line.starts_with(['#', '[']))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let (mut by_vectors, mut by_tests, mut survivors) = (0, 0, 0);
+    let mut tally = Tally::default();
     for row in rows {
-        let fires = |case: &&Case| case.set == Set::En16931 && case.fired.iter().any(|(rule, ..)| rule == row);
-        make_odd(2, row);
-        let noticed = cases.iter().filter(fires).any(|case| !agrees(case));
-        make_odd(0, "");
-        if noticed {
-            by_vectors += 1;
-        } else if tests_notice("MUTANT_LOOSEN", row) {
-            by_tests += 1;
-        } else {
-            survivors += 1;
-            println!("SURVIVED loosened {row}");
-        }
+        let by_cases = misses(&known, 2, row, (Set::En16931, row));
+        tally.count(
+            by_cases,
+            || tests_notice("MUTANT_LOOSEN", row),
+            || format!("loosened {row}"),
+        );
     }
-    println!("loosened rows: {by_vectors} missed by the vectors, {by_tests} by other tests, {survivors} survived");
+    tally.print("loosened rows");
 }

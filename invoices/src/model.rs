@@ -13,6 +13,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use line::{Attribute, Classification, Item, Line, Price};
+pub use parties::{Address, Contact, Delivery, Party, Payee, Representative};
 pub use read::{Problem, model, parse};
 
 use crate::codes;
@@ -38,6 +39,7 @@ macro_rules! groups {
 
 // After the macro that it uses.
 mod line;
+mod parties;
 
 /// Whether a member has nothing to say.
 fn absent<T: Default + PartialEq>(value: &T) -> bool {
@@ -140,84 +142,6 @@ groups! {
         number: String,
         /// BT-26 Its date.
         date: Option<String>,
-    }
-    /// BG-4 or BG-7 Seller or buyer.
-    Party {
-        /// BT-27, BT-44 Legal name.
-        name: String,
-        /// BT-28, BT-45 Trading name.
-        trading_name: Option<String>,
-        /// BT-29, BT-46 Identifiers; those without a scheme first.
-        ids: Vec<Identifier>,
-        /// BT-30, BT-47 Legal registration.
-        registration: Option<Identifier>,
-        /// BT-31, BT-48 VAT identifier.
-        vat_id: Option<String>,
-        /// BT-32 Tax registration.
-        tax_id: Option<String>,
-        /// BT-33 Further legal information.
-        legal_info: Option<String>,
-        /// BT-34, BT-49 Electronic address.
-        address_id: Option<Identifier>,
-        /// BG-5, BG-8 Postal address.
-        address: Option<Address>,
-        /// BG-6, BG-9 Contact.
-        contact: Option<Contact>,
-    }
-    /// BG-5, BG-8, BG-12, BG-15 A postal address.
-    Address {
-        /// First line.
-        line1: Option<String>,
-        /// Second line.
-        line2: Option<String>,
-        /// Third line.
-        line3: Option<String>,
-        /// City.
-        city: Option<String>,
-        /// Post code.
-        post_code: Option<String>,
-        /// Part of the country.
-        subdivision: Option<String>,
-        /// Code of the country.
-        country: String,
-    }
-    /// BG-6, BG-9 A contact.
-    Contact {
-        /// Person or department.
-        name: Option<String>,
-        /// Telephone number.
-        telephone: Option<String>,
-        /// E-mail address.
-        email: Option<String>,
-    }
-    /// BG-10 Payee.
-    Payee {
-        /// BT-59 Name.
-        name: String,
-        /// BT-60 Identifier.
-        id: Option<Identifier>,
-        /// BT-61 Legal registration.
-        registration: Option<Identifier>,
-    }
-    /// BG-11 Tax representative.
-    Representative {
-        /// BT-62 Name.
-        name: String,
-        /// BT-63 VAT identifier.
-        vat_id: String,
-        /// BG-12 Postal address.
-        address: Option<Address>,
-    }
-    /// BG-13 Delivery.
-    Delivery {
-        /// BT-70 Name of who receives.
-        name: Option<String>,
-        /// BT-71 Location.
-        location: Option<Identifier>,
-        /// BT-72 Date.
-        date: Option<String>,
-        /// BG-15 Address.
-        address: Option<Address>,
     }
     /// BG-14, BG-26 A period.
     Period {

@@ -7,6 +7,8 @@
 //! Owns what of it goes where in the folder that [`crate::config`] describes. Private keys are never copied: the folder
 //! gets a link to where they are mounted.
 
+pub mod seats;
+
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::symlink;

@@ -5,7 +5,9 @@
 
 mod auth;
 mod cosign;
+mod desk;
 mod health;
+pub mod host;
 mod metrics;
 mod peers;
 mod problem;
@@ -20,12 +22,10 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::config::ReplicaConfig;
 use crate::replica::Replica;
-use shared::Shared;
+use desk::Desk;
 
 /// Answers are prepared on this many threads beside the event loop, per replica.
 const BLOCKING_THREADS: usize = 4;
@@ -106,14 +106,8 @@ impl Server {
     }
 
     async fn serve_until(self, shutdown: BoxFuture<'_, ()>) -> Result<(), NodeError> {
-        let (stop, stopped) = watch::channel(false);
-        let shared = Arc::new(Shared::new(self.replica, self.config, self.more_metrics, stopped)?);
-        let mut tasks = JoinSet::new();
-        relay::spawn(&shared, &mut tasks);
-        cosign::spawn(&shared, &mut tasks);
-        health::spawn(&shared, &mut tasks);
-
-        let data = web::Data::from(Arc::clone(&shared));
+        let desk = Desk::open(self.replica, self.config, desk::http()?, self.more_metrics);
+        let data = web::Data::from(Arc::clone(desk.shared()));
         let mut server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
             .workers(1)
             .worker_max_blocking_threads(BLOCKING_THREADS)
@@ -129,18 +123,17 @@ impl Server {
             result = &mut server => result,
             () = shutdown => {
                 // Endless streams and waiting requests see this and end, so that the stop below is quick.
-                stop.send_replace(true);
+                desk.stop();
                 tokio::join!(handle.stop(true), server).1
             }
-            () = shared.stuck.notified() => {
-                stop.send_replace(true);
+            () = desk.stuck() => {
+                desk.stop();
                 let _ = tokio::join!(handle.stop(false), server);
-                tasks.shutdown().await;
+                desk.close().await;
                 return Err(NodeError::Stuck);
             }
         };
-        stop.send_replace(true);
-        tasks.shutdown().await;
+        desk.close().await;
         result.map_err(NodeError::Serve)
     }
 }

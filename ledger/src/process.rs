@@ -1,6 +1,9 @@
-//! The node process: composes store, engine and HTTP server of each replica, and ends when any of them does.
+//! The node process: composes store, engine and HTTP server of each replica.
 //!
-//! Owns start order, the process lock and shutdown. A supervisor starts it again when it ends with an error.
+//! Owns start order, the process lock and shutdown. A dedicated process ends when its replica does, and a supervisor
+//! starts it again; one that hosts the replicas of many networks supervises each of them itself: see [`host`].
+
+pub mod host;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,6 +22,8 @@ use crate::client::{Endpoint, NetworkClient};
 use crate::config::{JOINED, LAYOUT_VERSION, NodeConfig, PeerConfig, ReplicaConfig};
 use crate::engine::signing::verify_certificate;
 use crate::engine::{self, EngineConfig, EngineExit, FileGuard, GuardError, Role, SignGuard, Validator};
+use crate::mounted::MountError;
+use crate::node::host::Seats;
 use crate::node::{NodeError, Server};
 use crate::pid::{PidFile, PidFileError};
 use crate::replica::{self, LocalReplica, OpenError, Replica};
@@ -66,6 +71,15 @@ pub enum ProcessError {
     /// Another process runs this folder, or it can't be claimed.
     #[error(transparent)]
     Claim(#[from] PidFileError),
+    /// A seat's folder can't be made from what is mounted.
+    #[error("seat `{name}` can't be set up")]
+    Mounted {
+        /// Seat.
+        name: String,
+        /// Why.
+        #[source]
+        source: MountError,
+    },
     /// A replica can't be opened.
     #[error("replica `{name}` can't be opened")]
     Open {
@@ -130,7 +144,8 @@ async fn run_folder(folder: &Path) -> Result<(), ProcessError> {
     let (stop, stopped) = watch::channel(false);
     let mut replicas = JoinSet::new();
     for replica in config.replicas {
-        replicas.spawn(run_replica(folder.join(&replica.name), replica, stopped.clone()));
+        let own = folder.join(&replica.name);
+        replicas.spawn(run_replica(own, replica, Front::Own, stopped.clone()));
     }
     let ended = tokio::select! {
         () = termination() => Ok(()),
@@ -179,9 +194,38 @@ async fn termination() {
     }
 }
 
+/// Where a replica's HTTP API is served.
+enum Front {
+    /// At an address of its own.
+    Own,
+    /// In a seat of a host.
+    Seat { seats: Seats, name: String },
+}
+
+impl Front {
+    fn serve<'a>(
+        &'a self,
+        replica: &Arc<LocalReplica>,
+        config: &ReplicaConfig,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<BoxFuture<'a, Result<(), NodeError>>, NodeError> {
+        let replica = Arc::clone(replica) as Arc<dyn Replica>;
+        let shutdown = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        Ok(match self {
+            Self::Own => Server::bind(replica, config)?
+                .with_metrics(engine_metrics)
+                .run(shutdown),
+            Self::Seat { seats, name } => Box::pin(seats.serve(name, replica, config.clone(), shutdown)),
+        })
+    }
+}
+
 async fn run_replica(
     folder: PathBuf,
     config: ReplicaConfig,
+    front: Front,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), ProcessError> {
     let name = config.name.clone();
@@ -199,16 +243,12 @@ async fn run_replica(
             })?
     };
     let replica = Arc::clone(&opened.replica);
-    let server = Server::bind(Arc::clone(&replica) as Arc<dyn Replica>, &config)
+    let serving = front
+        .serve(&replica, &config, stopped.clone())
         .map_err(|source| ProcessError::Serve {
             name: name.clone(),
             source,
-        })?
-        .with_metrics(engine_metrics);
-    let mut stop_server = stopped.clone();
-    let serving = server.run(async move {
-        let _ = stop_server.wait_for(|stop| *stop).await;
-    });
+        })?;
     let ordering = async {
         let guard = guard(&folder, &config, &replica, opened.fresh).await?;
         order(opened, guard, &folder, &config, &stopped).await

@@ -22,6 +22,11 @@
 //! | GET `/v1/cosignatures?from=H&to=H` | borsh `Vec<Cosigned>` |
 //! | GET `/healthz`, `/readyz`, `/metrics` | without token |
 //!
+//! A host serves many replicas at one address: each has these paths below `/n/{tenant}.{network}`, and there also
+//! `/seat`: JSON [`SeatStatus`], whether or not the replica runs. GET `/erased/{folder}` without that prefix answers 204
+//! when the data of a removed network is gone for good. A host's own `/healthz`, `/readyz` and `/metrics` are at another
+//! address.
+//!
 //! Everything but the last row wants `Authorization: Bearer <token>`. Errors are `application/problem+json`
 //! ([`Problem`]); the stable codes are in [`code`]. A temporary one carries `Retry-After` in seconds.
 
@@ -76,6 +81,8 @@ pub mod code {
     pub const MEMPOOL_FULL: &str = "mempool_full";
     /// 503: fewer than f+1 validators hold the transactions so far; they stay here and the request may be repeated.
     pub const NO_QUORUM: &str = "no_quorum_reachable";
+    /// 503: the replica in this seat of a host is starting or failed.
+    pub const NOT_RUNNING: &str = "not_running";
     /// 500: the node's own fault; details are in its log.
     pub const INTERNAL: &str = "internal";
 }
@@ -355,6 +362,32 @@ pub struct NodeStatus {
     pub voting: bool,
     /// Quorum reachable as seen from here.
     pub ready: bool,
+}
+
+/// What a host says of one of its seats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeatStatus {
+    /// SHA-256 of the settings that it runs with, or is started with, hex.
+    pub settings: String,
+    /// What its replica does.
+    pub state: SeatState,
+    /// Starts after a failure, since the host started.
+    pub restarts: u32,
+    /// Why it last ended, if it failed.
+    pub last_exit: Option<String>,
+}
+
+/// What a replica does in its seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SeatState {
+    /// It is being opened.
+    Starting,
+    /// It runs.
+    Running,
+    /// It failed and is started again soon.
+    BackingOff,
 }
 
 /// How a node sees a peer.

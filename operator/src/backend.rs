@@ -228,6 +228,23 @@ pub enum BackendError {
         /// What to do.
         fix: &'static str,
     },
+    /// A network is to be shared, and there are no hosts.
+    #[error(
+        "{network} is to be shared and there are no hosts here; install the chart with hosts.enabled=true, or make the \
+         network with spec.placement Dedicated"
+    )]
+    NoHosts {
+        /// Network.
+        network: NetworkRef,
+    },
+    /// The hosts have no room.
+    #[error("the hosts have no room for {network}: {why}; remove a shared network, or use spec.placement Dedicated")]
+    HostsFull {
+        /// Network.
+        network: NetworkRef,
+        /// What is used up.
+        why: String,
+    },
     /// A planned genesis isn't the sealed one.
     #[error("{network} is sealed as {sealed}, but the plan says {planned}; plan again from what is allocated")]
     OtherGenesis {
@@ -274,6 +291,8 @@ impl BackendError {
                 | Self::PortTaken { .. }
                 | Self::Random(_)
                 | Self::OtherGenesis { .. }
+                | Self::NoHosts { .. }
+                | Self::HostsFull { .. }
                 | Self::Cluster { .. }
         )
     }

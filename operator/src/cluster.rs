@@ -6,6 +6,7 @@
 mod dereference;
 mod events;
 mod finalize;
+mod hosts;
 mod leader;
 mod metrics;
 mod network;
@@ -32,7 +33,7 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
-use muniment_crds::{LedgerNetwork, RecordTemplate, Tenant};
+use muniment_crds::{LedgerNetwork, Placement, RecordTemplate, Tenant};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -215,9 +216,10 @@ async fn work(client: &Client, config: &OperatorConfig, health: &Health) -> Resu
     };
     let reconciler = Reconciler::new(Arc::new(backend), config.catalog.clone());
     futures::join!(
-        keep_networks(networks, &shared, reconciler),
+        keep_networks(networks, &shared, reconciler, &config.settings),
         keep_tenants(tenants, &shared, config),
         judge_templates(templates, &shared),
+        keep_hosts(client, &config.settings),
     );
     Ok(())
 }
@@ -234,6 +236,7 @@ fn keep_networks(
     controller: Controller<LedgerNetwork>,
     shared: &Shared,
     reconciler: Reconciler<ClusterBackend>,
+    settings: &ClusterSettings,
 ) -> impl Future<Output = ()> + use<> {
     let client = &shared.client;
     let managed = || watcher::Config::default().labels(&names::managed());
@@ -249,12 +252,22 @@ fn keep_networks(
         writes: status::Writes::default(),
         metrics: shared.metrics.clone(),
     });
-    let (of_tenant, of_template) = (shared.networks.clone(), shared.networks.clone());
+    let (of_tenant, of_template, in_hosts) = (
+        shared.networks.clone(),
+        shared.networks.clone(),
+        shared.networks.clone(),
+    );
+    let hosts = watcher::Config::default().labels(&names::hosts());
     controller
         .watches(Api::<StatefulSet>::all(client.clone()), managed(), |set| {
             network_of(&set)
         })
         .watches(Api::<Pod>::all(client.clone()), managed(), |pod| network_of(&pod))
+        .watches(
+            Api::<Pod>::namespaced(client.clone(), &settings.namespace),
+            hosts,
+            move |_| networks_in_hosts(&in_hosts),
+        )
         .watches(Api::<Tenant>::all(client.clone()), all(), move |tenant| {
             networks_in(&of_tenant, &tenant.name_any())
         })
@@ -307,6 +320,29 @@ fn judge_templates(controller: Controller<RecordTemplate>, shared: &Shared) -> i
         .for_each(|_| async {})
 }
 
+async fn keep_hosts(client: &Client, settings: &ClusterSettings) {
+    if settings.hosts.is_none() {
+        return;
+    }
+    let context = Arc::new(hosts::Context {
+        client: client.clone(),
+        namespace: settings.namespace.clone(),
+        pace: pace::Pace::default(),
+    });
+    let of_hosts = || watcher::Config::default().labels(&names::hosts());
+    let (sets, pods) = (
+        Api::<StatefulSet>::namespaced(client.clone(), &settings.namespace),
+        Api::<Pod>::namespaced(client.clone(), &settings.namespace),
+    );
+    // One pass at a time: each is about all hosts.
+    Controller::new(sets, of_hosts())
+        .with_config(Config::default().debounce(DEBOUNCE).concurrency(1))
+        .owns(pods, of_hosts())
+        .run(hosts::reconcile, hosts::on_error, context)
+        .for_each(|_| async {})
+        .await;
+}
+
 /// Which network an object of ours belongs to, by its labels.
 fn network_of<K: ResourceExt>(object: &K) -> Option<ObjectRef<LedgerNetwork>> {
     let name = object.labels().get(names::NETWORK)?;
@@ -315,6 +351,14 @@ fn network_of<K: ResourceExt>(object: &K) -> Option<ObjectRef<LedgerNetwork>> {
 
 fn networks_in(store: &Store<LedgerNetwork>, namespace: &str) -> Vec<ObjectRef<LedgerNetwork>> {
     let there = store.state_filter(|network| network.namespace().as_deref() == Some(namespace));
+    there
+        .iter()
+        .map(|network| ObjectRef::from_obj(network.as_ref()))
+        .collect()
+}
+
+fn networks_in_hosts(store: &Store<LedgerNetwork>) -> Vec<ObjectRef<LedgerNetwork>> {
+    let there = store.state_filter(|network| network.spec.placement == Placement::Shared);
     there
         .iter()
         .map(|network| ObjectRef::from_obj(network.as_ref()))

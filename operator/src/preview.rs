@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use muniment_crds::{DeletionPolicy, DesiredState, LedgerNetworkSpec, NodeSize};
+use muniment_crds::{DeletionPolicy, DesiredState, LedgerNetworkSpec, NodeSize, Placement};
 use serde::Serialize;
 
 use crate::quorum::ValidatorCount;
@@ -57,6 +57,18 @@ pub fn preview(old: Option<&LedgerNetworkSpec>, new: &LedgerNetworkSpec) -> Vec<
 
 fn made(new: &LedgerNetworkSpec) -> Vec<Effect> {
     let count = ValidatorCount::of(new.validators.count as usize);
+    let shared = new.placement == Placement::Shared;
+    let or_hosts = |what: String| {
+        if shared {
+            "has no meaning in shared placement: the hosts have a size and volumes of their own".to_owned()
+        } else {
+            what
+        }
+    };
+    let placement = match new.placement {
+        Placement::Dedicated => "runs each in a pod of its own, in the tenant's namespace",
+        Placement::Shared => "runs one in each of the platform's four hosts, among validators of others",
+    };
     let templates: Vec<&str> = new.templates.iter().map(|template| template.name.as_str()).collect();
     vec![
         effect(
@@ -68,11 +80,16 @@ fn made(new: &LedgerNetworkSpec) -> Vec<Effect> {
                 count.faults()
             ),
         ),
-        effect("spec.size", Impact::None, format!("gives each {}", amounts(new.size))),
+        effect("spec.placement", Impact::None, placement),
+        effect(
+            "spec.size",
+            Impact::None,
+            or_hosts(format!("gives each {}", amounts(new.size))),
+        ),
         effect(
             "spec.storage",
             Impact::None,
-            format!("gives each a volume of {}", new.storage.size),
+            or_hosts(format!("gives each a volume of {}", new.storage.size)),
         ),
         effect(
             "spec.templates",
@@ -94,6 +111,7 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
     // Every field is named: a new one that isn't judged doesn't compile.
     let LedgerNetworkSpec {
         validators,
+        placement,
         templates,
         members,
         limits,
@@ -116,11 +134,18 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
             effects.push(effect(field, Impact::Refused, sealed));
         }
     }
+    if placement != &old.placement {
+        effects.push(effect(
+            "spec.placement",
+            Impact::Refused,
+            "can't be changed; make a network with what you want",
+        ));
+    }
     let rolling = rolling(new);
     if limits != &old.limits {
         effects.push(effect("spec.limits", Impact::Rolling, rolling.clone()));
     }
-    if size != &old.size {
+    if size != &old.size && *placement == Placement::Dedicated {
         effects.push(effect(
             "spec.size",
             Impact::Rolling,
@@ -130,7 +155,9 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
     if storage.class_name != old.storage.class_name {
         effects.push(effect("spec.storage.className", Impact::Refused, "can't be changed"));
     }
-    effects.extend(volumes(&old.storage.size, &storage.size));
+    if *placement == Placement::Dedicated {
+        effects.extend(volumes(&old.storage.size, &storage.size));
+    }
     if desired_state != &old.desired_state {
         effects.push(state(*desired_state));
     }
@@ -227,6 +254,25 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_network_says_that_sizes_mean_nothing() {
+        let effects = preview(None, &spec("placement: Shared"));
+        let said: Vec<&str> = effects
+            .iter()
+            .filter(|e| e.what.contains("no meaning"))
+            .map(|e| e.field)
+            .collect();
+        assert_eq!(said, ["spec.size", "spec.storage"]);
+        let shared = spec("placement: Shared");
+        assert!(
+            preview(
+                Some(&shared),
+                &spec("placement: Shared\nsize: Large\nstorage: { size: 5Gi }")
+            )
+            .is_empty()
+        );
+    }
+
+    #[test]
     fn each_change_says_what_becomes_of_writes() {
         assert!(preview(Some(&spec("")), &spec("")).is_empty());
         for (more, impact, words) in [
@@ -235,6 +281,7 @@ mod tests {
             ("storage: { size: 3Gi }", Impact::None, "from 2Gi to 3Gi"),
             ("storage: { size: 1Gi }", Impact::Refused, "can't shrink"),
             ("desiredState: Hibernated", Impact::Outage, "stops all"),
+            ("placement: Shared", Impact::Refused, "can't be changed"),
             (
                 "validators: { count: 7 }",
                 Impact::Rolling,

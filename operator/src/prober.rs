@@ -2,13 +2,25 @@
 
 use std::time::Duration;
 
-use muniment_ledger::wire::{GovernanceView, MAX_PAGE, NodeStatus, RecordPage};
+use muniment_ledger::node::host::ERASED;
+use muniment_ledger::wire::{GovernanceView, MAX_PAGE, NodeStatus, RecordPage, SeatStatus};
 use muniment_receipts::trust::MAX_TRUST_ROOT;
 
 use crate::backend::BackendError;
 
 /// The reserved template of governance, for a query.
 const GOVERNANCE: &str = "muniment.dev%2Fgovernance";
+
+/// What a host says of a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SeatAnswer {
+    /// Nothing, or nothing of use.
+    Silent,
+    /// It knows of no such seat.
+    Free,
+    /// This.
+    Taken(SeatStatus),
+}
 
 /// A node that doesn't answer within this time doesn't answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -36,6 +48,26 @@ impl Prober {
         let response = request.send().await.ok()?.error_for_status().ok()?;
         let status: NodeStatus = response.json().await.ok()?;
         (status.network == id && status.name == name).then_some(status)
+    }
+
+    /// What a host says of a seat; `url` is that of the seat.
+    pub(crate) async fn seat(&self, url: &str, token: &str) -> SeatAnswer {
+        let request = self.0.get(format!("{url}/seat")).bearer_auth(token);
+        let Ok(response) = request.send().await else {
+            return SeatAnswer::Silent;
+        };
+        match response.status().as_u16() {
+            404 => SeatAnswer::Free,
+            200 => response.json().await.map_or(SeatAnswer::Silent, SeatAnswer::Taken),
+            _ => SeatAnswer::Silent,
+        }
+    }
+
+    /// Whether a host says that a folder is gone for good; `url` is that of the host.
+    pub(crate) async fn is_erased(&self, url: &str, folder: &str) -> bool {
+        let request = self.0.get(format!("{url}{ERASED}{folder}"));
+        let response = request.send().await;
+        response.is_ok_and(|response| response.status().as_u16() == 204)
     }
 
     /// A node's trust root file, as it says. Nothing of it is checked.

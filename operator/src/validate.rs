@@ -10,7 +10,7 @@ use std::fmt;
 
 use muniment_crds::{
     DesiredState, LedgerNetwork, LedgerNetworkSpec, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkName, NodeSize,
-    TemplateRef, TenantName,
+    Placement, TemplateRef, TenantName,
 };
 use muniment_ledger::config::Limits;
 use muniment_receipts::genesis::{GenesisTemplate, Member};
@@ -43,6 +43,8 @@ pub struct ValidatedNetwork {
 /// What a platform gives to each validator. Without meaning where validators are processes on one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hosting {
+    /// In pods of their own, or in hosts. In hosts only this and `run` mean something.
+    pub placement: Placement,
     /// Cores and memory.
     pub size: NodeSize,
     /// Bytes of its volume.
@@ -113,10 +115,10 @@ pub fn validate(
 ) -> Result<ValidatedNetwork, ValidationError> {
     let mut findings = Findings::default();
     let network = names(resource, &mut findings);
-    let validators = count(resource.spec.validators.count, &mut findings);
+    let validators = count(&resource.spec, &mut findings);
     let templates = templates(&resource.spec.templates, catalog, &mut findings);
     let members = all_members(members, &resource.spec.members, &mut findings);
-    let limits = limits::complete(&resource.spec.limits, &mut findings);
+    let limits = limits::complete(&resource.spec.limits, resource.spec.placement, &mut findings);
     let hosting = hosting(&resource.spec, &mut findings);
     match (network, validators) {
         (Some(network), Some(validators)) if findings.0.is_empty() => Ok(ValidatedNetwork {
@@ -155,7 +157,16 @@ fn names(resource: &LedgerNetwork, findings: &mut Findings) -> Option<NetworkRef
     })
 }
 
-fn count(count: u32, findings: &mut Findings) -> Option<ValidatorCount> {
+fn count(spec: &LedgerNetworkSpec, findings: &mut Findings) -> Option<ValidatorCount> {
+    let count = spec.validators.count;
+    if spec.placement == Placement::Shared && count != MIN_VALIDATORS {
+        findings.add(
+            "spec.validators.count",
+            format!("{count} validators can't sit in four hosts, one in each"),
+            "use 4, or spec.placement Dedicated",
+        );
+        return None;
+    }
     if !(MIN_VALIDATORS..=MAX_VALIDATORS).contains(&count) {
         findings.add(
             "spec.validators.count",
@@ -177,6 +188,7 @@ fn hosting(spec: &LedgerNetworkSpec, findings: &mut Findings) -> Hosting {
         0
     });
     Hosting {
+        placement: spec.placement,
         size: spec.size,
         storage,
         storage_text: muniment_crds::canonical(&spec.storage.size).unwrap_or_default(),

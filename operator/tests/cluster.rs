@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 #[path = "support/harness.rs"]
 mod harness;
 
-use harness::{ClusterHarness, Harness, network, operator, until};
+use harness::{ClusterHarness, Harness, SharedHarness, network, operator, until};
 use muniment_crds::{DeletionPolicy, DesiredState};
 use muniment_operator::{Backend, BackendError, NodeState, Observation, Removal};
 use serde_json::json;
@@ -240,4 +240,198 @@ async fn two_operators_at_once_seal_one_genesis() {
     };
     let (one, two) = tokio::join!(make(&harness.backend), make(&other));
     assert_eq!(one.unwrap(), two.unwrap());
+}
+
+/// Files of the network's seat in a host.
+fn seat(harness: &SharedHarness, host: usize) -> BTreeMap<String, Vec<u8>> {
+    let mut files = harness.0.cluster.seats(host);
+    files.retain(|name, _| name.starts_with("demo.notary."));
+    files
+}
+
+async fn shared_ready(harness: &SharedHarness) -> Observation {
+    until("all validators are ready", || async {
+        let plan = harness.plan().await;
+        let seen = harness.backend().apply(&plan).await.unwrap();
+        let fresh = seen.nodes.iter().all(|n| n.revision.as_ref() == Some(&plan.revision));
+        (fresh && seen.nodes.iter().all(|n| n.ready())).then_some(seen)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_network_is_seats_in_hosts_and_nothing_that_runs_in_its_namespace() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    shared_ready(&harness).await;
+    for host in 0..4 {
+        let files = seat(&harness, host);
+        let replica: serde_json::Value = serde_json::from_slice(&files["demo.notary.replica.json"]).unwrap();
+        assert_eq!(replica["name"], format!("validator-{host}"));
+        assert_eq!(replica["peers"].as_array().unwrap().len(), 3);
+        assert!(files.contains_key("demo.notary.joined"), "who votes has joined");
+        let keys = harness
+            .0
+            .cluster
+            .get("secrets", &format!("notary-validator-{host}-keys"))
+            .unwrap();
+        use base64::Engine;
+        let kept = base64::engine::general_purpose::STANDARD.encode(&files["demo.notary.keys.json"]);
+        assert_eq!(
+            keys["data"]["keys.json"], kept,
+            "each host has the keys of its own validator"
+        );
+    }
+    let own = |plural: &str| harness.0.cluster.get(plural, "notary-validator");
+    for plural in [
+        "statefulsets",
+        "networkpolicies",
+        "poddisruptionbudgets",
+        "serviceaccounts",
+    ] {
+        assert_eq!(own(plural), None, "{plural}");
+    }
+    let ports = harness.0.cluster.own("configmaps", "muniment-host-ports").unwrap();
+    assert_eq!(ports["data"]["demo.notary"], "20000");
+    let before = harness.0.cluster.writes();
+    for _ in 0..3 {
+        shared_ready(&harness).await;
+    }
+    assert_eq!(
+        harness.0.cluster.writes(),
+        before,
+        "nothing is written when nothing differs"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_killed_after_each_of_its_writes_seats_the_same_network() {
+    let whole = SharedHarness::new().await;
+    shared_ready(&whole).await;
+    let writes = whole.0.cluster.writes().len();
+    assert!(writes > 10, "{writes}");
+    for killed_after in 0..writes {
+        let harness = SharedHarness::new().await;
+        harness.0.cluster.down_after(Some(killed_after));
+        if let Ok(facts) = harness.backend().allocate(&harness.validated()).await {
+            let plan = muniment_operator::plan(&harness.validated(), &facts).unwrap();
+            for _ in 0..3 {
+                let _ = harness.backend().apply(&plan).await;
+            }
+        }
+        let keys = keys(&harness.0);
+        harness.0.cluster.down_after(None);
+        let harness = harness.restart().await;
+        shared_ready(&harness).await;
+        let now = self::keys(&harness.0);
+        assert!(
+            keys.iter().all(|(name, key)| now[name] == *key),
+            "killed after {killed_after}"
+        );
+        for host in 0..4 {
+            let names = |harness: &SharedHarness| seat(harness, host).into_keys().collect::<Vec<_>>();
+            assert_eq!(names(&harness), names(&whole), "killed after {killed_after}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_by_hand_in_a_host_is_put_back_behind_the_gate() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    shared_ready(&harness).await;
+    let before: Vec<_> = (0..4).map(|host| seat(&harness, host)).collect();
+    // One seat has gone, another has other settings, and clients have lost their Secret.
+    harness
+        .0
+        .cluster
+        .edit_own("secrets", "muniment-host-0-seats-0", |secret| {
+            secret["data"] = json!({})
+        });
+    harness
+        .0
+        .cluster
+        .edit_own("secrets", "muniment-host-1-seats-0", |secret| {
+            use base64::Engine;
+            let settings = String::from_utf8(before[1]["demo.notary.replica.json"].clone()).unwrap();
+            let other = settings.replace("10000", "2000");
+            assert_ne!(other, settings);
+            let other = base64::engine::general_purpose::STANDARD.encode(other);
+            secret["data"]["demo.notary.replica.json"] = json!(other);
+        });
+    harness.0.cluster.delete("secrets", "notary-client");
+    shared_ready(&harness).await;
+    until("everything is put back", || async {
+        shared_ready(&harness).await;
+        (0..4).all(|host| seat(&harness, host) == before[host]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_power_is_said_and_comes_back() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    harness.0.cluster.power(2, false);
+    let seen = harness.backend().observe(&network()).await.unwrap().unwrap();
+    assert_eq!(seen.nodes[2].state, NodeState::Stopped);
+    assert!(seen.nodes[2].last_exit.as_deref().unwrap().contains("host"), "{seen:?}");
+    assert_eq!(seen.nodes.iter().filter(|n| n.votes()).count(), 3);
+    harness.0.cluster.power(2, true);
+    shared_ready(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_network_that_sleeps_or_is_deleted_leaves_its_seats() {
+    let mut harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    let before = durable(&harness.0);
+    harness.wish().spec.desired_state = DesiredState::Hibernated;
+    let asleep = until("all validators are stopped", || async {
+        let plan = harness.plan().await;
+        let seen = harness.backend().apply(&plan).await.unwrap();
+        seen.nodes.iter().all(|n| n.state == NodeState::Stopped).then_some(seen)
+    })
+    .await;
+    assert!(asleep.nodes.iter().all(|n| n.last_exit.is_none()));
+    assert!((0..4).all(|host| seat(&harness, host).is_empty()));
+    harness.wish().spec.desired_state = DesiredState::Running;
+    shared_ready(&harness).await;
+    assert_eq!(durable(&harness.0), before);
+    for data in [DeletionPolicy::Retain, DeletionPolicy::Delete] {
+        until("the network is removed", || async {
+            let removal = harness.backend().remove(&network(), data).await.unwrap();
+            (removal == Removal::Done).then_some(())
+        })
+        .await;
+        for host in 0..4 {
+            let left: Vec<String> = harness.0.cluster.seats(host).into_keys().collect();
+            assert!(left.is_empty(), "no seat, and no order that was followed: {left:?}");
+        }
+        let ports = harness.0.cluster.own("configmaps", "muniment-host-ports").unwrap();
+        assert!(ports["data"].get("demo.notary").is_none(), "the port is free again");
+        assert_eq!(keys(&harness.0).is_empty(), data == DeletionPolicy::Delete);
+        if data == DeletionPolicy::Retain {
+            shared_ready(&harness).await;
+            assert_eq!(
+                durable(&harness.0)[..5],
+                before[..5],
+                "it goes on with its keys and its genesis"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_hosts_a_shared_network_is_told_what_to_do() {
+    let harness = SharedHarness::new().await;
+    let settings = harness::cluster_settings();
+    let backend = muniment_operator::ClusterBackend::new(harness.0.cluster.client().await, settings).unwrap();
+    let error = backend.allocate(&harness.validated()).await.unwrap_err();
+    assert!(matches!(error, BackendError::NoHosts { .. }));
+    assert!(error.to_string().contains("hosts.enabled=true"), "{error}");
+    let local = harness::LocalHarness::new().await;
+    let error = local.backend().allocate(&harness.validated()).await.unwrap_err();
+    assert!(matches!(error, BackendError::NoHosts { .. }));
+    local.stop().await;
 }

@@ -5,7 +5,9 @@
 #[path = "support/harness.rs"]
 mod harness;
 
-use harness::{ClusterHarness, Governed, Harness, LocalHarness, MemoryHarness, network, until};
+use harness::{
+    ClusterHarness, Governed, Harness, LocalHarness, MemoryHarness, SharedHarness, SharedMemoryHarness, network, until,
+};
 use muniment_crds::{DeletionPolicy, ValidatorAction};
 use muniment_operator::{Backend, NodeState, Observation, Removal, scale};
 
@@ -27,6 +29,8 @@ macro_rules! conformance {
         over!(local, LocalHarness, a_supervisor_that_comes_back_finds_everything, $($case),*);
         // Pods go on while the operator is away.
         over!(cluster, ClusterHarness, an_operator_that_comes_back_finds_the_network_running, $($case),*);
+        over!(shared, SharedHarness, an_operator_that_comes_back_finds_the_network_running, $($case),*);
+        over!(shared_memory, SharedMemoryHarness, a_supervisor_that_comes_back_finds_everything, $($case),*);
     };
 }
 

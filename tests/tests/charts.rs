@@ -244,7 +244,8 @@ fn what_is_rendered_is_what_was_reviewed() {
             &[
                 "--set",
                 "database.url=postgres://me:secret@db/muniment,metrics.serviceMonitor.enabled=true,\
-                 metrics.dashboard.enabled=true,api.publicUrl=https://muniment.example,imagePullSecrets={registry}",
+                 metrics.dashboard.enabled=true,api.publicUrl=https://muniment.example,imagePullSecrets={registry},\
+                 hosts.enabled=true,hosts.storage.className=fast",
                 "--set-json",
                 r#"metrics.from=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]"#,
                 "--api-versions",

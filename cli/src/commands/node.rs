@@ -1,8 +1,11 @@
 //! `muniment node`: the validator process. Started by the operator's backends, or by a pod; not by hand.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use muniment_ledger::node::host::Addresses;
+use muniment_ledger::process;
 use tracing_subscriber::EnvFilter;
 
 use crate::error::{Failure, Result, chain};
@@ -10,7 +13,7 @@ use crate::error::{Failure, Result, chain};
 /// What is logged unless `RUST_LOG` says otherwise. The engine has two dozen lines of news for every block.
 const LOGGED: &str = "info,arc_malachitebft=warn";
 
-/// Runs the validators of a folder until SIGTERM.
+/// Runs the validators of a folder until SIGTERM. With --seats, those of many networks that come and go.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder with `node.json`.
@@ -19,6 +22,16 @@ pub struct Args {
     /// Folder where `node.json`, `genesis.json` and `keys.json` are mounted; the other folder is brought up to them.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
+    /// Folder where the seats of a host are mounted: settings, genesis and keys of the validators of many networks. They
+    /// are followed as they change.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["from", "parent"])]
+    seats: Option<PathBuf>,
+    /// Where a host serves the HTTP API of all its validators.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8411", requires = "seats")]
+    listen: SocketAddr,
+    /// Where a host serves its own health and metrics, without a token.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8410", requires = "seats")]
+    health: SocketAddr,
     /// End when this process, which must be the parent and hold our standard input, is gone.
     #[arg(long, value_name = "PID")]
     parent: Option<u32>,
@@ -34,7 +47,7 @@ pub fn run(args: &Args) -> Result<bool> {
         muniment_ledger::mounted::adopt(from, &args.config)
             .map_err(|error| Failure::new("node", chain(&error), "look at the volumes of the pod"))?;
     }
-    let ended = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
@@ -44,11 +57,21 @@ pub fn run(args: &Args) -> Result<bool> {
                 format!("the runtime can't start: {error}"),
                 "check the process limits",
             )
-        })?
-        .block_on(muniment_ledger::process::run(&args.config));
+        })?;
+    let ended = match &args.seats {
+        Some(seats) => runtime.block_on(process::host::run_host(seats, &args.config, addresses(args))),
+        None => runtime.block_on(process::run(&args.config)),
+    };
     // One line: the supervisor shows the last one of a node that ended.
     ended.map_err(|error| Failure::new("node", chain(&error), ""))?;
     Ok(true)
+}
+
+fn addresses(args: &Args) -> Addresses {
+    Addresses {
+        api: args.listen,
+        health: args.health,
+    }
 }
 
 /// Writes the log to stderr, filtered by `RUST_LOG`.

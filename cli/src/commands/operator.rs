@@ -36,6 +36,9 @@ pub struct Args {
         value_name = "NAME"
     )]
     tenant_role: String,
+    /// Service of the hosts for shared networks, in the namespace of the control plane; none when absent.
+    #[arg(long, env = "MUNIMENT_HOSTS", value_name = "NAME")]
+    hosts: Option<String>,
     /// The operator's own ServiceAccount.
     #[arg(
         long,
@@ -105,6 +108,7 @@ pub async fn run(args: Args) -> Result<bool> {
             priority_class: args.priority_class.filter(|name| !name.is_empty()),
             service_account: args.service_account,
             api_service_account: args.api_service_account,
+            hosts: args.hosts.filter(|name| !name.is_empty()),
             tenant_role: args.tenant_role,
         },
         identity: args.identity,

@@ -1,7 +1,9 @@
 //! UBL into the model.
 
 mod line;
+mod party;
 use self::line::*;
+use self::party::*;
 use super::read::{Source, attribute, group, identifier, identifier_at, required, text, value};
 use super::*;
 use crate::xml::{Node, Path, at, p};
@@ -26,18 +28,9 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
         tender: text(root, p!(cac:OriginatorDocumentReference/cbc:ID)),
         accounting: text(root, p!(cbc:AccountingCost)),
         payment_terms: text(root, p!(cac:PaymentTerms/cbc:Note)),
-        notes: root
-            .at(p!(cbc:Note))
-            .map(note)
-            .filter(|note| !note.text.is_empty() || note.subject.is_some())
-            .collect(),
+        notes: notes(root),
         process: text(root, p!(cbc:ProfileID)),
         specification: required(root, p!(cbc:CustomizationID)),
-        preceding: root
-            .at(p!(cac:BillingReference/cac:InvoiceDocumentReference))
-            .map(preceding)
-            .filter_map(group)
-            .collect(),
         seller: root
             .first(p!(cac:AccountingSupplierParty/cac:Party))
             .map(party)
@@ -56,18 +49,8 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
         payment: payment(root),
         allowances: adjustments(root, source, false),
         charges: adjustments(root, source, true),
-        vat: root
-            .at(p!(cac:TaxTotal))
-            .filter(|total| !in_tax_currency(root, *total))
-            .flat_map(|total| total.at(p!(cac:TaxSubtotal)))
-            .map(|node| vat(node, source))
-            .filter_map(group)
-            .collect(),
-        lines: root
-            .at(p!(cac:InvoiceLine))
-            .chain(root.at(p!(cac:CreditNoteLine)))
-            .map(|node| line(node, source))
-            .collect(),
+        vat: breakdown(root, source),
+        lines: lines(root, source),
         ..Invoice::default()
     };
     // An order reference needs an identifier in UBL; NA stands for none.
@@ -76,6 +59,29 @@ pub(super) fn read(root: Node<'_>, source: &Source) -> Invoice {
     invoice.totals = totals(root, source);
     documents(root, &mut invoice);
     invoice
+}
+
+fn notes(root: Node<'_>) -> Vec<Note> {
+    root.at(p!(cbc:Note))
+        .map(note)
+        .filter(|note| !note.text.is_empty() || note.subject.is_some())
+        .collect()
+}
+
+fn breakdown(root: Node<'_>, source: &Source) -> Vec<Vat> {
+    root.at(p!(cac:TaxTotal))
+        .filter(|total| !in_tax_currency(root, *total))
+        .flat_map(|total| total.at(p!(cac:TaxSubtotal)))
+        .map(|node| vat(node, source))
+        .filter_map(group)
+        .collect()
+}
+
+fn lines(root: Node<'_>, source: &Source) -> Vec<Line> {
+    root.at(p!(cac:InvoiceLine))
+        .chain(root.at(p!(cac:CreditNoteLine)))
+        .map(|node| line(node, source))
+        .collect()
 }
 
 /// `#AAI#text` is a note with a subject.
@@ -101,86 +107,6 @@ fn preceding(node: Node<'_>) -> Preceding {
     Preceding {
         number: required(node, p!(cbc:ID)),
         date: text(node, p!(cbc:IssueDate)),
-    }
-}
-
-fn is_vat(scheme: &Node<'_>) -> bool {
-    scheme.clean_at(p!(cac:TaxScheme/cbc:ID)).eq_ignore_ascii_case("VAT")
-}
-
-fn party(node: Node<'_>) -> Party {
-    let is_creditor = |id: &Identifier| id.scheme.as_deref() == Some("SEPA");
-    let mut ids: Vec<Identifier> = node
-        .at(p!(cac:PartyIdentification/cbc:ID))
-        .map(identifier)
-        .filter(|id| !id.id.is_empty() && !is_creditor(id))
-        .collect();
-    ids.sort_by_key(|id| id.scheme.is_some());
-    let tax = |vat: bool| {
-        node.at(p!(cac:PartyTaxScheme))
-            .find(|scheme| is_vat(scheme) == vat)
-            .and_then(|scheme| text(scheme, p!(cbc:CompanyID)))
-    };
-    Party {
-        name: required(node, p!(cac:PartyLegalEntity/cbc:RegistrationName)),
-        trading_name: text(node, p!(cac:PartyName/cbc:Name)),
-        ids,
-        registration: identifier_at(node, p!(cac:PartyLegalEntity/cbc:CompanyID)),
-        vat_id: tax(true),
-        tax_id: tax(false),
-        legal_info: text(node, p!(cac:PartyLegalEntity/cbc:CompanyLegalForm)),
-        address_id: identifier_at(node, p!(cbc:EndpointID)),
-        address: node.first(p!(cac:PostalAddress)).map(address).and_then(group),
-        contact: node.first(p!(cac:Contact)).map(contact).and_then(group),
-    }
-}
-
-fn address(node: Node<'_>) -> Address {
-    Address {
-        line1: text(node, p!(cbc:StreetName)),
-        line2: text(node, p!(cbc:AdditionalStreetName)),
-        line3: text(node, p!(cac:AddressLine/cbc:Line)),
-        city: text(node, p!(cbc:CityName)),
-        post_code: text(node, p!(cbc:PostalZone)),
-        subdivision: text(node, p!(cbc:CountrySubentity)),
-        country: required(node, p!(cac:Country/cbc:IdentificationCode)),
-    }
-}
-
-fn contact(node: Node<'_>) -> Contact {
-    Contact {
-        name: text(node, p!(cbc:Name)),
-        telephone: text(node, p!(cbc:Telephone)),
-        email: text(node, p!(cbc:ElectronicMail)),
-    }
-}
-
-fn payee(node: Node<'_>) -> Payee {
-    let mut ids = node.at(p!(cac:PartyIdentification/cbc:ID)).map(identifier);
-    Payee {
-        name: required(node, p!(cac:PartyName/cbc:Name)),
-        id: ids.find(|id| !id.id.is_empty() && id.scheme.as_deref() != Some("SEPA")),
-        registration: identifier_at(node, p!(cac:PartyLegalEntity/cbc:CompanyID)),
-    }
-}
-
-fn representative(node: Node<'_>) -> Representative {
-    Representative {
-        name: required(node, p!(cac:PartyName/cbc:Name)),
-        vat_id: required(node, p!(cac:PartyTaxScheme/cbc:CompanyID)),
-        address: node.first(p!(cac:PostalAddress)).map(address).and_then(group),
-    }
-}
-
-fn delivery(node: Node<'_>) -> Delivery {
-    Delivery {
-        name: text(node, p!(cac:DeliveryParty/cac:PartyName/cbc:Name)),
-        location: identifier_at(node, p!(cac:DeliveryLocation/cbc:ID)),
-        date: text(node, p!(cbc:ActualDeliveryDate)),
-        address: node
-            .first(p!(cac:DeliveryLocation/cac:Address))
-            .map(address)
-            .and_then(group),
     }
 }
 
@@ -300,6 +226,11 @@ fn totals(root: Node<'_>, source: &Source) -> Totals {
 
 /// Type 130 is the invoiced object; type 50 the project of a credit note; all others support the invoice.
 fn documents(root: Node<'_>, invoice: &mut Invoice) {
+    invoice.preceding = root
+        .at(p!(cac:BillingReference/cac:InvoiceDocumentReference))
+        .map(preceding)
+        .filter_map(group)
+        .collect();
     invoice.project = text(root, p!(cac:ProjectReference/cbc:ID));
     for node in root.at(p!(cac:AdditionalDocumentReference)) {
         match &*node.clean_at(p!(cbc:DocumentTypeCode)) {

@@ -104,6 +104,47 @@ fn bounds_are_kept() {
 }
 
 #[test]
+fn two_hundred_megabytes_are_refused_unread() {
+    let mut bytes = invoice().into_bytes();
+    bytes.resize(200 << 20, b' ');
+    let error = refusal(&bytes);
+    assert_eq!(error.code(), "XML_TOO_LARGE");
+    assert!(error.to_string().contains("134217728 bytes"), "{error}");
+}
+
+/// Lines of the invoice: what is wrong with each of them is more than a report may hold.
+#[test]
+fn a_million_invoice_lines_are_refused_or_reported() {
+    let lines = "<cac:InvoiceLine/>".repeat(1_000_000);
+    let text = invoice().replacen("<cac:InvoiceLine>", &format!("{lines}<cac:InvoiceLine>"), 1);
+    let error = refusal(text.as_bytes());
+    assert_eq!(error.code(), "XML_TOO_LARGE");
+    assert!(error.to_string().contains("findings"), "{error}");
+}
+
+/// Lines of the file: what is wrong is found behind all of them.
+#[test]
+fn a_million_lines_of_text_are_counted() {
+    let text = invoice()
+        .replacen(
+            "<cac:InvoiceLine>",
+            &format!("{}<cac:InvoiceLine>", "\n".repeat(1_000_000)),
+            1,
+        )
+        .replace(">75.38<", ">75.39<")
+        .replacen("<cbc:Name>Chair</cbc:Name>", "", 1);
+    let report = check(text.as_bytes(), &Options::default()).unwrap();
+    let line = |rule: &str| {
+        let mut findings = report.findings.iter();
+        findings
+            .find(|finding| finding.rule == rule)
+            .map(|finding| finding.line)
+    };
+    assert!(line("BR-CO-15").unwrap() < 1_000, "{:?}", line("BR-CO-15"));
+    assert!(line("BR-25").unwrap() > 1_000_000, "{:?}", line("BR-25"));
+}
+
+#[test]
 fn a_report_does_not_grow_without_end() {
     let limits = Limits {
         findings: 1_000,

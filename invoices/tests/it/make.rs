@@ -134,6 +134,24 @@ fn the_page_shows_the_amounts_and_escapes_texts() {
     assert!(!html(&make(DRAFT.as_bytes()).unwrap(), None).contains("<svg"));
 }
 
+#[test]
+fn the_page_groups_thousands_with_a_narrow_space() {
+    let draft = DRAFT
+        .replace("\"12.50\"", "\"1234567.89\"")
+        .replace("\"quantity\": \"3\"", "\"quantity\": \"-1000\"")
+        .replace("\"base\": \"100\"", "\"base\": \"999\"");
+    let page = html(&make(draft.as_bytes()).unwrap(), None);
+    for shown in [
+        "1\u{202F}234\u{202F}567.89",
+        ">-1\u{202F}000 C62",
+        ">-1\u{202F}234\u{202F}567\u{202F}890.00",
+        "for 999<",
+        "19 %",
+    ] {
+        assert!(page.contains(shown), "{shown} is not in\n{page}");
+    }
+}
+
 /// What poppler's tools say is looked at by hand (docs/invoices.md); here what needs no tool.
 #[test]
 fn the_pdf_is_a_hybrid_and_always_the_same() {

@@ -1,7 +1,9 @@
 //! Every row of the tables of the syntax bindings: one element too many and it fires, as many as it allows and it does
 //! not. Few of them fire in the vectors, so each gets a document of its own here.
 
-use muniment_invoices::{Limits, Set, check_sets};
+use muniment_invoices::Set;
+
+use crate::edges::Edge;
 
 const TABLES: [(&str, &str); 2] = [
     ("UBL", include_str!("../../data/syntax-ubl.txt")),
@@ -128,14 +130,18 @@ fn document(syntax: &str, section: &str, path: &str, count: usize) -> String {
     format!("<{root} {spaces}>{}</{root}>", nested(&context, outer, &content))
 }
 
-fn fires(text: &str, rule: &str) -> bool {
-    let findings = check_sets(text.as_bytes(), &[Set::En16931], &Limits::DEFAULT).unwrap();
-    findings.iter().any(|finding| finding.rule == rule)
+/// A row of a table.
+struct Row {
+    syntax: &'static str,
+    section: &'static str,
+    rule: &'static str,
+    least: usize,
+    most: usize,
+    paths: Vec<String>,
 }
 
-#[test]
-fn each_row_allows_what_it_says_and_no_more() {
-    let (mut rows, mut wrong) = (0, Vec::new());
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
     for (syntax, table) in TABLES {
         let mut section = "";
         for line in table.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
@@ -148,21 +154,59 @@ fn each_row_allows_what_it_says_and_no_more() {
                 panic!("{line}")
             };
             let (least, most) = range.split_once("..").unwrap_or((range, range));
-            let (least, most): (usize, usize) = (least.parse().unwrap(), most.parse().unwrap());
             let choices = path.strip_prefix('(').and_then(|path| path.split_once(")/"));
-            let paths: Vec<String> = match choices {
-                Some((choices, rest)) => choices.split('|').map(|choice| format!("{choice}/{rest}")).collect(),
-                None => vec![path.to_owned()],
-            };
-            rows += 1;
-            for path in paths {
-                let with = |count| fires(&document(syntax, section, &path, count), rule);
-                if with(most + 1) == NEVER.contains(&rule) || with(most) || least > 0 && !with(least - 1) {
-                    wrong.push(format!("{syntax} [{section}] {line}"));
-                }
-            }
+            rows.push(Row {
+                syntax,
+                section,
+                rule,
+                least: least.parse().unwrap(),
+                most: most.parse().unwrap(),
+                paths: match choices {
+                    Some((choices, rest)) => choices.split('|').map(|choice| format!("{choice}/{rest}")).collect(),
+                    None => vec![path.to_owned()],
+                },
+            });
         }
     }
-    println!("{rows} rows");
-    assert!(wrong.is_empty(), "{} of {rows}:\n{}", wrong.len(), wrong.join("\n"));
+    rows
+}
+
+impl Row {
+    /// One element too many, as many as it allows, and one too few.
+    fn edges(&self) -> impl Iterator<Item = Edge> {
+        let counts = [Some(self.most + 1), Some(self.most), self.least.checked_sub(1)];
+        let each = self
+            .paths
+            .iter()
+            .flat_map(move |path| counts.map(|count| Some((path, count?))));
+        each.flatten().map(|(path, count)| Edge {
+            set: Set::En16931,
+            rule: self.rule.to_owned(),
+            fires: !(self.least..=self.most).contains(&count) && !NEVER.contains(&self.rule),
+            document: document(self.syntax, self.section, path, count),
+        })
+    }
+}
+
+/// What mutation testing judges by as well.
+pub fn all() -> Vec<Edge> {
+    rows().iter().flat_map(Row::edges).collect()
+}
+
+#[test]
+fn each_row_allows_what_it_says_and_no_more() {
+    let rows = rows();
+    let wrong: Vec<String> = rows
+        .iter()
+        .filter(|row| !row.edges().all(|edge| edge.holds()))
+        .map(|row| format!("{} [{}] {} {:?}", row.syntax, row.section, row.rule, row.paths))
+        .collect();
+    println!("{} rows in {} documents", rows.len(), all().len());
+    assert!(
+        rows.len() > 1_000 && wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        rows.len(),
+        wrong.join("\n")
+    );
 }

@@ -15,7 +15,7 @@ use crate::wire::{MAX_FRAME, Problem, code};
 pub struct Endpoint {
     /// Validator name, for messages.
     pub name: String,
-    /// Base URL, e.g. `http://127.0.0.1:8411`.
+    /// Base URL, e.g. `http://127.0.0.1:8411`, or `http://host:8410/n/acme.contracts` of one in a host.
     pub url: String,
     /// Bearer token.
     pub token: String,
@@ -156,7 +156,8 @@ impl Validator {
         match (&self.http, &self.base) {
             (Some(http), Some(base)) => {
                 let mut url = base.clone();
-                url.set_path(path);
+                // A validator in a host has a path of its own there.
+                url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
                 Ok((http, url))
             }
             (_, None) => Err(Trouble::Gone(format!("{:?} isn't a URL", self.endpoint.url))),

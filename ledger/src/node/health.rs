@@ -11,6 +11,9 @@ use super::shared::Shared;
 
 /// How often the peers are asked for their height.
 const PROBE: Duration = Duration::from_secs(5);
+/// While it starts it asks more often: the network is ready when its validators have found each other.
+const FIRST_PROBE: Duration = Duration::from_millis(300);
+const FIRST: Duration = Duration::from_secs(20);
 /// Transactions wait and no block comes for this long: stalled.
 const STALL: Duration = Duration::from_secs(15);
 /// Behind and not moving for this long: the process ends, to be started again.
@@ -92,6 +95,11 @@ pub fn readiness(shared: &Shared) -> Readiness {
     }
 }
 
+/// May vote and isn't behind its peers, whether or not the network as a whole gets on.
+pub fn takes_part(shared: &Shared) -> bool {
+    shared.replica.voting() && !is_behind(shared, shared.replica.tip().height)
+}
+
 /// Are more peers ahead than may lie? Heights are claims, so the highest ones alone say nothing.
 fn is_behind(shared: &Shared, height: u64) -> bool {
     let (validators, _) = shared.replica.quorum();
@@ -169,7 +177,7 @@ impl Favours {
 pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
     let shared = Arc::clone(shared);
     tasks.spawn(async move {
-        let mut favours = Favours::new(shared.peers.len());
+        let (mut favours, begin) = (Favours::new(shared.peers.len()), Instant::now());
         loop {
             let probes = join_all(shared.peers.iter().map(|peer| peer.probe()));
             tokio::select! {
@@ -192,7 +200,9 @@ pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
                 shared.stuck.notify_one();
                 return;
             }
-            if !shared.pause(PROBE).await {
+            let alone = shared.peers.iter().any(|peer| !peer.status().connected);
+            let soon = alone && begin.elapsed() < FIRST;
+            if !shared.pause(if soon { FIRST_PROBE } else { PROBE }).await {
                 return;
             }
         }

@@ -89,6 +89,13 @@ impl Failure {
         )
     }
 
+    pub fn not_running() -> Self {
+        Self::temporary(
+            code::NOT_RUNNING,
+            "the replica in this seat is starting or failed; ask another validator, or later",
+        )
+    }
+
     /// Logs why, and tells the caller only that it isn't their fault.
     pub fn internal(why: &str) -> Self {
         tracing::error!(why, "request failed");

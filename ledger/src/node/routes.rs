@@ -92,7 +92,7 @@ fn hash(text: &str) -> Result<Hash, Failure> {
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<HttpResponse, Failure> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<HttpResponse, Failure> {
     let body = serde_json::to_vec(value).map_err(|error| Failure::internal(&error.to_string()))?;
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix_web::web;
 use tokio::sync::{Notify, watch};
 
-use super::NodeError;
 use super::health::Health;
 use super::metrics::Metrics;
 use super::peers::Peer;
@@ -35,17 +34,10 @@ impl Shared {
     pub fn new(
         replica: Arc<dyn Replica>,
         config: ReplicaConfig,
+        http: &reqwest::Client,
         more_metrics: fn() -> String,
         stopped: watch::Receiver<bool>,
-    ) -> Result<Self, NodeError> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tcp_nodelay(true)
-            .connect_timeout(Duration::from_secs(1))
-            .pool_idle_timeout(Duration::from_secs(90))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(NodeError::Client)?;
+    ) -> Self {
         let peers: Vec<_> = config
             .peers
             .iter()
@@ -53,7 +45,7 @@ impl Shared {
             .collect();
         let queues = peers.iter().map(|_| Arc::new(Queue::default())).collect();
         let metrics = Metrics::new(&replica.network(), &config.name);
-        Ok(Self {
+        Self {
             replica,
             config,
             peers,
@@ -63,7 +55,7 @@ impl Shared {
             metrics,
             more_metrics,
             stopped,
-        })
+        }
     }
 
     /// Asks the replica on a thread that may block on the disk.

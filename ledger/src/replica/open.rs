@@ -25,8 +25,8 @@ use crate::mempool::Mempool;
 use crate::state::{VALIDATORS_KEY, genesis_state, set_height, tree};
 use crate::store::{Commit, Recovered, Store, StoreError};
 
-/// Own cosignatures waiting to be sent.
-const OUTGOING: usize = 4_096;
+/// Own cosignatures waiting to be sent. Peers fetch what they missed; the room is taken at once, by every replica.
+const OUTGOING: usize = 512;
 
 /// A replica can't be opened.
 #[derive(Debug, thiserror::Error)]

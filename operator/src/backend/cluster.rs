@@ -10,6 +10,9 @@
 //! Service     <network>-nodes, <network>-api
 //! ```
 //! and a NetworkPolicy, a PodDisruptionBudget and a ServiceAccount `<network>-validator`.
+//!
+//! A network in shared placement has only the keys, the genesis and what clients need there; its validators sit in the
+//! hosts of the control plane: see [`hosts`].
 
 mod access;
 mod ballot;
@@ -18,6 +21,7 @@ mod covers;
 mod driver;
 mod durable;
 mod failure;
+mod hosts;
 pub(crate) mod names;
 mod observe;
 mod volumes;
@@ -41,6 +45,8 @@ pub struct ClusterSettings {
     pub service_account: String,
     /// The management API's ServiceAccount.
     pub api_service_account: String,
+    /// Name of the Service of the hosts in the control plane's namespace; `None` without hosts.
+    pub hosts: Option<String>,
     /// ClusterRole that the operator binds itself to in each tenant's namespace.
     pub tenant_role: String,
 }

@@ -197,6 +197,7 @@ impl Pass<'_> {
         let reason = match error {
             ReconcileError::Invalid(_) | ReconcileError::Plan(_) => reason::INVALID,
             ReconcileError::Backend(BackendError::KeysLost { .. }) => reason::KEYS_LOST,
+            ReconcileError::Backend(BackendError::NoHosts { .. } | BackendError::HostsFull { .. }) => reason::NO_ROOM,
             ReconcileError::Backend(_) => reason::PLATFORM,
         };
         let seen = match self.name() {

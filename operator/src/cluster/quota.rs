@@ -6,13 +6,17 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use muniment_crds::{LedgerNetwork, TenantQuota, TenantUsage};
+use muniment_crds::{LedgerNetwork, Placement, TenantQuota, TenantUsage};
 
 /// What a network takes.
 fn share(network: &LedgerNetwork) -> TenantUsage {
     let validators = network.spec.validators.count;
-    // A size that can't be read is refused by validation, and takes nothing.
-    let each = muniment_crds::bytes(&network.spec.storage.size).unwrap_or_default();
+    let each = match network.spec.placement {
+        // A size that can't be read is refused by validation, and takes nothing.
+        Placement::Dedicated => muniment_crds::bytes(&network.spec.storage.size).unwrap_or_default(),
+        // Hosts have volumes of the platform.
+        Placement::Shared => 0,
+    };
     TenantUsage {
         networks: 1,
         validators,

@@ -22,6 +22,7 @@ fn wanted(count: u32) -> ValidatedNetwork {
         }],
         limits: Limits::default(),
         hosting: Hosting {
+            placement: muniment_crds::Placement::Dedicated,
             size: NodeSize::Small,
             storage: 2 << 30,
             storage_text: "2Gi".into(),

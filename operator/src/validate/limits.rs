@@ -1,9 +1,12 @@
 //! Limits: ranges, and what the software version chooses when nothing is said.
 
-use muniment_crds::NetworkLimits;
+use muniment_crds::{NetworkLimits, Placement};
 use muniment_ledger::config::Limits;
 
 use super::Findings;
+
+/// Memory for waiting transactions of a replica in a host, unless said otherwise, and at most: many share the host.
+const SHARED_MEMPOOL: (u64, u64) = (32 * 1024 * 1024, 64 * 1024 * 1024);
 
 /// Checks a limit and returns it, or the default.
 fn pick(findings: &mut Findings, field: &str, value: Option<u64>, range: (u64, u64), default: u64) -> u64 {
@@ -23,7 +26,7 @@ fn size(value: u64) -> usize {
 }
 
 /// Complete limits. Ranges are those of the schema's rules.
-pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limits {
+pub(super) fn complete(limits: &NetworkLimits, placement: Placement, findings: &mut Findings) -> Limits {
     // Every field is named, so that a new one can't be forgotten.
     let NetworkLimits {
         block_bytes,
@@ -35,6 +38,10 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
     } = limits.clone();
     let default = Limits::default();
     let millis = (10, 60_000);
+    let (mempool, most) = match placement {
+        Placement::Dedicated => (default.mempool_bytes as u64, 1_073_741_824),
+        Placement::Shared => SHARED_MEMPOOL,
+    };
     Limits {
         block_bytes: size(pick(
             findings,
@@ -54,8 +61,8 @@ pub(super) fn complete(limits: &NetworkLimits, findings: &mut Findings) -> Limit
             findings,
             "mempoolBytes",
             mempool_bytes,
-            (33_554_432, 1_073_741_824),
-            default.mempool_bytes as u64,
+            (33_554_432, most),
+            mempool,
         )),
         propose_timeout: pick(
             findings,

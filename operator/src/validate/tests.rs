@@ -162,3 +162,15 @@ fn the_tenants_own_key_may_be_repeated_but_somebody_must_sign() {
     let error = validate(&serde_json::from_value(value).unwrap(), &[], &catalog()).unwrap_err();
     assert_eq!(error.violations[0].field, "spec.members");
 }
+
+#[test]
+fn a_shared_network_has_four_validators_and_small_limits() {
+    let shared = spec(json!({ "placement": "Shared" })).unwrap();
+    assert_eq!(shared.limits.mempool_bytes, 32 * 1024 * 1024);
+    let seven = only(spec(json!({ "placement": "Shared", "validators": { "count": 7 } })));
+    assert!(seven.fix.contains("use 4"), "{seven}");
+    let large = only(spec(
+        json!({ "placement": "Shared", "limits": { "mempoolBytes": 192 * 1024 * 1024 } }),
+    ));
+    assert!(large.why.contains("isn't from 33554432 to 67108864"), "{large}");
+}

@@ -3,6 +3,9 @@
 //! nodes answer. Counts writes, and can go down after some number of them.
 #![allow(dead_code)]
 
+#[path = "fake_hosts.rs"]
+mod fake_hosts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -33,6 +36,8 @@ struct State {
     restarts: BTreeMap<String, u32>,
     /// What watches are told: version, type, where, object.
     events: Vec<(u64, &'static str, Key, Value)>,
+    /// What the kubelets have brought to the hosts.
+    mounts: fake_hosts::Mounts,
     /// Reads of single objects, by plural and name.
     reads: BTreeMap<String, usize>,
     /// Who the validators are, from the sealed genesis on.
@@ -94,10 +99,10 @@ impl FakeCluster {
     pub fn start() -> Self {
         static COUNTER: AtomicU8 = AtomicU8::new(0);
         let process = std::process::id().to_le_bytes();
-        let (listeners, pods) = std::iter::repeat_with(|| {
+        let (listeners, hosts, pods) = std::iter::repeat_with(|| {
             let number = COUNTER.fetch_add(1, Ordering::Relaxed);
             let first = Ipv4Addr::new(127, 64 | (process[0] & 63), number, 1);
-            Some((listeners(first)?, first))
+            Some((listeners(first)?, fake_hosts::listeners(first)?, first))
         })
         .take(250)
         .flatten()
@@ -107,7 +112,8 @@ impl FakeCluster {
         let url = format!("http://{}", own.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
         let cluster = Self { state, url, pods };
-        let (data, nodes) = (web::Data::new(cluster.clone()), web::Data::new(cluster.clone()));
+        let shared = || web::Data::new(cluster.clone());
+        let (data, nodes, seats) = (shared(), shared(), shared());
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let api = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(serve)));
@@ -122,7 +128,7 @@ impl FakeCluster {
                 for listener in listeners {
                     nodes = nodes.listen(listener).unwrap();
                 }
-                let _ = futures::join!(api, nodes.run());
+                let _ = futures::join!(api, nodes.run(), fake_hosts::serve(hosts, seats));
             });
         });
         cluster
@@ -412,7 +418,7 @@ fn patch(state: &mut State, at: &Key, mut body: Value, apply: bool) -> HttpRespo
     if wanted.is_some_and(|version| !version.is_null() && version != object["metadata"]["resourceVersion"]) {
         return failure(409, "Conflict", "the object has been changed");
     }
-    merge(&mut object, body);
+    merge(&mut object, body, apply);
     if !at.1.is_empty() {
         object["metadata"]["namespace"] = json!(at.1);
     }
@@ -436,17 +442,21 @@ fn patch(state: &mut State, at: &Key, mut body: Value, apply: bool) -> HttpRespo
     HttpResponse::Ok().json(object)
 }
 
-/// Objects are merged and everything else is replaced. Maps of data are replaced too: they have one owner here.
-fn merge(into: &mut Value, from: Value) {
+/// Objects are merged and everything else is replaced. Maps of data that are applied are replaced too: who applies them
+/// owns them here.
+fn merge(into: &mut Value, from: Value, apply: bool) {
+    if from.is_object() && into.is_null() {
+        *into = json!({});
+    }
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {
                 if value.is_null() {
                     into.remove(&key);
-                } else if key == "data" {
+                } else if key == "data" && apply {
                     into.insert(key, value);
                 } else {
-                    merge(into.entry(key).or_insert(Value::Null), value);
+                    merge(into.entry(key).or_insert(Value::Null), value, apply);
                 }
             }
         }
@@ -480,7 +490,8 @@ fn settle(state: &mut State, first: Ipv4Addr) {
             volume(state, &space, &at.2, &set["spec"]["volumeClaimTemplates"][0]);
             let restarts = state.restarts.get(&at.2).copied().unwrap_or_default();
             let [a, b, c, d] = first.octets();
-            let ip = Ipv4Addr::new(a, b, c, d + u8::try_from(index).unwrap());
+            let place = fake_hosts::number(&name).unwrap_or(index);
+            let ip = Ipv4Addr::new(a, b, c, d + u8::try_from(place).unwrap());
             let mut pod = state.objects.get(&at).cloned().unwrap_or_else(|| new_pod(set, &at));
             if pod["metadata"]["uid"].is_null() {
                 born(state, &mut pod);
@@ -491,7 +502,8 @@ fn settle(state: &mut State, first: Ipv4Addr) {
                 json!({})
             };
             pod["status"] = json!({ "phase": "Running", "podIP": ip.to_string(),
-                "containerStatuses": [{ "name": "validator", "image": "", "imageID": "", "ready": true,
+                "conditions": [{ "type": "Ready", "status": "True" }],
+                "containerStatuses": [{ "name": fake_hosts::container(&name), "image": "", "imageID": "", "ready": true,
                     "restartCount": restarts, "state": { "running": {} }, "lastState": last }] });
             if state.objects.get(&at) != Some(&pod) {
                 state.put(&at, pod);
@@ -506,6 +518,7 @@ fn settle(state: &mut State, first: Ipv4Addr) {
     for at in pods.cloned().collect::<Vec<_>>() {
         state.take(&at);
     }
+    fake_hosts::mount(state);
 }
 
 fn new_pod(set: &Value, at: &Key) -> Value {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use muniment_crds::{LedgerNetwork, NetworkName, TenantName};
+use muniment_crds::{LedgerNetwork, NetworkName, Placement, TenantName};
 use muniment_operator::{
     Backend, Catalog, ClusterBackend, ClusterSettings, DataDir, Facts, LocalBackend, LocalConfig, MemoryBackend,
     NetworkRef, Observation, Plan, Ports, ValidatedNetwork, plan, validate,
@@ -281,12 +281,93 @@ pub fn cluster_settings() -> ClusterSettings {
         priority_class: None,
         service_account: "muniment-operator".into(),
         api_service_account: "muniment-api".into(),
+        hosts: None,
         tenant_role: "muniment-operator-tenant".into(),
     }
 }
 
 pub async fn operator(cluster: &FakeCluster) -> ClusterBackend {
-    ClusterBackend::new(cluster.client().await, cluster_settings()).unwrap()
+    let settings = ClusterSettings {
+        hosts: cluster.hosts(),
+        ..cluster_settings()
+    };
+    ClusterBackend::new(cluster.client().await, settings).unwrap()
+}
+
+/// The same with hosts, and a network in them.
+pub struct SharedHarness(pub ClusterHarness);
+
+impl SharedHarness {
+    pub async fn new() -> Self {
+        let mut harness = ClusterHarness::new().await;
+        harness.cluster.install_hosts();
+        harness.backend = operator(&harness.cluster).await;
+        harness.wish.0.spec.placement = Placement::Shared;
+        Self(harness)
+    }
+}
+
+impl Harness for SharedHarness {
+    type Backend = ClusterBackend;
+
+    fn backend(&self) -> &ClusterBackend {
+        self.0.backend()
+    }
+    fn wish(&mut self) -> &mut LedgerNetwork {
+        self.0.wish()
+    }
+    fn validated(&self) -> ValidatedNetwork {
+        self.0.validated()
+    }
+    fn kill(&self, validator: &str) {
+        self.0.kill(validator);
+    }
+    fn hold(&self, validator: &str, held: bool) {
+        self.0.hold(validator, held);
+    }
+    async fn restart(self) -> Self {
+        Self(self.0.restart().await)
+    }
+    async fn stop(self) {}
+    fn assert_settings(&self, seen: &Observation, block_actions: u64) {
+        self.0.assert_settings(seen, block_actions);
+    }
+}
+
+/// The memory twin with a network in shared placement.
+pub struct SharedMemoryHarness(MemoryHarness);
+
+impl SharedMemoryHarness {
+    pub async fn new() -> Self {
+        let mut harness = MemoryHarness::new().await;
+        harness.wish.0.spec.placement = Placement::Shared;
+        Self(harness)
+    }
+}
+
+impl Harness for SharedMemoryHarness {
+    type Backend = MemoryBackend;
+
+    fn backend(&self) -> &MemoryBackend {
+        self.0.backend()
+    }
+    fn wish(&mut self) -> &mut LedgerNetwork {
+        self.0.wish()
+    }
+    fn validated(&self) -> ValidatedNetwork {
+        self.0.validated()
+    }
+    fn kill(&self, validator: &str) {
+        self.0.kill(validator);
+    }
+    fn hold(&self, validator: &str, held: bool) {
+        self.0.hold(validator, held);
+    }
+    async fn restart(self) -> Self {
+        Self(self.0.restart().await)
+    }
+    async fn stop(self) {}
+    fn assert_settings(&self, _seen: &Observation, _block_actions: u64) {}
 }
 
 impl ClusterHarness {

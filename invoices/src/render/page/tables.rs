@@ -5,8 +5,28 @@ use rust_decimal::Decimal;
 use super::{Cell, Column, Row, Table, labelled};
 use crate::model::{Adjustment, Invoice, Line};
 
+/// Between the thousands: a narrow space that does not break. A comma or a point would say the opposite to half of
+/// Europe.
+const THOUSANDS: char = '\u{202F}';
+
 fn number(value: Option<Decimal>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
+    value.map(grouped).unwrap_or_default()
+}
+
+/// A number with its decimals as they are and its digits before the point in threes.
+fn grouped(value: Decimal) -> String {
+    let text = value.to_string();
+    let (whole, decimals) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let digits = whole.trim_start_matches('-').len();
+    let mut grouped = String::with_capacity(text.len() + text.len() / 3);
+    for (place, letter) in whole.chars().enumerate() {
+        let left = whole.len() - place;
+        if left < digits && left.is_multiple_of(3) {
+            grouped.push(THOUSANDS);
+        }
+        grouped.push(letter);
+    }
+    grouped + decimals
 }
 
 fn percent(rate: Option<Decimal>) -> String {
@@ -65,7 +85,7 @@ fn line(line: &Line) -> Row {
             let unit = unit.as_deref().unwrap_or_default();
             Cell {
                 text: number(line.price.net),
-                small: spaced(&["for", &base.to_string(), unit]),
+                small: spaced(&["for", &grouped(base), unit]),
             }
         }
         (None, _) => number(line.price.net).into(),

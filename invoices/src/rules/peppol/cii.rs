@@ -150,8 +150,9 @@ fn of_type(node: Node<'_>, code: &str) -> usize {
         .count()
 }
 
+/// With both a base and a percentage, or neither: what has only one meets another context before.
 fn is_base_times_percentage(adjustment: Node<'_>, slack: Decimal) -> bool {
-    if !adjustment.has(PERCENT) || !adjustment.has(BASE) {
+    if !adjustment.has(PERCENT) {
         return true;
     }
     let amount = decimal_or(adjustment, p!(ram:ActualAmount), Decimal::ZERO);

@@ -135,12 +135,14 @@ const ACCOUNT: Path = p!(cac:PayeeFinancialAccount/cbc:ID);
 const BRANCH: Path = p!(cac:PayeeFinancialAccount/cac:FinancialInstitutionBranch/cbc:ID);
 const SELLER_NUMBER: Path = p!(cac:AccountingSupplierParty/cac:Party/cac:PartyLegalEntity/cbc:CompanyID);
 
+/// Of a `cac:Party`.
 fn is_seller(party: Node<'_>) -> bool {
-    party.name() == cac::Party && party.inside(cac::AccountingSupplierParty).is_some()
+    party.inside(cac::AccountingSupplierParty).is_some()
 }
 
+/// Of a `cac:Party`.
 fn is_buyer(party: Node<'_>) -> bool {
-    party.name() == cac::Party && party.inside(cac::AccountingCustomerParty).is_some()
+    party.inside(cac::AccountingCustomerParty).is_some()
 }
 
 fn seller<'d>(facts: &Facts<'d>) -> Option<Node<'d>> {

@@ -117,6 +117,21 @@ impl Access {
         Ok(true)
     }
 
+    /// As [`Self::merge`], but only of the object as it was seen: `false` when another hand changed it meanwhile.
+    pub async fn merge_if_unchanged<K: Object>(
+        &self,
+        seen: &K,
+        mut change: serde_json::Value,
+    ) -> Result<bool, BackendError> {
+        let (namespace, name) = key(seen);
+        change["metadata"]["resourceVersion"] = seen.resource_version().into();
+        match self.merge::<K>(&namespace, &name, &change).await {
+            Ok(()) => Ok(true),
+            Err(BackendError::Cluster { source, .. }) if source.is_conflict() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Changes some fields of an object.
     pub async fn merge<K: Object>(
         &self,

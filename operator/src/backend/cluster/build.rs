@@ -22,6 +22,7 @@ use super::names;
 use crate::backend::BackendError;
 use crate::plan::Plan;
 
+pub use client::client;
 pub use genesis::genesis;
 
 /// What the objects are made from.

@@ -11,12 +11,13 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use muniment_crds::{DeletionPolicy, NetworkName, TenantName};
+use muniment_crds::{DeletionPolicy, NetworkName, Placement, TenantName};
 use tokio::sync::watch;
 
 use super::access::{Access, failed};
 use super::build::{self, Inputs, Objects};
 use super::durable::Durable;
+use super::hosts::Shared;
 use super::names;
 use super::observe::{self, Place, Questions, Wanted};
 use super::{ClusterSettings, ballot, volumes};
@@ -52,6 +53,17 @@ impl ClusterBackend {
             prober: Prober::new()?,
             wake: watch::Sender::new(0),
         })
+    }
+
+    fn shared(&self) -> Option<Shared<'_>> {
+        Shared::of(&self.access, &self.settings, &self.prober)
+    }
+
+    /// The hosts and the port of a network that is placed there.
+    async fn placed(&self, network: &NetworkRef) -> Result<Option<(Shared<'_>, u16)>, BackendError> {
+        let Some(shared) = self.shared() else { return Ok(None) };
+        let port = shared.port(network).await?;
+        Ok(port.map(|port| (shared, port)))
     }
 
     fn durable<'a>(&'a self, network: &'a NetworkRef) -> Durable<'a> {
@@ -209,6 +221,14 @@ impl ClusterBackend {
 impl Backend for ClusterBackend {
     async fn allocate(&self, network: &ValidatedNetwork) -> Result<Facts, BackendError> {
         let durable = self.durable(&network.network);
+        if network.hosting.placement == Placement::Shared {
+            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
+                network: network.network.clone(),
+            })?;
+            let mut facts = durable.facts(network.validators.get()).await?;
+            shared.place(&network.network, &mut facts).await?;
+            return Ok(facts);
+        }
         if let Some(class) = &network.hosting.storage_class
             && durable.sealed().await?.is_none()
         {
@@ -219,6 +239,12 @@ impl Backend for ClusterBackend {
 
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let network = &plan.network.network;
+        if plan.hosting.placement == Placement::Shared {
+            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
+                network: network.clone(),
+            })?;
+            return shared.apply(plan).await;
+        }
         let durable = self.durable(network);
         let joined = durable.joined(&plan.network).await?;
         durable.seal(&plan.network).await?;
@@ -269,6 +295,9 @@ impl Backend for ClusterBackend {
     }
 
     async fn observe(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError> {
+        if let Some((shared, port)) = self.placed(network).await? {
+            return shared.observe(network, port).await;
+        }
         let durable = self.durable(network);
         let Some((genesis, roster)) = durable.roster().await? else {
             return Ok(None);
@@ -301,6 +330,12 @@ impl Backend for ClusterBackend {
     }
 
     async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {
+        if let Some((shared, port)) = self.placed(network).await? {
+            let erase = data == DeletionPolicy::Delete;
+            if shared.remove(network, port, erase).await? == Removal::Pending {
+                return Ok(Removal::Pending);
+            }
+        }
         let (namespace, name) = (network.tenant.as_str(), names::validators(network));
         self.access.delete_named::<StatefulSet>(namespace, &name).await?;
         self.access
@@ -353,6 +388,9 @@ impl Backend for ClusterBackend {
             })
         };
         let mut found: Vec<NetworkRef> = sets.items.iter().filter_map(network).collect();
+        if let Some(shared) = self.shared() {
+            found.extend(shared.networks().await?);
+        }
         found.sort();
         Ok(found)
     }

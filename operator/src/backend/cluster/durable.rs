@@ -220,17 +220,7 @@ impl Durable<'_> {
     /// The nodes' token. A Secret that was deleted by hand gives no new one as long as the nodes' settings have it:
     /// validators with different tokens don't talk to each other.
     pub async fn token(&self) -> Result<String, BackendError> {
-        let client = self
-            .access
-            .get::<Secret>(self.namespace(), &names::client(self.network))
-            .await?;
-        let text = |secret: &Secret| {
-            let bytes = secret.data.as_ref()?.get("token")?;
-            String::from_utf8(bytes.0.clone())
-                .ok()
-                .filter(|token| token.len() == 64)
-        };
-        if let Some(token) = client.as_ref().and_then(text) {
+        if let Some(token) = self.client_token().await? {
             return Ok(token);
         }
         let config = self
@@ -248,6 +238,28 @@ impl Durable<'_> {
             Some(token) => Ok(token),
             None => keys::secret().map_err(BackendError::Random),
         }
+    }
+
+    /// The token that clients have.
+    pub async fn client_token(&self) -> Result<Option<String>, BackendError> {
+        let client = self
+            .access
+            .get::<Secret>(self.namespace(), &names::client(self.network))
+            .await?;
+        let text = |secret: &Secret| {
+            let bytes = secret.data.as_ref()?.get("token")?;
+            String::from_utf8(bytes.0.clone())
+                .ok()
+                .filter(|token| token.len() == 64)
+        };
+        Ok(client.as_ref().and_then(text))
+    }
+
+    /// The private keys of a validator, as their file; they are there once they were allocated.
+    pub async fn private(&self, validator: &str) -> Result<Option<ByteString>, BackendError> {
+        let name = names::keys(self.network, validator);
+        let secret = self.access.get::<Secret>(self.namespace(), &name).await?;
+        Ok(secret.and_then(|secret| secret.data?.remove(KEYS_FILE)))
     }
 
     /// Makes sure that the keys of every validator of a plan are there, before its genesis is sealed or used. Answers

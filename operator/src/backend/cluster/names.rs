@@ -39,6 +39,11 @@ pub fn managed() -> String {
     format!("{MANAGED_BY}={FIELD_MANAGER}")
 }
 
+/// Selects the hosts, in the control plane's namespace.
+pub fn hosts() -> String {
+    format!("{COMPONENT}=host")
+}
+
 /// Selects everything of a network.
 pub fn of_network(network: &NetworkRef) -> String {
     format!("{},{NETWORK}={}", managed(), network.name)

@@ -126,8 +126,13 @@ pub fn furthest(network: &NetworkRef, nodes: &[NodeObservation], pods: &BTreeMap
     answering.into_iter().filter_map(at).collect()
 }
 
-/// Where a pod can be asked, if it runs.
+/// Where a validator's pod can be asked, if it runs.
 fn address(pod: &Pod) -> Option<String> {
+    host(pod).map(|host| format!("http://{host}:{API_PORT}"))
+}
+
+/// Address of a pod that runs.
+pub fn host(pod: &Pod) -> Option<String> {
     let ip = pod.status.as_ref()?.pod_ip.as_ref()?;
     let host = if ip.contains(':') {
         format!("[{ip}]")
@@ -135,7 +140,7 @@ fn address(pod: &Pod) -> Option<String> {
         ip.clone()
     };
     let leaving = pod.metadata.deletion_timestamp.is_some();
-    (!leaving && container(pod)?.state.as_ref()?.running.is_some()).then(|| format!("http://{host}:{API_PORT}"))
+    (!leaving && container(pod)?.state.as_ref()?.running.is_some()).then_some(host)
 }
 
 fn container(pod: &Pod) -> Option<&ContainerStatus> {
@@ -144,7 +149,7 @@ fn container(pod: &Pod) -> Option<&ContainerStatus> {
         .container_statuses
         .as_ref()?
         .iter()
-        .find(|c| c.name == "validator")
+        .find(|c| ["validator", "host"].contains(&c.name.as_str()))
 }
 
 /// What is seen of one validator.
@@ -196,7 +201,7 @@ fn revision(pod: &Pod, wanted: Option<&Wanted<'_>>) -> Option<String> {
 }
 
 /// State, and what is or was wrong.
-fn state(pod: &Pod, answers: bool) -> (NodeState, Option<String>) {
+pub fn state(pod: &Pod, answers: bool) -> (NodeState, Option<String>) {
     let ended = container(pod).and_then(last_exit);
     // Not gone yet, and about to be made anew.
     if pod.metadata.deletion_timestamp.is_some() {

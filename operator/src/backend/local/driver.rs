@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use muniment_crds::{DeletionPolicy, NetworkName, TenantName};
+use muniment_crds::{DeletionPolicy, NetworkName, Placement, TenantName};
 use muniment_ledger::config::{LAYOUT_VERSION, NodeConfig, ReplicaConfig};
 use muniment_ledger::pid::PidFile;
 use rustix::process::Signal;
@@ -303,6 +303,11 @@ fn node_files(
 #[async_trait]
 impl Backend for LocalBackend {
     async fn allocate(&self, wanted: &ValidatedNetwork) -> Result<Facts, BackendError> {
+        if wanted.hosting.placement == Placement::Shared {
+            return Err(BackendError::NoHosts {
+                network: wanted.network.clone(),
+            });
+        }
         let taken = self.taken(&wanted.network).await?;
         let (folder, network) = (self.folder(&wanted.network), wanted.network.clone());
         let (count, ports) = (wanted.validators.get() as usize, self.config.ports);

@@ -24,6 +24,7 @@ fn settings() -> ClusterSettings {
         priority_class: None,
         service_account: "muniment-operator".into(),
         api_service_account: "muniment-api".into(),
+        hosts: None,
         tenant_role: "muniment-operator-tenant".into(),
     }
 }
