@@ -175,10 +175,11 @@ impl Watched {
             });
         let mut complete = true;
         for network in networks {
-            let Some(wanted) = entry::wanted(&network, self.known(&network).as_ref()) else {
+            let known = self.known(&network);
+            let Some(wanted) = entry::wanted(&network, known.as_ref()) else {
                 continue;
             };
-            match entry::read(&self.client, &wanted).await {
+            match entry::read(&self.client, &wanted, known.as_ref()).await {
                 Ok(found) => {
                     let key = (wanted.namespace, wanted.name);
                     self.known

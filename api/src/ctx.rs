@@ -13,6 +13,7 @@ use crate::app::State;
 use crate::auth::Principal;
 use crate::cluster::PLATFORM;
 use crate::frame::RequestId;
+use crate::idempotency::Key;
 use crate::keys::Owner;
 use crate::networks::Network;
 use crate::problem::{ApiError, Code};
@@ -316,11 +317,11 @@ impl TenantStore<'_> {
         self.store.writer.write(vec![Write::Party(row)]).await
     }
 
-    /// An earlier use of an idempotency key by the tenant.
+    /// An earlier use of one of the tenant's idempotency keys.
     ///
     /// # Errors
     /// The store's.
-    pub async fn idempotency(&self, network: &[u8; 32], key: &str) -> Result<Option<idempotency::Model>, StoreError> {
-        self.store.idempotency(self.tenant, network, key).await
+    pub async fn idempotency(&self, key: &Key) -> Result<Option<idempotency::Model>, StoreError> {
+        self.store.idempotency(self.tenant, key).await
     }
 }

@@ -1,11 +1,12 @@
 //! The `Idempotency-Key` header: a request that is sent again makes nothing new.
 //!
-//! The key is stored in the same database transaction as what it made, so a crash can't part them.
+//! A key belongs to whom its sender acts for, the tenant or one of its parties, in one network. It is stored in the same
+//! database transaction as what it made, so a crash can't part them.
 
 use actix_web::HttpRequest;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ctx::Ctx;
 use crate::networks::Network;
@@ -14,27 +15,38 @@ use crate::problem::{ApiError, Code};
 use crate::store::Write;
 use crate::store::entity::idempotency;
 
-type Key = (String, [u8; 32], String);
-
-/// Keys of requests that are under way.
-#[derive(Default)]
-pub struct InFlight {
-    keys: Mutex<HashSet<Key>>,
+/// Where a key is unique.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Tenant.
+    pub tenant: String,
+    /// Party of the tenant, or empty for the tenant itself.
+    pub party: String,
+    /// Network id.
+    pub network: [u8; 32],
+    /// What the header says.
+    pub key: String,
 }
 
-/// The key of this request, held while it is under way.
-pub struct Held<'a> {
-    of: &'a InFlight,
+/// Keys that are in use and not stored yet.
+#[derive(Clone, Default)]
+pub struct InFlight {
+    keys: Arc<Mutex<HashSet<Key>>>,
+}
+
+/// The key of this request. Held until it is stored, also when the request is given up by its caller before.
+pub struct Held {
+    of: InFlight,
     key: Key,
     body: [u8; 32],
 }
 
 /// What a request's key says.
-pub enum Use<'a> {
+pub enum Use {
     /// It has none.
     None,
     /// It is used for the first time.
-    First(Held<'a>),
+    First(Held),
     /// It made this operation before.
     Again(OperationId),
 }
@@ -43,12 +55,7 @@ pub enum Use<'a> {
 ///
 /// # Errors
 /// 400 for a malformed key, 409 while the same key is in use, 422 when it was used with another body.
-pub async fn look<'a>(
-    ctx: &'a Ctx,
-    request: &HttpRequest,
-    network: &Network,
-    body: &[u8],
-) -> Result<Use<'a>, ApiError> {
+pub async fn look(ctx: &Ctx, request: &HttpRequest, network: &Network, body: &[u8]) -> Result<Use, ApiError> {
     let Some(value) = request.headers().get("idempotency-key") else {
         return Ok(Use::None);
     };
@@ -70,7 +77,12 @@ pub async fn look<'a>(
         .chain_update(body)
         .finalize()
         .into();
-    let key = (ctx.tenant().to_owned(), network.entry.id, key.to_owned());
+    let key = Key {
+        tenant: ctx.tenant().to_owned(),
+        party: ctx.owner().party.clone().unwrap_or_default(),
+        network: network.entry.id,
+        key: key.to_owned(),
+    };
     let flight = &ctx.state().idempotency;
     if !flight
         .keys
@@ -78,19 +90,14 @@ pub async fn look<'a>(
         .unwrap_or_else(PoisonError::into_inner)
         .insert(key.clone())
     {
-        let detail = "a request with this Idempotency-Key is under way; wait for its answer, or use another key";
-        return Err(ApiError::new(Code::IDEMPOTENCY_IN_FLIGHT, detail));
+        return Err(ApiError::in_flight());
     }
     let held = Held {
-        of: flight,
+        of: flight.clone(),
         key,
         body: digest,
     };
-    let earlier = ctx
-        .store()
-        .idempotency(&held.key.1, &held.key.2)
-        .await
-        .map_err(ApiError::internal)?;
+    let earlier = ctx.store().idempotency(&held.key).await.map_err(ApiError::internal)?;
     match earlier {
         None => Ok(Use::First(held)),
         Some(earlier) if earlier.body != held.body => {
@@ -107,13 +114,14 @@ pub async fn look<'a>(
     }
 }
 
-impl Held<'_> {
+impl Held {
     /// The row that remembers what the key made.
     pub fn row(&self, operation: OperationId) -> Write {
         Write::Idempotency(idempotency::Model {
-            tenant: self.key.0.clone(),
-            network: self.key.1.to_vec(),
-            key: self.key.2.clone(),
+            tenant: self.key.tenant.clone(),
+            party: self.key.party.clone(),
+            network: self.key.network.to_vec(),
+            key: self.key.key.clone(),
             body: self.body.to_vec(),
             operation: operation.to_string(),
             created_at: operation.created_at,
@@ -121,7 +129,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
         self.of
             .keys

@@ -42,7 +42,10 @@ pub const REGIONS: &[(&str, &[&str])] = &[
             "PaidReported",
         ],
     ),
-    ("settlement", &["Open", "PartlyPaid", "Paid", "Overpaid", "Refunded"]),
+    (
+        "settlement",
+        &["Open", "PartlyPaid", "Paid", "Overpaid", "Refunded", "Closed"],
+    ),
     (
         "encumbrance",
         &["Free", "PledgeOffered", "Pledged", "Assigned", "Released", "Enforced"],

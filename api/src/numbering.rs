@@ -7,8 +7,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Most series that are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// The next place of a series, if it is known, under the lock of who takes it.
-pub type Slot = Arc<tokio::sync::Mutex<Option<u64>>>;
+/// What comes next in a series. The number runs ahead of the place where somebody has given one by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Place in the issuer's chain.
+    pub place: u64,
+    /// Number, without the series before it.
+    pub number: u64,
+}
+
+impl Next {
+    /// The one after it.
+    pub fn after(self) -> Self {
+        Self {
+            place: self.place + 1,
+            number: self.number + 1,
+        }
+    }
+}
+
+/// The next of a series, if it is known, under the lock of who takes it.
+pub type Slot = Arc<tokio::sync::Mutex<Option<Next>>>;
 
 type Key = ([u8; 32], String, String);
 

@@ -1,7 +1,11 @@
 //! The OpenAPI 3.1 document, made from the handlers' own annotations.
 
+mod problems;
+
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
+
+use problems::Problems;
 
 use crate::routes::{
     actions, api_keys, events, governance, invoices, networks, notarizations, operations, parties, records, resources,
@@ -27,7 +31,7 @@ use crate::routes::{
         resources::change_tenant, resources::delete_tenant, resources::create_network, resources::validate_network,
         resources::get_network, events::watch, resources::change_network, resources::delete_network,
     ),
-    modifiers(&ApiKeyScheme)
+    modifiers(&ApiKeyScheme, &Problems)
 )]
 struct Document;
 
@@ -68,6 +72,36 @@ mod tests {
             kept == text(),
             "api/openapi.json differs; run the test with MUNIMENT_UPDATE=1 and review the change"
         );
+    }
+
+    #[test]
+    fn every_route_tells_of_the_refusals_it_shares_with_others() {
+        let value: serde_json::Value = serde_json::from_str(&text()).unwrap();
+        for (path, methods) in value["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let answers = operation["responses"].as_object().unwrap();
+                let mut wanted = vec!["500"];
+                if operation.get("security").is_some() {
+                    wanted.extend(["401", "403"]);
+                }
+                if path.contains("{tenant}") {
+                    wanted.extend(["400", "404"]);
+                }
+                if path.contains("{network}") {
+                    wanted.push("503");
+                }
+                if operation.get("requestBody").is_some() {
+                    wanted.push("413");
+                }
+                for status in wanted {
+                    assert!(answers.contains_key(status), "{method} {path}: {status}");
+                }
+                for (status, answer) in answers.iter().filter(|(status, _)| status.as_str() >= "400") {
+                    let schema = &answer["content"]["application/problem+json"]["schema"]["$ref"];
+                    assert_eq!(schema, "#/components/schemas/Problem", "{method} {path}: {status}");
+                }
+            }
+        }
     }
 
     #[test]

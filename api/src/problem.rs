@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 
+use crate::store::StoreError;
 use crate::types::{Finding, Problem};
 
 /// A stable error code with its HTTP status and title.
@@ -48,6 +49,7 @@ codes! {
     FIELD_OWNED_ELSEWHERE 409 "field_owned_elsewhere" "A field is kept by somebody else";
     DUPLICATE 409 "duplicate" "Already recorded";
     WRONG_STATE 409 "wrong_state" "The record is in another state";
+    STILL_NEEDED 409 "still_needed" "Others may still need the document";
     IDEMPOTENCY_IN_FLIGHT 409 "idempotency_in_flight" "The same idempotency key is in use right now";
     ERASED 410 "erased" "The document was erased";
     BODY_TOO_LARGE 413 "body_too_large" "The body is too large";
@@ -148,6 +150,20 @@ impl ApiError {
         Self::new(Code::TENANT_SUSPENDED, detail)
     }
 
+    /// What a request made could not be written.
+    pub fn unwritten(error: StoreError) -> Self {
+        match error {
+            StoreError::KeyUsed => Self::in_flight(),
+            other => Self::internal(other),
+        }
+    }
+
+    /// The idempotency key is in use by a request that isn't decided.
+    pub fn in_flight() -> Self {
+        let detail = "a request with this Idempotency-Key is under way; wait for its answer, or use another key";
+        Self::new(Code::IDEMPOTENCY_IN_FLIGHT, detail)
+    }
+
     /// Something of ours failed; the cause is logged under the request id and not sent.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let mut error = Self::new(
@@ -178,8 +194,8 @@ impl ApiError {
         error
     }
 
-    /// The network can't tell yet.
-    pub fn undecided(detail: &str) -> Self {
+    /// The network answers, and what it says is too little or can't be used: another try may find others.
+    pub fn undecided(detail: impl Into<String>) -> Self {
         Self::new(Code::UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from(2_u16))
     }
 

@@ -114,7 +114,7 @@ async fn grant(state: &State, wish: &Wish) -> Result<(), ApiError> {
         revision: REVISION,
     };
     let signed = signer.single(&kind, item).await?;
-    let ticket = network.accept(signed, true, true, |_| Vec::new()).await?;
+    let ticket = network.accept(signed, true, true, None, |_| Vec::new()).await?;
     let (validator, id) = (&wish.change.name, ticket.operation.transaction);
     let Some(decided) = ticket.wait(WAIT).await else {
         return Ok(());

@@ -32,7 +32,7 @@ pub enum StoreError {
     },
     /// It is there and not whole.
     #[error(
-        "the database {url} is damaged ({what}). Stop the server and put back a backup of muniment.db, or mend a copy \
+        "the database {url} is damaged ({what}); stop the server and put back a backup of muniment.db, or mend a copy \
          with `sqlite3 muniment.db .recover`. Records and receipts are on the ledger; API keys, sealed signing keys and \
          what was accepted and isn't final are only in this file"
     )]
@@ -41,6 +41,17 @@ pub enum StoreError {
         url: String,
         /// What SQLite says.
         what: String,
+    },
+    /// A newer version of this software has changed its tables.
+    #[error(
+        "the database {url} was written by a newer version of muniment (it has {migration}); start that version, or put \
+         back a backup from before"
+    )]
+    Newer {
+        /// Database URL.
+        url: String,
+        /// The first change that isn't known here.
+        migration: String,
     },
     /// Another server has it.
     #[error("another server writes to the database {url}; this one stands by for it")]
@@ -57,6 +68,9 @@ pub enum StoreError {
         #[source]
         source: DbErr,
     },
+    /// An idempotency key is taken by another operation; nothing was written.
+    #[error("an idempotency key has made another operation")]
+    KeyUsed,
     /// The writer has ended, or its transaction failed.
     #[error("the database can't be written: {0}")]
     Write(String),
@@ -75,7 +89,7 @@ impl Store {
     /// Opens, migrates and starts the writer. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When it can't be opened, the schema can't be brought up to date, or another server writes to it.
+    /// When it can't be opened, the schema is newer or can't be brought up to date, or another server writes to it.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let fail = |source: DbErr| {
             let (url, what) = (connect::shown(url), source.to_string());
@@ -98,6 +112,12 @@ impl Store {
             return Err(StoreError::Damaged {
                 url: connect::shown(url),
                 what: found,
+            });
+        }
+        if let Some(migration) = migration::unknown(&writing).await.map_err(fail)? {
+            return Err(StoreError::Newer {
+                url: connect::shown(url),
+                migration,
             });
         }
         migration::Migrator::up(&writing, None).await.map_err(fail)?;

@@ -3,6 +3,8 @@
 //! Every write carries an `Idempotency-Key`, so a write may be sent again after a lost answer or a restart of the
 //! server, and means the same.
 
+use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muniment_api::problem::Code;
@@ -10,11 +12,19 @@ use muniment_api::types::{ItemOutcome, Network, Operation, Problem, Recorded, Re
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
-use crate::context::Context;
+use crate::context::{Choice, Context};
 use crate::error::{Failure, Result, chain};
+use crate::output::Output;
 
-/// How long a server that was reachable before may be away.
+/// How long a server that was reachable before may be away, and how long a write may wait for finality after the server
+/// has said that it isn't final yet.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// When it is said that a write takes long.
+const LONG: Duration = Duration::from_secs(10);
+/// Code of a write that was accepted and isn't final when patience ends.
+pub const NOT_FINAL: &str = "not_final";
+/// Steps of one page of a history.
+const HISTORY: usize = 200;
 /// Media type of JSON.
 pub const JSON: &str = "application/json";
 /// Seconds a write asks the server to wait for finality.
@@ -25,6 +35,9 @@ pub const WAIT: u32 = 30;
 pub struct Client {
     http: reqwest::Client,
     context: Context,
+    talk: Arc<dyn Fn(&str) + Send + Sync>,
+    patience: Duration,
+    long: Duration,
 }
 
 /// Answer to a write.
@@ -51,13 +64,35 @@ impl Client {
     /// # Errors
     /// When the HTTP client can't be built.
     pub fn new(context: Context) -> Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = crate::http::builder()?
             .user_agent(concat!("muniment/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(u64::from(WAIT) + 30))
             .build()
-            .map_err(|error| Failure::new("http", format!("the HTTP client can't start: {}", chain(&error)), ""))?;
-        Ok(Self { http, context })
+            .map_err(|error| crate::http::failed(&error))?;
+        Ok(Self {
+            http,
+            context,
+            talk: Arc::new(|_| {}),
+            patience: PATIENCE,
+            long: LONG,
+        })
+    }
+
+    /// The same for the chosen context; says on `output` when a write takes long.
+    ///
+    /// # Errors
+    /// When there is no usable context.
+    pub fn open(choice: &Choice, output: Output) -> Result<Self> {
+        Ok(Self::new(choice.load()?)?.talking(move |text| output.say(text)))
+    }
+
+    /// Lets the person at the terminal know when a write takes long.
+    pub fn talking(self, talk: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            talk: Arc::new(talk),
+            ..self
+        }
     }
 
     /// The context it was made for.
@@ -107,6 +142,27 @@ impl Client {
     pub async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
         let bytes = self.bytes(url).await?;
         parse(&bytes)
+    }
+
+    /// All entries of a history, page after page.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn history(&self, below: &str) -> Result<serde_json::Value> {
+        let mut all = Vec::new();
+        let mut after = 0;
+        loop {
+            let url = self.url(&format!("{below}?after={after}&limit={HISTORY}"));
+            let page: Vec<serde_json::Value> = self.get(&url).await?;
+            let whole = page.len() < HISTORY;
+            all.extend(page);
+            let last = all.last().and_then(|step| step["version"].as_u64());
+            match last {
+                // A server that doesn't get on would be asked for ever.
+                Some(last) if !whole && last > after => after = last,
+                _ => return Ok(all.into()),
+            }
+        }
     }
 
     async fn get_once<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
@@ -174,16 +230,15 @@ impl Client {
     ) -> Result<Written<T>> {
         let url = self.url(below);
         let body = bytes::Bytes::from(body);
-        let (status, bytes) = self
-            .patiently(|| {
-                self.http
-                    .request(method.clone(), &url)
-                    .header("content-type", media_type)
-                    .header("prefer", format!("wait={WAIT}"))
-                    .header("idempotency-key", key)
-                    .body(body.clone())
-            })
-            .await?;
+        let request = || {
+            self.http
+                .request(method.clone(), &url)
+                .header("content-type", media_type)
+                .header("prefer", format!("wait={WAIT}"))
+                .header("idempotency-key", key)
+                .body(body.clone())
+        };
+        let (status, bytes) = self.told_when_long(self.patiently(request)).await?;
         match status {
             StatusCode::ACCEPTED => Ok(Written::Pending(parse(&bytes)?)),
             StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::FORBIDDEN => {
@@ -249,14 +304,36 @@ impl Client {
         }
     }
 
+    /// Says once, if this takes long, what may be the reason.
+    async fn told_when_long<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        if let Ok(done) = tokio::time::timeout(self.long, &mut work).await {
+            return done;
+        }
+        (self.talk)(
+            "still waiting for the network: too few validators may be up (`muniment network status` tells); nothing \
+             that was accepted is lost",
+        );
+        work.await
+    }
+
     /// Waits until an operation is decided.
     ///
     /// # Errors
-    /// When the server stays away for two minutes or forgot the operation.
+    /// [`NOT_FINAL`] when it isn't within two minutes; when the server stays away as long or forgot the operation.
     pub async fn decided(&self, mut operation: Operation) -> Result<Operation> {
         let url = format!("{}/v1/operations/{}", self.context.server, operation.id);
+        let start = Instant::now();
         let mut pause = Duration::from_millis(100);
         while operation.phase == "pending" {
+            if start.elapsed() > self.patience {
+                let seconds = self.patience.as_secs();
+                return Err(Failure::new(
+                    NOT_FINAL,
+                    format!("the server has accepted it, and it isn't final after {seconds} s more"),
+                    format!("see `muniment network status`; it becomes final when the quorum holds, GET {url} tells"),
+                ));
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
             operation = self.get(&url).await?;
@@ -277,7 +354,7 @@ impl Client {
                     failure
                 }
             };
-            if start.elapsed() + pause > PATIENCE {
+            if start.elapsed() + pause > self.patience {
                 return Err(failure);
             }
             tokio::time::sleep(pause).await;
@@ -372,6 +449,10 @@ pub fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
         StatusCode::SERVICE_UNAVAILABLE => {
             "see `muniment network status`; run the same command again when quorum holds".to_owned()
         }
+        StatusCode::FORBIDDEN => "use an API key that may do this".to_owned(),
+        StatusCode::TOO_MANY_REQUESTS => "wait a little and run the same command again".to_owned(),
+        // What is wrong with a request, and how to mend it, is in the detail.
+        status if status.is_client_error() => "correct what the message names".to_owned(),
         _ => format!("look for request {} in the server's log", problem.request_id),
     };
     Failure::new(&problem.code, format!("{} ({status})", problem.detail), next)
@@ -402,6 +483,25 @@ mod tests {
         key
     }
 
+    fn respond(input: &mut BufReader<TcpStream>, status: &str, body: &str) {
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        input.get_mut().write_all(answer.as_bytes()).unwrap();
+    }
+
+    fn context(server: String) -> Context {
+        Context {
+            version: 1,
+            server,
+            api_key: "mnk_x".to_owned(),
+            tenant: "demo".to_owned(),
+            network: "notary".to_owned(),
+            trust_root: None,
+            data_dir: None,
+            identity: None,
+        }
+    }
+
     #[test]
     fn a_request_whose_connection_broke_is_sent_again_until_the_server_has_finished_the_first() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -422,25 +522,12 @@ mod tests {
                 let mut input = BufReader::new(stream);
                 keys.push(request(&mut input));
                 if let Some((status, body)) = answer {
-                    let length = body.len();
-                    let answer =
-                        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-                    input.get_mut().write_all(answer.as_bytes()).unwrap();
+                    respond(&mut input, status, body);
                 }
             }
             keys
         });
-        let client = Client::new(Context {
-            version: 1,
-            server,
-            api_key: "mnk_x".to_owned(),
-            tenant: "demo".to_owned(),
-            network: "notary".to_owned(),
-            trust_root: None,
-            data_dir: None,
-            identity: None,
-        })
-        .unwrap();
+        let client = Client::new(context(server)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -448,5 +535,56 @@ mod tests {
         let written = runtime.block_on(client.notarize(b"{}".to_vec(), "key-1")).unwrap();
         assert!(matches!(written, Written::Pending(operation) if operation.id == "op"));
         assert_eq!(answers.join().unwrap(), ["key-1"; 4]);
+    }
+
+    /// Answers every request alike, until it is dropped with the process.
+    fn server(status: &'static str, body: &'static str) -> Context {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut input = BufReader::new(stream.unwrap());
+                request(&mut input);
+                respond(&mut input, status, body);
+            }
+        });
+        context(server)
+    }
+
+    #[tokio::test]
+    async fn what_stays_pending_is_said_and_ends_with_a_next_step() {
+        let pending = r#"{"id":"op_1","phase":"pending","createdAt":"2026-01-01T00:00:00Z","items":[]}"#;
+        let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = said.clone();
+        let mut client = Client::new(server("202 Accepted", pending))
+            .unwrap()
+            .talking(move |text| heard.lock().unwrap().push(text.to_owned()));
+        (client.long, client.patience) = (Duration::ZERO, Duration::from_millis(50));
+        let Written::Pending(operation) = client.notarize(b"{}".to_vec(), "key-1").await.unwrap() else {
+            panic!("it is pending");
+        };
+        let failure = client.decided(operation).await.unwrap_err();
+        assert_eq!(failure.code, NOT_FINAL);
+        assert!(failure.next.contains("network status") && failure.next.contains("/v1/operations/op_1"));
+        let said = said.lock().unwrap().join("\n");
+        assert!(said.contains("network status"), "{said}");
+    }
+
+    #[test]
+    fn only_a_failure_of_the_server_sends_people_to_its_log() {
+        for (status, log) in [
+            (400, false),
+            (403, false),
+            (409, false),
+            (413, false),
+            (422, false),
+            (500, true),
+        ] {
+            let problem =
+                format!(r#"{{"type":"t","title":"t","status":{status},"code":"c","detail":"d","requestId":"r"}}"#);
+            let failure = refusal(StatusCode::from_u16(status).unwrap(), problem.as_bytes());
+            assert_eq!(failure.next.contains("log"), log, "{failure}");
+            assert!(!failure.next.is_empty());
+        }
     }
 }

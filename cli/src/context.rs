@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Failure, Result, io};
+use crate::error::{Failure, Result, io, named};
 use crate::files;
 
 /// Version of the context file.
@@ -166,10 +166,7 @@ impl Choice {
         match std::fs::read(&path) {
             Ok(bytes) => parse(&path, &bytes).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.context.is_none() => Ok(None),
-            Err(error) => Err(Failure {
-                class: crate::error::Class::Usage,
-                ..io("can't read", &path, &error)
-            }),
+            Err(error) => Err(named("can't read", &path, &error)),
         }
     }
 
@@ -240,6 +237,44 @@ pub fn save(path: &Path, context: &Context) -> Result<()> {
     files::write_private(path, &bytes)
 }
 
+/// Keeps a context file that nobody else has: one that no `dev` wrote. (A `dev` has its own in its data folder.) Answers
+/// where it is now.
+///
+/// # Errors
+/// When it can't be moved.
+pub fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(named("can't read", path, &error)),
+    };
+    if parse(path, &bytes).is_ok_and(|context| context.data_dir.is_some()) {
+        return Ok(None);
+    }
+    if !path.is_file() {
+        return Err(Failure::usage(
+            "bad_context",
+            format!("{} is not a file that a context can be written to", path.display()),
+            "name another one with MUNIMENT_CONTEXT",
+        ));
+    }
+    let free = |number: u32| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{number}"));
+        let kept = path.with_file_name(name);
+        (!kept.exists()).then_some(kept)
+    };
+    let Some(kept) = (1..=999).find_map(free) else {
+        return Err(Failure::new(
+            "io",
+            format!("{} can't be kept: all names from .1 to .999 are taken", path.display()),
+            "remove old ones",
+        ));
+    };
+    std::fs::rename(path, &kept).map_err(|error| io("can't move", path, &error))?;
+    Ok(Some(kept))
+}
+
 /// The user's configuration folder: `$XDG_CONFIG_HOME/muniment`, else `~/.config/muniment`.
 ///
 /// # Errors
@@ -292,6 +327,28 @@ mod tests {
         };
         assert!(choice.load().unwrap() == example());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn only_what_a_dev_wrote_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.json");
+        assert_eq!(set_aside(&path).unwrap(), None);
+        save(&path, &example()).unwrap();
+        assert_eq!(set_aside(&path).unwrap(), None);
+        let own = Context {
+            data_dir: None,
+            ..example()
+        };
+        for number in 1..=2 {
+            save(&path, &own).unwrap();
+            let kept = set_aside(&path).unwrap().unwrap();
+            assert_eq!(kept, folder.path().join(format!("context.json.{number}")));
+            assert!(!path.exists() && kept.exists());
+        }
+        // A file of something else altogether is nobody's to write over.
+        std::fs::write(&path, "{}").unwrap();
+        assert!(set_aside(&path).unwrap().is_some());
     }
 
     #[test]

@@ -109,6 +109,14 @@ pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure
     Failure::new("io", format!("{what} {}: {error}", path.display()), next)
 }
 
+/// An I/O error on a path that the command line or the environment names: bad usage.
+pub fn named(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
+    Failure {
+        class: Class::Usage,
+        ..io(what, path, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

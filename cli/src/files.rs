@@ -1,10 +1,14 @@
-//! Finding the files to notarize, and writing files so that a kill leaves the old one or the new one.
+//! Files of the CLI: documents and their receipts, written so that a kill leaves the old one or the new one.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod find;
+
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Failure, Result, io};
+use crate::error::{Failure, Result, io, named};
+
+pub use find::{Found, collect};
 
 /// Ending of receipt files.
 pub const RECEIPT: &str = "receipt";
@@ -34,69 +38,6 @@ pub struct Source {
     pub receipt: PathBuf,
 }
 
-/// Files named or found, in a stable order, without receipts and without the CLI's own half-written files. A folder
-/// needs `recursive`. Below `out` a folder's own tree is kept, so that equal names in different folders stay apart.
-///
-/// # Errors
-/// When a path does not exist, is a folder without `recursive`, or a folder can't be listed.
-pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result<Vec<Source>> {
-    let mut found = Vec::new();
-    for path in paths {
-        let meta = std::fs::metadata(path).map_err(|error| io("can't read", path, &error))?;
-        if !meta.is_dir() {
-            if is_receipt(path) {
-                return Err(Failure::usage(
-                    "is_receipt",
-                    format!("{} is itself a receipt", path.display()),
-                    "name the document; to check a receipt use `muniment verify`",
-                ));
-            }
-            found.push(Source {
-                document: path.clone(),
-                receipt: receipt_path(path, out),
-            });
-        } else if recursive {
-            folder(path, out, &mut found)?;
-        } else {
-            return Err(Failure::usage(
-                "is_folder",
-                format!("{} is a folder", path.display()),
-                format!(
-                    "add -r to notarize the files in it: muniment notarize -r {}",
-                    path.display()
-                ),
-            ));
-        }
-    }
-    distinct(found)
-}
-
-/// Each document once, however it was named; two documents that would get the same receipt are refused.
-fn distinct(found: Vec<Source>) -> Result<Vec<Source>> {
-    let mut documents = BTreeSet::new();
-    let mut receipts: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-    let mut kept = Vec::with_capacity(found.len());
-    for source in found {
-        if !documents.insert(resolved(&source.document)?) {
-            continue;
-        }
-        if let Some(other) = receipts.insert(source.receipt.clone(), source.document.clone()) {
-            return Err(Failure::usage(
-                "same_receipt",
-                format!(
-                    "{} and {} would both get the receipt {}",
-                    other.display(),
-                    source.document.display(),
-                    source.receipt.display()
-                ),
-                "notarize them in two runs with different folders for --out, or name a folder above both with -r",
-            ));
-        }
-        kept.push(source);
-    }
-    Ok(kept)
-}
-
 /// One path for one file, by whatever way it was named. Its last part stays: a link to a file is a document of its own,
 /// with a receipt beside the link.
 ///
@@ -114,34 +55,6 @@ fn parent(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-fn folder(root: &Path, out: Option<&Path>, found: &mut Vec<Source>) -> Result<()> {
-    for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
-        let entry = entry.map_err(|error| {
-            Failure::new(
-                "io",
-                format!("a folder can't be listed: {error}"),
-                "check its permissions",
-            )
-        })?;
-        let name = entry.file_name().to_string_lossy();
-        if !entry.file_type().is_file() || is_receipt(entry.path()) || name.starts_with(TEMPORARY) {
-            continue;
-        }
-        let out = out.map(
-            |out| match entry.path().parent().and_then(|parent| parent.strip_prefix(root).ok()) {
-                Some(below) => out.join(below),
-                None => out.to_owned(),
-            },
-        );
-        let receipt = receipt_path(entry.path(), out.as_deref());
-        found.push(Source {
-            document: entry.into_path(),
-            receipt,
-        });
-    }
-    Ok(())
 }
 
 const TEMPORARY: &str = ".muniment-";
@@ -236,10 +149,7 @@ pub fn read_bounded(path: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
         file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
         Ok((bytes.len() <= limit).then_some(bytes))
     };
-    read().map_err(|error| Failure {
-        class: crate::error::Class::Usage,
-        ..io("can't read", path, &error)
-    })
+    read().map_err(|error| named("can't read", path, &error))
 }
 
 /// What to do about a file that is there already.
@@ -281,75 +191,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_walked_in_order_and_receipts_left_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        std::fs::create_dir(root.join("sub")).unwrap();
-        for name in ["b.txt", "a.txt", "a.txt.receipt", "sub/a.txt", ".muniment-xyz"] {
-            std::fs::write(root.join(name), name).unwrap();
-        }
-        let found = collect(&[root.to_owned()], true, None).unwrap();
-        let names: Vec<_> = found
-            .iter()
-            .map(|source| source.document.strip_prefix(root).unwrap().to_owned())
-            .collect();
-        assert_eq!(names, ["a.txt", "b.txt", "sub/a.txt"].map(PathBuf::from));
-        assert_eq!(found[0].receipt, root.join("a.txt.receipt"));
-        let out = collect(&[root.to_owned()], true, Some(Path::new("/out"))).unwrap();
-        assert_eq!(out[2].receipt, Path::new("/out/sub/a.txt.receipt"));
-    }
-
-    #[test]
-    fn a_document_is_taken_once_however_it_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        std::fs::create_dir(root.join("sub")).unwrap();
-        std::fs::write(root.join("a"), "a").unwrap();
-        std::fs::write(root.join("sub/b"), "b").unwrap();
-        std::os::unix::fs::symlink(root.join("sub"), root.join("link")).unwrap();
-        let named = ["a", "./a", "sub/../a", "sub/b", "link/b"].map(|name| root.join(name));
-        for out in [None, Some(Path::new("/out"))] {
-            let found = collect(&named, false, out).unwrap();
-            let documents: Vec<_> = found.into_iter().map(|source| source.document).collect();
-            assert_eq!(documents, [root.join("a"), root.join("sub/b")]);
-        }
-    }
-
-    #[test]
-    fn two_documents_with_one_receipt_are_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        for name in ["one", "two"] {
-            std::fs::create_dir(root.join(name)).unwrap();
-            std::fs::write(root.join(name).join("contract.pdf"), name).unwrap();
-        }
-        let named = ["one/contract.pdf", "two/contract.pdf"].map(|name| root.join(name));
-        assert_eq!(collect(&named, false, None).unwrap().len(), 2);
-        let failure = collect(&named, false, Some(Path::new("/out"))).unwrap_err();
-        assert_eq!(
-            (failure.code.as_str(), failure.class),
-            ("same_receipt", crate::error::Class::Usage)
-        );
-        for path in named
-            .iter()
-            .map(PathBuf::as_path)
-            .chain([Path::new("/out/contract.pdf.receipt")])
-        {
-            assert!(failure.message.contains(path.to_str().unwrap()), "{failure}");
-        }
-        let folders = ["one", "two"].map(|name| root.join(name));
-        let failure = collect(&folders, true, Some(Path::new("/out"))).unwrap_err();
-        assert_eq!(failure.code, "same_receipt");
-        // Below a folder above both they stay apart.
-        assert_eq!(
-            collect(&[root.to_owned()], true, Some(Path::new("/out")))
-                .unwrap()
-                .len(),
-            2
-        );
-    }
-
-    #[test]
     fn a_receipt_is_never_replaced_and_as_readable_as_its_document() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
@@ -377,22 +218,6 @@ mod tests {
             );
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 8);
-    }
-
-    #[test]
-    fn a_folder_needs_the_flag_and_a_receipt_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(
-            collect(&[folder.path().to_owned()], false, None).unwrap_err().code,
-            "is_folder"
-        );
-        let receipt = folder.path().join("x.receipt");
-        std::fs::write(&receipt, "x").unwrap();
-        assert_eq!(collect(&[receipt], false, None).unwrap_err().code, "is_receipt");
-        assert_eq!(
-            collect(&[folder.path().join("none")], false, None).unwrap_err().code,
-            "io"
-        );
     }
 
     #[test]

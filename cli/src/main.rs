@@ -10,6 +10,7 @@ mod digest;
 mod error;
 mod evidence;
 mod files;
+mod http;
 mod output;
 mod progress;
 mod stop;

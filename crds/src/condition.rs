@@ -22,6 +22,8 @@ pub mod kind {
     pub const SPEC_APPLIED: &str = "SpecApplied";
     /// No validator runs because that is wanted.
     pub const HIBERNATED: &str = "Hibernated";
+    /// Validators and their clients have certificates that are good for a while.
+    pub const CERTIFICATES_READY: &str = "CertificatesReady";
     /// A tenant's namespace is there, with its policies and rights.
     pub const NAMESPACE_READY: &str = "NamespaceReady";
     /// A template can be used.
@@ -68,6 +70,10 @@ pub mod reason {
     pub const WAITING_FOR_SIGNER: &str = "WaitingForSigner";
     /// The tenant has more than its quota allows.
     pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+    /// The certificates are as they should be.
+    pub const ISSUED: &str = "Issued";
+    /// A certificate should have been renewed and wasn't.
+    pub const RENEWAL_OVERDUE: &str = "RenewalOverdue";
     /// It is stopped because that is wanted.
     pub const HIBERNATED: &str = "Hibernated";
     /// The tenant is suspended.

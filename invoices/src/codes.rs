@@ -7,6 +7,7 @@ use crate::xml::{Hashing, normalize};
 
 /// One code list.
 pub(crate) struct Codes {
+    text: &'static str,
     set: HashSet<&'static str, Hashing>,
     /// All codes with a space before and after each.
     joined: String,
@@ -14,20 +15,22 @@ pub(crate) struct Codes {
 
 impl Codes {
     fn read(text: &'static str) -> Self {
-        let codes = || {
-            text.lines()
-                .filter(|line| !line.starts_with('#'))
-                .flat_map(str::split_whitespace)
-        };
+        let codes = || codes(text);
         let mut joined = String::from(" ");
         for code in codes() {
             joined.push_str(code);
             joined.push(' ');
         }
         Self {
+            text,
             set: codes().collect(),
             joined,
         }
+    }
+
+    /// All codes, in the order of the data.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static str> {
+        codes(self.text)
     }
 
     /// Whether a code is on the list, apart from white space around it.
@@ -39,6 +42,22 @@ impl Codes {
     pub(crate) fn contains(&self, text: &str) -> bool {
         self.joined.contains(text)
     }
+}
+
+fn codes(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(str::split_whitespace)
+}
+
+/// UNTDID 1001: all type codes of invoices and credit notes that the standard takes (BT-3).
+pub fn type_codes() -> impl Iterator<Item = &'static str> {
+    INVOICE_TYPES.all().chain(CREDIT_NOTE_TYPES.all())
+}
+
+/// UNTDID 5305: all VAT categories that the standard takes (BT-118).
+pub fn vat_categories() -> impl Iterator<Item = &'static str> {
+    VAT_CATEGORIES.all()
 }
 
 macro_rules! lists {

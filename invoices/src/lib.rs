@@ -15,6 +15,7 @@ mod syntax;
 mod xml;
 
 pub use check::{Options, Profile, Report, check, check_sets, check_with_model, rule_ids};
+pub use codes::{type_codes, vat_categories};
 pub use engine::{Finding, RuleText, Set, Severity, rule_text};
 pub use exact::{Difference, Exact, exact};
 pub use make::{MakeError, complete, json_schema, make, to_json};

@@ -118,6 +118,7 @@ fn lay_out(folder: &Path, member: &SignerKey) -> ([u8; 32], Vec<Endpoint>) {
                 consensus: ports[VALIDATORS + i],
                 peers: (0..VALIDATORS).filter(|j| *j != i).map(peer).collect(),
                 token: TOKEN.into(),
+                tls: None,
                 limits: Limits::default(),
             }],
         };
@@ -140,6 +141,7 @@ fn lay_out(folder: &Path, member: &SignerKey) -> ([u8; 32], Vec<Endpoint>) {
             name: name(i),
             url: format!("http://{}", ports[i]),
             token: TOKEN.into(),
+            tls: None,
         })
         .collect();
     (genesis.network_id().unwrap(), endpoints)

@@ -13,12 +13,15 @@ pub use endpoint::Endpoint;
 pub use error::ClientError;
 pub use follow::Following;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use endpoint::{Trouble, Validator};
+use endpoint::{Clients, Trouble, Validator};
 
+/// How long a call goes on trying, unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a validator that failed is asked after the others.
 const REST: Duration = Duration::from_secs(3);
 /// The same for one that told something wrong: an error passes, a lie most likely stays.
@@ -44,15 +47,23 @@ impl NetworkClient {
     /// Makes a client; connects when the first call needs it. With no endpoints every call is
     /// [`ClientError::Unavailable`].
     pub fn new(endpoints: Vec<Endpoint>) -> Self {
-        Self::with_patience(endpoints, Duration::from_secs(10))
+        Self::with_patience(endpoints, PATIENCE)
     }
 
     /// As [`Self::new`], with the time that [`Self::submit`] goes on trying before it gives up.
     pub fn with_patience(endpoints: Vec<Endpoint>, patience: Duration) -> Self {
-        let http = endpoint::http();
+        Self::build(endpoints, patience, Clients::default())
+    }
+
+    /// As [`Self::new`], for hosts that DNS doesn't know where we are: name and address, such as those of forwarded ports.
+    pub fn at(endpoints: Vec<Endpoint>, hosts: &[(String, IpAddr)]) -> Self {
+        Self::build(endpoints, PATIENCE, Clients::at(hosts))
+    }
+
+    fn build(endpoints: Vec<Endpoint>, patience: Duration, mut clients: Clients) -> Self {
         let validators = endpoints
             .into_iter()
-            .map(|one| Validator::new(one, http.clone()))
+            .map(|one| Validator::new(one, &mut clients))
             .collect();
         Self {
             inner: Arc::new(Inner {

@@ -12,6 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Version of the on-disk layout; a folder with a higher one is refused.
 pub const LAYOUT_VERSION: u32 = 1;
@@ -37,7 +38,7 @@ pub struct NodeConfig {
 pub struct ReplicaConfig {
     /// Validator name as in the genesis; also its folder's name.
     pub name: String,
-    /// Address of the node's HTTP API.
+    /// Address of the node's HTTP API; with `tls` of health and metrics only.
     pub api: SocketAddr,
     /// Address of the consensus transport (libp2p over TCP).
     pub consensus: SocketAddr,
@@ -45,9 +46,29 @@ pub struct ReplicaConfig {
     pub peers: Vec<PeerConfig>,
     /// Bearer token every caller of the HTTP API needs.
     pub token: String,
+    /// Where the HTTP API is spoken over TLS. Without it, it is plain: only for addresses that nobody else can reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
     /// Tunables; all have defaults.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// The HTTP API over TLS: both ends show a certificate. The files are PEM and looked at again while the node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Address of the HTTP API.
+    pub api: SocketAddr,
+    /// Certificates of the authorities whose clients and peers are accepted, and no others.
+    pub ca: PathBuf,
+    /// The replica's certificate, for servers and clients.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Answers with the token on the plain address as well: as long as validators of the network have no certificates yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain: bool,
 }
 
 impl std::fmt::Debug for ReplicaConfig {
@@ -58,6 +79,7 @@ impl std::fmt::Debug for ReplicaConfig {
             .field("api", &self.api)
             .field("consensus", &self.consensus);
         shown
+            .field("tls", &self.tls)
             .field("peers", &self.peers)
             .field("limits", &self.limits)
             .finish_non_exhaustive()

@@ -20,6 +20,7 @@ pub mod state;
 pub mod store;
 pub mod template;
 pub mod templates;
+pub mod tls;
 pub mod toolkit;
 pub mod transaction;
 pub mod wire;

@@ -22,10 +22,13 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
+use tokio::task::JoinSet;
 
 use crate::config::ReplicaConfig;
 use crate::replica::Replica;
+use crate::tls::{self, Identity, TlsError};
 use desk::Desk;
+use shared::Shared;
 
 /// Answers are prepared on this many threads beside the event loop, per replica.
 const BLOCKING_THREADS: usize = 4;
@@ -44,9 +47,9 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
-    /// The HTTP client for the peers can't be made.
-    #[error("the HTTP client for the peers can't be made")]
-    Client(#[source] reqwest::Error),
+    /// Its certificates can't be used, or no HTTP client for the peers can be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The peers go on and this replica doesn't: the log before says what it knew.
     #[error("the replica stands still while its peers go on")]
     Stuck,
@@ -60,28 +63,41 @@ pub struct Server {
     replica: Arc<dyn Replica>,
     config: ReplicaConfig,
     listener: TcpListener,
+    /// Where TLS is spoken, and as whom.
+    secure: Option<(TcpListener, Identity)>,
     more_metrics: fn() -> String,
 }
 
 impl Server {
-    /// Binds the address of the configuration.
+    /// Binds the addresses of the configuration and reads its certificates.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When an address is taken or not ours, or a certificate can't be used.
     pub fn bind(replica: Arc<dyn Replica>, config: &ReplicaConfig) -> Result<Self, NodeError> {
-        let address = config.api;
-        let listener = TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source })?;
-        Ok(Self::on(listener, replica, config))
+        let bind = |address| TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source });
+        let server = Self::on(bind(config.api)?, replica, config);
+        match &config.tls {
+            Some(tls) => Ok(server.with_tls(bind(tls.api)?, Identity::open(tls)?)),
+            None => Ok(server),
+        }
     }
 
-    /// Takes a listener that is already bound.
+    /// Takes a listener that is already bound, for plain HTTP.
     pub fn on(listener: TcpListener, replica: Arc<dyn Replica>, config: &ReplicaConfig) -> Self {
         Self {
             replica,
             config: config.clone(),
             listener,
+            secure: None,
             more_metrics: String::new,
         }
+    }
+
+    /// Speaks TLS on another listener, and shows peers the same certificate.
+    #[must_use]
+    pub fn with_tls(mut self, listener: TcpListener, identity: Identity) -> Self {
+        self.secure = Some((listener, identity));
+        self
     }
 
     /// Adds text in the Prometheus format to `/metrics`, such as the engine's own.
@@ -106,18 +122,14 @@ impl Server {
     }
 
     async fn serve_until(self, shutdown: BoxFuture<'_, ()>) -> Result<(), NodeError> {
-        let desk = Desk::open(self.replica, self.config, desk::http()?, self.more_metrics);
-        let data = web::Data::from(Arc::clone(desk.shared()));
-        let mut server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
-            .workers(1)
-            .worker_max_blocking_threads(BLOCKING_THREADS)
-            .keep_alive(KEEP_CONNECTION)
-            .tcp_nodelay(true)
-            .disable_signals()
-            .shutdown_timeout(1)
-            .listen(self.listener)
-            .map_err(NodeError::Serve)?
-            .run();
+        let identity = self.secure.as_ref().map(|(_, identity)| identity.clone());
+        let mut keeping = JoinSet::new();
+        if let (Some(identity), Some(config)) = (&identity, &self.config.tls) {
+            keeping.spawn(tls::keep(identity.clone(), config.clone()));
+        }
+        let peers = desk::http(identity.as_ref())?;
+        let desk = Desk::open(self.replica, self.config, peers, self.more_metrics);
+        let mut server = http(desk.shared(), self.listener, self.secure)?;
         let handle = server.handle();
         let result = tokio::select! {
             result = &mut server => result,
@@ -136,4 +148,28 @@ impl Server {
         desk.close().await;
         result.map_err(NodeError::Serve)
     }
+}
+
+/// Both listeners, one worker.
+fn http(
+    shared: &Arc<Shared>,
+    plain: TcpListener,
+    secure: Option<(TcpListener, Identity)>,
+) -> Result<actix_web::dev::Server, NodeError> {
+    let data = web::Data::from(Arc::clone(shared));
+    let mut server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
+        .workers(1)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .keep_alive(KEEP_CONNECTION)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(plain)
+        .map_err(NodeError::Serve)?;
+    if let Some((listener, identity)) = secure {
+        server = server
+            .listen_rustls_0_23(listener, identity.server()?)
+            .map_err(NodeError::Serve)?;
+    }
+    Ok(server.run())
 }

@@ -28,6 +28,7 @@ use crate::node::{NodeError, Server};
 use crate::pid::{PidFile, PidFileError};
 use crate::replica::{self, LocalReplica, OpenError, Replica};
 use crate::store::StoreError;
+use crate::tls::Identity;
 
 /// How long a peer may take to show a block.
 const PROOF: Duration = Duration::from_secs(3);
@@ -284,7 +285,7 @@ async fn guard(
     let joined = folder.join(JOINED);
     let path = folder.join("data").join("guard");
     let guard = if path.exists() {
-        FileGuard::open(&path, replica.network())
+        FileGuard::open(&path, replica.network(), replica.tip().height)
     } else if fresh && !joined.exists() {
         FileGuard::create(&path, replica.network(), 0)
     } else {
@@ -354,10 +355,20 @@ struct Proven {
 
 /// A peer's height, if it shows a certificate for it or for the height below: the last block may not be final yet.
 async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &LocalReplica) -> Option<Proven> {
+    // Read anew each time: the files may have changed while it was waited.
+    let tls = match config.tls.as_ref().map(Identity::open).transpose() {
+        Ok(tls) => tls,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "peers can't be asked");
+            return None;
+        }
+    };
     let client = NetworkClient::new(vec![Endpoint {
         name: peer.name.clone(),
         url: peer.api.clone(),
         token: config.token.clone(),
+        tls,
     }]);
     let height = client.status().await.pop()?.1.ok()?.height;
     let root = TrustRoot::parse(&client.trust_root().await.ok()?).ok()?;
@@ -446,8 +457,23 @@ async fn order(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::answers_needed;
+    use std::path::Path;
+
+    use super::{LAYOUT_VERSION, ProcessError, answers_needed, parse};
+
+    #[test]
+    fn settings_of_a_newer_layout_are_named_whatever_else_they_hold() {
+        let newer = LAYOUT_VERSION + 1;
+        let text = format!(r#"{{"version":{newer},"replicas":{{"what":"we don't know"}}}}"#);
+        let error = parse(Path::new("/n/node.json"), text.as_bytes()).err().unwrap();
+        assert!(
+            matches!(error, ProcessError::Newer { found, .. } if found == newer),
+            "{error}"
+        );
+        assert!(error.to_string().contains("/n/node.json") && error.to_string().contains("newer version"));
+    }
 
     #[test]
     fn one_answer_is_of_an_honest_validator_that_took_part() {

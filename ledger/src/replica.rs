@@ -74,8 +74,8 @@ pub trait Replica: Send + Sync + 'static {
     fn record(&self, id: &Hash) -> Result<Option<RecordView>, ReadError>;
     /// Records of a template (or all), ascending by id, after `after`.
     fn records(&self, template: Option<&str>, after: Option<&Hash>, limit: usize) -> Result<RecordPage, ReadError>;
-    /// Steps of a record, oldest first; empty when unknown.
-    fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError>;
+    /// Steps of a record, oldest first: those after version `after`, at most `limit`; none when it is unknown.
+    fn history(&self, id: &Hash, after: u32, limit: usize) -> Result<Vec<HistoryEntry>, ReadError>;
     /// Presence or absence proof of a record as of the tip.
     fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError>;
     /// Members, threshold and templates as of the tip.

@@ -11,6 +11,9 @@
 //! the age of the ledger; what lies before is checked when it is read, and once by [`Store::unread`].
 
 mod error;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod formats;
 mod hashes;
 mod index;
 mod log;

@@ -62,11 +62,15 @@ pub const MEMPOOL_FULL: &str = "MEMPOOL_FULL";
 /// mempool here, or of too many other validators. Said of the transaction, not of the request: those of other signers
 /// go on.
 pub const SHARE_FULL: &str = "SHARE_FULL";
+/// Code of a refusal that says nothing of the transaction: the validator can't read its own store.
+pub const UNREADABLE: &str = "UNREADABLE";
 
 /// Stable codes of [`Problem`].
 pub mod code {
     /// 401: no bearer token, or a wrong one.
     pub const UNAUTHORIZED: &str = "unauthorized";
+    /// 403: the address is plain, and the node has certificates.
+    pub const CERTIFICATE_REQUIRED: &str = "certificate_required";
     /// 404: no such path, record, leaf or tile.
     pub const NOT_FOUND: &str = "not_found";
     /// 405: the path exists, with another method.

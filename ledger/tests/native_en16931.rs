@@ -134,3 +134,23 @@ proptest! {
         }
     }
 }
+
+/// The check knows what the code list has, and nothing else.
+#[test]
+fn every_category_of_the_standard_is_taken() {
+    let check = native::find("en16931").unwrap().check;
+    let of = |category: &str| {
+        let (rate, vat) = if category == "S" { (190_000, 19) } else { (0, 0) };
+        json!({
+            "totals": { "lines": 100, "allowances": 0, "charges": 0, "net": 100, "vat": vat, "gross": 100 + vat,
+                "prepaid": 0, "rounding": 0, "due": 100 + vat },
+            "vat": [{ "category": category, "rate": rate, "base": 100, "vat": vat }],
+        })
+    };
+    for category in muniment_invoices::vat_categories() {
+        assert_eq!(check(&of(category)), Ok(()), "{category}");
+    }
+    for unknown in ["A", "s", "", "AA", "N"] {
+        assert_eq!(check(&of(unknown)).unwrap_err().code, "EN16931_CATEGORY", "{unknown}");
+    }
+}

@@ -7,7 +7,7 @@ mod client;
 mod exchange;
 #[path = "node_suite/http.rs"]
 mod http;
-#[path = "node_suite/speed.rs"]
-mod speed;
 #[path = "node_suite/support.rs"]
 mod support;
+#[path = "node_suite/tls.rs"]
+mod tls;

@@ -60,6 +60,7 @@ impl World {
             consensus: ([127, 0, 0, 1], 2).into(),
             peers: Vec::new(),
             token: String::new(),
+            tls: None,
             limits,
         };
         let opened = replica::open(&folder, &config).unwrap();

@@ -86,6 +86,7 @@ impl World {
             consensus: ([127, 0, 0, 1], 2).into(),
             peers: Vec::new(),
             token: String::new(),
+            tls: None,
             limits,
         };
         replica::open(&folder, &config)

@@ -11,10 +11,12 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use muniment_crds::DeletionPolicy;
+use muniment_ledger::tls::TlsError;
 use muniment_ledger::wire::NodeStatus;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::certificates::{CertificateError, Outlook};
 use crate::membership::Membership;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, Plan};
@@ -77,6 +79,8 @@ pub struct Observation {
     pub id: Option<String>,
     /// The nodes, in the order of the plan.
     pub nodes: Vec<NodeObservation>,
+    /// What is to come of the certificates, where nodes have some.
+    pub certificates: Option<Outlook>,
     /// Who the validators are, as a node proves it; `None` when none answers.
     pub membership: Option<Membership>,
     /// The open proposal of the change of validators that comes next, if there is one.
@@ -136,6 +140,8 @@ pub enum NodeState {
     Running,
     /// Ended by itself and is started again soon.
     BackingOff,
+    /// Does its part, as its platform says, and doesn't answer us.
+    Unreachable,
 }
 
 impl NodeState {
@@ -146,6 +152,7 @@ impl NodeState {
             Self::Starting => "Starting",
             Self::Running => "Running",
             Self::BackingOff => "BackingOff",
+            Self::Unreachable => "Unreachable",
         }
     }
 }
@@ -264,9 +271,18 @@ pub enum BackendError {
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes")]
     Random(#[source] getrandom::Error),
-    /// The HTTP client can't be made.
-    #[error("the HTTP client can't be made")]
-    HttpClient(#[source] reqwest::Error),
+    /// The HTTP client can't be made, or its certificate can't be used.
+    #[error("the nodes can't be asked")]
+    HttpClient(#[from] TlsError),
+    /// A certificate can't be made.
+    #[error("the certificates of {what} can't be made")]
+    Certificates {
+        /// Whose.
+        what: String,
+        /// Why.
+        #[source]
+        source: CertificateError,
+    },
     /// The backend is being stopped.
     #[error("the backend is stopping")]
     Stopping,
@@ -290,6 +306,8 @@ impl BackendError {
                 | Self::Ports { .. }
                 | Self::PortTaken { .. }
                 | Self::Random(_)
+                | Self::HttpClient(_)
+                | Self::Certificates { .. }
                 | Self::OtherGenesis { .. }
                 | Self::NoHosts { .. }
                 | Self::HostsFull { .. }

@@ -7,6 +7,7 @@
 
 pub mod backend;
 pub mod catalog;
+pub mod certificates;
 pub mod cluster;
 pub mod controller;
 pub mod event;

@@ -26,6 +26,14 @@ pub fn next(nodes: &[NodeObservation], revision: &str, validators: ValidatorCoun
     if stale.is_empty() {
         return Step::Done;
     }
+    // Whether it votes nobody can tell us, so nothing may be taken away.
+    if let Some(node) = nodes.iter().find(|n| n.member && n.state == NodeState::Unreachable) {
+        return Step::Hold(format!(
+            "{} is ready by its own word but doesn't answer the operator; {} are to be restarted",
+            node.name,
+            stale.len()
+        ));
+    }
     // A node that doesn't vote takes nothing away; new settings may be just what it needs.
     if let Some(node) = stale.iter().find(|n| !n.votes()) {
         return Step::Restart(node.name.clone());
@@ -101,6 +109,17 @@ mod tests {
         nodes[0] = node(0, None, false, false);
         nodes[0].state = NodeState::Starting;
         assert!(matches!(next(&nodes, "b", seven), Step::Hold(why) if why.contains("validator-0 is catching up")));
+    }
+
+    #[test]
+    fn touches_nothing_while_it_cant_see() {
+        let four = ValidatorCount::new(4).unwrap();
+        let mut nodes: Vec<_> = (0..4).map(|i| node(i, Some("a"), false, false)).collect();
+        for node in &mut nodes {
+            (node.state, node.answer) = (NodeState::Unreachable, None);
+        }
+        assert!(matches!(next(&nodes, "b", four), Step::Hold(why) if why.contains("doesn't answer the operator")));
+        assert_eq!(next(&nodes, "a", four), Step::Done);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 mod scaling;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use muniment_crds::condition::{Condition, condition, kind, merge, reason};
 use muniment_crds::jiff::Timestamp;
 use muniment_crds::{DisplayStatus, LedgerNetworkStatus, NodeStatus, ValidatorsStatus};
 
 use crate::backend::{NodeObservation, NodeState, Observation};
+use crate::certificates::Outlook;
 use crate::plan::Plan;
 use crate::quorum::ValidatorCount;
 use crate::roll::{self, Step};
@@ -33,6 +35,7 @@ pub fn status(
     } else {
         hibernated(seen)
     });
+    conditions.extend(seen.certificates.map(|outlook| certificates(&outlook, now)));
     let old = before.map(|b| b.conditions.as_slice()).unwrap_or_default();
     LedgerNetworkStatus {
         observed_generation: generation,
@@ -40,6 +43,7 @@ pub fn status(
         network_id: seen.id.clone(),
         revision: Some(plan.revision.clone()),
         version: versions(seen),
+        certificates_expire: seen.certificates.map(|outlook| Time(outlook.next.until)),
         height: seen
             .nodes
             .iter()
@@ -288,6 +292,22 @@ fn progressing(plan: &Plan, seen: &Observation, next: &scale::Step) -> Condition
             None => condition(kind::PROGRESSING, false, reason::AS_WANTED, "nothing is under way"),
         },
     }
+}
+
+/// Says the same until something is renewed.
+fn certificates(outlook: &Outlook, now: Timestamp) -> Condition {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let (next, authority) = (outlook.next, outlook.authority);
+    let message = format!(
+        "the next certificate expires on {} and is renewed from {} on; the authority expires on {}",
+        day(next.until),
+        day(next.renewal()),
+        day(authority.until)
+    );
+    if next.is_due(now) {
+        return condition(kind::CERTIFICATES_READY, false, reason::RENEWAL_OVERDUE, message);
+    }
+    condition(kind::CERTIFICATES_READY, true, reason::ISSUED, message)
 }
 
 fn spec_applied(plan: &Plan, seen: &Observation, next: &scale::Step) -> Condition {

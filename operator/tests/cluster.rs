@@ -242,6 +242,170 @@ async fn two_operators_at_once_seal_one_genesis() {
     assert_eq!(one.unwrap(), two.unwrap());
 }
 
+fn certificates(harness: &ClusterHarness) -> serde_json::Value {
+    harness.cluster.get("secrets", "notary-tls").unwrap()["data"].clone()
+}
+
+fn uids(harness: &ClusterHarness) -> Vec<serde_json::Value> {
+    let uid = |i| harness.cluster.get("pods", &format!("notary-validator-{i}")).unwrap()["metadata"]["uid"].clone();
+    (0..4).map(uid).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_party_gets_a_certificate_and_the_outlook_is_told() {
+    let harness = ClusterHarness::new().await;
+    let seen = ready(&harness).await;
+    let files = certificates(&harness);
+    let names: Vec<&String> = files.as_object().unwrap().keys().collect();
+    let parties = [
+        "client",
+        "operator",
+        "validator-0",
+        "validator-1",
+        "validator-2",
+        "validator-3",
+    ];
+    let mut wanted: Vec<String> = parties
+        .iter()
+        .flat_map(|one| [format!("{one}.crt"), format!("{one}.key")])
+        .collect();
+    wanted.insert(0, "ca.crt".into());
+    assert_eq!(names, wanted.iter().collect::<Vec<_>>());
+    let client = harness.cluster.get("secrets", "notary-client").unwrap()["data"].clone();
+    assert_eq!(
+        (&client["ca.crt"], &client["tls.crt"], &client["tls.key"]),
+        (&files["ca.crt"], &files["client.crt"], &files["client.key"])
+    );
+    let outlook = seen.certificates.unwrap();
+    assert!(!outlook.next.is_due(muniment_crds::jiff::Timestamp::now()));
+    assert!(outlook.authority.until > outlook.next.until);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_secrets_that_were_deleted_or_edited_heal_and_keys_of_consensus_stay() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let (before, first, pods) = (durable(&harness), certificates(&harness), uids(&harness));
+    harness.cluster.edit("secrets", "notary-tls", |secret| {
+        secret["data"]["validator-1.crt"] = json!("ZWRpdGVk");
+        secret["data"].as_object_mut().unwrap().remove("client.crt");
+    });
+    ready(&harness).await;
+    let healed = certificates(&harness);
+    assert_eq!(healed["validator-1.key"], first["validator-1.key"]);
+    assert_ne!(healed["validator-1.crt"], first["validator-1.crt"]);
+    assert_eq!(healed["validator-2.crt"], first["validator-2.crt"]);
+    assert_eq!(uids(&harness), pods, "public files change under running nodes");
+
+    harness.cluster.delete("secrets", "notary-ca");
+    ready(&harness).await;
+    assert_eq!(
+        certificates(&harness)["validator-2.crt"],
+        first["validator-2.crt"],
+        "still trusted"
+    );
+    assert_ne!(
+        certificates(&harness)["ca.crt"],
+        first["ca.crt"],
+        "and so is another authority"
+    );
+    assert_eq!(uids(&harness), pods);
+
+    harness.cluster.delete("secrets", "notary-tls");
+    ready(&harness).await;
+    assert_ne!(certificates(&harness)["validator-2.key"], first["validator-2.key"]);
+    assert!(
+        uids(&harness).iter().zip(&pods).all(|(now, then)| now != then),
+        "another key needs another process"
+    );
+    assert_eq!(durable(&harness), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_is_written_once_and_restarts_nobody() {
+    let harness = ClusterHarness::new().await;
+    let first = ready(&harness).await.certificates.unwrap();
+    let (files, pods) = (certificates(&harness), uids(&harness));
+    // Nodes judge by the real clock, so the renewed certificates are not good for them yet; their Secrets are looked at.
+    let later = muniment_operator::ClusterBackend::with_clock(
+        harness.cluster.client().await,
+        harness::cluster_settings(),
+        || muniment_crds::jiff::Timestamp::now() + muniment_crds::jiff::SignedDuration::from_hours(61 * 24),
+    )
+    .unwrap();
+    let writes = harness.cluster.writes().len();
+    let plan = harness.plan().await;
+    let seen = later.apply(&plan).await.unwrap();
+    assert_eq!(
+        harness.cluster.writes()[writes..],
+        ["PATCH secrets/notary-tls", "PATCH secrets/notary-client"]
+    );
+    let renewed = certificates(&harness);
+    assert_eq!(
+        (&renewed["validator-0.key"], &renewed["ca.crt"]),
+        (&files["validator-0.key"], &files["ca.crt"])
+    );
+    assert_ne!(renewed["validator-0.crt"], files["validator-0.crt"]);
+    assert!(seen.certificates.unwrap().next.until > first.next.until);
+    later.apply(&plan).await.unwrap();
+    assert_eq!(harness.cluster.writes().len(), writes + 2, "once");
+    assert_eq!(uids(&harness), pods);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_from_before_gets_its_certificates_one_validator_at_a_time() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let before = durable(&harness);
+    harness.cluster.age();
+    let plan = harness.plan().await;
+    assert!(
+        plan.network
+            .nodes
+            .iter()
+            .all(|node| node.api_url.starts_with("http://")),
+        "spoken to as before"
+    );
+    let pods = uids(&harness);
+    until("all validators speak TLS and nothing else", || async {
+        let plan = harness.plan().await;
+        let seen = harness.backend.apply(&plan).await.unwrap();
+        let voting = seen.nodes.iter().filter(|n| n.votes()).count();
+        assert!(voting >= 3, "the quorum was broken: {seen:?}");
+        let fresh = seen
+            .nodes
+            .iter()
+            .all(|n| n.revision.as_ref() == Some(&plan.revision) && n.ready());
+        (fresh && plan.network.nodes[0].api_url.starts_with("https://")).then_some(())
+    })
+    .await;
+    assert!(uids(&harness).iter().zip(&pods).all(|(now, then)| now != then));
+    assert_eq!(durable(&harness), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn validators_that_do_their_part_and_dont_answer_are_left_alone() {
+    let mut harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let pods = uids(&harness);
+    let all = [
+        "notary-validator-0",
+        "notary-validator-1",
+        "notary-validator-2",
+        "notary-validator-3",
+    ];
+    harness.cluster.silence(&all);
+    harness.block_actions(2000);
+    let plan = harness.plan().await;
+    for _ in 0..5 {
+        let seen = harness.backend.apply(&plan).await.unwrap();
+        assert!(seen.nodes.iter().all(|n| n.state == NodeState::Unreachable), "{seen:?}");
+    }
+    assert_eq!(uids(&harness), pods);
+    harness.cluster.silence(&[]);
+    ready(&harness).await;
+}
+
 /// Files of the network's seat in a host.
 fn seat(harness: &SharedHarness, host: usize) -> BTreeMap<String, Vec<u8>> {
     let mut files = harness.0.cluster.seats(host);

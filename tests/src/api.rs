@@ -60,7 +60,8 @@ impl Answer {
 impl Api {
     /// Access with a key.
     pub fn new(server: &str, key: &str, tenant: &str, network: &str) -> Self {
-        let http = reqwest::Client::builder()
+        let http = muniment_ledger::tls::http(None)
+            .unwrap()
             .timeout(Duration::from_secs(60))
             .build()
             .unwrap();

@@ -9,6 +9,7 @@ mod toll;
 mod tool;
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api as Resources, Client};
 use muniment_ledger::client::{Endpoint, NetworkClient};
+use muniment_ledger::tls::{Identity, Material};
 use muniment_receipts::trust::TrustRoot;
 use rustix::process::Signal;
 use tokio::net::TcpListener;
@@ -122,7 +124,7 @@ impl ClusterWorld {
         self.start().await;
         for validator in self.validators() {
             let pod = self.pod(&validator);
-            self.open(validator, self.tenant.clone(), pod, 8410).await;
+            self.open(validator, self.tenant.clone(), pod, 8411).await;
         }
         let (door, pod) = ("api".to_owned(), format!("{RELEASE}-api-0"));
         self.open(door, RELEASE.to_owned(), pod, 8400).await;
@@ -179,7 +181,21 @@ impl ClusterWorld {
         self.doors.lock().unwrap().insert(name, local);
     }
 
-    fn door(&self, name: &str) -> String {
+    /// Where a validator's health is answered, from here.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub async fn health_door(&self) -> String {
+        let (name, pod) = ("health".to_owned(), self.pod("validator-0"));
+        self.open(name, self.tenant.clone(), pod, 8410).await;
+        self.door("health")
+    }
+
+    /// Local URL of an open port.
+    ///
+    /// # Panics
+    /// When it isn't open.
+    pub fn door(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}", self.doors.lock().unwrap()[name])
     }
 
@@ -190,13 +206,65 @@ impl ClusterWorld {
         base64::engine::general_purpose::STANDARD.decode(text.trim()).unwrap()
     }
 
-    fn endpoint(&self, validator: &str) -> Endpoint {
+    /// Token of the nodes.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn token(&self) -> String {
         let token = || String::from_utf8(self.secret(&format!("{NETWORK}-client"), "token")).unwrap();
+        self.token.get_or_init(token).clone()
+    }
+
+    /// A client's certificate.
+    fn material(&self) -> Material {
+        let client = |key: &str| self.secret(&format!("{NETWORK}-client"), key);
+        Material {
+            authorities: client("ca.crt"),
+            certificate: client("tls.crt"),
+            key: client("tls.key"),
+        }
+    }
+
+    fn endpoint(&self, validator: &str, material: Material) -> Endpoint {
         Endpoint {
             name: validator.to_owned(),
-            url: self.door(validator),
-            token: self.token.get_or_init(token).clone(),
+            url: format!(
+                "https://{}:{}",
+                self.host(validator),
+                self.doors.lock().unwrap()[validator]
+            ),
+            token: self.token(),
+            tls: Some(Identity::new(material).unwrap()),
         }
+    }
+
+    /// A client of one validator that trusts it and knows its token, with the certificate of another network.
+    ///
+    /// # Panics
+    /// When one of the networks has no certificates.
+    pub fn as_client_of(&self, other: &Self) -> NetworkClient {
+        let material = Material {
+            authorities: self.material().authorities,
+            ..other.material()
+        };
+        self.client_with(&["validator-0".to_owned()], &material)
+    }
+
+    /// The name that a validator's certificate has.
+    fn host(&self, validator: &str) -> String {
+        format!("{}.{NETWORK}-nodes.{}.svc", self.pod(validator), self.tenant)
+    }
+
+    /// A client of these validators through their forwarded ports.
+    fn client(&self, validators: &[String]) -> NetworkClient {
+        self.client_with(validators, &self.material())
+    }
+
+    fn client_with(&self, validators: &[String], material: &Material) -> NetworkClient {
+        let here = |name: &String| (self.host(name), IpAddr::from(Ipv4Addr::LOCALHOST));
+        let hosts: Vec<_> = validators.iter().map(here).collect();
+        let endpoints = validators.iter().map(|name| self.endpoint(name, material.clone()));
+        NetworkClient::at(endpoints.collect(), &hosts)
     }
 
     /// Processes of a pod of ours on this machine.
@@ -276,11 +344,11 @@ impl World for ClusterWorld {
     }
 
     fn node(&self, validator: &str) -> NetworkClient {
-        NetworkClient::new(vec![self.endpoint(validator)])
+        self.client(&[validator.to_owned()])
     }
 
     fn network(&self) -> NetworkClient {
-        NetworkClient::new(self.validators().iter().map(|name| self.endpoint(name)).collect())
+        self.client(&self.validators())
     }
 
     fn trust(&self) -> TrustRoot {
@@ -311,6 +379,21 @@ impl World for ClusterWorld {
 
     async fn resume(&mut self, validator: &str) {
         self.signal(validator, Signal::CONT);
+    }
+
+    /// Kubernetes starts a dead one again at once: what can be kept away here is what it does.
+    async fn take_away(&mut self, validator: &str) {
+        self.pause(validator).await;
+    }
+
+    async fn put_back(&mut self, validator: &str) {
+        self.resume(validator).await;
+    }
+
+    async fn kill_api(&mut self) {
+        for pid in Self::processes(RELEASE, &format!("{RELEASE}-api-0")) {
+            signal(pid, Signal::KILL);
+        }
     }
 
     async fn kill_all(&mut self) {

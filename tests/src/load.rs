@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use muniment_receipts::receipt::{Disclosure, Receipt};
 use muniment_receipts::verify::{Outcome, Verifier};
@@ -103,10 +102,7 @@ async fn write(api: &Api) -> Promise {
                 receipt: answer.body["receipt"].as_str().expect("a receipt").to_owned(),
             }),
             // Accepted but not final, or told to come again.
-            202 | 429 | 502 | 503 | 504 => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                None
-            }
+            202 | 429 | 502 | 503 | 504 => None,
             _ => panic!("a good deposit was refused: {answer:?}"),
         }
     })

@@ -183,6 +183,15 @@ impl LocalWorld {
         self.node_folder(validator).join(validator)
     }
 
+    /// Where a validator's keys are kept, and where they are put so that nobody finds them.
+    fn keys(&self, validator: &str) -> (PathBuf, PathBuf) {
+        let keys = self.data().join("networks/demo/notary/keys");
+        (
+            keys.join(format!("{validator}.json")),
+            keys.join(format!("{validator}.away")),
+        )
+    }
+
     fn endpoint(&self, validator: &str) -> Endpoint {
         let bytes = std::fs::read(self.node_folder(validator).join("node.json")).unwrap();
         let config: NodeConfig = serde_json::from_slice(&bytes).unwrap();
@@ -195,6 +204,7 @@ impl LocalWorld {
             name: replica.name,
             url: format!("http://{}", replica.api),
             token: replica.token,
+            tls: None,
         }
     }
 
@@ -283,11 +293,32 @@ impl World for LocalWorld {
         }
     }
 
-    async fn kill_all(&mut self) {
+    /// Without its keys its supervisor can't start it.
+    async fn take_away(&mut self, validator: &str) {
+        let (keys, away) = self.keys(validator);
+        std::fs::rename(keys, away).unwrap();
+        self.kill(validator).await;
+        poll::until("the validator is dead", || {
+            std::future::ready(self.process(validator).is_none().then_some(()))
+        })
+        .await;
+    }
+
+    async fn put_back(&mut self, validator: &str) {
+        let (keys, away) = self.keys(validator);
+        std::fs::rename(away, keys).unwrap();
+    }
+
+    /// The supervisor is in the same process: the validators see it go, and end.
+    async fn kill_api(&mut self) {
         if let Some(mut dev) = self.dev.take() {
             let _ = dev.kill();
             let _ = dev.wait();
         }
+    }
+
+    async fn kill_all(&mut self) {
+        self.kill_api().await;
         for (pid, command) in processes() {
             if self.is_validator(&command, None) {
                 signal(pid, Signal::KILL);

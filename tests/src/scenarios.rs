@@ -1,8 +1,9 @@
 //! Scenarios of the first path that need nothing but a [`World`]: the same on local processes and on a real Kubernetes.
 
 use reqwest::Method;
+use serde_json::Value;
 
-use crate::api::{deposit, digest};
+use crate::api::{Api, deposit, digest};
 use crate::load::{Load, check};
 use crate::poll;
 use crate::world::{World, agreement, statuses};
@@ -25,15 +26,84 @@ pub async fn killing_each_process_in_turn(world: &mut dyn World) {
     check(world, &promises).await;
 }
 
-/// With two of four paused, writes wait and are never said to be final; they go on when one returns.
+/// kill -9 of the process of the API alone, again and again: what it had accepted becomes final.
 ///
 /// # Panics
-/// When they do not.
+/// When it does not.
+pub async fn killing_the_api_alone(world: &mut dyn World) {
+    let api = world.api();
+    let load = Load::start(&api, 4);
+    let mut accepted = Vec::new();
+    for _ in 0..3 {
+        load.progress(20).await;
+        let body = Some(deposit(&digest()).to_string());
+        let answer = api
+            .request(Method::POST, &api.url("/notarizations"), &[], body)
+            .await
+            .unwrap();
+        world.kill_api().await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        accepted.push(answer.body["id"].as_str().unwrap().to_owned());
+        world.start().await;
+    }
+    load.progress(20).await;
+    let promises = load.finish().await;
+    for id in accepted {
+        let operation = ended(&api, &id).await;
+        assert_eq!(operation["phase"], "succeeded", "{operation}");
+    }
+    agreement(world).await;
+    check(world, &promises).await;
+}
+
+/// Waits until an operation isn't pending.
+async fn ended(api: &Api, id: &str) -> Value {
+    let url = format!("{}/v1/operations/{id}", api.server);
+    poll::until("the operation is final", || async {
+        let answer = api.request(Method::GET, &url, &[], None).await.ok()?;
+        (answer.status == 200 && answer.body["phase"] != "pending").then_some(answer.body)
+    })
+    .await
+}
+
+/// How a validator is away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Away {
+    /// It lives, holds its connections, and does nothing.
+    Paused,
+    /// It is dead, and nobody listens where it did.
+    Dead,
+}
+
+/// With two of four paused, writes wait and are never said to be final; they go on when one returns.
 pub async fn two_of_four_paused(world: &mut dyn World) {
+    two_of_four(world, Away::Paused).await;
+}
+
+/// The same with two of four dead.
+pub async fn two_of_four_dead(world: &mut dyn World) {
+    two_of_four(world, Away::Dead).await;
+}
+
+async fn leave(world: &mut dyn World, validator: &str, how: Away) {
+    match how {
+        Away::Paused => world.pause(validator).await,
+        Away::Dead => world.take_away(validator).await,
+    }
+}
+
+async fn come_back(world: &mut dyn World, validator: &str, how: Away) {
+    match how {
+        Away::Paused => world.resume(validator).await,
+        Away::Dead => world.put_back(validator).await,
+    }
+}
+
+async fn two_of_four(world: &mut dyn World, how: Away) {
     let api = world.api();
     agreement(world).await;
-    world.pause("validator-1").await;
-    world.pause("validator-2").await;
+    leave(world, "validator-1", how).await;
+    leave(world, "validator-2", how).await;
 
     // Either durably accepted for later, or refused for now; never lost, never said to be final.
     let mut accepted = Vec::new();
@@ -60,14 +130,9 @@ pub async fn two_of_four_paused(world: &mut dyn World) {
     let status = world.run(&["-o", "json", "network", "status"]);
     assert_eq!(status.code, 1, "quorum does not hold: {status:?}");
 
-    world.resume("validator-1").await;
+    come_back(world, "validator-1", how).await;
     for (digest, id) in &accepted {
-        let operation = poll::until("an accepted write is final", || async {
-            let url = format!("{}/v1/operations/{id}", api.server);
-            let answer = api.request(Method::GET, &url, &[], None).await.ok()?;
-            (answer.body["phase"] == "succeeded").then_some(answer.body)
-        })
-        .await;
+        let operation = ended(&api, id).await;
         assert_eq!(operation["items"][0]["status"], "accepted", "{operation}");
         let found = api.get(&format!("/notarizations?digest={digest}")).await;
         assert!(
@@ -85,7 +150,7 @@ pub async fn two_of_four_paused(world: &mut dyn World) {
         (answer.status == 201).then_some(())
     })
     .await;
-    world.resume("validator-2").await;
+    come_back(world, "validator-2", how).await;
     agreement(world).await;
 }
 
@@ -117,12 +182,7 @@ pub async fn accepted_just_before_a_kill(world: &mut dyn World) {
     world.kill_all().await;
     assert_eq!(answer.status, 202, "{answer:?}");
     world.start().await;
-    let url = format!("{}/v1/operations/{}", api.server, answer.body["id"].as_str().unwrap());
-    let operation = poll::until("the operation is final", || async {
-        let answer = api.request(Method::GET, &url, &[], None).await.ok()?;
-        (answer.body["phase"] != "pending").then_some(answer.body)
-    })
-    .await;
+    let operation = ended(&api, answer.body["id"].as_str().unwrap()).await;
     assert_eq!(operation["phase"], "succeeded", "{operation}");
     assert_eq!(operation["items"][0]["status"], "accepted", "{operation}");
 }

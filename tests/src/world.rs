@@ -33,6 +33,12 @@ pub trait World: Send + Sync {
     async fn pause(&mut self, validator: &str);
     /// Lets a paused validator go on.
     async fn resume(&mut self, validator: &str);
+    /// Kills a validator and keeps it from living until [`World::put_back`].
+    async fn take_away(&mut self, validator: &str);
+    /// Lets a validator that was taken away live again.
+    async fn put_back(&mut self, validator: &str);
+    /// kill -9 of the process of the API alone. Whoever supervises it may start it again.
+    async fn kill_api(&mut self);
     /// kill -9 of the API and all validators at once. Whoever supervises them from outside may start them again.
     async fn kill_all(&mut self);
     /// Starts what is not running, and waits until it says it is ready.

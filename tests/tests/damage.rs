@@ -39,16 +39,18 @@ async fn a_damaged_file_is_named_or_made_anew_and_the_others_go_on() {
     // The copy alone changes nothing: what is named below is the damage.
     assert_eq!(restored(&kept, &mut world, &folder, &mut promises).await, Ending::Whole);
     for file in files {
-        std::fs::remove_dir_all(&folder).unwrap();
-        copy(&kept, &folder);
-        let name = file.strip_prefix(&kept).unwrap();
-        damage(&folder.join(name));
-        let ending = restarted(&mut world, name, &mut promises).await;
-        println!("{}: {ending:?}", name.display());
-        // What was promised on can't be made anew by the validator alone. Keys and genesis are the supervisor's: it
-        // writes them again.
-        if ["data/blocks", "data/guard"].iter().any(|truth| name.ends_with(truth)) {
-            assert_eq!(ending, Ending::Named, "{}", name.display());
+        for (how, damage) in [("changed", change as fn(&Path)), ("cut", cut)] {
+            std::fs::remove_dir_all(&folder).unwrap();
+            copy(&kept, &folder);
+            let name = file.strip_prefix(&kept).unwrap();
+            damage(&folder.join(name));
+            let ending = restarted(&mut world, name, &mut promises).await;
+            println!("{} {how}: {ending:?}", name.display());
+            // What was promised on can't be made anew by the validator alone. Keys and genesis are the supervisor's: it
+            // writes them again.
+            if ["data/blocks", "data/guard"].iter().any(|truth| name.ends_with(truth)) {
+                assert_eq!(ending, Ending::Named, "{} {how}", name.display());
+            }
         }
     }
     std::fs::remove_dir_all(&folder).unwrap();
@@ -75,6 +77,7 @@ async fn restarted(world: &mut LocalWorld, name: &Path, promises: &mut Vec<munim
     world.start().await;
     let load = Load::start(&world.api(), 2);
     load.progress(20).await;
+    let file = told(name);
     let words = [
         "corrupt",
         "damaged",
@@ -87,7 +90,7 @@ async fn restarted(world: &mut LocalWorld, name: &Path, promises: &mut Vec<munim
         let log = log_of(world).split_off(before);
         let named = log
             .lines()
-            .any(|line| line.contains("error") && words.iter().any(|word| line.contains(word)));
+            .any(|line| line.contains("error") && line.contains(&file) && words.iter().any(|word| line.contains(word)));
         if named {
             return Some(Ending::Named);
         }
@@ -114,7 +117,24 @@ async fn restarted(world: &mut LocalWorld, name: &Path, promises: &mut Vec<munim
     ending
 }
 
-fn damage(file: &Path) {
+/// The name by which a log tells of a file: of one in a folder, such as a database's, the folder's.
+fn told(file: &Path) -> String {
+    let below = file.iter().skip_while(|part| *part != "data").nth(1);
+    let name = below.or_else(|| file.file_name()).unwrap_or_default();
+    match name.to_str().unwrap() {
+        "wal" => "write-ahead log".to_owned(),
+        name => name.to_lowercase(),
+    }
+}
+
+/// The file ends in its middle.
+fn cut(file: &Path) {
+    let length = std::fs::metadata(file).unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(length / 2).unwrap();
+}
+
+fn change(file: &Path) {
     let mut bytes = std::fs::read(file).unwrap();
     let hole = HOLE.min(bytes.len());
     let start = (bytes.len() - hole) / 2;

@@ -154,6 +154,69 @@ async fn without_the_key_that_signs_in_a_sealed_network_it_does_not_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_context_file_of_another_server_is_kept() {
+    let mut world = LocalWorld::prepared().await;
+    let folder = world.config().join("muniment");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = r#"{"version":1,"server":"https://example.org","apiKey":"mnk_x","tenant":"acme","network":"notary"}"#;
+    std::fs::write(folder.join("context.json"), text).unwrap();
+    world.start().await;
+    let kept = folder.join("context.json.1");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), text);
+    assert!(world.screen().contains(kept.to_str().unwrap()), "{}", world.screen());
+    assert_eq!(world.cli(["network", "status"]).code, 0);
+    world.stop().await;
+    world.start().await;
+    assert!(
+        !folder.join("context.json.2").exists(),
+        "dev's own file is just written again"
+    );
+
+    let listen = format!("127.0.0.1:{}", free_port());
+    let data = world.path("other");
+    let done = world.cli([
+        "--context",
+        "cluster",
+        "dev",
+        "--data",
+        data.to_str().unwrap(),
+        "--listen",
+        &listen,
+    ]);
+    refused(&done, &["--context"]);
+    assert!(!data.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_database_is_named_with_the_way_out() {
+    let mut world = LocalWorld::fresh().await;
+    world.stop().await;
+    let data = world.data();
+    let (database, kept) = (data.join("muniment.db"), world.path("kept"));
+    move_database(&data, &kept);
+    let whole = std::fs::read(kept.join("muniment.db")).unwrap();
+    for (number, bytes) in [vec![0xa5; whole.len()], whole[..whole.len() / 2].to_vec()]
+        .into_iter()
+        .enumerate()
+    {
+        std::fs::write(&database, bytes).unwrap();
+        let done = world.cli(["dev", "--data", data.to_str().unwrap(), "--listen", &world.listen()]);
+        refused(
+            &done,
+            &[
+                "muniment.db",
+                "is damaged",
+                "next: stop the server and put back a backup",
+            ],
+        );
+        move_database(&data, &world.path(&format!("damaged-{number}")));
+    }
+    move_database(&kept, &data);
+    world.start().await;
+    assert_eq!(world.api().deposit(&muniment_tests::api::digest()).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_genesis_has_fixed_is_said_when_the_file_says_otherwise() {
     let mut world = LocalWorld::fresh().await;
     assert!(!world.screen().contains("is fixed"), "{}", world.screen());

@@ -23,7 +23,17 @@ async fn killing_each_process_in_turn_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn killing_the_api_alone_loses_and_doubles_nothing() {
+    scenarios::killing_the_api_alone(&mut LocalWorld::fresh().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_two_dead_writes_wait_and_go_on_when_one_returns() {
+    scenarios::two_of_four_dead(&mut LocalWorld::fresh().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_two_frozen_writes_wait_and_go_on_when_one_returns() {
     scenarios::two_of_four_paused(&mut LocalWorld::fresh().await).await;
 }
 
@@ -94,7 +104,9 @@ async fn a_validator_whose_data_vanishes_in_an_idle_network_signs_only_beyond_wh
 
 /// Highest height for which a validator's signature has left it, by its guard.
 fn last_signed(world: &LocalWorld, guard: &Path) -> u64 {
-    FileGuard::open(guard, *world.trust().network()).unwrap().last_height()
+    FileGuard::open(guard, *world.trust().network(), 0)
+        .unwrap()
+        .last_height()
 }
 
 /// The height up to which the wiped validator swore off voting when it came back, as it logged it. Its new guard holds
@@ -113,6 +125,7 @@ async fn floor(world: &LocalWorld) -> u64 {
         FileGuard::open(
             &world.replica_folder(WIPED).join("data/guard"),
             *world.trust().network(),
+            0,
         )
         .ok()
     })

@@ -11,8 +11,10 @@ mod lifecycle;
 #[path = "on_cluster/specs.rs"]
 mod specs;
 
+use muniment_ledger::client::NetworkClient;
 use muniment_tests::cluster::{self, ClusterWorld, wanted};
 use muniment_tests::scenarios;
+use muniment_tests::world::World;
 
 macro_rules! scenario {
     ($name:ident) => {
@@ -28,6 +30,7 @@ macro_rules! scenario {
 scenario!(a_file_becomes_a_receipt);
 scenario!(killing_each_process_in_turn);
 scenario!(two_of_four_paused);
+scenario!(killing_the_api_alone);
 scenario!(killing_everything_at_once);
 scenario!(accepted_just_before_a_kill);
 scenario!(a_validator_is_wiped);
@@ -44,7 +47,8 @@ async fn nobody_gets_at_another_tenants_ports() {
     for (name, world) in [("one", &one), ("two", &two)] {
         for validator in ["validator-1", "validator-2"] {
             let address = world.address(validator);
-            targets.push((name, format!("{name} {validator} api"), format!("{address}:8410")));
+            targets.push((name, format!("{name} {validator} api"), format!("{address}:8411")));
+            targets.push((name, format!("{name} {validator} health"), format!("{address}:8410")));
             targets.push((name, format!("{name} {validator} consensus"), format!("{address}:8420")));
         }
     }
@@ -67,6 +71,28 @@ async fn nobody_gets_at_another_tenants_ports() {
         println!("{what:36} {:>8} {:>8}", open[0], open[1]);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Even where ports are reachable: no certificate, or one of another network, opens nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_in_without_a_certificate_of_the_network() {
+    if !wanted("nobody_gets_in_without_a_certificate_of_the_network") {
+        return;
+    }
+    let (one, two) = (ClusterWorld::fresh().await, ClusterWorld::fresh().await);
+    let status = async |client: NetworkClient| client.status().await.pop().unwrap().1;
+    status(one.node("validator-0")).await.unwrap();
+    let error = status(one.as_client_of(&two)).await.unwrap_err();
+    assert!(error.to_string().contains("refuses our certificate"), "{error}");
+    let http = muniment_ledger::tls::http(None).unwrap().build().unwrap();
+    let plain = http.get(one.door("validator-0") + "/healthz").send().await;
+    assert!(plain.is_err(), "plain HTTP to the port of TLS: {plain:?}");
+    let health = one.health_door().await;
+    let answer = async |path: &str| {
+        let request = http.get(format!("{health}{path}")).bearer_auth(one.token());
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((answer("/healthz").await, answer("/v1/status").await), (200, 403));
 }
 
 /// `kubectl auth can-i --list` of every ServiceAccount equals what was reviewed. `UPDATE_GOLDEN=1` rewrites it.

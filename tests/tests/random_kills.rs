@@ -69,6 +69,11 @@ async fn random_kills_under_load_lose_and_double_nothing() {
                 world.kill(&validators[one]).await;
                 world.kill(&validators[other]).await;
             }
+            3 => {
+                eprintln!("kill: the API with the supervisor");
+                world.kill_api().await;
+                world.start().await;
+            }
             _ => {
                 eprintln!("kill: {}", validators[one]);
                 world.kill(&validators[one]).await;

@@ -5,11 +5,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
 use muniment_crds::LedgerNetwork;
 use muniment_ledger::client::Endpoint;
+use muniment_ledger::tls::{Identity, Material};
 use std::time::{Duration, Instant};
 
 use crate::directory::NetworkEntry;
 
-/// How long a token is believed: it may be replaced.
+/// How long token and certificate are believed: they may be replaced.
 const BELIEVED: Duration = Duration::from_secs(60);
 
 /// What was read of a network beside its resource.
@@ -20,6 +21,8 @@ pub struct Whereabouts {
     /// The operator's revision of the network.
     revision: Option<String>,
     endpoints: Vec<Endpoint>,
+    /// Our certificate, as all endpoints have it.
+    tls: Option<Identity>,
     trust_root: Vec<u8>,
     read: Instant,
 }
@@ -81,11 +84,11 @@ pub fn wanted(network: &LedgerNetwork, known: Option<&Whereabouts>) -> Option<Wa
     })
 }
 
-/// Reads it.
+/// Reads it, again if it is known.
 ///
 /// # Errors
 /// When the Secret can't be read or is not complete.
-pub async fn read(client: &Client, wanted: &Wanted) -> Result<Whereabouts, EntryError> {
+pub async fn read(client: &Client, wanted: &Wanted, known: Option<&Whereabouts>) -> Result<Whereabouts, EntryError> {
     let name = format!("{}-client", wanted.name);
     let secret: Secret = Api::namespaced(client.clone(), &wanted.namespace)
         .get(&name)
@@ -94,14 +97,15 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<Whereabouts, Entry
             secret: format!("{}/{name}", wanted.namespace),
             source: Box::new(source),
         })?;
-    parse(wanted, &secret).map_err(|key| EntryError::Missing {
+    let in_use = known.and_then(|known| known.tls.as_ref());
+    parse(wanted, &secret, in_use).map_err(|key| EntryError::Missing {
         secret: format!("{}/{name}", wanted.namespace),
         key,
     })
 }
 
 /// The error is the key at fault.
-fn parse(wanted: &Wanted, secret: &Secret) -> Result<Whereabouts, &'static str> {
+fn parse(wanted: &Wanted, secret: &Secret, in_use: Option<&Identity>) -> Result<Whereabouts, &'static str> {
     let field = |key: &'static str| {
         secret
             .data
@@ -118,18 +122,42 @@ fn parse(wanted: &Wanted, secret: &Secret) -> Result<Whereabouts, &'static str> 
     if places.is_empty() {
         return Err("endpoints.json");
     }
+    let tls = identity(field, in_use)?;
     let endpoint = |Place { name, url }| Endpoint {
         name,
         url,
         token: token.to_owned(),
+        tls: tls.clone(),
     };
     Ok(Whereabouts {
         id: wanted.id.clone(),
         revision: wanted.revision.clone(),
         endpoints: places.into_iter().map(endpoint).collect(),
+        tls,
         trust_root: field("trust-root.json")?,
         read: Instant::now(),
     })
+}
+
+/// Our certificate for the network; `None` while it has none at all. A renewed one goes into the identity that is in use, so
+/// that nobody who works with it has to begin anew.
+fn identity(
+    field: impl Fn(&'static str) -> Result<Vec<u8>, &'static str>,
+    in_use: Option<&Identity>,
+) -> Result<Option<Identity>, &'static str> {
+    let Ok(certificate) = field("tls.crt") else {
+        return Ok(None);
+    };
+    let material = Material {
+        authorities: field("ca.crt")?,
+        certificate,
+        key: field("tls.key")?,
+    };
+    let identity = match in_use {
+        Some(in_use) => in_use.replace(material).map(|_| in_use.clone()),
+        None => Identity::new(material),
+    };
+    identity.map(Some).map_err(|_| "tls.crt")
 }
 
 /// The network for the directory; `None` until its resource and what was read are about the same genesis.
@@ -190,7 +218,7 @@ mod tests {
 
     fn known(id: &str) -> Whereabouts {
         let endpoints = r#"[{ "name": "validator-0", "url": "http://contracts-validator-0:8410" }]"#;
-        parse(&of(id), &secret("token\n", endpoints)).unwrap()
+        parse(&of(id), &secret("token\n", endpoints), None).unwrap()
     }
 
     #[test]
@@ -222,10 +250,20 @@ mod tests {
 
     #[test]
     fn a_secret_that_was_edited_names_the_key_at_fault() {
-        let fault = |secret: &Secret| parse(&of(""), secret).err().unwrap();
+        let fault = |secret: &Secret| parse(&of(""), secret, None).err().unwrap();
         assert_eq!(fault(&Secret::default()), "token");
         assert_eq!(fault(&secret(" ", "[]")), "token");
         assert_eq!(fault(&secret("x", "[]")), "endpoints.json");
         assert_eq!(fault(&secret("x", "{")), "endpoints.json");
+        let endpoints = r#"[{ "name": "validator-0", "url": "https://contracts-validator-0:8411" }]"#;
+        let mut edited = secret("x", endpoints);
+        let mut put = |key: &str| {
+            let data = edited.data.get_or_insert_default();
+            data.insert(key.to_owned(), k8s_openapi::ByteString(b"edited".to_vec()));
+            fault(&edited)
+        };
+        assert_eq!(put("tls.crt"), "ca.crt");
+        assert_eq!(put("ca.crt"), "tls.key");
+        assert_eq!(put("tls.key"), "tls.crt", "what is no certificate is never left out");
     }
 }

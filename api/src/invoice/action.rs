@@ -3,8 +3,7 @@
 
 mod words;
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 use super::amount;
@@ -39,18 +38,16 @@ pub enum Absent {
     Refused,
     /// It stays out.
     Out,
-    /// What is still open.
+    /// What is still open; nothing, where only what is overpaid is told of.
     Open,
     /// What is open and not pledged.
     Unpledged,
-    /// The gross amount that nobody has reimbursed yet.
+    /// What is neither credited nor reimbursed.
     Unreimbursed,
     /// What is locked for reimbursement.
     Locked,
     /// A time so far ahead that an offer can be answered.
     OfferEnd,
-    /// What tells the same invoice again, whatever record it is in.
-    Fingerprint,
 }
 
 /// A field of an input.
@@ -112,7 +109,7 @@ impl Word {
         for field in self.fields {
             let value = match given.get(field.name).filter(|value| !value.is_null()) {
                 Some(value) => Some(field.read(value, parties)?),
-                None => field.absent.value(field.name, record, now)?,
+                None => field.absent.value(field.name, given, record, now)?,
             };
             if let Some(value) = value {
                 input.insert(field.name.to_owned(), value);
@@ -172,50 +169,50 @@ impl Field {
 }
 
 impl Absent {
-    fn value(self, name: &str, record: &Value, now: i64) -> Result<Option<Value>, ApiError> {
+    /// Where nothing is left an amount is one hundredth: the ledger then says by its rule why that is too much.
+    fn value(
+        self,
+        name: &str,
+        given: &Map<String, Value>,
+        record: &Value,
+        now: i64,
+    ) -> Result<Option<Value>, ApiError> {
         let fields = &record["fields"];
         let number = |name: &str| fields[name].as_i64().unwrap_or(0);
+        let some = |amount: i64| Some(amount.max(1).into());
         Ok(match self {
             Self::Refused => return Err(body::missing(name, "")),
             Self::Out => None,
-            Self::Open => Some(number("open").into()),
-            Self::Unpledged => Some((number("open") - number("pledged")).into()),
-            Self::Unreimbursed => {
-                let gross = fields["totals"]["gross"].as_i64().unwrap_or(0);
-                Some((gross - number("reimbursed")).into())
-            }
-            Self::Locked => Some(fields["lock"]["amount"].as_i64().unwrap_or(0).into()),
+            Self::Open if given.contains_key("overpaid") => Some(number("open").into()),
+            Self::Open => some(number("open")),
+            Self::Unpledged => some(number("open") - number("pledged")),
+            Self::Unreimbursed => some(number("total") - number("credited") - number("reimbursed")),
+            Self::Locked => some(fields["lock"]["amount"].as_i64().unwrap_or(0)),
             Self::OfferEnd => Some((now + OFFER_MS).into()),
-            Self::Fingerprint => Some(fingerprint(fields).into()),
         })
     }
-}
-
-/// What tells an invoice again that was registered twice: hash over what identifies it.
-fn fingerprint(fields: &Value) -> String {
-    let identity = ["regime", "supplier", "type", "series", "number", "year"].map(|name| &fields[name]);
-    let text = json!(identity).to_string();
-    let hash = Sha256::new()
-        .chain_update(b"muniment.dev/pledge/v1\n")
-        .chain_update(text);
-    hex::encode(hash.finalize())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use serde_json::json;
 
     fn record() -> Value {
-        json!({ "fields": { "open": 10_000, "pledged": 4_000, "reimbursed": 1_900, "totals": { "gross": 11_900 },
+        json!({ "fields": { "open": 10_000, "pledged": 4_000, "reimbursed": 1_900, "total": 11_900, "credited": 900,
             "lock": { "amount": 700 }, "number": "1" } })
     }
 
-    fn input(name: &str, given: Value) -> Result<Value, ApiError> {
+    fn input_of(name: &str, given: Value, record: &Value) -> Result<Value, ApiError> {
         let parties = BTreeMap::from([("bank".to_owned(), "ed25519:k".to_owned())]);
         let given = given.as_object().unwrap();
-        let input = find(name)?.input(given, &parties, &record(), 1_000)?;
+        let input = find(name)?.input(given, &parties, record, 1_000)?;
         Ok(Value::Object(input))
+    }
+
+    fn input(name: &str, given: Value) -> Result<Value, ApiError> {
+        input_of(name, given, &record())
     }
 
     #[test]
@@ -235,10 +232,33 @@ mod tests {
             (&pledge["until"], &pledge["expires"]),
             (&json!(2_000), &json!(1_000 + OFFER_MS))
         );
-        assert_eq!(pledge["fingerprint"].as_str().map(str::len), Some(64));
         let claim = json!({ "employer": "bank", "until": "1970-01-01T00:00:02Z" });
-        assert_eq!(input("claim", claim).unwrap()["amount"], 10_000);
+        assert_eq!(input("claim", claim).unwrap()["amount"], 9_100);
         assert_eq!(input("reimburse", json!({})).unwrap()["amount"], 700);
+        let late = input("settle", json!({ "payment": "p2", "overpaid": "5.00" })).unwrap();
+        assert_eq!((&late["amount"], &late["overpaid"]), (&json!(10_000), &json!(500)));
+    }
+
+    /// The ledger's rules tell why nothing is left; an amount of nothing would be told of in their place.
+    #[test]
+    fn where_nothing_is_left_the_ledger_is_still_asked() {
+        let done =
+            json!({ "fields": { "open": 0, "pledged": 0, "reimbursed": 11_000, "total": 11_900, "credited": 900 } });
+        let times = |given: Value| {
+            let Value::Object(mut map) = given else { panic!() };
+            map.insert("until".into(), json!("1970-01-01T00:00:02Z"));
+            Value::Object(map)
+        };
+        for (word, given) in [
+            ("settle", json!({ "payment": "p" })),
+            ("pledge", times(json!({ "pledge": "p", "lender": "bank" }))),
+            ("claim", times(json!({ "employer": "bank" }))),
+            ("reimburse", json!({})),
+        ] {
+            assert_eq!(input_of(word, given, &done).unwrap()["amount"], 1, "{word}");
+        }
+        let beyond = json!({ "payment": "p", "overpaid": "1.00" });
+        assert_eq!(input_of("settle", beyond, &done).unwrap()["amount"], 0);
     }
 
     #[test]

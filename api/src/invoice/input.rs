@@ -6,8 +6,15 @@ use serde_json::{Map, Value, json};
 
 use super::amount;
 use super::judge::Judged;
-use super::kept::digest;
+use super::kept::{committed, digest};
 use crate::problem::{ApiError, Code};
+
+/// UNTDID 1001: what the buyer issues in the seller's name.
+const SELF_BILLED: [&str; 8] = ["261", "389", "471", "473", "500", "501", "502", "527"];
+/// UNTDID 1001: what corrects an earlier invoice.
+const CORRECTED: [&str; 2] = ["384", "472"];
+/// Most entries of a VAT breakdown.
+const MOST_VAT: usize = 16;
 
 /// What the document itself doesn't say.
 #[derive(Clone, Debug, Default)]
@@ -24,9 +31,7 @@ pub struct Terms {
     pub regime: Option<String>,
     /// Series of the number.
     pub series: String,
-    /// Fiscal year; by default the year of the issue date.
-    pub year: Option<i64>,
-    /// Only commitments to the parties' tax ids go to the ledger.
+    /// Only a commitment to the buyer's tax id goes to the ledger.
     pub committed: bool,
     /// Place in the series, if the caller insists on one.
     pub counter: Option<u64>,
@@ -64,6 +69,11 @@ impl Entry {
     }
 }
 
+/// Whether an invoice takes the place of an earlier one by its type.
+pub fn is_correction(invoice: &Invoice) -> bool {
+    CORRECTED.contains(&invoice.type_code.as_str())
+}
+
 /// The action's input.
 ///
 /// # Errors
@@ -74,13 +84,14 @@ pub fn input(judged: &Judged, terms: &Terms, entry: &Entry) -> Result<Map<String
         kept,
         rule_set,
     } = judged;
+    taken(invoice)?;
     let supplier = tax_identity(&invoice.seller).ok_or_else(|| {
         unfit(
             "BT-31",
             "the seller has neither VAT id, tax registration nor legal registration; give one of them",
         )
     })?;
-    let named = |id: String| if terms.committed { commitment(&id) } else { id };
+    let named = |id: String| kept.salt.map_or(id.clone(), |salt| committed(&salt, &id));
     let mut map = Map::new();
     let mut put = |name: &str, value: Value| {
         if !value.is_null() {
@@ -88,11 +99,11 @@ pub fn input(judged: &Judged, terms: &Terms, entry: &Entry) -> Result<Map<String
         }
     };
     put("regime", regime(invoice, terms).into());
-    put("supplier", named(supplier).into());
+    put("supplier", supplier.into());
     put("type", invoice.type_code.clone().into());
     put("series", terms.series.clone().into());
     put("number", invoice.number.clone().into());
-    put("year", year(invoice, terms)?.into());
+    put("year", year(invoice)?.into());
     put("currency", invoice.currency.clone().into());
     put("issueDate", invoice.issue_date.clone().into());
     put("syntax", kept.form.name().into());
@@ -136,31 +147,47 @@ fn regime(invoice: &Invoice, terms: &Terms) -> String {
         .unwrap_or_else(|| "EU".to_owned())
 }
 
-fn year(invoice: &Invoice, terms: &Terms) -> Result<i64, ApiError> {
+/// What the ledger takes no record of, before anything is signed.
+fn taken(invoice: &Invoice) -> Result<(), ApiError> {
+    if SELF_BILLED.contains(&invoice.type_code.as_str()) {
+        let detail = format!(
+            "type {} is issued by the buyer for the seller (self-billed), and here the issuer is who is owed the money; let \
+             the seller issue it as 380, or 381 for a credit note",
+            invoice.type_code
+        );
+        return Err(unfit("BT-3", &detail));
+    }
+    if invoice.vat.len() > MOST_VAT {
+        let detail = format!(
+            "the VAT breakdown has {} entries, the ledger takes {MOST_VAT}; split the invoice",
+            invoice.vat.len()
+        );
+        return Err(unfit("BG-23", &detail));
+    }
+    Ok(())
+}
+
+fn year(invoice: &Invoice) -> Result<i64, ApiError> {
     let issued = invoice.issue_date.get(..4).and_then(|year| year.parse().ok());
-    terms
-        .year
-        .or(issued)
-        .ok_or_else(|| unfit("BT-2", "the issue date has no year; write YYYY-MM-DD"))
+    issued.ok_or_else(|| unfit("BT-2", "the issue date has no year; write YYYY-MM-DD"))
 }
 
-/// The id by which a party is known to a tax office or register, without blanks, in upper case.
+/// The one spelling of the id by which a party is known to a tax office or register: letters and digits, in upper case.
+/// An id without a country of its own has the party's country before it, so that none is two countries'.
 fn tax_identity(party: &Party) -> Option<String> {
-    let registered = party.registration.as_ref().map(|id| id.id.clone());
-    let known = [party.vat_id.clone(), party.tax_id.clone(), registered];
-    let normal = |text: String| -> String {
-        text.chars()
-            .filter(|one| !one.is_whitespace())
-            .flat_map(char::to_uppercase)
-            .collect()
+    let normal = |text: &str| -> String {
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|one| one.to_ascii_uppercase()).collect()
     };
-    known.into_iter().flatten().map(normal).find(|id| !id.is_empty())
-}
-
-/// Tells whether two invoices have the same party, and not which.
-fn commitment(id: &str) -> String {
-    let text = [b"muniment.dev/party/v1\n", id.as_bytes()].concat();
-    format!("SHA256:{}", hex::encode_upper(digest(&text)))
+    let vat = party.vat_id.as_deref().map(normal).filter(|id| !id.is_empty());
+    let country = party.address.as_ref().map(|address| normal(&address.country));
+    let country = country
+        .filter(|country| country.len() == 2)
+        .unwrap_or_else(|| "ZZ".to_owned());
+    let registered = party.registration.as_ref().map(|id| id.id.as_str());
+    let local = [party.tax_id.as_deref(), registered];
+    let local = local.into_iter().flatten().map(normal).find(|id| !id.is_empty());
+    vat.or_else(|| local.map(|id| format!("{country}.{id}")))
 }
 
 fn totals(invoice: &Invoice) -> Result<Value, ApiError> {
@@ -195,8 +222,9 @@ fn vat(invoice: &Invoice) -> Result<Value, ApiError> {
 fn amount(term: &str, value: Option<Decimal>) -> Result<i64, ApiError> {
     let amount = hundredths(term, value)?;
     if amount < 0 {
-        let detail =
-            "it is negative; an invoice that owes the buyer money is a credit note (type 381) with positive amounts";
+        let detail = "it is negative, and the ledger takes no negative amounts; if the buyer is owed money, make it a credit note (type \
+             381) with positive amounts, else put discounts into the allowances of their VAT category so that no sum is below \
+             zero";
         return Err(unfit(term, detail));
     }
     Ok(amount)
@@ -214,4 +242,67 @@ fn hundredths(term: &str, value: Option<Decimal>) -> Result<i64, ApiError> {
 
 fn unfit(term: &str, why: &str) -> ApiError {
     ApiError::new(Code::UNFIT_INVOICE, format!("{term}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn party(json: Value) -> Party {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_party_has_one_spelling_and_a_country() {
+        let address = json!({ "country": "DE", "city": "Berlin" });
+        for (given, wanted) in [
+            (
+                json!({ "name": "A", "vatId": " de 123-456.789", "address": address }),
+                "DE123456789",
+            ),
+            (
+                json!({ "name": "A", "taxId": "12/345/67890", "address": address }),
+                "DE.1234567890",
+            ),
+            (
+                json!({ "name": "A", "registration": { "id": "HRB 1" }, "address": address }),
+                "DE.HRB1",
+            ),
+            (
+                json!({ "name": "A", "vatId": "--", "taxId": "1", "address": address }),
+                "DE.1",
+            ),
+        ] {
+            assert_eq!(tax_identity(&party(given.clone())).as_deref(), Some(wanted), "{given}");
+        }
+        assert_eq!(tax_identity(&party(json!({ "name": "A", "address": address }))), None);
+    }
+
+    /// What the standard calls an invoice has its place on the ledger, or is one that the buyer issues.
+    #[test]
+    fn every_type_of_the_standard_is_taken_or_told_of() {
+        let template: Value = serde_yaml::from_str(muniment_ledger::templates::ELECTRONIC_INVOICE).unwrap();
+        let types = |action: &str| template["spec"]["actions"][action]["input"]["properties"]["type"]["enum"].clone();
+        let all = template["spec"]["fields"]["properties"]["type"]["enum"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let (issued, credited, replaced) = (types("issue"), types("credit"), types("replace"));
+        for code in muniment_invoices::type_codes() {
+            let own = json!(code);
+            let listed = |list: &Value| list.as_array().unwrap().contains(&own);
+            let self_billed = SELF_BILLED.contains(&code);
+            let correction = CORRECTED.contains(&code);
+            assert_eq!(all.contains(&own), !self_billed, "{code}");
+            let note = Invoice {
+                type_code: code.to_owned(),
+                ..Invoice::default()
+            }
+            .is_credit_note();
+            assert_eq!(listed(&credited), note && !self_billed, "{code}");
+            assert_eq!(listed(&issued), !note && !self_billed && !correction, "{code}");
+            assert!(!correction || listed(&replaced), "{code}");
+        }
+    }
 }

@@ -88,12 +88,13 @@ pub fn judge(source: Source, profile: Profile) -> Result<Judged, ApiError> {
             original,
             made,
             report,
+            salt: None,
         },
         rule_set: rule_set(profile),
     })
 }
 
-/// As the ledger names what a verdict is by.
+/// As the ledger names what a verdict is by; the template knows the same.
 fn rule_set(profile: Profile) -> &'static str {
     match profile {
         Profile::En16931 => "en16931/1.3.16",
@@ -183,4 +184,19 @@ fn unreadable(error: &Unreadable) -> ApiError {
 fn unmade(error: &MakeError) -> ApiError {
     let detail = format!("{error}; {}", error.fix());
     ApiError::invoice(error.code(), "No invoice can be made of this", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_template_pins_the_rule_sets_that_are_judged_by() {
+        let template: serde_json::Value = serde_yaml::from_str(muniment_ledger::templates::ELECTRONIC_INVOICE).unwrap();
+        let verdict = &template["spec"]["fields"]["properties"]["verdict"];
+        let pinned = &verdict["properties"]["ruleSet"]["enum"];
+        let own = [Profile::En16931, Profile::XRechnung, Profile::Peppol].map(rule_set);
+        assert_eq!(*pinned, serde_json::json!(own));
+    }
 }

@@ -44,6 +44,8 @@ pub struct Kept {
     pub made: Option<Vec<u8>>,
     /// The validation report, JSON; the ledger has its digest.
     pub report: Vec<u8>,
+    /// What opens the commitment to the buyer's id, if the ledger has only that.
+    pub salt: Option<[u8; 32]>,
 }
 
 impl Kept {
@@ -56,6 +58,15 @@ impl Kept {
     pub fn content(&self) -> [u8; 32] {
         digest(&self.original)
     }
+}
+
+/// A commitment to a party's id. Only who has the salt can tell of whom it is, and no two of one party are alike.
+pub fn committed(salt: &[u8; 32], id: &str) -> String {
+    let hash = Sha256::new()
+        .chain_update(b"muniment.dev/party/v2\n")
+        .chain_update(salt)
+        .chain_update(id);
+    format!("SHA256:{}", hex::encode_upper(hash.finalize()))
 }
 
 /// SHA-256.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::access;
 use crate::store::entity::invoice::Model;
 
 /// The row of a record; none when it isn't one of an invoice.
@@ -26,7 +27,8 @@ pub fn of_record(network: i64, record: &Value) -> Option<Model> {
 /// nothing to report. None where the record has to be looked at.
 pub fn of_issue(network: i64, id: &[u8; 32], issuer: &str, input: &Map<String, Value>) -> Option<Model> {
     let totals = input.get("totals")?;
-    let plain = totals["due"].as_i64()? > 0 && totals["due"] == totals["gross"] && !input.contains_key("authority");
+    let fresh = totals["due"].as_i64()? > 0 && totals["prepaid"].as_i64()? == 0;
+    let plain = fresh && !input.contains_key("authority");
     let row = base(network, id, issuer, input)?;
     plain.then_some(row)
 }
@@ -53,6 +55,7 @@ fn base(network: i64, id: &[u8], issuer: &str, fields: &Map<String, Value>) -> O
         open: totals["due"].as_i64()?,
         credits: text(fields, "invoice").and_then(|id| hex::decode(id).ok()),
         content: hex::decode(text(fields, "content")?).ok()?,
+        named: format!(" {} ", access::named(fields).into_iter().collect::<Vec<_>>().join(" ")),
         version: 1,
         document: first("Issued"),
         approval: first("None"),

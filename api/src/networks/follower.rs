@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::answer::Decided;
 use super::block::{self, BlockError, ResolvedBlock};
 use super::pending::{Entry, Removed};
-use super::projector::Projected;
+use super::projector::{Projected, Step};
 use super::runtime::Network;
 
 /// Longest pause before a refused block is asked for again.
@@ -42,7 +42,7 @@ pub enum Refusal {
 }
 
 /// Runs until the network is dropped.
-pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mpsc::Sender<Projected>) {
+pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mpsc::Sender<Step>) {
     let Some(mut following) = network.upgrade().map(|it| it.client.following(it.height() + 1)) else {
         return;
     };
@@ -96,6 +96,9 @@ pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mp
             frontier = Frontier::new();
             following = strong.client.following(1);
             doubts.clear();
+            if projections.send(Step::Anew).await.is_err() {
+                return;
+            }
         }
         drop(strong);
         tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
@@ -141,7 +144,7 @@ async fn follow(
     network: &Arc<Network>,
     block: FinalBlock,
     frontier: &mut Frontier,
-    projections: &mpsc::Sender<Projected>,
+    projections: &mpsc::Sender<Step>,
 ) -> Result<(), Refusal> {
     let ids: Vec<TransactionId> = block.transactions.iter().map(|transaction| transaction.id()).collect();
     let keep = network.pending.any_waited_for(ids.iter());
@@ -188,7 +191,10 @@ async fn follow(
         frontier: next,
         done,
     };
-    projections.send(projected).await.map_err(|_| Refusal::Ended)?;
+    projections
+        .send(Step::Block(projected))
+        .await
+        .map_err(|_| Refusal::Ended)?;
     network.expiry.notify_one();
     Ok(())
 }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::answer::Decided;
 use super::pending::Entry;
 use super::runtime::Network;
+use crate::idempotency::Held;
 use crate::operation_id::OperationId;
 use crate::problem::ApiError;
 use crate::sign::Signed;
@@ -35,15 +36,18 @@ impl Ticket {
 impl Network {
     /// Takes a transaction. When this returns after `durable`, it is on disk and will be sent until it is final or
     /// can't be any more. Without, it is only sent: the caller answers after finality, when it is on the ledger's disks,
-    /// or calls [`Self::store`] before it answers anything else. `more` is written in the same database transaction.
+    /// or calls [`Self::store`] before it answers anything else. `more` is written in the same database transaction, and
+    /// `held` is held until then.
     ///
     /// # Errors
-    /// 403 when the tenant is suspended, 503 when too much is in flight, 500 when it can't be written; then it isn't accepted.
+    /// 403 when the tenant is suspended, 409 when the idempotency key was faster with another operation, 503 when too much
+    /// is in flight, 500 when it can't be written; then it isn't accepted.
     pub async fn accept(
         &self,
         signed: Signed,
         ours: bool,
         durable: bool,
+        held: Option<Held>,
         more: impl FnOnce(OperationId) -> Vec<Write>,
     ) -> Result<Ticket, ApiError> {
         if self.suspended.load(Ordering::Relaxed) {
@@ -56,15 +60,15 @@ impl Network {
             transaction: entry.id,
         };
         let mut writes = more(operation);
+        writes.extend(held.iter().map(|held| held.row(operation)));
         if durable || !writes.is_empty() {
             writes.push(Write::Accept(self.row(&entry)?));
         }
         self.shared.reserve(actions)?;
         let (waiter, decided) = oneshot::channel();
         if !writes.is_empty() {
-            self.store_and_send(entry, writes, vec![waiter])
-                .await
-                .map_err(ApiError::internal)?;
+            let stored = self.store_and_send(entry, writes, vec![waiter], held).await;
+            stored.map_err(ApiError::unwritten)?;
         } else {
             self.enter(entry, false, vec![waiter]);
         }
@@ -100,19 +104,22 @@ impl Network {
     }
 
     /// Writes, then makes pending. Runs to its end even if the caller goes away, so that no durable row is left
-    /// without anyone who sends it.
+    /// without anyone who sends it, and no idempotency key is free before it is stored.
     pub(super) async fn store_and_send(
         &self,
         entry: Arc<Entry>,
         writes: Vec<Write>,
         waiters: Vec<oneshot::Sender<Arc<Decided>>>,
+        held: Option<Held>,
     ) -> Result<(), StoreError> {
         let Some(network) = self.me() else {
             return Err(StoreError::Write("the network is being detached".to_owned()));
         };
         let job = async move {
             let actions = entry.transaction.actions();
-            if let Err(error) = network.shared.store.writer.write(writes).await {
+            let written = network.shared.store.writer.write(writes).await;
+            drop(held);
+            if let Err(error) = written {
                 network.shared.release(actions);
                 return Err(error);
             }

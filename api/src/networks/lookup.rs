@@ -184,7 +184,7 @@ impl Network {
             return Ok(block);
         }
         let found = tokio::time::timeout(PATIENCE, self.find_block(height)).await;
-        let late = |_| ApiError::unavailable(format!("no validator gives block {height} in time"));
+        let late = |_| ApiError::undecided(format!("no validator gives block {height} in time; try again"));
         let block = Arc::new(found.map_err(late)??);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_back(block.clone());
@@ -304,7 +304,8 @@ impl Network {
                 Err(error) => failure = failure.or_else(|| Some(unavailable(error))),
             }
         }
-        Err(failure.unwrap_or_else(|| ApiError::unavailable("too few validators say where the record's leaf is")))
+        Err(failure
+            .unwrap_or_else(|| ApiError::undecided("too few validators say where the record's leaf is; try again")))
     }
 
     /// So many validators that one of them is honest, as far as we know that many.
@@ -326,8 +327,8 @@ fn places(reader: &NetworkClient, step: Step) -> BoxStream<'static, (String, Res
             .map(|(name, view)| (name, view.map(|view| view.map(|view| view.leaf))))
             .boxed();
     };
-    let histories = reader.history_at_each(&step.record);
-    histories
+    let steps = reader.step_at_each(&step.record, version);
+    steps
         .map(move |(name, steps)| {
             let leaf = steps.map(|steps| {
                 let mut steps = steps.into_iter().flatten();

@@ -7,7 +7,6 @@ use muniment_ledger::transaction::Transaction;
 use muniment_ledger::wire::{FinalBlock, Outcome};
 use muniment_receipts::merkle::Frontier;
 use serde::Deserialize;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -36,6 +35,14 @@ pub struct Projected {
     pub done: Vec<i64>,
 }
 
+/// What the follower tells, in its order.
+pub enum Step {
+    /// A block.
+    Block(Projected),
+    /// What was followed before is doubted: the next block is the first one again.
+    Anew,
+}
+
 /// Rows of several blocks.
 #[derive(Default)]
 struct Gathered {
@@ -47,29 +54,38 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn take(&mut self, network: i64, projected: Projected) {
+    /// Takes a block; false for what isn't one.
+    fn takes(&mut self, network: i64, step: Step) -> bool {
+        let Step::Block(projected) = step else { return false };
         self.height = projected.block.header.height;
         self.frontier = projected.frontier;
         self.digests.extend(digests(network, &projected.block));
         self.invoices.take(network, &projected.block);
         self.done.extend(projected.done);
+        true
     }
 }
 
 /// Runs until the follower ends.
-pub async fn run(network: Weak<Network>, number: i64, mut blocks: mpsc::Receiver<Projected>) {
-    while let Some(first) = blocks.recv().await {
+pub async fn run(network: Weak<Network>, number: i64, mut steps: mpsc::Receiver<Step>) {
+    while let Some(first) = steps.recv().await {
         let mut gathered = Gathered::default();
-        gathered.take(number, first);
+        let mut anew = !gathered.takes(number, first);
         let end = tokio::time::Instant::now() + GATHER;
-        while gathered.digests.len() + gathered.invoices.len() < ENOUGH {
-            let Ok(Some(more)) = tokio::time::timeout_at(end, blocks.recv()).await else {
+        while !anew && gathered.digests.len() + gathered.invoices.len() < ENOUGH {
+            let Ok(Some(more)) = tokio::time::timeout_at(end, steps.recv()).await else {
                 break;
             };
-            gathered.take(number, more);
+            anew = !gathered.takes(number, more);
         }
         let Some(network) = network.upgrade() else { return };
-        project(&network, gathered).await;
+        if gathered.height > 0 {
+            project(&network, gathered).await;
+        }
+        if anew {
+            // What was found so far stays; that it is all there is isn't claimed any more.
+            network.projected.send_replace(0);
+        }
     }
 }
 
@@ -105,7 +121,7 @@ async fn project(network: &Network, gathered: Gathered) {
         vec![Write::Done(done.clone()), Write::Advance(advance.clone())]
     })
     .await;
-    network.projected.store(gathered.height, Ordering::Release);
+    network.projected.send_replace(gathered.height);
 }
 
 async fn write(network: &Network, writes: impl Fn() -> Vec<Write>) {

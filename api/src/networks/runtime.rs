@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::block::ResolvedBlock;
@@ -19,7 +19,7 @@ use super::templates::Revisions;
 use super::{Shared, expiry, follower, projector, submitter};
 use crate::directory::NetworkEntry;
 use crate::problem::Code;
-use crate::store::entity::followed;
+use crate::store::entity::{followed, outbox};
 use crate::store::{StoreError, Write};
 
 /// A network can't be attached.
@@ -70,7 +70,7 @@ pub struct Network {
     /// Its tenant is suspended.
     pub(super) suspended: AtomicBool,
     /// Height up to which SQL is true.
-    pub(super) projected: AtomicU64,
+    pub(super) projected: watch::Sender<u64>,
     pub(super) queue: mpsc::UnboundedSender<Arc<Entry>>,
     pub(super) status: tokio::sync::Mutex<Cached>,
     /// Blocks lately asked for by operations.
@@ -95,7 +95,7 @@ impl Network {
         let followed = followed(&shared, &entry.id).await?;
         let frontier = frontier(&followed)?;
         let height = u64::try_from(followed.height).unwrap_or_default();
-        let rows = shared.store.outbox(&entry.id).await?;
+        let rows = accepted(&shared, &entry.id).await?;
         let (queue, submissions) = mpsc::unbounded_channel();
         let (projections, blocks) = mpsc::channel(64);
         let network = Arc::new_cyclic(|me| Self {
@@ -106,7 +106,7 @@ impl Network {
             pending: Pending::default(),
             height: AtomicU64::new(height),
             time: AtomicI64::new(0),
-            projected: AtomicU64::new(height),
+            projected: watch::Sender::new(height),
             suspended: AtomicBool::new(entry.suspended),
             queue,
             status: tokio::sync::Mutex::default(),
@@ -134,7 +134,7 @@ impl Network {
         Ok(network)
     }
 
-    fn recover(&self, row: crate::store::entity::outbox::Model) -> Result<(), AttachError> {
+    fn recover(&self, row: outbox::Model) -> Result<(), AttachError> {
         let transaction: Transaction =
             borsh::from_slice(&row.body).map_err(|error| AttachError::Row(error.to_string()))?;
         let valid_until = valid_until(&transaction).ok_or_else(|| AttachError::Row("its statement".to_owned()))?;
@@ -187,16 +187,15 @@ impl Network {
     /// receipt finds the record. Answers the height up to which they are true.
     pub async fn caught_up(&self, limit: Duration) -> u64 {
         let wanted = self.height();
-        let end = tokio::time::Instant::now() + limit;
-        while self.projected() < wanted && tokio::time::Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let mut projected = self.projected.subscribe();
+        // Late or not, what is said is how far they are.
+        drop(tokio::time::timeout(limit, projected.wait_for(|height| *height >= wanted)).await);
         self.projected()
     }
 
     /// Height up to which the projections in SQL are true.
     pub fn projected(&self) -> u64 {
-        self.projected.load(Ordering::Acquire)
+        *self.projected.borrow()
     }
 
     /// Transactions accepted and not final.
@@ -216,6 +215,19 @@ impl Drop for Network {
             task.abort();
         }
     }
+}
+
+/// What was accepted and isn't final. A row of a transaction in whose place another stands was written too late: it is
+/// dropped.
+async fn accepted(shared: &Shared, network: &[u8; 32]) -> Result<Vec<outbox::Model>, AttachError> {
+    let replaced = shared.store.replaced(network).await?;
+    let rows = shared.store.outbox(network).await?;
+    let (late, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| replaced.contains(&row.tx));
+    if !late.is_empty() {
+        let done = late.iter().map(|row| (row.seq, row.seq)).collect();
+        shared.store.writer.write(vec![Write::Done(done)]).await?;
+    }
+    Ok(rows)
 }
 
 /// Block time up to which a transaction may be executed.

@@ -8,7 +8,7 @@
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use muniment_ledger::client::ClientError;
 use muniment_ledger::transaction::Transaction;
-use muniment_ledger::wire::{Admission, MEMPOOL_FULL, SHARE_FULL};
+use muniment_ledger::wire::{Admission, MEMPOOL_FULL, SHARE_FULL, UNREADABLE};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -164,11 +164,11 @@ fn hints(group: Vec<Arc<Entry>>, admissions: Vec<Admission>) -> Hints {
 }
 
 /// Code and message of a refusal that is for good. Whether a time is over is decided by block time, not by a validator's
-/// clock, and room may come: for all, or for this signer. Then it is sent again with whatever else isn't final.
+/// clock, room may come, for all or for this signer, and a store that can't be read says nothing of it. Then it is sent again with whatever else isn't final.
 fn refusal(admission: &Admission) -> Option<(&str, &str)> {
     match admission {
         Admission::Refused { code, message, .. } => {
-            let passing = ["EXPIRED", MEMPOOL_FULL, SHARE_FULL].contains(&code.as_str());
+            let passing = ["EXPIRED", MEMPOOL_FULL, SHARE_FULL, UNREADABLE].contains(&code.as_str());
             (!passing).then_some((code.as_str(), message.as_str()))
         }
         _ => None,

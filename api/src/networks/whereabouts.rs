@@ -40,7 +40,7 @@ struct Search {
 
 impl Search {
     fn failed(self) -> ApiError {
-        let few = || ApiError::unavailable("too few validators say where the transaction is");
+        let few = || ApiError::undecided("too few validators say where the transaction is; try again");
         self.failure.unwrap_or_else(few)
     }
 }

@@ -124,7 +124,7 @@ pub async fn act(
 pub async fn kind_of(network: &Network, record: &[u8; 32], action: &str) -> Result<Kind, ApiError> {
     let view = network.reader().record(record).await.map_err(unavailable)?;
     let record = view.ok_or_else(ApiError::not_found)?.record;
-    let broken = || ApiError::unavailable("a validator tells of a record without template and revision");
+    let broken = || ApiError::undecided("a validator tells of a record without template and revision; try again");
     Ok(Kind {
         template: record["template"].as_str().ok_or_else(broken)?.to_owned().into(),
         action: action.to_owned().into(),

@@ -69,7 +69,8 @@ pub async fn create(
     }
     let mut place = desk.place(&terms.series).await?;
     let next = place.next().await?;
-    let (source, terms) = (asked::at_place(source, &terms.series, next)?, terms.at(next));
+    let number = asked::number(&terms.series, next.number);
+    let (source, terms) = (asked::with_number(source, &number)?, terms.at(next.place));
     let ready = desk.judge(source, &asked, terms).await?;
     let kind = desk.kind(&ready.entry).await?;
     let sent = submission
@@ -125,7 +126,7 @@ pub async fn batch(
     }
     let mut place = desk.place(&batch.series).await?;
     let first = place.next().await?;
-    let results = desk.number_all(results, &batch.series, first).await;
+    let results = desk.number_all(results, &place, first).await;
     let sent = send(&desk, submission.waiting(), &kind, results).await;
     place.forget();
     sent

@@ -28,7 +28,7 @@ pub struct Submission<'a> {
     ctx: &'a Ctx,
     network: &'a Network,
     wait: Duration,
-    held: Option<Held<'a>>,
+    held: Option<Held>,
 }
 
 /// What an idempotency key makes of a request.
@@ -125,7 +125,7 @@ impl<'a> Submission<'a> {
         };
         let mut rows: Vec<Write> = self.held.iter().map(|held| held.row(operation)).collect();
         rows.extend(kept(&refused)?.map(|text| self.network.refused_row(operation, text)));
-        self.network.store_rows(rows).await.map_err(ApiError::internal)?;
+        self.network.store_rows(rows).await.map_err(ApiError::unwritten)?;
         Ok(respond::batch(operation, refused.merge(Vec::new())))
     }
 
@@ -138,11 +138,11 @@ impl<'a> Submission<'a> {
     ) -> Result<HttpResponse, ApiError> {
         let text = kept(&refused)?;
         let more = |id: OperationId| {
-            rows.extend(self.held.iter().map(|held| held.row(id)));
             rows.extend(text.map(|text| self.network.refused_row(id, text)));
             rows
         };
-        let ticket = self.network.accept(signed, true, self.wait.is_zero(), more).await?;
+        let durable = self.wait.is_zero();
+        let ticket = self.network.accept(signed, true, durable, self.held, more).await?;
         conclude(self.network, ticket, shape, self.wait, refused).await
     }
 

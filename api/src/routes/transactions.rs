@@ -44,7 +44,9 @@ pub async fn submit(
     if let Err(expired) = sign::check_time(signed.valid_until) {
         return first_answer(&network, &signed, shape, wait, expired).await;
     }
-    let ticket = network.accept(signed, false, wait.is_zero(), |_| Vec::new()).await?;
+    let ticket = network
+        .accept(signed, false, wait.is_zero(), None, |_| Vec::new())
+        .await?;
     conclude(&network, ticket, shape, wait, Refused::default()).await
 }
 

@@ -11,11 +11,17 @@ const ROWS: usize = 200;
 /// Bytes of a wrapped key: nonce, key, tag.
 const KEY: usize = 24 + 32 + 16;
 
-/// Inserts documents; those that are there stay.
+/// Inserts documents. One whose invoice didn't come onto the ledger is sent again: it is as new, and its report may be
+/// another. One that was kept or erased stays.
 pub async fn insert(on: &DatabaseTransaction, rows: &[document::Model]) -> Result<(), DbErr> {
+    use document::Column as C;
+    let mut conflict = OnConflict::columns([C::Network, C::Issuer, C::Content]);
+    conflict
+        .update_columns([C::Key, C::Body, C::CreatedAt])
+        .action_and_where(Expr::cust("NOT documents.kept AND documents.erased_at IS NULL"));
     for rows in rows.chunks(ROWS) {
         document::Entity::insert_many(rows.iter().map(|row| row.clone().into_active_model()))
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .on_conflict(conflict.clone())
             .exec_without_returning(on)
             .await?;
     }

@@ -160,17 +160,20 @@ pub mod operation {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// `idempotency`: keys that callers gave.
+/// `idempotency_keys`: keys that callers gave.
 pub mod idempotency {
     use sea_orm::entity::prelude::*;
 
     /// One use.
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "idempotency")]
+    #[sea_orm(table_name = "idempotency_keys")]
     pub struct Model {
         /// Tenant.
         #[sea_orm(primary_key, auto_increment = false)]
         pub tenant: String,
+        /// Party of the tenant that the key's sender acts for; empty for the tenant itself.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub party: String,
         /// Network id.
         #[sea_orm(primary_key, auto_increment = false)]
         pub network: Vec<u8>,
@@ -299,7 +302,7 @@ pub mod invoice {
         pub record: Vec<u8>,
         /// Key of the issuer.
         pub issuer: String,
-        /// Seller's tax id, or a commitment.
+        /// Seller's tax id.
         pub supplier: String,
         /// Key of the recipient.
         pub recipient: String,
@@ -327,6 +330,8 @@ pub mod invoice {
         pub credits: Option<Vec<u8>>,
         /// SHA-256 of the original.
         pub content: Vec<u8>,
+        /// Keys of all that the record names beside its issuer, each with a space before and after it.
+        pub named: String,
         /// Record version.
         pub version: i64,
         /// Region `document`.

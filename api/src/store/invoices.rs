@@ -1,5 +1,6 @@
 //! Reads of documents and invoices. Each takes the network it is for.
 
+use muniment_receipts::key::SignerKey;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{document, invoice};
@@ -76,7 +77,10 @@ impl Store {
         if let Some(party) = &search.party {
             let any = [C::Issuer, C::Supplier, C::Recipient, C::Buyer, C::Payee];
             let any = any.iter().map(|column| column.eq(party.as_str()));
-            all = all.add(any.fold(Condition::any(), Condition::add));
+            let any = any.fold(Condition::any(), Condition::add);
+            // Keys have neither blanks nor what LIKE takes for more than itself.
+            let key = party.parse::<SignerKey>().ok();
+            all = all.add(any.add_option(key.map(|key| C::Named.contains(format!(" {key} ")))));
         }
         if let Some((date, record)) = &search.after {
             let same = Condition::all()

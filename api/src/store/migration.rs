@@ -1,6 +1,6 @@
 //! Schema history. A published migration is never edited; a new one is added.
 
-use sea_orm::DbBackend;
+use sea_orm::{DatabaseConnection, DbBackend};
 use sea_orm_migration::prelude::*;
 
 /// All migrations in order.
@@ -9,8 +9,24 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Health), Box::new(Parties), Box::new(Invoices)]
+        vec![
+            Box::new(First),
+            Box::new(Health),
+            Box::new(Parties),
+            Box::new(Invoices),
+            Box::new(KeysOfParties),
+            Box::new(Named),
+        ]
     }
+}
+
+/// A migration that was applied and isn't one of ours: a newer version has made it.
+pub async fn unknown(connection: &DatabaseConnection) -> Result<Option<String>, DbErr> {
+    Migrator::install(connection).await?;
+    let ours: Vec<String> = Migrator::migrations().iter().map(|one| one.name().to_owned()).collect();
+    let applied = Migrator::get_migration_models(connection).await?;
+    let mut names = applied.into_iter().map(|row| row.version);
+    Ok(names.find(|name| !ours.contains(name)))
 }
 
 /// Runs statements, written for SQLite, on either database.
@@ -164,6 +180,61 @@ const INVOICES: &[&str] = &[
 impl MigrationTrait for Invoices {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         run(manager, INVOICES).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Whom an invoice names. Everything is followed anew, so that earlier ones have it, too.
+struct Named;
+
+impl MigrationName for Named {
+    fn name(&self) -> &str {
+        "m20261129_000006_invoices_named"
+    }
+}
+
+const NAMED: &[&str] = &[
+    "ALTER TABLE invoices ADD COLUMN named TEXT NOT NULL DEFAULT ''",
+    "DELETE FROM invoices",
+    "UPDATE followed SET height = 0, size = 0, frontier = x''",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Named {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, NAMED).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Idempotency keys belong to whom their sender acts for. Those that are there become the tenant's own.
+struct KeysOfParties;
+
+impl MigrationName for KeysOfParties {
+    fn name(&self) -> &str {
+        "m20261129_000005_keys_of_parties"
+    }
+}
+
+const KEYS_OF_PARTIES: &[&str] = &[
+    "CREATE TABLE idempotency_keys (tenant TEXT NOT NULL, party TEXT NOT NULL, network BLOB NOT NULL, key TEXT NOT NULL, \
+     body BLOB NOT NULL, operation TEXT NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (tenant, party, network, key)) \
+     STRICT, WITHOUT ROWID",
+    "INSERT INTO idempotency_keys SELECT tenant, '', network, key, body, operation, created_at FROM idempotency",
+    "DROP TABLE idempotency",
+    "CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at)",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for KeysOfParties {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, KEYS_OF_PARTIES).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -1,9 +1,11 @@
 //! Reads. Each takes the tenant or the network it is for; there is no way to ask for all.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use std::collections::HashSet;
 
 use super::entity::{api_key, digest, followed, idempotency, operation, outbox, party, signing_key};
 use super::{Store, StoreError};
+use crate::idempotency::Key;
 
 pub(super) fn failed(what: &'static str) -> impl Fn(sea_orm::DbErr) -> StoreError {
     move |source| StoreError::Query { what, source }
@@ -97,6 +99,20 @@ impl Store {
             .map_err(failed("the outbox"))
     }
 
+    /// Transactions in whose place others stand.
+    pub(crate) async fn replaced(&self, network: &[u8; 32]) -> Result<HashSet<Vec<u8>>, StoreError> {
+        let replaced = operation::Entity::find()
+            .filter(operation::Column::Network.eq(network.as_slice()))
+            .filter(operation::Column::ReplacedBy.is_not_null())
+            .select_only()
+            .column(operation::Column::Tx)
+            .into_tuple::<Vec<u8>>()
+            .all(&self.reader)
+            .await
+            .map_err(failed("operations"))?;
+        Ok(replaced.into_iter().collect())
+    }
+
     /// Highest sequence number in the outbox.
     pub(crate) async fn last_seq(&self) -> Result<i64, StoreError> {
         let last = outbox::Entity::find()
@@ -123,13 +139,14 @@ impl Store {
     }
 
     /// An earlier use of an idempotency key.
-    pub(crate) async fn idempotency(
-        &self,
-        tenant: &str,
-        network: &[u8; 32],
-        key: &str,
-    ) -> Result<Option<idempotency::Model>, StoreError> {
-        idempotency::Entity::find_by_id((tenant.to_owned(), network.to_vec(), key.to_owned()))
+    pub(crate) async fn idempotency(&self, tenant: &str, key: &Key) -> Result<Option<idempotency::Model>, StoreError> {
+        let id = (
+            tenant.to_owned(),
+            key.party.clone(),
+            key.network.to_vec(),
+            key.key.clone(),
+        );
+        idempotency::Entity::find_by_id(id)
             .one(&self.reader)
             .await
             .map_err(failed("an idempotency key"))

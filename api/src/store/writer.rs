@@ -24,7 +24,7 @@ pub enum Write {
     Accept(outbox::Model),
     /// Remembers an exception of an operation.
     Operation(operation::Model),
-    /// Remembers an idempotency key; an earlier one stays.
+    /// Remembers an idempotency key. When it has made another operation, nothing of the command is written.
     Idempotency(idempotency::Model),
     /// Drops outbox rows, given as inclusive ranges of `seq`.
     Done(Vec<(i64, i64)>),
@@ -89,7 +89,26 @@ pub enum Write {
 struct Command {
     writes: Vec<Write>,
     /// Keys revoked or documents erased, or why nothing was written.
-    done: oneshot::Sender<Result<u64, String>>,
+    done: oneshot::Sender<Result<u64, Refused>>,
+}
+
+/// Why a command wasn't written.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Database(#[from] DbErr),
+    /// The idempotency key has made another operation.
+    #[error("an idempotency key has made another operation")]
+    KeyUsed,
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Database(error) => Self::Write(error.to_string()),
+            Refused::KeyUsed => Self::KeyUsed,
+        }
+    }
 }
 
 /// Handle to the writer task; clones share it. The task ends when the last handle is gone.
@@ -121,7 +140,7 @@ impl Writer {
         let (done, answer) = oneshot::channel();
         let ended = || StoreError::Write("the writer has ended".to_owned());
         self.queue.send(Command { writes, done }).await.map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?.map_err(StoreError::Write)
+        Ok(answer.await.map_err(|_| ended())??)
     }
 }
 
@@ -142,20 +161,18 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
                 );
                 for command in group.drain(..) {
                     let result = commit(&connection, std::slice::from_ref(&command)).await;
-                    let count = result.map(|counts| counts.iter().sum());
-                    drop(command.done.send(count.map_err(|error| error.to_string())));
+                    drop(command.done.send(result.map(|counts| counts.iter().sum())));
                 }
             }
-            Err(error) => group
-                .drain(..)
-                .for_each(|command| drop(command.done.send(Err(error.to_string())))),
+            // A group of one.
+            Err(error) => drop(group.pop().map(|command| command.done.send(Err(error)))),
         }
     }
     drop(connection.close().await);
 }
 
 /// Answers how many API keys or documents each command revoked or erased.
-async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result<Vec<u64>, DbErr> {
+async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result<Vec<u64>, Refused> {
     let options = TransactionOptions {
         sqlite_transaction_mode: (connection.get_database_backend() == DbBackend::Sqlite)
             .then_some(SqliteTransactionMode::Immediate),
@@ -185,17 +202,11 @@ async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result
     Ok(counts)
 }
 
-async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
+async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> {
     match write {
         Write::Accept(_) => {}
         Write::Operation(row) => operation(on, row).await?,
-        Write::Idempotency(row) => {
-            let conflict = OnConflict::new().do_nothing().to_owned();
-            idempotency::Entity::insert(row.clone().into_active_model())
-                .on_conflict(conflict)
-                .exec_without_returning(on)
-                .await?;
-        }
+        Write::Idempotency(row) => idempotency(on, row).await?,
         Write::Done(ranges) => {
             for (first, last) in ranges {
                 outbox::Entity::delete_many()
@@ -227,7 +238,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
             issuer,
             content,
             at,
-        } => return documents::erase(on, network, issuer, content, *at).await,
+        } => return Ok(documents::erase(on, network, issuer, content, *at).await?),
         Write::Invoices(rows) => documents::project(on, rows).await?,
         Write::Digests(rows) => digests(on, rows).await?,
         Write::SigningKey(row) => {
@@ -292,6 +303,29 @@ pub(super) async fn raw(on: &DatabaseTransaction, sql: &str, value: i64) -> Resu
     Ok(())
 }
 
+/// The same key for the same operation is written again when it isn't known whether the first time succeeded.
+async fn idempotency(on: &impl ConnectionTrait, row: &idempotency::Model) -> Result<(), Refused> {
+    let conflict = OnConflict::new().do_nothing().to_owned();
+    let added = idempotency::Entity::insert(row.clone().into_active_model())
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
+    if added > 0 {
+        return Ok(());
+    }
+    let id = (
+        row.tenant.clone(),
+        row.party.clone(),
+        row.network.clone(),
+        row.key.clone(),
+    );
+    let known = idempotency::Entity::find_by_id(id).one(on).await?;
+    match known {
+        Some(known) if known.operation == row.operation => Ok(()),
+        _ => Err(Refused::KeyUsed),
+    }
+}
+
 /// Fields that are absent leave what is there.
 async fn operation(on: &impl ConnectionTrait, row: &operation::Model) -> Result<(), DbErr> {
     let mut set = Vec::new();
@@ -331,4 +365,56 @@ async fn digests(on: &impl ConnectionTrait, rows: &[digest::Model]) -> Result<()
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    fn accepts(seq: i64, operation: &str) -> Vec<Write> {
+        let row = outbox::Model {
+            seq,
+            network: vec![1; 32],
+            tx: vec![2; 32],
+            body: vec![3],
+            ours: true,
+            created_at: 1,
+        };
+        let key = idempotency::Model {
+            tenant: "acme".to_owned(),
+            party: String::new(),
+            network: vec![1; 32],
+            key: "order-17".to_owned(),
+            body: vec![4; 32],
+            operation: operation.to_owned(),
+            created_at: 1,
+        };
+        vec![Write::Accept(row), Write::Idempotency(key)]
+    }
+
+    #[tokio::test]
+    async fn a_key_that_made_something_else_accepts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("x.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let rows = async || {
+            let rows = store.outbox(&[1; 32]).await.unwrap();
+            rows.into_iter().map(|row| row.seq).collect::<Vec<_>>()
+        };
+        store.writer.write(accepts(1, "op_1")).await.unwrap();
+        // In one group with one that is good, and alone.
+        let (good, bad) = tokio::join!(
+            store.writer.write(vec![Write::Beat(1)]),
+            store.writer.write(accepts(2, "op_2"))
+        );
+        assert!(good.is_ok() && matches!(bad, Err(StoreError::KeyUsed)), "{bad:?}");
+        let bad = store.writer.write(accepts(3, "op_3")).await;
+        assert!(matches!(bad, Err(StoreError::KeyUsed)), "{bad:?}");
+        assert_eq!(rows().await, [1]);
+        // Once more the same, as after a commit without an answer.
+        store.writer.write(accepts(1, "op_1")).await.unwrap();
+        assert_eq!(rows().await, [1]);
+    }
 }

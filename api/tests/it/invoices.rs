@@ -354,3 +354,34 @@ async fn nothing_of_a_document_is_in_the_database_in_the_clear() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committed_buyer_is_known_to_who_has_the_salt() {
+    let world = World::start().await;
+    let mut seen = Vec::new();
+    for number in ["30", "31"] {
+        let mut invoice = form(number);
+        invoice["buyer"]["vatId"] = json!("FR12345678901");
+        let query = "recipient=acme&committed=true";
+        let (status, made) = submit(&world, query, "application/json", invoice.to_string()).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let id = made["id"].as_str().unwrap();
+        let (_, record) = get(&world, &format!("/{id}")).await;
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        let fields = &record["record"]["fields"];
+        assert_eq!(
+            fields["supplier"], "DE123456789",
+            "a supplier has one name, whatever is hidden"
+        );
+        let document = world
+            .get(&format!("{NETWORK}/invoices/{id}/document"))
+            .send()
+            .await
+            .unwrap();
+        let salt = hex::decode(&document.headers()["muniment-buyer-salt"]).unwrap();
+        let opened = [b"muniment.dev/party/v2\n".as_slice(), &salt, b"FR12345678901"].concat();
+        assert_eq!(fields["buyer"], format!("SHA256:{}", sha256(&opened).to_uppercase()));
+        seen.push(fields["buyer"].clone());
+    }
+    assert_ne!(seen[0], seen[1], "nobody else can tell that it is the same buyer");
+}

@@ -114,11 +114,11 @@ impl Replica for Liar {
         }
         self.honest.records(template, after, limit)
     }
-    fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError> {
+    fn history(&self, id: &Hash, after: u32, limit: usize) -> Result<Vec<HistoryEntry>, ReadError> {
         if self.behind {
             return Ok(Vec::new());
         }
-        let mut steps = self.honest.history(id)?;
+        let mut steps = self.honest.history(id, after, limit)?;
         steps.iter_mut().for_each(|step| step.leaf = (self.place)(step.leaf));
         Ok(steps)
     }

@@ -46,6 +46,47 @@ async fn a_record_is_made_changed_and_read_by_its_template() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn steps_come_in_pages() {
+    let world = World::start().await;
+    let (_, made) = post(&world, "/records", create(1)).await;
+    let path = format!("/records/{}", made["id"].as_str().unwrap());
+    let withdraw = json!({ "input": { "reason": "x" } });
+    post(&world, &format!("{path}/actions/withdraw"), withdraw).await;
+    // Query, versions on the page, query of the next one.
+    for (query, versions, next) in [
+        ("", &[1, 2][..], None),
+        ("?limit=2", &[1, 2], None),
+        ("?limit=1", &[1], Some("<?after=1&limit=1>; rel=\"next\"")),
+        ("?after=1&limit=1", &[2], None),
+        ("?after=2", &[], None),
+    ] {
+        let response = world
+            .get(&format!("{NETWORK}{path}/history{query}"))
+            .send()
+            .await
+            .unwrap();
+        let link = response
+            .headers()
+            .get("link")
+            .map(|link| link.to_str().unwrap().to_owned());
+        let (status, steps) = answer(response).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {steps}");
+        let found: Vec<u64> = steps
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["version"].as_u64().unwrap())
+            .collect();
+        assert_eq!((found.as_slice(), link.as_deref()), (versions, next), "{query}");
+    }
+    for query in ["?limit=0", "?limit=201", "?after=x", "?before=1"] {
+        let request = world.get(&format!("{NETWORK}{path}/history{query}"));
+        let (status, problem) = answer(request.send().await.unwrap()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_fault_of_an_action_has_its_code_and_place() {
     let world = World::start().await;
     let nothing = "0".repeat(64);
@@ -163,6 +204,28 @@ async fn the_same_idempotency_key_makes_one_record() {
         second.1
     );
     assert_eq!(first.1, second.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_is_its_partys_own() {
+    let mut world = World::start().await;
+    let (party, secret) = world.bank().await;
+    let path = format!("{NETWORK}/notarizations");
+    let send = async |world: &World| {
+        let request = world.post(&path, &deposit(1)).header("idempotency-key", "order-17");
+        answer(request.send().await.unwrap()).await
+    };
+    let (status, tenants) = send(&world).await;
+    assert_eq!(status, StatusCode::CREATED, "{tenants}");
+    world.key = secret;
+    // The same words of another: its own action is made, and the other's receipt isn't shown.
+    let (status, banks) = send(&world).await;
+    assert_eq!(status, StatusCode::CREATED, "{banks}");
+    assert_ne!(banks["id"], tenants["id"]);
+    let record = format!("{NETWORK}/records/{}", banks["id"].as_str().unwrap());
+    let (_, record) = answer(world.get(&record).send().await.unwrap()).await;
+    assert_eq!(record["record"]["creator"], party["signer"], "{record}");
+    assert_eq!(send(&world).await.1, banks);
 }
 
 #[tokio::test(flavor = "multi_thread")]

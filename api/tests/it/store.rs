@@ -1,12 +1,13 @@
 //! The database: damaged, full of keys, or holding what can't be read.
 
-use super::support::{NETWORK, World, answer, config, postgres};
+use super::support::{NETWORK, World, answer, config, deposit, postgres};
 use muniment_api::{Api, MemoryDirectory};
 use reqwest::{Method, StatusCode};
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement, TransactionTrait as _};
 use serde_json::json;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 async fn database(world: &World) -> DatabaseConnection {
     Database::connect(super::support::database(&world.folder))
@@ -49,6 +50,23 @@ async fn a_damaged_database_is_named_and_not_used() {
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("is damaged") && source.contains("backup"), "{source}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_version_is_named_and_not_changed() {
+    let mut world = World::start().await;
+    world.api.take().unwrap().stop().await;
+    let database = database(&world).await;
+    let newer = "m29990101_000001_future";
+    let row = format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{newer}', 0)");
+    database.execute_unprepared(&row).await.unwrap();
+    let started = Api::start(config(&world.folder), Arc::new(MemoryDirectory::default())).await;
+    let error = started.err().expect("it must not start");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("newer version") && source.contains(newer), "{source}");
+    let gone = format!("DELETE FROM seaql_migrations WHERE version = '{newer}'");
+    database.execute_unprepared(&gone).await.unwrap();
+    world.start_api().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,4 +183,77 @@ async fn several_servers_need_postgres_and_one_of_them_works() {
     assert!(!taking.is_finished());
     world.api.take().unwrap().stop().await;
     taking.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_row_of_a_replaced_transaction_is_dropped() {
+    let mut world = World::start().await;
+    world.notarize(1).await;
+    world.api.take().unwrap().stop().await;
+    let database = database(&world).await;
+    let network = hex::encode(world.replica.trust_root().network());
+    // It can't even be read: whoever took it up again would say so.
+    for (sqlite, on_postgres) in [
+        (
+            format!("INSERT INTO outbox VALUES (999, x'{network}', x'00', x'ffff', 1, 0)"),
+            format!(r"INSERT INTO outbox VALUES (999, '\x{network}', '\x00', '\xffff', true, 0)"),
+        ),
+        (
+            format!("INSERT INTO operations VALUES (x'{network}', x'00', NULL, NULL, x'01', 0)"),
+            format!(r"INSERT INTO operations VALUES ('\x{network}', '\x00', NULL, NULL, '\x01', 0)"),
+        ),
+    ] {
+        database
+            .execute_unprepared(&either(&sqlite, &on_postgres))
+            .await
+            .unwrap();
+    }
+    world.start_api().await;
+    let (status, made) = world.notarize(2).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let count = "SELECT COUNT(*) FROM outbox WHERE seq = 999";
+    let row = database.query_one_raw(Statement::from_string(database.get_database_backend(), count));
+    let left: i64 = row.await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_given_up_while_it_was_written_keeps_its_key() {
+    if postgres().is_some() {
+        eprintln!("skipped: writes are held up by SQLite's lock");
+        return;
+    }
+    let world = World::start().await;
+    let send = || {
+        let request = world.post(&format!("{NETWORK}/notarizations"), &deposit(1));
+        request.header("idempotency-key", "order-17")
+    };
+    let database = database(&world).await;
+    let lock = database.begin().await.unwrap();
+    lock.execute_unprepared("INSERT INTO health (id, at) VALUES (2, 0)")
+        .await
+        .unwrap();
+    let given_up = send().timeout(Duration::from_millis(300)).send().await;
+    assert!(given_up.is_err(), "{given_up:?}");
+    for _ in 0..50 {
+        let (status, problem) = answer(send().send().await.unwrap()).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::CONFLICT, &json!("idempotency_in_flight")),
+            "{problem}"
+        );
+    }
+    lock.rollback().await.unwrap();
+    world
+        .until("what was given up is answered", async || {
+            let (status, made) = answer(send().send().await.unwrap()).await;
+            assert!(
+                status == StatusCode::CREATED || status == StatusCode::CONFLICT,
+                "{made}"
+            );
+            status == StatusCode::CREATED
+        })
+        .await;
+    let (_, page) = answer(world.get(&format!("{NETWORK}/records")).send().await.unwrap()).await;
+    assert_eq!(page["records"].as_array().unwrap().len(), 1, "{page}");
 }

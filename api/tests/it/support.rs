@@ -101,6 +101,7 @@ pub fn serve_node(replica: Arc<dyn Replica>, listener: TcpListener) -> Running {
         consensus: SocketAddr::from(([127, 0, 0, 1], 1)),
         peers: Vec::new(),
         token: TOKEN.to_owned(),
+        tls: None,
         limits: Limits::default(),
     };
     let server = Server::on(listener, replica, &config);
@@ -188,7 +189,7 @@ impl World {
             stranger: globex.api_key.unwrap().to_string(),
             replica,
             directory,
-            client: Client::builder().no_proxy().build().unwrap(),
+            client: muniment_ledger::tls::http(None).unwrap().no_proxy().build().unwrap(),
             node: nodes.pop(),
             _others: others,
             api: Some(running),
@@ -293,6 +294,7 @@ pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, nodes: &[SocketA
         name: format!("validator-{index}"),
         url: format!("http://{node}"),
         token: TOKEN.to_owned(),
+        tls: None,
     };
     NetworkEntry {
         tenant: tenant.to_owned(),

@@ -53,6 +53,13 @@ pub struct Args {
 /// Runs the command until Ctrl-C or SIGTERM.
 pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     let begin = Instant::now();
+    if choice.names_cluster() {
+        return Err(Failure::usage(
+            "not_in_a_cluster",
+            "`dev` is a network of its own on this machine, and `--context cluster` names another one",
+            "leave --context and MUNIMENT_CONTEXT away, or name a file to write the context to",
+        ));
+    }
     let wanted = Wanted::read(args.network_file.as_deref())?;
     let screen = Screen::new(output);
     screen.line(&format!(
@@ -107,12 +114,12 @@ impl Dev<'_> {
         }
         let directory = Arc::new(Directory::default());
         let database = format!("sqlite://{}?mode=rwc", database.display());
-        let api = Api::start(
-            ApiConfig::new(self.listen, database, root.join("keys")),
-            directory.clone(),
-        )
-        .await
-        .map_err(|error| sentence("api", &error))?;
+        let config = ApiConfig::new(self.listen, database, root.join("keys"));
+        // A large database is read whole first.
+        let api = tokio::select! {
+            api = Api::start(config, directory.clone()) => api.map_err(|error| sentence("api", &error))?,
+            () = raised(stop.clone()) => return self.screen.line("stopped"),
+        };
         // Bound before anything is started, so that a taken port leaves nothing running behind.
         let listener = api.listen().map_err(|error| taken(self.listen, &error))?;
         let address = listener.local_addr().unwrap_or(self.listen);
@@ -190,7 +197,13 @@ impl Dev<'_> {
             deferred,
         } = up;
         let key = self.wanted.key();
-        let (client, trust) = access::publish(self.choice, context).await?;
+        let access::Published { client, trust, aside } = access::publish(self.choice, context).await?;
+        if let Some(aside) = aside {
+            let aside = aside.display();
+            self.screen.line(&format!(
+                "a context file that no `dev` wrote was there: kept as {aside} (use it with MUNIMENT_CONTEXT)"
+            ))?;
+        }
         let welcome = welcome::run(&client, trust, root).await?;
         // A network without writes makes no blocks: the first one is the welcome's.
         let height = welcome.height.unwrap_or(*height);
@@ -242,15 +255,24 @@ fn lost(database: &Path, network: &str) -> Failure {
     )
 }
 
-/// An error of a library as a sentence and a next step: our libraries put the step behind a semicolon.
+/// An error of a library as a sentence and a next step: our libraries put the step behind a semicolon. The outermost
+/// error that knows one counts: what is below it is the reason.
 fn sentence(code: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
-    let text = error.to_string();
-    let (what, next) = text
-        .split_once("; ")
-        .unwrap_or((&text, "see the logs in the data folder"));
-    let why = error
-        .source()
-        .map(|source| format!(": {}", chain(source)))
-        .unwrap_or_default();
-    Failure::new(code, format!("{what}{why}"), next)
+    let (mut what, mut next) = (Vec::new(), None);
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        match text.split_once("; ") {
+            Some((said, step)) if next.is_none() => {
+                what.push(said.to_owned());
+                next = Some(step.to_owned());
+            }
+            // Some libraries repeat their cause.
+            _ if what.last().is_some_and(|before| before.ends_with(&text)) => {}
+            _ => what.push(text),
+        }
+        cause = inner.source();
+    }
+    let next = next.unwrap_or_else(|| "see the logs in the data folder".to_owned());
+    Failure::new(code, what.join(": "), next)
 }

@@ -31,7 +31,7 @@ pub enum Command {
 
 /// Runs the command.
 pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bool> {
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     match command {
         Command::List => list(&client, output).await?,
         Command::Add { name, key } => {

@@ -7,17 +7,18 @@ mod journal;
 mod plan;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 
-use crate::client::Client;
+use crate::client::{Client, NOT_FINAL};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
+use crate::files::{self, Found};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::{files, trust};
+use crate::trust;
 use journal::Journal;
 use plan::Job;
 use write::{Receipted, Writer};
@@ -31,7 +32,7 @@ pub struct Args {
     /// Files, and with -r folders.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Walk into folders; receipts in them are skipped.
+    /// Walk into folders; receipts, hidden folders and data folders of a server are passed by.
     #[arg(short, long)]
     recursive: bool,
     /// Put the document's own digest on the ledger instead of a salted one. Whoever has the document can then find it
@@ -81,21 +82,35 @@ enum Line<'a> {
 
 /// Runs the command. The answer is whether every file has its receipt.
 pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
-    let sources = files::collect(&args.files, args.recursive, args.out.as_deref())?;
-    if sources.is_empty() {
+    let Found {
+        sources,
+        passed,
+        unlisted,
+    } = files::collect(&args.files, args.recursive, args.out.as_deref())?;
+    passed.iter().for_each(|sentence| output.say(sentence));
+    if sources.is_empty() && unlisted.is_empty() {
         return Err(Failure::usage(
             "no_files",
             "there are no files to notarize",
             "name a file, or a folder with files in it",
         ));
     }
-    let client = Client::new(choice.load()?)?;
+    let progress = Arc::new(Progress::new(sources.len(), output));
+    let voice = progress.clone();
+    let client = Client::new(choice.load()?)?.talking(move |text| voice.talk(text));
     // First contact: answers fast when no server is there, and pins the trust root.
     let root = trust::contact(&client).await?;
     let journal = Arc::new(Journal::open(&root.network())?);
-    let progress = Progress::new(sources.len(), output);
+    let mut told = Told {
+        output,
+        progress,
+        summary: Summary::default(),
+        given_up: false,
+    };
+    for (folder, failure) in &unlisted {
+        told.failed(folder, failure)?;
+    }
     let writer = Writer { client, root, journal };
-    let mut summary = Summary::default();
 
     let (root, journal) = (&writer.root, &writer.journal);
     let plain = args.plain;
@@ -116,54 +131,87 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
         })
         .buffered(IN_FLIGHT);
     while let Some(batch) = batches.next().await {
-        for (source, outcome) in batch? {
-            match &outcome {
-                Ok(Some(done)) => {
-                    summary.notarized += 1;
-                    report(
-                        output,
-                        &progress,
-                        &Line::Notarized {
-                            file: &source.document,
-                            done,
-                        },
-                        || done.text(&source),
-                    )?;
-                }
-                Ok(None) => {
-                    summary.already += 1;
-                    let line = Line::Already {
-                        file: &source.document,
-                        receipt: &source.receipt,
-                    };
-                    report(output, &progress, &line, || {
-                        format!("{}: has a valid receipt", source.document.display())
-                    })?;
-                }
-                Err(failure) => {
-                    summary.failed += 1;
-                    let Failure {
-                        code, message, next, ..
-                    } = failure;
-                    progress.talk(&format!("{}: {failure}", source.document.display()));
-                    if output.json() {
-                        output.json_line(&Line::Failed {
-                            file: &source.document,
-                            code,
-                            message,
-                            next,
-                        })?;
-                    }
-                }
-            }
-            progress.step();
+        let batch = batch?;
+        for (source, outcome) in &batch {
+            told.file(source, outcome)?;
+        }
+        // Nor will the next one be: what was sent stays in the journal, the rest waits for the next run.
+        if batch
+            .iter()
+            .any(|(_, outcome)| matches!(outcome, Err(failure) if failure.code == NOT_FINAL))
+        {
+            told.given_up = true;
+            break;
         }
     }
     drop(batches);
     writer.close()?;
-    progress.finish();
-    finish(output, &summary)?;
-    Ok(summary.failed == 0)
+    told.progress.finish();
+    finish(output, &told.summary)?;
+    if told.given_up {
+        return Err(unfinished());
+    }
+    Ok(told.summary.failed == 0)
+}
+
+/// What is said while the work goes on, and counted.
+struct Told {
+    output: Output,
+    progress: Arc<Progress>,
+    summary: Summary,
+    /// The network didn't get on, so the rest wasn't sent.
+    given_up: bool,
+}
+
+impl Told {
+    /// What became of a file.
+    fn file(&mut self, source: &files::Source, outcome: &Result<Option<Receipted>>) -> Result<()> {
+        match outcome {
+            Ok(Some(done)) => {
+                self.summary.notarized += 1;
+                let file = &source.document;
+                self.line(&Line::Notarized { file, done }, || done.text(source))?;
+            }
+            Ok(None) => {
+                self.summary.already += 1;
+                let line = Line::Already {
+                    file: &source.document,
+                    receipt: &source.receipt,
+                };
+                self.line(&line, || format!("{}: has a valid receipt", source.document.display()))?;
+            }
+            Err(failure) => self.failed(&source.document, failure)?,
+        }
+        self.progress.step();
+        Ok(())
+    }
+
+    fn failed(&mut self, file: &Path, failure: &Failure) -> Result<()> {
+        self.summary.failed += 1;
+        self.progress.talk(&format!("{}: {failure}", file.display()));
+        let Failure {
+            code, message, next, ..
+        } = failure;
+        if self.output.json() {
+            self.output.json_line(&Line::Failed {
+                file,
+                code,
+                message,
+                next,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, line: &Line<'_>, text: impl FnOnce() -> String) -> Result<()> {
+        self.progress.data(|| {
+            if self.output.json() {
+                self.output.json_line(line)
+            } else {
+                self.output.line(text())
+            }
+        })
+    }
 }
 
 /// Notarizes one file, salted. `None` when it has a valid receipt already.
@@ -217,14 +265,12 @@ async fn send(writer: &Writer, chunk: Vec<Job>) -> Vec<(files::Source, Result<Op
         .collect()
 }
 
-fn report(output: Output, progress: &Progress, line: &Line<'_>, text: impl FnOnce() -> String) -> Result<()> {
-    progress.data(|| {
-        if output.json() {
-            output.json_line(line)
-        } else {
-            output.line(text())
-        }
-    })
+fn unfinished() -> Failure {
+    Failure::new(
+        NOT_FINAL,
+        "the network doesn't get on, so the rest was not sent",
+        "see `muniment network status`; run the same command again when the quorum holds: it goes on where it stopped",
+    )
 }
 
 fn finish(output: Output, summary: &Summary) -> Result<()> {

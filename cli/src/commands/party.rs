@@ -30,7 +30,7 @@ pub enum Command {
 
 /// Runs the command.
 pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bool> {
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     match command {
         Command::Create { name } => {
             let party: Party = client.create("/parties", &json!({ "name": name })).await?;

@@ -49,7 +49,7 @@ pub enum Command {
 
 /// Runs the command.
 pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bool> {
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     match command {
         Command::List { state, after } => list(&client, &state, after.as_deref(), output).await?,
         Command::Get { id } => {

@@ -23,10 +23,10 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
         Some(server) => server.trim_end_matches('/').to_owned(),
         None => choice.load()?.server,
     };
-    let http = reqwest::Client::builder()
+    let http = crate::http::builder()?
         .timeout(Duration::from_secs(5))
         .build()
-        .map_err(|error| Failure::new("http", format!("the HTTP client can't start: {}", chain(&error)), ""))?;
+        .map_err(|error| crate::http::failed(&error))?;
     let end = Instant::now() + args.wait;
     loop {
         let why = match http.get(format!("{server}/readyz")).send().await {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use muniment_receipts::receipt::Receipt;
 
 use crate::context::Choice;
-use crate::error::{Failure, Result, io};
+use crate::error::{Failure, Result, named};
 use crate::output::{Output, rfc3339, table};
 use crate::{evidence, files, trust};
 
@@ -57,7 +57,7 @@ pub async fn run(command: &Command, choice: &Choice, output: Output) -> Result<b
 }
 
 fn read(path: &Path) -> Result<Receipt> {
-    let bytes = std::fs::read(path).map_err(|error| io("can't read", path, &error))?;
+    let bytes = std::fs::read(path).map_err(|error| named("can't read", path, &error))?;
     evidence::parse(&bytes, &path.display().to_string())
 }
 

@@ -71,7 +71,10 @@ async fn read(command: Command, choice: &Choice, output: Output) -> Result<bool>
         Command::Create(_) | Command::Act(_) | Command::Batch(_) => return Ok(true),
     };
     let client = Client::new(choice.load()?)?;
-    let answer: Value = client.get(&client.url(&url)).await?;
+    let answer: Value = match command {
+        Command::History { .. } => client.history(&url).await?,
+        _ => client.get(&client.url(&url)).await?,
+    };
     match command {
         Command::List { .. } if !output.json() => list(&answer, output)?,
         Command::History { .. } if !output.json() => history(&answer, output)?,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use muniment_receipts::verify::{Check, Outcome, Report};
 
 use crate::context::Choice;
-use crate::error::{Failure, Result, io};
+use crate::error::{Failure, Result, named};
 use crate::evidence;
 use crate::files::{is_receipt, receipt_path};
 use crate::output::{Output, rfc3339, table};
@@ -106,7 +106,11 @@ fn pairs(files: Vec<PathBuf>, receipt: Option<PathBuf>) -> Result<Vec<Pair>> {
 fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output) -> Result<u8> {
     let bytes = std::fs::read(&pair.receipt).map_err(|error| missing(pair, &error))?;
     let document = match &pair.document {
-        Some(path) => Some(digest::file(path).map_err(|error| unreadable(path, &error))?.0),
+        Some(path) => Some(
+            digest::file(path)
+                .map_err(|error| crate::error::named("can't read", path, &error))?
+                .0,
+        ),
         None => None,
     };
     // A file that can't be read as a receipt still gets its verdicts, so that its network may be unknown here.
@@ -144,14 +148,7 @@ fn missing(pair: &Pair, error: &std::io::Error) -> Failure {
                 document.display()
             ),
         ),
-        _ => unreadable(&pair.receipt, error),
-    }
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure {
-        class: crate::error::Class::Usage,
-        ..io("can't read", path, error)
+        _ => named("can't read", &pair.receipt, error),
     }
 }
 

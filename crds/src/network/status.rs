@@ -1,6 +1,6 @@
 //! What is known of a network, as its operator writes it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct LedgerNetworkStatus {
     /// Highest block that a validator has executed.
     #[serde(default)]
     pub height: u64,
+    /// When the first of its certificates expires; they are renewed at two thirds of their life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates_expire: Option<Time>,
     /// Validators by number.
     #[serde(default)]
     pub validators: ValidatorsStatus,

@@ -80,6 +80,9 @@ impl<'s> Sites<'s> {
 
     /// A mutant that puts something else in the place of an expression.
     fn replace(&mut self, span: Span, what: &str, with: &str) {
+        if self.text(span) == with {
+            return;
+        }
         let number = self.number(span, what);
         let range = span.byte_range();
         let order = self.insertions.len() as isize;

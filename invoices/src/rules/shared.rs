@@ -22,7 +22,7 @@ pub(crate) const XRECHNUNG_CVD: &str = "urn:cen.eu:en16931:2017#compliant#urn:xe
 pub(crate) struct ProfileFacts {
     pub extension: bool,
     pub vehicles: bool,
-    /// Two letters; `XX` if nothing says it.
+    /// Two letters; empty if nothing says it.
     pub supplier: String,
     pub customer: String,
     /// Countries of the postal addresses.
@@ -79,17 +79,16 @@ fn of_ubl(root: Node<'_>) -> ProfileFacts {
         address(p!(cac:AccountingSupplierParty/cac:Party/cac:PostalAddress/cac:Country/cbc:IdentificationCode));
     let customer_address =
         address(p!(cac:AccountingCustomerParty/cac:Party/cac:PostalAddress/cac:Country/cbc:IdentificationCode));
-    let unknown = || "XX".to_owned();
     ProfileFacts {
         extension: root.says(p!(cbc:CustomizationID), XRECHNUNG_EXTENSION),
         vehicles: root.says(p!(cbc:CustomizationID), XRECHNUNG_CVD),
         supplier: vat(p!(cac:AccountingSupplierParty/cac:Party/cac:PartyTaxScheme))
             .or_else(|| vat(p!(cac:TaxRepresentativeParty/cac:PartyTaxScheme)))
             .or_else(|| supplier_address.clone())
-            .unwrap_or_else(unknown),
+            .unwrap_or_default(),
         customer: vat(p!(cac:AccountingCustomerParty/cac:Party/cac:PartyTaxScheme))
             .or_else(|| customer_address.clone())
-            .unwrap_or_else(unknown),
+            .unwrap_or_default(),
         supplier_address: supplier_address.unwrap_or_default(),
         customer_address: customer_address.unwrap_or_default(),
         representative_address: address(

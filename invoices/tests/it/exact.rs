@@ -51,6 +51,26 @@ fn a_cent_off_in_any_amount_is_told() {
 }
 
 #[test]
+fn a_base_says_what_it_is_the_sum_of() {
+    let mut invoice = invoice();
+    invoice.vat[0].base = Some(Decimal::ONE);
+    let differences = exact(&invoice, &[], false).differences;
+    let base = differences
+        .iter()
+        .find(|difference| difference.term == "BT-116")
+        .unwrap();
+    assert_eq!(base.rule, "lines - allowances + charges");
+}
+
+/// An amount of which neither the parts are there nor itself.
+#[test]
+fn what_can_neither_be_computed_nor_read_is_told() {
+    let mut invoice = invoice();
+    (invoice.lines[0].quantity, invoice.lines[0].net) = (None, None);
+    assert!(terms(&invoice).contains(&"BT-131".to_owned()));
+}
+
+#[test]
 fn the_official_tolerance_is_not_exact() {
     // A cent off in the VAT of a category: the artefact tolerates it, the arithmetic does not.
     let mut invoice = invoice();

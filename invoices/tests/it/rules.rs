@@ -172,3 +172,30 @@ fn profiles_add_their_rules() {
         assert!(peppol.contains(&rule.to_owned()), "{rule}: {peppol:?}");
     }
 }
+
+/// Of what a rule read each value is told once, and twelve of them.
+#[test]
+fn values_are_few_and_each_is_told_once() {
+    let values = |amounts: &[usize]| {
+        let lines: String = amounts
+            .iter()
+            .map(|amount| {
+                format!(
+                    "<cac:InvoiceLine><cbc:LineExtensionAmount>{amount}</cbc:LineExtensionAmount></cac:InvoiceLine>"
+                )
+            })
+            .collect();
+        let total =
+            "<cac:LegalMonetaryTotal><cbc:LineExtensionAmount>1</cbc:LineExtensionAmount></cac:LegalMonetaryTotal>";
+        let made = muniment_invoices::make(crate::make::DRAFT.as_bytes()).unwrap().to_ubl();
+        let root = &made[..made.find("<cbc:").unwrap()];
+        let text = format!("{root}{total}{lines}<cbc:ProfileExecutionID/></Invoice>");
+        let findings = check_sets(text.as_bytes(), &[Set::En16931], &Limits::DEFAULT).unwrap();
+        let of_table = findings.iter().find(|finding| finding.rule == "UBL-CR-003").unwrap();
+        assert_eq!(of_table.term, "");
+        let sum = findings.iter().find(|finding| finding.rule == "BR-CO-10").unwrap();
+        sum.values.len()
+    };
+    assert_eq!(values(&[7, 7, 7]), 2);
+    assert_eq!(values(&(10..30).collect::<Vec<_>>()), 12);
+}

@@ -26,6 +26,11 @@ pub fn folder() -> Option<PathBuf> {
     if path.join("manifest.jsonl").exists() {
         return Some(path);
     }
+    assert!(
+        std::env::var_os("MUNIMENT_VECTORS_WANTED").is_none(),
+        "no vectors at {}",
+        path.display()
+    );
     eprintln!(
         "SKIPPED: no vectors at {}; set MUNIMENT_SHARED to run this test",
         path.display()

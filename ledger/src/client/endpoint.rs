@@ -1,5 +1,6 @@
 //! One validator as an HTTP server.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 
 use super::error::ClientError;
+use crate::tls::{self, Identity, TlsError};
 use crate::wire::{MAX_FRAME, Problem, code};
 
 /// Where a validator's HTTP API is.
@@ -19,6 +21,8 @@ pub struct Endpoint {
     pub url: String,
     /// Bearer token.
     pub token: String,
+    /// Certificate to show and authorities to trust, for an `https` URL.
+    pub tls: Option<Identity>,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -44,6 +48,9 @@ pub enum Trouble {
 
 impl Trouble {
     fn gone(error: &reqwest::Error) -> Self {
+        if let Some(objection) = tls::objection(error) {
+            return Self::Gone(objection);
+        }
         let what = if error.is_timeout() {
             "no answer in time"
         } else if error.is_connect() {
@@ -64,21 +71,52 @@ pub struct Validator {
     resting: Mutex<Option<Instant>>,
 }
 
-/// The HTTP client for all endpoints; `None` if the platform can't make one, then every call fails.
-pub fn http() -> Option<Client> {
-    Client::builder()
+/// HTTP clients, one for each identity; `None` if the platform can't make one, then every call fails.
+#[derive(Default)]
+pub struct Clients {
+    made: Vec<(Option<Identity>, Option<Client>)>,
+    hosts: Vec<(String, IpAddr)>,
+}
+
+impl Clients {
+    /// With addresses that DNS isn't asked for.
+    pub fn at(hosts: &[(String, IpAddr)]) -> Self {
+        Self {
+            made: Vec::new(),
+            hosts: hosts.to_vec(),
+        }
+    }
+
+    fn of(&mut self, identity: Option<&Identity>) -> Option<Client> {
+        if let Some((_, made)) = self.made.iter().find(|(of, _)| of.as_ref() == identity) {
+            return made.clone();
+        }
+        let made = http(identity, &self.hosts)
+            .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "no HTTP client"))
+            .ok();
+        self.made.push((identity.cloned(), made.clone()));
+        made
+    }
+}
+
+fn http(identity: Option<&Identity>, hosts: &[(String, IpAddr)]) -> Result<Client, TlsError> {
+    let builder = hosts.iter().fold(tls::http(identity)?, |builder, (host, address)| {
+        // The port is the URL's.
+        builder.resolve(host, SocketAddr::new(*address, 0))
+    });
+    builder
         .no_proxy()
         .tcp_nodelay(true)
         .connect_timeout(Duration::from_secs(1))
         .pool_idle_timeout(Duration::from_secs(90))
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .inspect_err(|error| tracing::error!(%error, "no HTTP client"))
-        .ok()
+        .map_err(TlsError::Client)
 }
 
 impl Validator {
-    pub fn new(endpoint: Endpoint, http: Option<Client>) -> Self {
+    pub fn new(endpoint: Endpoint, clients: &mut Clients) -> Self {
+        let http = clients.of(endpoint.tls.as_ref());
         let base = Url::parse(&endpoint.url).ok().filter(|url| !url.cannot_be_a_base());
         Self {
             endpoint,

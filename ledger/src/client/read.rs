@@ -66,16 +66,19 @@ impl NetworkClient {
         id: &Hash,
     ) -> impl Stream<Item = (String, Result<Option<RecordView>, ClientError>)> + Send + Unpin + use<> {
         let path = format!("/v1/records/{}", hex::encode(id));
-        self.at_each(path, |view: &RecordView| AsOf::Height(view.height))
+        self.at_each(path, Vec::new(), |view: &RecordView| AsOf::Height(view.height))
     }
 
-    /// The same of [`Self::history`].
-    pub fn history_at_each(
+    /// The same of the step that made a version of a record: one step, or none.
+    pub fn step_at_each(
         &self,
         id: &Hash,
+        version: u32,
     ) -> impl Stream<Item = (String, Result<Option<Vec<HistoryEntry>>, ClientError>)> + Send + Unpin + use<> {
+        let after = version.saturating_sub(1);
         let path = format!("/v1/records/{}/history", hex::encode(id));
-        self.at_each(path, |_: &Vec<HistoryEntry>| AsOf::Now)
+        let query = vec![("after", after.to_string()), ("limit", "1".to_owned())];
+        self.at_each(path, query, |_: &Vec<HistoryEntry>| AsOf::Now)
     }
 
     /// Has a validator asked after the others for a while: the caller found that it told something wrong.
@@ -86,13 +89,14 @@ impl NetworkClient {
         }
     }
 
-    /// Steps of a record, oldest first; empty when unknown.
+    /// Steps of a record, oldest first: those after version `after`, at most `limit`; none when it is unknown.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ClientError> {
+    pub async fn history(&self, id: &Hash, after: u32, limit: usize) -> Result<Vec<HistoryEntry>, ClientError> {
         let path = format!("/v1/records/{}/history", hex::encode(id));
-        self.must(&path, &[], |_| AsOf::Now).await
+        let query = [("after", after.to_string()), ("limit", limit.to_string())];
+        self.must(&path, &query, |_| AsOf::Now).await
     }
 
     /// Proof that a record is in a state, or that there is none.
@@ -242,7 +246,9 @@ impl NetworkClient {
     pub fn trust_root_at_each(
         &self,
     ) -> impl Stream<Item = (String, Result<Option<Vec<u8>>, ClientError>)> + Send + Unpin + use<> {
-        self.each("/v1/trust-root".to_owned(), |_, body| Ok((body.to_vec(), AsOf::Ever)))
+        self.each("/v1/trust-root".to_owned(), Vec::new(), |_, body| {
+            Ok((body.to_vec(), AsOf::Ever))
+        })
     }
 
     /// Signed note of a recent checkpoint; `None` before the first block.
@@ -358,9 +364,10 @@ impl NetworkClient {
     fn at_each<T: serde::de::DeserializeOwned + Send + 'static>(
         &self,
         path: String,
+        query: Vec<(&'static str, String)>,
         as_of: fn(&T) -> AsOf,
     ) -> impl Stream<Item = (String, Result<Option<T>, ClientError>)> + Send + Unpin + use<T> {
-        self.each(path, move |validator: &Validator, body: Bytes| {
+        self.each(path, query, move |validator: &Validator, body: Bytes| {
             let value = validator.json(&body)?;
             let as_of = as_of(&value);
             Ok((value, as_of))
@@ -371,6 +378,7 @@ impl NetworkClient {
     fn each<T: Send + 'static, R>(
         &self,
         path: String,
+        query: Vec<(&'static str, String)>,
         read: R,
     ) -> impl Stream<Item = (String, Result<Option<T>, ClientError>)> + Send + Unpin + use<T, R>
     where
@@ -378,10 +386,10 @@ impl NetworkClient {
     {
         let client = self.clone();
         let ask = move |index: usize| {
-            let (client, path, read) = (client.clone(), path.clone(), read.clone());
+            let (client, path, query, read) = (client.clone(), path.clone(), query.clone(), read.clone());
             async move {
                 let validator = &client.inner.validators[index];
-                let answer = client.one(validator, &path, &[], TIMEOUT, &read).await;
+                let answer = client.one(validator, &path, &query, TIMEOUT, &read).await;
                 let answer = answer.map_err(|trouble| {
                     if matches!(trouble, Trouble::Gone(_) | Trouble::Fatal(_)) {
                         client.inner.failed(index);

@@ -16,6 +16,7 @@ use super::{ExecuteError, governance, reject};
 use crate::block::Hash;
 use crate::state::StateRead;
 use crate::transaction::{MAX_BATCH, Transaction, TransactionId};
+use crate::wire::UNREADABLE;
 
 /// Bytes of the largest possible transaction.
 pub const MAX_TRANSACTION: usize = MAX_BATCH * (MAX_STATEMENT + 4) + MAX_STATEMENT + 73;
@@ -215,7 +216,7 @@ fn verify(signer: &SignerKey, message: &[u8], signature: &[u8; 64]) -> Result<()
 /// revision, action, expiry. `time` is a lower bound of the next block's time, milliseconds. The executor judges again.
 ///
 /// # Errors
-/// The refusal, or `UNREADABLE` when the state can't be read.
+/// The refusal, or [`UNREADABLE`] when the state can't be read.
 pub fn admissible(prepared: &Prepared, view: &dyn StateRead, time: u64) -> Result<(), Refusal> {
     let until = prepared.common.valid_until;
     // How far it may lie ahead is left to the executor: an idle network's last block time may be long ago.
@@ -236,7 +237,7 @@ pub fn admissible(prepared: &Prepared, view: &dyn StateRead, time: u64) -> Resul
 
 fn unreadable(error: &ExecuteError) -> Refusal {
     Refusal {
-        code: "UNREADABLE",
+        code: UNREADABLE,
         message: chain(error),
     }
 }

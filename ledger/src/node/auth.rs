@@ -1,4 +1,5 @@
-//! The bearer token.
+//! Who may ask: whoever has the bearer token, and where the node has certificates only over TLS, which lets nobody in
+//! without one.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,11 +12,15 @@ use super::problem::Failure;
 use super::shared::Shared;
 
 /// Lets a request with the node's token through; compared in constant time.
-pub async fn token(
+pub async fn guard(
     shared: web::Data<Shared>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let plain = shared.config.tls.as_ref().is_none_or(|tls| tls.plain);
+    if !plain && !request.app_config().secure() {
+        return Err(Failure::plain().into());
+    }
     let given = request
         .headers()
         .get(AUTHORIZATION)

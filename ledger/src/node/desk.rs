@@ -10,17 +10,18 @@ use super::shared::Shared;
 use super::{NodeError, cosign, health, relay};
 use crate::config::ReplicaConfig;
 use crate::replica::Replica;
+use crate::tls::{self, Identity, TlsError};
 
 /// The HTTP client for peers. Replicas of one process share it.
-pub fn http() -> Result<reqwest::Client, NodeError> {
-    reqwest::Client::builder()
+pub fn http(identity: Option<&Identity>) -> Result<reqwest::Client, NodeError> {
+    let client = tls::http(identity)?
         .no_proxy()
         .tcp_nodelay(true)
         .connect_timeout(Duration::from_secs(1))
         .pool_idle_timeout(Duration::from_secs(90))
         .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(NodeError::Client)
+        .build();
+    Ok(client.map_err(TlsError::Client)?)
 }
 
 /// Dropping it ends the tasks; [`Desk::close`] waits until they have ended.

@@ -47,6 +47,14 @@ impl Failure {
         )
     }
 
+    pub fn plain() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            code::CERTIFICATE_REQUIRED,
+            "this address answers /healthz, /readyz and /metrics only; everything else needs TLS and a certificate of this network",
+        )
+    }
+
     pub fn not_found(what: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

@@ -24,7 +24,7 @@ pub fn configure(service: &mut ServiceConfig) {
         .route("/healthz", web::get().to(ops::health))
         .route("/readyz", web::get().to(ops::ready))
         .route("/metrics", web::get().to(ops::metrics))
-        .service(web::scope("").wrap(middleware::from_fn(auth::token)).configure(guarded));
+        .service(web::scope("").wrap(middleware::from_fn(auth::guard)).configure(guarded));
 }
 
 fn guarded(service: &mut ServiceConfig) {

@@ -25,7 +25,7 @@ use crate::store::{BlockResult, Store, StoreError, View, decode_block};
 use crate::transaction::{Transaction, TransactionId};
 use crate::wire::{
     Admission, Cosigned, FinalBlock, GovernanceView, HistoryEntry, LeafProof, MEMPOOL_FULL, RecordPage, RecordView,
-    SHARE_FULL, StateProof, TemplateView, TransactionStatus, id_hex,
+    SHARE_FULL, StateProof, TemplateView, TransactionStatus, UNREADABLE, id_hex,
 };
 
 /// How far the next block's time may lie ahead of our clock, in milliseconds.
@@ -259,6 +259,11 @@ fn full(id: String) -> Admission {
     refused(id, MEMPOOL_FULL, "the mempool is full; try again in a moment")
 }
 
+fn unreadable(id: String) -> Admission {
+    let message = "this validator can't read its store; send it to another one";
+    refused(id, UNREADABLE, message)
+}
+
 fn share(id: String) -> Admission {
     let message = "this signer's waiting transactions take up a quarter of the mempool; try again in a moment";
     refused(id, SHARE_FULL, message)
@@ -308,7 +313,7 @@ impl Replica for LocalReplica {
                         error = &error as &dyn std::error::Error,
                         "a transaction can't be judged"
                     );
-                    admissions.push(full(id));
+                    admissions.push(unreadable(id));
                 }
             }
         }
@@ -369,7 +374,7 @@ impl Replica for LocalReplica {
             return Ok(None);
         };
         let record = serde_json::from_slice(&bytes).map_err(|error| ReadError(error.into()))?;
-        let leaf = view.history(id)?.last().map_or(0, |(_, row)| row.leaf);
+        let leaf = view.last_step(id)?.map_or(0, |(_, row)| row.leaf);
         Ok(Some(RecordView {
             height: view.height()?.unwrap_or(0),
             record,
@@ -397,7 +402,7 @@ impl Replica for LocalReplica {
         })
     }
 
-    fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError> {
+    fn history(&self, id: &Hash, after: u32, limit: usize) -> Result<Vec<HistoryEntry>, ReadError> {
         let entry = |(version, row): (u32, crate::store::HistoryRow)| HistoryEntry {
             version,
             action: row.action,
@@ -406,7 +411,8 @@ impl Replica for LocalReplica {
             time: row.time,
             leaf: row.leaf,
         };
-        Ok(self.store.view().history(id)?.into_iter().map(entry).collect())
+        let steps = self.store.view().history(id, after, limit)?;
+        Ok(steps.into_iter().map(entry).collect())
     }
 
     fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError> {

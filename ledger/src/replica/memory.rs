@@ -271,8 +271,10 @@ impl Replica for MemoryReplica {
         Ok(self.ledger().page(template, after, limit))
     }
 
-    fn history(&self, id: &Hash) -> Result<Vec<HistoryEntry>, ReadError> {
-        Ok(self.ledger().history(id))
+    fn history(&self, id: &Hash, after: u32, limit: usize) -> Result<Vec<HistoryEntry>, ReadError> {
+        let steps = self.ledger().history(id);
+        let later = steps.into_iter().filter(|step| step.version > after);
+        Ok(later.take(limit).collect())
     }
 
     fn state_proof(&self, id: &Hash) -> Result<StateProof, ReadError> {

@@ -42,7 +42,8 @@ pub enum StoreError {
     },
     /// An index of an earlier form. It is derived from the block log.
     #[error(
-        "{path} has the earlier format {found}; remove this folder and start again: it is made anew from the block log"
+        "{path} was written by an earlier version (format {found}); stop the node, remove this folder and start again: it is \
+         made anew from the block log beside it"
     )]
     Older {
         /// Folder.

@@ -22,7 +22,7 @@ use crate::wire::{Cosigned, Outcome};
 /// First byte of the state keys of records.
 const RECORDS: &[u8] = b"r";
 /// Format of the tables. 2: the authenticated map is stored in pages.
-const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 2;
 /// Most time and heights between two synced commits.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_HEIGHTS: u64 = 64;
@@ -393,6 +393,15 @@ fn template_key(template: &str, id: &[u8]) -> Vec<u8> {
     [template.as_bytes(), &[0], id].concat()
 }
 
+fn step(entry: fjall::Guard) -> Result<(u32, HistoryRow), StoreError> {
+    let (key, value) = entry.into_inner()?;
+    let version = key
+        .get(32..36)
+        .and_then(|v| v.try_into().ok())
+        .map_or(0, u32::from_be_bytes);
+    Ok((version, decode("history", &value)?))
+}
+
 fn history_key(record: &Hash, version: u32) -> [u8; 36] {
     let mut key = [0; 36];
     key[..32].copy_from_slice(record);
@@ -507,18 +516,19 @@ impl View {
         Ok(self.snapshot.get(&self.tables.nodes, key)?.map(|value| value.to_vec()))
     }
 
-    /// Steps of a record, oldest first, with their versions.
-    pub fn history(&self, record: &Hash) -> Result<Vec<(u32, HistoryRow)>, StoreError> {
-        let mut rows = Vec::new();
-        for entry in self.snapshot.prefix(&self.tables.history, record) {
-            let (key, value) = entry.into_inner()?;
-            let version = key
-                .get(32..36)
-                .and_then(|v| v.try_into().ok())
-                .map_or(0, u32::from_be_bytes);
-            rows.push((version, decode("history", &value)?));
-        }
-        Ok(rows)
+    /// Steps of a record, oldest first, with their versions: those after version `after`, at most `limit`.
+    pub fn history(&self, record: &Hash, after: u32, limit: usize) -> Result<Vec<(u32, HistoryRow)>, StoreError> {
+        let last = Bound::Included(history_key(record, u32::MAX));
+        let range = (Bound::Excluded(history_key(record, after)), last);
+        let steps = self.snapshot.range(&self.tables.history, range);
+        steps.take(limit).map(step).collect()
+    }
+
+    /// The last step of a record.
+    pub fn last_step(&self, record: &Hash) -> Result<Option<(u32, HistoryRow)>, StoreError> {
+        let range = history_key(record, 0)..=history_key(record, u32::MAX);
+        let last = self.snapshot.range(&self.tables.history, range).next_back();
+        last.map(step).transpose()
     }
 
     /// Height at which a transaction was decided.

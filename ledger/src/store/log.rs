@@ -26,8 +26,8 @@ use super::error::StoreError;
 
 pub use self::group::LogCheck;
 
-const MAGIC: &[u8; 7] = b"MUNIBLK";
-const VERSION: u8 = 1;
+pub(super) const MAGIC: &[u8; 7] = b"MUNIBLK";
+pub(super) const VERSION: u8 = 1;
 const PREFIX: usize = 20;
 
 /// Where a record lies.

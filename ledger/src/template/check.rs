@@ -203,10 +203,14 @@ impl Checker {
         for part in call.target.iter().map(AsRef::as_ref).chain(&call.args) {
             let (shape, more) = self.walk(part)?;
             cost = cost.saturating_add(more);
-            // Comparing, joining or searching lists looks at every item.
-            if let Shape::List(_, max) = &shape {
-                cost = cost.saturating_add(*max);
-            }
+            // Comparing and searching looks at every item and byte; a list is joined without looking into its items.
+            let looked_at = match (&shape, call.func_name.as_str()) {
+                (_, "_==_" | "_!=_" | "@in") => shape.weight(),
+                (Shape::List(_, max), _) => *max,
+                (_, "_?_:_") => 0,
+                _ => shape.weight(),
+            };
+            cost = cost.saturating_add(looked_at);
             shapes.push(shape);
         }
         if call.func_name == "sha256" {
@@ -268,7 +272,7 @@ fn literal_shape(literal: &LiteralValue) -> Result<Shape, String> {
     match literal {
         LiteralValue::Boolean(_) => Ok(Shape::Bool),
         LiteralValue::Int(_) => Ok(Shape::Int),
-        LiteralValue::String(_) => Ok(Shape::Text),
+        LiteralValue::String(text) => Ok(Shape::Text(text.inner().len() as u64)),
         LiteralValue::Null => Ok(Shape::Null),
         LiteralValue::Double(_) => {
             Err("floating-point numbers are not allowed: use an integer in a small unit".to_owned())

@@ -16,6 +16,8 @@ pub struct Native {
     pub name: &'static str,
     /// Properties that the input must always have, as paths.
     pub needs: &'static [&'static str],
+    /// All codes that it can find.
+    pub codes: &'static [&'static str],
     /// The check. The input has passed the action's schema.
     pub check: fn(&Value) -> Result<(), Finding>,
 }

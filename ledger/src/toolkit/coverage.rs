@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::moves::{From, Move, moves};
 use super::world::Step;
+use crate::template::native::Native;
 use crate::template::{Action, Template, Unique};
 use crate::wire::Outcome;
 
@@ -67,6 +68,8 @@ pub struct Coverage {
     pub rules: Group,
     /// Deadlines, each once raised and once refused because it is too early.
     pub deadlines: Group,
+    /// Codes of the native checks, each once refusing.
+    pub checks: Group,
 }
 
 impl Coverage {
@@ -85,23 +88,27 @@ impl Coverage {
         let deadlines = deadlines
             .iter()
             .flat_map(|action| [RAISED, NOT_DUE].map(|how| deadline_label(action, how)));
+        let checks = template.actions.iter().flat_map(|action| &action.validate);
+        let checks = checks.flat_map(|native| native.codes.iter().map(|code| check_label(native, code)));
         Self {
             states: Group::new(states),
             actions: Group::new(actions.iter().map(|action| action.name.clone())),
             transitions: Group::new(moves(template).iter().flat_map(transition_labels)),
             rules: Group::new(rules.chain(unique)),
             deadlines: Group::new(deadlines),
+            checks: Group::new(checks),
         }
     }
 
     /// The groups with their names.
-    pub fn groups(&self) -> [(&'static str, &Group); 5] {
+    pub fn groups(&self) -> [(&'static str, &Group); 6] {
         [
             ("states", &self.states),
             ("actions", &self.actions),
             ("transitions", &self.transitions),
             ("rules", &self.rules),
             ("deadlines", &self.deadlines),
+            ("checks", &self.checks),
         ]
     }
 
@@ -130,6 +137,9 @@ impl Coverage {
             Outcome::Rejected { code, message, .. } => {
                 if code == NOT_DUE {
                     self.deadlines.touch(&deadline_label(action, NOT_DUE));
+                }
+                for native in &action.validate {
+                    self.checks.touch(&check_label(native, code));
                 }
                 let labels = template.unique.iter().filter(|unique| {
                     let refusal = unique.refusal.as_ref();
@@ -210,6 +220,10 @@ fn transition_labels(step: &Move<'_>) -> Vec<String> {
 
 fn deadline_label(action: &Action, how: &str) -> String {
     format!("{}: {how}", action.name)
+}
+
+fn check_label(native: &Native, code: &str) -> String {
+    format!("{}: {code} {REFUSES}", native.name)
 }
 
 fn unique_label(unique: &Unique) -> Option<String> {

@@ -92,7 +92,7 @@ impl Net {
         std::fs::create_dir_all(&self.nodes[index].folder).unwrap();
         let path = self.nodes[index].folder.join("guard");
         let guard = if path.exists() {
-            FileGuard::open(&path, NETWORK)
+            FileGuard::open(&path, NETWORK, 0)
         } else {
             FileGuard::create(&path, NETWORK, floor)
         };

@@ -338,3 +338,14 @@ fn columns_are_right_in_every_way_to_write_a_string() {
         );
     }
 }
+
+/// A long text takes as many steps as there are bytes to look at.
+#[test]
+fn text_counts_as_much_as_there_is_of_it() {
+    let looped = "input.tags.all(tag, input.tags.all(other, tag == other || input.text != other))";
+    let short = GOOD.replace("size(input.text) > 0", looped);
+    assert!(Template::compile(&short).is_ok());
+    let long = short.replace("maxLength: 100", "maxLength: 4000");
+    let error = Template::compile(&long).unwrap_err().to_string();
+    assert!(error.contains("steps, allowed are 20000"), "{error}");
+}

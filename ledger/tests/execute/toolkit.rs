@@ -123,6 +123,7 @@ fn what_no_case_touches_is_named() {
         "supersede: document Deposited → Superseded; withdraw: document Deposited → Withdrawn",
         "supersede: SUPERSEDES_ITSELF holds; supersede: SUPERSEDES_ITSELF refuses",
         "",
+        "",
     ];
     assert_eq!(missing, wanted);
     assert!(coverage.percent() < 50);

@@ -148,6 +148,7 @@ impl Net {
                 consensus: self.ports[PLACES + index],
                 peers: (0..PLACES - 1).filter(|other| *other != index).map(peer).collect(),
                 token: TOKEN.into(),
+                tls: None,
                 limits: Limits::default(),
             }],
         };
@@ -211,6 +212,7 @@ impl Net {
             name: name(index),
             url: format!("http://{}", self.ports[index]),
             token: TOKEN.into(),
+            tls: None,
         }
     }
 

@@ -167,6 +167,7 @@ impl Hosts {
             consensus: consensus(host),
             peers: (0..HOSTS).filter(|other| *other != host).map(peer).collect(),
             token: network.token.clone(),
+            tls: None,
             limits: network.limits.clone(),
         }
     }
@@ -210,6 +211,7 @@ impl Hosts {
             name: name(host),
             url: self.url(host, network),
             token: network.token.clone(),
+            tls: None,
         };
         NetworkClient::new((0..HOSTS).map(endpoint).collect())
     }

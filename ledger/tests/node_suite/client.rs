@@ -60,7 +60,8 @@ async fn submit_follow_and_prove() {
 
     let view = client.record(&id).await.unwrap().unwrap();
     assert_eq!((view.leaf, &view.record["fields"]["n"]), (leaf, &serde_json::json!(7)));
-    assert_eq!(client.history(&id).await.unwrap().len(), 1);
+    assert_eq!(client.history(&id, 0, 10).await.unwrap().len(), 1);
+    assert!(client.history(&id, 1, 10).await.unwrap().is_empty());
     assert_eq!(client.record(&[9; 32]).await.unwrap(), None);
     assert!(client.state_proof(&id).await.unwrap().value.is_some());
     assert!(client.state_proof(&[9; 32]).await.unwrap().value.is_none());
@@ -139,6 +140,7 @@ async fn errors_come_in_kinds() {
 
     let wrong = Endpoint {
         token: "wrong".to_owned(),
+        tls: None,
         ..node.endpoint()
     };
     assert!(!format!("{wrong:?}").contains("wrong"));
@@ -401,7 +403,7 @@ async fn each_validator_tells_of_a_record_in_turn() {
     assert_eq!(told, [("old", None), ("good", Some(leaf))]);
     // Who told something wrong is asked last, and who is behind doesn't count.
     client.distrust("old");
-    let mut views = client.at_least(1).history_at_each(&id);
+    let mut views = client.at_least(1).step_at_each(&id, 1);
     let (name, steps) = views.next().await.unwrap();
     assert_eq!((name.as_str(), steps.unwrap().unwrap().len()), ("good", 1));
     assert!(matches!(views.next().await, Some((name, Err(_))) if name == "old"));
@@ -452,7 +454,7 @@ async fn reads_as_of_a_height_pass_over_who_is_behind() {
     assert_eq!(both().record(&id).await.unwrap(), None);
     let wanted = both().at_least(1);
     assert!(wanted.record(&id).await.unwrap().is_some());
-    assert_eq!(both().at_least(1).history(&id).await.unwrap().len(), 1);
+    assert_eq!(both().at_least(1).history(&id, 0, 10).await.unwrap().len(), 1);
     assert_eq!(
         both().at_least(1).records(None, None, 10).await.unwrap().records.len(),
         1

@@ -9,7 +9,7 @@ use muniment_ledger::replica::Replica;
 use muniment_ledger::replica::memory::MemoryReplica;
 use muniment_ledger::wire::{RELAY_HEADER, Submitted, TransactionStatus, code, codec};
 
-use crate::support::{Node, TOKEN, client, dead, free_port, network, replica_of, single, until};
+use crate::support::{Node, TOKEN, client, dead, free_port, network, plain_http, replica_of, single, until};
 
 fn is_there(replica: &MemoryReplica, transaction: &muniment_ledger::transaction::Transaction) -> bool {
     replica.transaction(&transaction.id()).unwrap() != TransactionStatus::Unknown
@@ -44,7 +44,7 @@ async fn what_a_peer_sends_is_not_sent_on() {
     let (a, b) = (replica_of(4), replica_of(4));
     let (node_a, node_b) = pair(&a, &b);
     let (relayed, own) = (single(&a, 1), single(&a, 2));
-    let http = reqwest::Client::new();
+    let http = plain_http();
     let request = http
         .post(node_a.url("/v1/transactions"))
         .bearer_auth(TOKEN)
@@ -76,7 +76,7 @@ async fn without_enough_peers_the_answer_is_wait() {
     let node = Node::on(free_port(), "a", a.clone(), &peers);
     let transaction = single(&a, 1);
     let body = codec::encode(std::slice::from_ref(&transaction));
-    let http = reqwest::Client::new();
+    let http = plain_http();
     let answer = http
         .post(node.url("/v1/transactions"))
         .bearer_auth(TOKEN)
@@ -110,7 +110,7 @@ async fn a_peer_that_returns_gets_what_waits() {
     until("b has it", || is_there(&b, &waiting)).await;
     // And now a repeated submission is answered well.
     assert!(client(&[&node_a]).submit(&[waiting]).await.unwrap()[0].waits());
-    let http = reqwest::Client::new();
+    let http = plain_http();
     let metrics = http
         .get(node_a.url("/metrics"))
         .send()

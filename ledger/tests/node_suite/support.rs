@@ -136,6 +136,7 @@ impl Node {
             consensus: address,
             peers,
             token: TOKEN.to_owned(),
+            tls: None,
             limits: Limits::default(),
         };
         let (stop, stopped) = oneshot::channel();
@@ -175,11 +176,17 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         name: name.to_owned(),
         url: format!("http://{address}"),
         token: TOKEN.to_owned(),
+        tls: None,
     }
 }
 
 pub fn client(nodes: &[&Node]) -> NetworkClient {
     NetworkClient::new(nodes.iter().map(|node| node.endpoint()).collect())
+}
+
+/// An HTTP client without certificates.
+pub fn plain_http() -> reqwest::Client {
+    muniment_ledger::tls::http(None).unwrap().build().unwrap()
 }
 
 pub fn free_port() -> TcpListener {

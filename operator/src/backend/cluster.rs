@@ -5,6 +5,8 @@
 //! ConfigMap   <network>-genesis            the sealed genesis, immutable; beside it who joined and left since
 //! Secret      <network>-client             token, endpoints and trust root for clients
 //! Secret      <network>-config             node.json of every validator, and which of them have voted
+//! Secret      <network>-ca                 authorities for certificates, with their keys
+//! Secret      <network>-tls                certificates of validators, the management API and this operator
 //! StatefulSet <network>-validator          pods <network>-validator-N
 //! PVC         data-<network>-validator-N
 //! Service     <network>-nodes, <network>-api
@@ -17,6 +19,7 @@
 mod access;
 mod ballot;
 mod build;
+mod certificates;
 mod covers;
 mod driver;
 mod durable;
@@ -24,6 +27,7 @@ mod failure;
 mod hosts;
 pub(crate) mod names;
 mod observe;
+mod speech;
 mod volumes;
 
 pub(crate) use access::Access;

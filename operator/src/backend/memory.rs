@@ -219,6 +219,7 @@ fn observe(network: &NetworkRef, known: &Network) -> Observation {
         id,
         membership: known.membership.clone().filter(|_| !known.nodes.is_empty()),
         nodes,
+        certificates: None,
         ballot: None,
     }
 }

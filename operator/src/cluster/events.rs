@@ -19,11 +19,15 @@ pub fn recorder(client: Client, identity: &str) -> Recorder {
     Recorder::new(client, reporter)
 }
 
-/// Conditions that say something else than before.
+/// Conditions that say something else than before, or of certificates that they are others.
 fn changed<'a>(old: &'a [Condition], new: &'a [Condition]) -> impl Iterator<Item = &'a Condition> {
     new.iter().filter(|condition| {
         let before = old.iter().find(|o| o.type_ == condition.type_);
-        before.is_none_or(|before| before.status != condition.status || before.reason != condition.reason)
+        before.is_none_or(|before| {
+            // Its message changes only when a certificate was renewed, which is news.
+            let renewed = condition.type_ == kind::CERTIFICATES_READY && before.message != condition.message;
+            before.status != condition.status || before.reason != condition.reason || renewed
+        })
     })
 }
 

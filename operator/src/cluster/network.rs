@@ -148,6 +148,8 @@ impl Pass<'_> {
                 Err(error) => self.failure(&error).await,
             },
         };
+        let expire = status.certificates_expire.as_ref().map(|at| at.0.as_second());
+        self.context.metrics.expires(&self.key, expire);
         self.write(self.protected(status)).await?;
         Ok(pause)
     }
@@ -256,6 +258,7 @@ impl Pass<'_> {
         }
         self.context.pace.succeeded(&self.key);
         self.context.writes.forget(&self.key);
+        self.context.metrics.expires(&self.key, None);
         finalize::remove(&self.api(), self.network, finalize::NETWORK)
             .await
             .map_err(self.failed("the finalizer"))?;

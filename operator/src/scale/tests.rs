@@ -45,6 +45,7 @@ fn wish(count: u32) -> ValidatedNetwork {
         }],
         limits: Limits::default(),
         hosting: Hosting {
+            placement: muniment_crds::Placement::Dedicated,
             size: NodeSize::Small,
             storage: 2 << 30,
             storage_text: "2Gi".into(),
@@ -100,6 +101,7 @@ fn seen(plan: &Plan, set: &[u32], left: &[u32]) -> Observation {
         nodes: plan.network.nodes.iter().map(node).collect(),
         membership: Some(membership.clone()),
         ballot: None,
+        certificates: None,
     }
 }
 

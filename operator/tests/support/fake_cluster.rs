@@ -7,7 +7,7 @@
 mod fake_hosts;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -22,6 +22,11 @@ use muniment_receipts::trust::TrustRoot;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+#[path = "fake_tls.rs"]
+mod fake_tls;
+
+use fake_tls::Mounted;
+
 /// Where an object is: plural, namespace, name.
 type Key = (String, String, String);
 
@@ -33,6 +38,8 @@ struct State {
     /// After so many writes the server is gone.
     limit: Option<usize>,
     held: BTreeSet<String>,
+    /// Pods that do their part and don't answer the operator.
+    silent: BTreeSet<String>,
     restarts: BTreeMap<String, u32>,
     /// What watches are told: version, type, where, object.
     events: Vec<(u64, &'static str, Key, Value)>,
@@ -114,6 +121,7 @@ impl FakeCluster {
         let cluster = Self { state, url, pods };
         let shared = || web::Data::new(cluster.clone());
         let (data, nodes, seats) = (shared(), shared(), shared());
+        let secrets = Mounted(cluster.clone());
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let api = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(serve)));
@@ -125,8 +133,9 @@ impl FakeCluster {
                         .route("/v1/trust-root", web::get().to(trust_root))
                 };
                 let mut nodes = HttpServer::new(app).workers(1).disable_signals();
-                for listener in listeners {
-                    nodes = nodes.listen(listener).unwrap();
+                for (plain, secure) in listeners {
+                    nodes = nodes.listen(plain).unwrap();
+                    nodes = nodes.listen_rustls_0_23(secure, secrets.server()).unwrap();
                 }
                 let _ = futures::join!(api, nodes.run(), fake_hosts::serve(hosts, seats));
             });
@@ -221,6 +230,28 @@ impl FakeCluster {
         } else {
             state.held.remove(validator);
         }
+        settle(&mut state, self.pods);
+    }
+
+    /// Makes the network one from before nodes had certificates: pods without the port, and no Secrets of them.
+    pub fn age(&self) {
+        let mut state = self.lock();
+        for secret in ["notary-tls", "notary-ca"] {
+            state.take(&key("secrets", secret)).unwrap();
+        }
+        let pods: Vec<Key> = state.objects.keys().filter(|key| key.0 == "pods").cloned().collect();
+        for at in pods {
+            let mut pod = state.objects[&at].clone();
+            pod["spec"]["containers"][0]["ports"] = json!([{ "name": "api", "containerPort": 8410 }]);
+            pod["metadata"]["annotations"]["muniment.dev/template"] = json!("from before");
+            pod["metadata"]["annotations"]["muniment.dev/revision"] = json!("from before");
+            state.put(&at, pod);
+        }
+    }
+
+    /// The pods' nodes answer nobody; their own probes go on.
+    pub fn silence(&self, pods: &[&str]) {
+        self.lock().silent = pods.iter().map(|pod| (*pod).to_owned()).collect();
     }
 
     pub fn kill(&self, validator: &str) {
@@ -230,12 +261,13 @@ impl FakeCluster {
     }
 }
 
-fn listeners(first: Ipv4Addr) -> Option<Vec<TcpListener>> {
-    let address = |i: u8| {
+/// Of each pod its plain port and that of TLS.
+fn listeners(first: Ipv4Addr) -> Option<Vec<(TcpListener, TcpListener)>> {
+    let bind = |i: u8, port: u16| {
         let [a, b, c, d] = first.octets();
-        SocketAddr::from(([a, b, c, d + i], 8410))
+        TcpListener::bind(SocketAddr::from(([a, b, c, d + i], port))).ok()
     };
-    (0..8).map(|i| TcpListener::bind(address(i)).ok()).collect()
+    (0..8).map(|i| Some((bind(i, 8410)?, bind(i, 8411)?))).collect()
 }
 
 /// Objects of the tests are in the namespace `demo`, or in none.
@@ -501,8 +533,9 @@ fn settle(state: &mut State, first: Ipv4Addr) {
             } else {
                 json!({})
             };
+            let held = state.held.iter().any(|validator| at.2.ends_with(validator));
             pod["status"] = json!({ "phase": "Running", "podIP": ip.to_string(),
-                "conditions": [{ "type": "Ready", "status": "True" }],
+                "conditions": [{ "type": "Ready", "status": if held { "False" } else { "True" } }],
                 "containerStatuses": [{ "name": fake_hosts::container(&name), "image": "", "imageID": "", "ready": true,
                     "restartCount": restarts, "state": { "running": {} }, "lastState": last }] });
             if state.objects.get(&at) != Some(&pod) {
@@ -558,7 +591,7 @@ async fn trust_root(cluster: web::Data<FakeCluster>) -> HttpResponse {
     }
 }
 
-/// A node's answer. The pod is found by the address that was asked.
+/// A node's answer. The pod is found by the host name that was asked.
 async fn status(cluster: web::Data<FakeCluster>, request: HttpRequest) -> HttpResponse {
     let mut state = cluster.lock();
     let set: Vec<String> = match state.ledger() {
@@ -571,28 +604,25 @@ async fn status(cluster: web::Data<FakeCluster>, request: HttpRequest) -> HttpRe
         None => return HttpResponse::ServiceUnavailable().finish(),
     };
     let host = request.connection_info().host().to_owned();
-    let ip = host
-        .split(':')
-        .next()
-        .and_then(|ip| ip.parse::<IpAddr>().ok())
-        .map(|ip| ip.to_string());
-    let pods = state
-        .objects
-        .iter()
-        .filter(|(key, _)| key.0 == "pods")
-        .map(|(_, pod)| pod);
-    let Some(pod) = pods
-        .into_iter()
-        .find(|pod| pod["status"]["podIP"].as_str() == ip.as_deref())
-    else {
+    let name = host.split('.').next().unwrap_or_default();
+    let Some(pod) = state.objects.get(&key("pods", name)) else {
         return HttpResponse::NotFound().finish();
     };
-    let name = pod["metadata"]["name"].as_str().unwrap();
     let decode = |text: &Value| serde_json::from_slice::<Value>(&decoded(text)).unwrap_or_default();
     let Some(config) = state.objects.get(&key("secrets", "notary-config")) else {
         return HttpResponse::ServiceUnavailable().finish();
     };
     let replica = decode(&config["data"][format!("{name}.json")])["replicas"][0].clone();
+    let ports = pod["spec"]["containers"][0]["ports"].as_array().unwrap();
+    let has_tls = ports.iter().any(|port| port["name"] == "health");
+    let spoken = if request.app_config().secure() {
+        has_tls
+    } else {
+        !has_tls || replica["tls"]["plain"] == true
+    };
+    if !spoken || state.silent.contains(name) {
+        return HttpResponse::Forbidden().finish();
+    }
     let bearer = request
         .headers()
         .get("authorization")

@@ -13,6 +13,11 @@ pub fn path(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
+    assert!(
+        std::env::var_os("MUNIMENT_VECTORS_WANTED").is_none(),
+        "no vectors at {}",
+        path.display()
+    );
     // Not by a print macro: libtest would keep it back, because the test passes.
     let _ = writeln!(
         std::io::stderr(),

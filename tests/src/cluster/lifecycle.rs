@@ -62,7 +62,7 @@ impl ClusterWorld {
         for name in &names {
             if !self.doors.lock().unwrap().contains_key(name) {
                 let pod = self.pod(name);
-                self.open(name.clone(), self.tenant.clone(), pod, 8410).await;
+                self.open(name.clone(), self.tenant.clone(), pod, 8411).await;
             }
         }
         *self.validators.lock().unwrap() = names;

@@ -18,7 +18,7 @@ use crate::sign::Kind;
 use crate::types::{Operation, Problem, Recorded};
 
 /// Does something to an invoice: `approve`, `dispute`, `reject`, `respond`, `settle`, `confirm-payment`, `refund`,
-/// `pledge`, `accept-pledge`, `decline-pledge`, `release`, `enforce-pledge`, `acknowledge-pledge`, `consent`, `assign`,
+/// `appoint-agent`, `pledge`, `accept-pledge`, `decline-pledge`, `release`, `enforce-pledge`, `acknowledge-pledge`, `consent`, `assign`,
 /// `accept-assignment`, `appoint`, `claim`, `reimburse`, `release-claim`, `settle-clawback`, `cancel`, `request-void`,
 /// `withdraw-void`, `answer-void`, `submit-to-authority`, `answer-authority`, `send-cancellation`, and for what has run
 /// out `expire-offer`, `expire-lock`, `lapse-void`, `report-overdue`. Amounts are decimal texts, times RFC 3339, parties
@@ -64,7 +64,8 @@ pub async fn act(
     let kind = Kind {
         template: crate::invoice::TEMPLATE.into(),
         action: word.action.into(),
-        revision: revision.ok_or_else(|| ApiError::unavailable("a validator tells of a record without revision"))?,
+        revision: revision
+            .ok_or_else(|| ApiError::undecided("a validator tells of a record without revision; try again"))?,
     };
     let item = Item {
         input,

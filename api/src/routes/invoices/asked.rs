@@ -25,19 +25,19 @@ pub struct Asked {
     pub authority: Option<String>,
     /// When it must be reported by, RFC 3339; needs `authority`.
     pub report_by: Option<String>,
-    /// Tax regime; without it the seller's country.
+    /// Tax regime, for information; without it the seller's country.
     pub regime: Option<String>,
-    /// Series of the number; without it the empty one.
+    /// Series that the invoice has its place in; without it the empty one. A number is used once in all series.
     pub series: Option<String>,
     /// `auto`: the next number of the series, with the JSON form only.
     pub number: Option<String>,
-    /// Fiscal year; without it the year of the issue date.
-    pub year: Option<i64>,
     /// Record of the invoice that this credit note is for; without it the caller's invoice with the preceding number.
     pub credits: Option<String>,
-    /// Record of the invoice that this one takes the place of.
+    /// Record of the invoice that this one takes the place of; a corrected invoice (384) without it replaces the caller's
+    /// invoice with the preceding number.
     pub replaces: Option<String>,
-    /// Put commitments to the parties' tax ids on the ledger in place of the ids.
+    /// Put a salted commitment to the buyer's tax id on the ledger in place of the id. The supplier's is always open: its
+    /// invoices are told apart by it.
     pub committed: Option<bool>,
 }
 
@@ -51,7 +51,6 @@ const FIELDS: &[&str] = &[
     "regime",
     "series",
     "number",
-    "year",
     "credits",
     "replaces",
     "committed",
@@ -110,17 +109,21 @@ pub fn source(request: &HttpRequest, bytes: Bytes) -> Result<Source, ApiError> {
     }
 }
 
-/// The JSON form with the number of a place in its series: `<series>-000001`, or without a series `000001`.
+/// A number of a series: `<series>-000001`, or without a series `000001`.
+pub fn number(series: &str, number: u64) -> String {
+    match series {
+        "" => format!("{number:06}"),
+        series => format!("{series}-{number:06}"),
+    }
+}
+
+/// The JSON form with a number.
 ///
 /// # Errors
 /// 422 for XML, which is never changed, and for a document that has a number.
-pub fn at_place(source: Source, series: &str, place: u64) -> Result<Source, ApiError> {
-    let number = match series {
-        "" => format!("{place:06}"),
-        series => format!("{series}-{place:06}"),
-    };
+pub fn with_number(source: Source, number: &str) -> Result<Source, ApiError> {
     match source {
-        Source::Json(invoice, _) if invoice.number.is_empty() => judge::numbered(*invoice, &number),
+        Source::Json(invoice, _) if invoice.number.is_empty() => judge::numbered(*invoice, number),
         Source::Json(..) => {
             let detail =
                 "the document has a number already; leave it out to have it numbered, or leave `number=auto` out";
@@ -209,6 +212,6 @@ fn batch_item(value: Value, common: &Map<String, Value>, auto: bool) -> Result<B
     all.extend(own);
     let asked = Asked::read(all, "")?;
     // A place is given after it is known which items are good; until then any number does.
-    let source = if auto { at_place(source, "", 0)? } else { source };
+    let source = if auto { with_number(source, "0")? } else { source };
     Ok(BatchItem { asked, source })
 }

@@ -17,8 +17,9 @@ use crate::invoice::TEMPLATE;
 use crate::invoice::input::{self, Entry, Terms};
 use crate::invoice::judge::{Judged, Source, judge};
 use crate::invoice::kept::Kept;
-use crate::keys::{Owner, Purpose, Sealed};
+use crate::keys::{Owner, Purpose, Sealed, random};
 use crate::networks::Network;
+use crate::numbering::Next;
 use crate::problem::{ApiError, Code};
 use crate::sign::Kind;
 use crate::store::Write;
@@ -116,7 +117,6 @@ impl<'a> Desk<'a> {
             report_by: report_by.transpose()?,
             regime: asked.regime.clone(),
             series: asked.series.clone().unwrap_or_default(),
-            year: asked.year,
             committed: asked.committed.unwrap_or(false),
             counter: None,
         })
@@ -151,7 +151,10 @@ impl<'a> Desk<'a> {
             drop(permit);
             judged
         };
-        let judged = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
+        let mut judged = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
+        if terms.committed {
+            judged.kept.salt = Some(random().map_err(ApiError::internal)?);
+        }
         let entry = self.entry(&judged, asked).await?;
         let input = input::input(&judged, &terms, &entry)?;
         Ok(Ready {
@@ -199,27 +202,30 @@ impl<'a> Desk<'a> {
     pub async fn number_all(
         &self,
         results: Vec<Result<Ready, ApiError>>,
-        series: &str,
-        first: u64,
+        place: &Place<'_>,
+        first: Next,
     ) -> Vec<Result<Ready, ApiError>> {
         let mut next = first;
         let mut numbered = Vec::with_capacity(results.len());
         for result in results {
             let again = match result {
-                Ok(ready) => self.number(ready, series, next).await,
+                Ok(ready) => self.number(ready, place, &mut next).await,
                 Err(error) => Err(error),
             };
-            next += u64::from(again.is_ok());
             numbered.push(again);
         }
         numbered
     }
 
-    async fn number(&self, ready: Ready, series: &str, place: u64) -> Result<Ready, ApiError> {
+    async fn number(&self, ready: Ready, place: &Place<'_>, next: &mut Next) -> Result<Ready, ApiError> {
+        let free = place.free(*next).await?;
         let mut invoice = ready.invoice;
         invoice.number.clear();
-        let source = asked::at_place(Source::Json(invoice, Vec::new()), series, place)?;
-        self.judge(source, &ready.asked, ready.terms.at(place)).await
+        let number = asked::number(place.series(), free.number);
+        let source = asked::with_number(Source::Json(invoice, Vec::new()), &number)?;
+        let again = self.judge(source, &ready.asked, ready.terms.at(free.place)).await?;
+        *next = free.after();
+        Ok(again)
     }
 
     /// How a document comes onto the ledger.
@@ -236,7 +242,8 @@ impl<'a> Desk<'a> {
         if let Some(invoice) = &asked.credits {
             return Ok(Entry::Credit(id(invoice, "credits")?));
         }
-        if !judged.invoice.is_credit_note() {
+        let (note, correction) = (judged.invoice.is_credit_note(), input::is_correction(&judged.invoice));
+        if !note && !correction {
             return Ok(Entry::Issue);
         }
         let preceding = judged.invoice.preceding.first().map(|one| one.number.clone());
@@ -245,15 +252,20 @@ impl<'a> Desk<'a> {
             None => Vec::new(),
         };
         match found.as_slice() {
-            [one] => Ok(Entry::Credit(hex::encode(one))),
+            [one] if note => Ok(Entry::Credit(hex::encode(one))),
+            [one] => Ok(Entry::Replace(hex::encode(one))),
             _ => {
+                let (field, what) = match note {
+                    true => ("credits", "this credit note is for"),
+                    false => ("replaces", "this corrected invoice takes the place of"),
+                };
                 let detail = format!(
-                    "the ledger has {} invoices of yours with the number {:?} (BT-25): say with `credits=RECORD` which one \
-                     this credit note is for",
+                    "the ledger has {} invoices of yours with the number {:?} (BT-25): say with `{field}=RECORD` which one \
+                     {what}",
                     found.len(),
                     preceding.unwrap_or_default()
                 );
-                Err(ApiError::new(Code::MISSING_FIELD, detail).at("/credits"))
+                Err(ApiError::new(Code::MISSING_FIELD, detail).at(format!("/{field}")))
             }
         }
     }

@@ -1,14 +1,14 @@
 //! One invoice: its record, its documents, its pages, its history.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
 use actix_web::web::{Path, Query};
 use muniment_invoices::{Invoice as Model, Limits};
 use muniment_ledger::wire::RecordView;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::super::records::record_id;
+use super::super::records::{StepPage, Steps, record_id};
 use super::desk::context;
 use crate::ctx::{Ctx, With};
 use crate::invoice::{TEMPLATE, access, kept::Kept};
@@ -17,6 +17,9 @@ use crate::networks::Network;
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
 use crate::types::{InvoiceRecord, InvoiceStep, Problem};
+
+/// What opens the commitment to the buyer's id on the ledger, hex.
+const BUYER_SALT: HeaderName = HeaderName::from_static("muniment-buyer-salt");
 
 /// The record of an invoice.
 ///
@@ -57,14 +60,20 @@ pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpR
 /// Steps of an invoice, oldest first, each with the path of its receipt.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/history", tag = "invoices",
     operation_id = "getInvoiceHistory", security(("apiKey" = [])),
-    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path)),
-    responses((status = 200, description = "the steps", body = [InvoiceStep]),
+    params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path),
+        ("after" = Option<u32>, Query, description = "last `version` of the page before"),
+        ("limit" = Option<usize>, Query, description = "1 to 200, default 200")),
+    responses((status = 200, description = "the steps; when there are more, `Link` with `rel=\"next\"` has the query of \
+        the next page", body = [InvoiceStep]),
         (status = 404, description = "no such invoice", body = Problem)))]
-pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
+pub async fn history(
+    With(ctx, query): With<Query<Steps>>,
+    path: Path<(String, String, String)>,
+) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let id = record_id(&path.2)?;
     record(&network, &id).await?;
-    let steps = network.reader().history(&id).await.map_err(unavailable)?;
+    let page = StepPage::of(&network, &id, &query).await?;
     let base = super::super::respond::record_path(&network, &path.2);
     let step = |step: muniment_ledger::wire::HistoryEntry| InvoiceStep {
         version: step.version,
@@ -75,7 +84,7 @@ pub async fn history(ctx: Ctx, path: Path<(String, String, String)>) -> Result<H
         leaf: step.leaf,
         receipt: format!("{base}/receipt?version={}", step.version),
     };
-    Ok(HttpResponse::Ok().json(steps.into_iter().map(step).collect::<Vec<_>>()))
+    Ok(page.answer(step))
 }
 
 /// Query of a document.
@@ -86,7 +95,7 @@ pub struct Format {
 }
 
 /// The document, for the parties that the invoice names: the bytes as they were submitted, or the same invoice as UBL,
-/// CII or in the JSON form.
+/// CII or in the JSON form. Where the ledger has only a commitment to the buyer's id, `Muniment-Buyer-Salt` opens it.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/document", tag = "invoices",
     operation_id = "getInvoiceDocument", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path),
@@ -114,7 +123,12 @@ pub async fn document(
             return Err(ApiError::new(Code::BAD_REQUEST, detail));
         }
     };
-    Ok(attachment(media_type, body))
+    let mut answer = attachment(media_type, body);
+    if let Some(salt) = kept.salt {
+        let salt = HeaderValue::from_str(&hex::encode(salt)).map_err(ApiError::internal)?;
+        answer.headers_mut().insert(BUYER_SALT, salt);
+    }
+    Ok(answer)
 }
 
 /// The invoice as a page, for the parties that it names.
@@ -163,20 +177,21 @@ pub async fn report(ctx: Ctx, path: Path<(String, String, String)>) -> Result<Ht
         .body(opened.kept.report))
 }
 
-/// Erases the document for good, by its issuer or the tenant: what is on the ledger stays, and so do all receipts.
+/// Erases the document for good: what is on the ledger stays, and so do all receipts. The tenant may at any time; the issuer,
+/// once nothing is owed, pledged, to be refunded, reimbursed or reported any more, because others rely on the document.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/document", tag = "invoices",
     operation_id = "eraseInvoiceDocument", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path), ("record" = String, Path)),
     responses((status = 204, description = "erased"),
         (status = 403, description = "neither the issuer nor the tenant", body = Problem),
         (status = 404, description = "no such invoice, or its document isn't kept here", body = Problem),
+        (status = 409, description = "others may still need it", body = Problem),
         (status = 410, description = "it was erased before", body = Problem)))]
 pub async fn erase(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let view = record(&network, &record_id(&path.2)?).await?;
-    if ctx.owner().party.is_some() && !access::is_issuer(&view.record, &own_key(&ctx).await?) {
-        let detail = "only the issuer and the tenant itself may erase an invoice's document";
-        return Err(ApiError::new(Code::FORBIDDEN, detail));
+    if ctx.owner().party.is_some() {
+        may_erase(&view, &own_key(&ctx).await?)?;
     }
     let content = content(&view)?;
     if !network
@@ -198,6 +213,23 @@ pub async fn erase(ctx: Ctx, path: Path<(String, String, String)>) -> Result<Htt
         "invoice document erased"
     );
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Whether a party may erase the document.
+fn may_erase(view: &RecordView, key: &str) -> Result<(), ApiError> {
+    if !access::is_issuer(&view.record, key) {
+        let detail = "only the issuer and the tenant itself may erase an invoice's document";
+        return Err(ApiError::new(Code::FORBIDDEN, detail));
+    }
+    match access::needed_for(&view.record) {
+        None => Ok(()),
+        Some(reason) => {
+            let detail = format!(
+                "others may still need the document: {reason}; erase it when that is done, or have the tenant itself do it"
+            );
+            Err(ApiError::new(Code::STILL_NEEDED, detail))
+        }
+    }
 }
 
 /// A document that the caller may see.
@@ -261,7 +293,7 @@ fn content(view: &RecordView) -> Result<[u8; 32], ApiError> {
     let bytes = text
         .and_then(|text| hex::decode(text).ok())
         .and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| ApiError::unavailable("a validator tells of an invoice without content"))
+    bytes.ok_or_else(|| ApiError::undecided("a validator tells of an invoice without content; try again"))
 }
 
 /// Only who issued the invoice has put its document here.

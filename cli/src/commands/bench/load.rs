@@ -13,7 +13,7 @@ use super::Mode;
 use super::body::{Bodies, Content};
 use crate::client::{Client, WAIT, refusal};
 use crate::context::Context;
-use crate::error::{Failure, Result, chain};
+use crate::error::{Failure, Result};
 
 /// In open loop, requests beyond this many on their way are counted as errors instead of being sent.
 const MOST_IN_FLIGHT: usize = 8_192;
@@ -208,12 +208,12 @@ async fn collect(mut results: mpsc::UnboundedReceiver<Sample>, from: Instant, un
 
 impl Sender {
     fn new(plan: &Plan, context: &Context) -> Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = crate::http::builder()?
             .pool_max_idle_per_host(MOST_IN_FLIGHT)
             .tcp_nodelay(true)
             .timeout(DRAIN)
             .build()
-            .map_err(|error| Failure::new("http", format!("the HTTP client can't start: {}", chain(&error)), ""))?;
+            .map_err(|error| crate::http::failed(&error))?;
         let bodies = Bodies::new(plan.content.clone(), plan.mode, plan.items)?;
         let (below, media_type) = bodies.target()?;
         let url = Client::new(context.clone())?.url(&below);

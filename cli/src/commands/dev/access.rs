@@ -1,7 +1,7 @@
 //! How the CLI gets at a running `dev`: the tenant's API key, the context file and the pinned trust root.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use muniment_api::Api;
@@ -47,12 +47,24 @@ pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) 
     Ok((context, bootstrap.signer.to_string()))
 }
 
+/// What the CLI of this user has now.
+pub struct Published {
+    /// For the network.
+    pub client: Client,
+    /// Its trust root.
+    pub trust: Arc<Root>,
+    /// Where a context file that was there is kept.
+    pub aside: Option<PathBuf>,
+}
+
 /// Tells the CLI of this user, wherever it is called: context file and trust root.
-pub async fn publish(choice: &Choice, context: &Context) -> Result<(Client, Arc<Root>)> {
-    context::save(&choice.path()?, context)?;
+pub async fn publish(choice: &Choice, context: &Context) -> Result<Published> {
+    let path = choice.path()?;
+    let aside = context::set_aside(&path)?;
+    context::save(&path, context)?;
     let client = Client::new(context.clone())?;
-    let root = trust::adopt(&client).await?;
-    Ok((client, root))
+    let trust = trust::adopt(&client).await?;
+    Ok(Published { client, trust, aside })
 }
 
 /// API key of an earlier start.

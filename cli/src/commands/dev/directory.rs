@@ -39,6 +39,7 @@ fn entry(network: muniment_operator::NetworkEntry) -> Option<NetworkEntry> {
         name: node.name,
         url: node.url,
         token: node.token,
+        tls: None,
     });
     Some(NetworkEntry {
         tenant: network.network.tenant.to_string(),

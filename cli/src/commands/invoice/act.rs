@@ -134,7 +134,7 @@ pub struct Of {
 pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<()> {
     let (of, action, body) = parts(command)?;
     let path = format!("/invoices/{}/actions/{}", id(&of.id)?, word("action", &action)?);
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     step(&client, &path, &Value::Object(body), &of.receipt, output).await?;
     Ok(())
 }

@@ -73,7 +73,7 @@ pub async fn record(args: &Record, choice: &Choice, output: Output) -> Result<()
 /// Shows the steps.
 pub async fn history(args: &Record, choice: &Choice, output: Output) -> Result<()> {
     let client = Client::new(choice.load()?)?;
-    let steps: Value = client.get(&client.url(&path(&args.id, "/history")?)).await?;
+    let steps: Value = client.history(&path(&args.id, "/history")?).await?;
     if output.json() {
         output.document(&steps)
     } else {

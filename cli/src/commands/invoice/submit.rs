@@ -68,7 +68,7 @@ struct Terms {
     /// Series of the number.
     #[arg(long, value_name = "NAME")]
     series: Option<String>,
-    /// Put commitments to the parties' tax ids on the ledger in place of the ids.
+    /// Put a salted commitment to the buyer's tax id on the ledger in place of the id.
     #[arg(long)]
     committed: bool,
     /// Folder for the receipts [default: beside each file].
@@ -163,7 +163,7 @@ struct Desk {
 
 impl Desk {
     async fn open(choice: &Choice, out: Option<PathBuf>, output: Output) -> Result<Self> {
-        let client = Client::new(choice.load()?)?;
+        let client = Client::open(choice, output)?;
         let root = trust::contact(&client).await?;
         Ok(Self {
             client,

@@ -101,7 +101,7 @@ pub async fn create(args: &Create, choice: &Choice, output: Output) -> Result<bo
     if let Some(revision) = args.revision {
         body["revision"] = revision.into();
     }
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     step(&client, "/records", &body, &args.input.receipt, output).await
 }
 
@@ -116,7 +116,7 @@ pub async fn act(args: &Act, choice: &Choice, output: Output) -> Result<bool> {
         word("action", &args.action)?
     );
     let body = json!({ "input": args.input.read()? });
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     step(&client, &path, &body, &args.input.receipt, output).await
 }
 
@@ -129,7 +129,7 @@ pub async fn batch(args: &Batch, choice: &Choice, output: Output) -> Result<bool
     if let Some(revision) = args.revision {
         body["revision"] = revision.into();
     }
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     let items = outcomes(&client, "/records:batch", &body).await?;
     let mut all = true;
     for (index, item) in items.iter().enumerate() {

@@ -23,7 +23,7 @@ pub struct Args {
 /// Runs the command. Where one member decides, records can be made at once.
 pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     let source = read_template(&args.file)?;
-    let client = Client::new(choice.load()?)?;
+    let client = Client::open(choice, output)?;
     let recorded = governance::submit(&client, Method::POST, "/templates", &json!({ "source": source })).await?;
     governance::show(&client, &recorded, &format!("template {}", args.file.display()), output).await?;
     Ok(true)

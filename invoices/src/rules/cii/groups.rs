@@ -160,6 +160,5 @@ fn has_country_prefix(identifier: &str) -> bool {
         .nth(2)
         .map_or(identifier.len(), |(end, _)| end);
     let prefix = &identifier[..end];
-    let whole = prefix.len() == 2 && !prefix.contains(' ');
-    prefix == "EL" || whole && codes::cii_country(prefix)
+    prefix == "EL" || codes::cii_country(prefix)
 }

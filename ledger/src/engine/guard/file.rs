@@ -9,8 +9,13 @@
 //!                     first 8 bytes of SHA-256 of all before; an unused record is all zeros
 //! ```
 //! All numbers are big endian. Records are written one after the other. When the file is full or the floor rises, a
-//! new file replaces it atomically. A record that was being written when the machine died is unreadable and the last
-//! one; its signature never left, so it is dropped. An unreadable record before others means damage.
+//! new file replaces it atomically.
+//!
+//! A record whose checksum was never written is one that was being written when the machine died: records grow from
+//! their beginning, the checksum stands at their end, and the signature leaves only after all of it is on disk. It is
+//! dropped. Any other unreadable last record may be of a signature that left: then the height after the readable ones
+//! may have been signed, and whoever opens the guard tells how far the validator had got besides. An unreadable record
+//! before others means damage.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -69,8 +74,10 @@ impl FileGuard {
         })
     }
 
-    /// Opens the guard of a validator that ran before.
-    pub fn open(path: &Path, network: Hash) -> Result<Self, GuardError> {
+    /// Opens the guard of a validator that ran before. `decided` is the height up to which it has the blocks: what it
+    /// signed last was for the height after that or for an earlier one. So if its last record is damaged, nothing up to
+    /// there is signed any more.
+    pub fn open(path: &Path, network: Hash, decided: u64) -> Result<Self, GuardError> {
         let io = |what| {
             move |source| GuardError::Io {
                 what,
@@ -89,11 +96,22 @@ impl FileGuard {
             .take(limit)
             .read_to_end(&mut bytes)
             .map_err(io("read"))?;
-        let (ledger, used) = parse(path, &network, &bytes)?;
+        let Parsed { ledger, used, lost } = parse(path, &network, &bytes)?;
+        let mut books = Books::new(ledger);
+        if lost {
+            let floor = books.recorded.height.max(decided).saturating_add(1);
+            tracing::warn!(
+                path = %path.display(),
+                floor,
+                "the last record of the signing guard is damaged: nothing up to this height is signed any more"
+            );
+            books.raise_floor(floor);
+        }
         let state = State {
             file,
-            used,
-            books: Books::new(ledger),
+            // The damage stays until something is recorded: a new file takes its place then, with the floor in it.
+            used: if lost { CAPACITY } else { used },
+            books,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -208,8 +226,21 @@ fn hash_at(bytes: &[u8], at: usize) -> Hash {
     hash
 }
 
-/// The ledger in a file's bytes, and how many records it uses.
-fn parse(path: &Path, network: &Hash, bytes: &[u8]) -> Result<(Ledger, usize), GuardError> {
+/// Whether an unreadable record was never whole: its checksum, which comes last, isn't there.
+fn torn(record: &[u8]) -> bool {
+    record[RECORD - CHECKSUM..].iter().all(|byte| *byte == 0)
+}
+
+/// What a file's bytes say.
+struct Parsed {
+    ledger: Ledger,
+    /// Records in use.
+    used: usize,
+    /// There was a record after these that can't be read.
+    lost: bool,
+}
+
+fn parse(path: &Path, network: &Hash, bytes: &[u8]) -> Result<Parsed, GuardError> {
     let corrupt = |what| GuardError::Corrupt {
         path: path.to_owned(),
         what,
@@ -235,14 +266,15 @@ fn parse(path: &Path, network: &Hash, bytes: &[u8]) -> Result<(Ledger, usize), G
         return Err(GuardError::Foreign(path.to_owned()));
     }
     let mut ledger = Ledger::new(u64_at(header, 48), u64_at(header, 56), u32_at(header, 64));
-    let mut used = 0;
+    let (mut used, mut lost) = (0, false);
     let mut records = records.chunks_exact(RECORD).enumerate();
     for (index, record) in records.by_ref() {
         if record.iter().all(|byte| *byte == 0) {
             break;
         }
         if !sealed(record) {
-            // Only the last record may be torn; it is overwritten by the next one.
+            // Only the last record may be unreadable; a torn one is overwritten by the next.
+            lost = !torn(record);
             break;
         }
         let slot = SignSlot {
@@ -263,7 +295,7 @@ fn parse(path: &Path, network: &Hash, bytes: &[u8]) -> Result<(Ledger, usize), G
     if records.any(|(_, record)| record.iter().any(|byte| *byte != 0)) {
         return Err(corrupt("a record in the middle is unreadable"));
     }
-    Ok((ledger, used))
+    Ok(Parsed { ledger, used, lost })
 }
 
 /// Writes a complete file beside the old one, syncs it and puts it in place.

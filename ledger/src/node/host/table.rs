@@ -70,7 +70,7 @@ impl Seats {
             seats: RwLock::default(),
             known: RwLock::new(false),
             erased: RwLock::default(),
-            http: desk::http()?,
+            http: desk::http(None)?,
         })))
     }
 
@@ -241,6 +241,7 @@ mod tests {
             consensus: ([127, 0, 0, 1], 0).into(),
             peers: Vec::new(),
             token: "secret".into(),
+            tls: None,
             limits: Limits::default(),
         }
     }

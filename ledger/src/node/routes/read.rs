@@ -60,10 +60,7 @@ pub struct Page {
 pub async fn records(shared: web::Data<Shared>, query: web::Query<Page>) -> Result<HttpResponse, Failure> {
     let Page { template, after, limit } = query.into_inner();
     let after = after.as_deref().map(hash).transpose()?;
-    let limit = limit.unwrap_or(100);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Failure::query(format!("`limit` is 1 to {MAX_PAGE}")));
-    }
+    let limit = page(limit, 100)?;
     json(
         &shared
             .read(move |replica| replica.records(template.as_deref(), after.as_ref(), limit))
@@ -77,9 +74,32 @@ pub async fn record(shared: web::Data<Shared>, id: web::Path<String>) -> Result<
     json(&record.ok_or_else(|| Failure::not_found("record"))?)
 }
 
-pub async fn history(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, Failure> {
+/// How many rows are asked for.
+fn page(limit: Option<usize>, usual: usize) -> Result<usize, Failure> {
+    let limit = limit.unwrap_or(usual);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Failure::query(format!("`limit` is 1 to {MAX_PAGE}")));
+    }
+    Ok(limit)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Steps {
+    /// Version; its step and those before are left out.
+    #[serde(default)]
+    after: u32,
+    limit: Option<usize>,
+}
+
+pub async fn history(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    query: web::Query<Steps>,
+) -> Result<HttpResponse, Failure> {
     let id = hash(&id)?;
-    json(&shared.read(move |replica| replica.history(&id)).await?)
+    let (after, limit) = (query.after, page(query.limit, MAX_PAGE)?);
+    json(&shared.read(move |replica| replica.history(&id, after, limit)).await?)
 }
 
 pub async fn state_proof(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, Failure> {

@@ -18,21 +18,43 @@ pub enum Shape {
     Bool,
     /// An integer.
     Int,
-    /// A string.
-    Text,
+    /// A string of at most so many bytes.
+    Text(u64),
     /// A list of at most so many items.
     List(Box<Shape>, u64),
     /// An object with exactly these fields (some perhaps absent).
     Object(BTreeMap<String, Shape>),
 }
 
+/// Bytes of text that count for one step where they are looked at.
+const STEP_BYTES: u64 = 64;
+
 impl Shape {
+    /// Steps that it takes to look at all of a value, as comparing, joining and searching do.
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::Text(bytes) => bytes / STEP_BYTES,
+            Self::List(item, max) => max.saturating_mul(item.weight().saturating_add(1)),
+            Self::Object(fields) => fields
+                .values()
+                .fold(0, |sum, field| sum.saturating_add(field.weight()).saturating_add(1)),
+            _ => 0,
+        }
+    }
+
     /// What is known of a value that is one or the other.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, known) | (known, Self::Never) => known,
             (Self::List(a, first), Self::List(b, second)) => Self::List(Box::new(a.join(*b)), first.max(second)),
+            (Self::Text(a), Self::Text(b)) => Self::Text(a.max(b)),
+            (Self::Object(a), Self::Object(b)) if a.keys().eq(b.keys()) => Self::Object(
+                a.into_iter()
+                    .zip(b)
+                    .map(|((name, a), (_, b))| (name, a.join(b)))
+                    .collect(),
+            ),
             (a, b) if a == b => a,
             _ => Self::Any,
         }
@@ -43,7 +65,7 @@ impl Shape {
         match (self, other) {
             (Self::Any | Self::Never, _) | (_, Self::Any | Self::Never) => true,
             (Self::List(a, _), Self::List(b, _)) => a.meets(b),
-            (Self::Object(_), Self::Object(_)) => true,
+            (Self::Object(_), Self::Object(_)) | (Self::Text(_), Self::Text(_)) => true,
             (a, b) => a == b,
         }
     }
@@ -56,7 +78,7 @@ impl fmt::Display for Shape {
             Self::Null => "null",
             Self::Bool => "true or false",
             Self::Int => "an integer",
-            Self::Text => "a string",
+            Self::Text(_) => "a string",
             Self::List(..) => "a list",
             Self::Object(_) => "an object",
         })
@@ -77,7 +99,8 @@ impl From<&Schema> for Shape {
                 let item = items.map(Self::from).fold(Self::Never, Self::join);
                 Self::List(Box::new(item), array.max as u64)
             }
-            Schema::Text(_) => Self::Text,
+            // A character takes four bytes at most.
+            Schema::Text(text) => Self::Text(text.max as u64 * 4),
             Schema::Int { .. } => Self::Int,
             Schema::Bool(_) => Self::Bool,
         }

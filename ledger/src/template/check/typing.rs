@@ -3,10 +3,11 @@
 //! What CEL would refuse while it runs, or always answer with `false`, is refused when the template is compiled.
 
 use super::Shape;
+use crate::template::schema::MAX_TEXT;
 
 /// The shape of a call's value. The target of `target.function(…)` counts as its first argument.
 pub fn call(function: &str, arguments: &[Shape]) -> Result<Shape, String> {
-    use Shape::{Bool, Int, Text};
+    use Shape::{Bool, Int};
     match (function, arguments) {
         ("_&&_" | "_||_" | "!_" | "@not_strictly_false", _) => each(function, arguments, &Bool).map(|()| Bool),
         ("_-_" | "_*_" | "_/_" | "_%_" | "-_", _) => each(function, arguments, &Int).map(|()| Int),
@@ -22,13 +23,15 @@ pub fn call(function: &str, arguments: &[Shape]) -> Result<Shape, String> {
             Ok(yes.clone().join(no.clone()))
         }
         ("size", [of]) => match of {
-            Shape::Text | Shape::List(..) | Shape::Object(_) | Shape::Any => Ok(Int),
+            Shape::Text(_) | Shape::List(..) | Shape::Object(_) | Shape::Any => Ok(Int),
             other => Err(format!(
                 "`size` is asked of {other}; only strings and lists have a size"
             )),
         },
         ("string", [of]) => match of {
-            Int | Text | Shape::Any => Ok(Text),
+            Shape::Text(bytes) => Ok(Shape::Text(*bytes)),
+            Int => Ok(Shape::Text(INT_BYTES)),
+            Shape::Any => Ok(Shape::Text(MOST_BYTES)),
             other => Err(format!("`string` is asked of {other}; it takes an integer")),
         },
         ("min" | "max", [_, _]) => each(function, arguments, &Int).map(|()| Int),
@@ -37,11 +40,18 @@ pub fn call(function: &str, arguments: &[Shape]) -> Result<Shape, String> {
             Shape::Any => Ok(Int),
             other => Err(format!("`sum` adds up a list of integers, not {other}")),
         },
-        ("sha256", [_]) => each(function, arguments, &Text).map(|()| Text),
-        ("startsWith" | "endsWith" | "contains", [_, _]) => each(function, arguments, &Text).map(|()| Bool),
+        ("sha256", [_]) => each(function, arguments, &TEXT).map(|()| Shape::Text(64)),
+        ("startsWith" | "endsWith" | "contains", [_, _]) => each(function, arguments, &TEXT).map(|()| Bool),
         _ => Err(format!("`{function}` doesn't take {} arguments", arguments.len())),
     }
 }
+
+/// A text of which nothing else is known.
+const TEXT: Shape = Shape::Text(MOST_BYTES);
+/// Most bytes of any text in a record or input.
+const MOST_BYTES: u64 = MAX_TEXT as u64 * 4;
+/// Most characters of an integer.
+const INT_BYTES: u64 = 20;
 
 /// `a + b` for `_+_`.
 fn sign(function: &str) -> &str {
@@ -73,6 +83,10 @@ fn plus(a: &Shape, b: &Shape) -> Result<Shape, String> {
             Box::new(first.as_ref().clone().join(second.as_ref().clone())),
             most.saturating_add(*more),
         )),
+        (Shape::Text(a), Shape::Text(b)) => Ok(Shape::Text(a.saturating_add(*b))),
+        (Shape::Any, Shape::Text(known)) | (Shape::Text(known), Shape::Any) => {
+            Ok(Shape::Text(known.saturating_add(MOST_BYTES)))
+        }
         (Shape::Any, known) | (known, Shape::Any) if plain(known) => Ok(known.clone()),
         // Of unknown length: nothing may be iterated over it.
         (Shape::Any, Shape::Any | Shape::List(..)) | (Shape::List(..), Shape::Any) => Ok(Shape::Any),
@@ -84,7 +98,7 @@ fn plus(a: &Shape, b: &Shape) -> Result<Shape, String> {
 }
 
 fn plain(shape: &Shape) -> bool {
-    matches!(shape, Shape::Int | Shape::Text)
+    matches!(shape, Shape::Int | Shape::Text(_))
 }
 
 fn equal(function: &str, a: &Shape, b: &Shape) -> Result<(), String> {
@@ -111,7 +125,7 @@ fn order(function: &str, a: &Shape, b: &Shape) -> Result<(), String> {
 fn contained(item: &Shape, list: &Shape) -> Result<(), String> {
     match list {
         Shape::Any => Ok(()),
-        Shape::Object(_) if item.meets(&Shape::Text) => Ok(()),
+        Shape::Object(_) if item.meets(&TEXT) => Ok(()),
         Shape::List(known, _) if item.meets(known) => Ok(()),
         Shape::List(known, _) => Err(format!(
             "`in` looks for {item} in a list whose items are {}",
@@ -127,7 +141,7 @@ fn item(list: &Shape, index: &Shape) -> Result<Shape, String> {
             Shape::Never => Ok(Shape::Any),
             known => Ok(known.clone()),
         },
-        Shape::Object(_) if index.meets(&Shape::Text) => Ok(Shape::Any),
+        Shape::Object(_) if index.meets(&TEXT) => Ok(Shape::Any),
         Shape::Any => Ok(Shape::Any),
         Shape::List(..) => Err(format!("an item of a list is named by its number, not by {index}")),
         other => Err(format!("`[…]` is asked of {other}, which has no items")),

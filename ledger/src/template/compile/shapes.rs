@@ -5,6 +5,9 @@ use crate::template::check::Shape;
 use crate::template::schema::Schema;
 use crate::template::{Counter, Reference};
 
+/// Ids, keys, names of states and other short texts.
+const NAME: Shape = Shape::Text(128);
+
 /// Shapes of the variables of an action.
 pub type Shapes<'a> = Vec<(&'a str, Shape)>;
 
@@ -26,14 +29,10 @@ impl Declared<'_> {
         refs: &[Reference],
         counter: Option<&Counter>,
     ) -> Shapes<'static> {
-        let tx = [
-            ("nonce", Shape::Text),
-            ("signer", Shape::Text),
-            ("validUntil", Shape::Int),
-        ];
+        let tx = [("nonce", NAME), ("signer", NAME), ("validUntil", Shape::Int)];
         let block = [("height", Shape::Int), ("time", Shape::Int)];
         let mut shapes = vec![
-            ("id", Shape::Text),
+            ("id", NAME),
             ("input", Shape::from(input)),
             ("tx", object(tx)),
             ("block", object(block)),
@@ -50,7 +49,7 @@ impl Declared<'_> {
             shapes.push(("refs", object(refs)));
         }
         if let Some(counter) = counter {
-            let row = object([("next", Shape::Int), ("previous", Shape::Text)]);
+            let row = object([("next", Shape::Int), ("previous", NAME)]);
             shapes.push(("counters", object([(counter.name.as_str(), row)])));
         }
         shapes
@@ -58,16 +57,16 @@ impl Declared<'_> {
 
     /// A record of this template.
     pub fn record(&self) -> Shape {
-        let regions = self.regions.iter().map(|region| (region.name.as_str(), Shape::Text));
+        let regions = self.regions.iter().map(|region| (region.name.as_str(), NAME));
         object([
             ("createdHeight", Shape::Int),
             ("createdTime", Shape::Int),
-            ("creator", Shape::Text),
+            ("creator", NAME),
             ("fields", Shape::from(self.fields)),
-            ("id", Shape::Text),
+            ("id", NAME),
             ("regions", object(regions)),
             ("revision", Shape::Int),
-            ("template", Shape::Text),
+            ("template", NAME),
             ("updatedHeight", Shape::Int),
             ("updatedTime", Shape::Int),
             ("version", Shape::Int),

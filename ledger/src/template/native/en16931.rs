@@ -37,6 +37,17 @@ pub const CHECK: Native = Native {
         "totals.due",
         "vat",
     ],
+    codes: &[
+        "EN16931_NET",
+        "EN16931_CATEGORY",
+        "EN16931_RATE",
+        "EN16931_TWICE",
+        "EN16931_VAT_LINE",
+        "EN16931_VAT_BASES",
+        "EN16931_VAT",
+        "EN16931_GROSS",
+        "EN16931_DUE",
+    ],
     check,
 };
 
@@ -87,11 +98,11 @@ fn line(entries: &[Value], index: usize, entry: &Value) -> Result<(), Finding> {
     let at = |name: &str| format!("/vat/{index}/{name}");
     let taxed = match category {
         "S" => rate > 0,
-        // IGIC and IPSI have rates of their own, zero among them.
-        "L" | "M" => rate >= 0,
+        // IGIC, IPSI and transferred VAT have rates of their own, zero among them.
+        "L" | "M" | "B" => rate >= 0,
         "Z" | "E" | "AE" | "K" | "G" | "O" => rate == 0,
         _ => {
-            let message = format!("`{category}` is no VAT category; use S, Z, E, AE, K, G, O, L or M");
+            let message = format!("`{category}` is no VAT category; use S, Z, E, AE, K, G, O, L, M or B");
             return Err(finding("EN16931_CATEGORY", at("category"), message));
         }
     };

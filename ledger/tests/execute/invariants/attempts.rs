@@ -112,17 +112,36 @@ impl Case<'_> {
         (first.map_or(json!("P0"), |pledge| pledge["id"].clone()), lender)
     }
 
+    /// Who receives the document.
+    fn recipient(&self) -> u8 {
+        self.party("recipient", BUYER)
+    }
+
     fn response(&self) -> Made {
         let codes = ["AB", "IP", "UQ", "CA", "AP", "AP", "RE", "PD", "AP"];
         let code = codes[usize::from(self.attempt.choice) % codes.len()];
-        ("respond", BUYER, json!({ "code": code, "reasons": ["OTH"] }))
+        ("respond", self.recipient(), json!({ "code": code, "reasons": ["OTH"] }))
     }
 
     fn money(&self, action: u8) -> Made {
         let payee = self.party("payee", SELLER);
         let payment = format!("A{}", self.attempt.choice % 12);
+        let agent = self.party("agent", payee);
         match action {
-            5 => ("confirmPayment", BUYER, json!({ "payment": payment })),
+            5 if self.one_in(4) => {
+                let named = if self.one_in(8) {
+                    json!({})
+                } else {
+                    json!({ "agent": name(OTHER_BANK) })
+                };
+                ("appointAgent", payee, named)
+            }
+            5 => {
+                let recorded = self.record.fields["payments"].as_array();
+                let one = recorded.and_then(|all| all.get(usize::from(self.attempt.choice / 4) % all.len().max(1)));
+                let payment = one.map_or(json!(payment), |payment| payment["id"].clone());
+                ("confirmPayment", self.recipient(), json!({ "payment": payment }))
+            }
             6 => {
                 let refundable = self.int("overpaid") + self.int("refundDue");
                 ("refund", payee, json!({ "amount": self.amount(refundable) }))
@@ -133,7 +152,7 @@ impl Case<'_> {
                 if self.attempt.amount % 16 == 3 {
                     input["overpaid"] = json!(7);
                 }
-                ("settle", payee, input)
+                ("settle", if self.one_in(3) { agent } else { payee }, input)
             }
         }
     }
@@ -149,8 +168,7 @@ impl Case<'_> {
                 let until = if self.one_in(3) { self.now + 2_000 } else { long };
                 let input = json!({
                     "pledge": format!("P{}", self.attempt.choice % 6), "lender": name(bank),
-                    "amount": self.amount(open), "until": until, "expires": long,
-                    "fingerprint": digest(u64::from(self.attempt.choice % 3))
+                    "amount": self.amount(open), "until": until, "expires": long
                 });
                 ("offerPledge", payee, input)
             }
@@ -161,7 +179,7 @@ impl Case<'_> {
             11 => ("declinePledge", lender, take),
             12 => ("releasePledge", lender, take),
             13 => ("enforcePledge", lender, take),
-            14 => ("acknowledgePledge", BUYER, take),
+            14 => ("acknowledgePledge", self.recipient(), take),
             15 if self.attempt.amount.is_multiple_of(3) => ("consent", payee, json!({ "amount": self.amount(open) })),
             15 => (
                 "consent",
@@ -176,18 +194,26 @@ impl Case<'_> {
     fn reimbursement(&self, action: u8) -> Made {
         let left = self.int("total") - self.int("credited") - self.int("reimbursed");
         match (action, self.attempt.amount % 3) {
-            (17, _) => ("appoint", BUYER, json!({ "holder": name(EMPLOYEE) })),
+            (17, _) => ("appoint", self.recipient(), json!({ "holder": name(EMPLOYEE) })),
             (18 | 19, _) => {
-                let until = if self.one_in(5) {
-                    self.now + 1
-                } else {
-                    self.now + 40 * 3_600_000
+                let until = match self.attempt.choice % 11 {
+                    0 | 5 => self.now + 1,
+                    7 => self.now + 91 * DAY,
+                    _ => self.now + 40 * 3_600_000,
                 };
                 let input = json!({ "employer": name(EMPLOYER), "amount": self.amount(left), "until": until });
-                let claimant = if self.one_in(2) { BUYER } else { EMPLOYEE };
+                let claimant = if self.one_in(2) { self.recipient() } else { EMPLOYEE };
                 ("claimReimbursement", claimant, input)
             }
             (20, _) => ("settleReimbursement", EMPLOYER, json!({ "amount": self.amount(left) })),
+            (_, 0) if self.one_in(2) => {
+                let claimant = self
+                    .record
+                    .fields
+                    .get("lock")
+                    .and_then(|lock| lock["claimant"].as_str());
+                ("releaseReimbursement", claimant.map_or(EMPLOYER, party), json!({}))
+            }
             (_, 0) => ("releaseReimbursement", EMPLOYER, json!({})),
             (_, 1) => ("expireLock", BANK, json!({})),
             _ => {
@@ -203,12 +229,13 @@ impl Case<'_> {
             (24, _) => {
                 let mut input = issued(self.attempt);
                 (input["type"], input["original"]) = (json!("384"), json!(hex::encode(self.id)));
+                input["recipient"] = self.record.fields["recipient"].clone();
                 ("replace", SELLER, input)
             }
             (_, 0) => ("cancel", SELLER, json!({ "reason": "typo" })),
             (_, 1 | 2) => ("requestVoid", SELLER, json!({ "reason": "typo" })),
             (_, 3) => ("withdrawVoid", SELLER, json!({})),
-            (_, 4) => ("answerVoid", BUYER, json!({ "accept": self.one_in(2) })),
+            (_, 4) => ("answerVoid", self.recipient(), json!({ "accept": self.one_in(2) })),
             _ => ("lapseVoid", BANK, json!({})),
         }
     }
@@ -293,8 +320,14 @@ fn issued(attempt: &Attempt) -> Value {
     let net = [100, 333, 10_000, 7][usize::from(attempt.amount) % 4];
     let mut input = document("380", number, net);
     input["series"] = json!(["R", "S"][usize::from(attempt.document) % 2]);
-    input["content"] = json!(digest(0xabc0 + u64::from(attempt.document % 16)));
-    match attempt.party % 32 {
+    // Of the same number there are several documents, and some documents of two numbers are the same.
+    input["content"] = json!(digest(
+        0xabc0 + u64::from(attempt.choice % 24) + 24 * u64::from(attempt.document % 3)
+    ));
+    if attempt.document.is_multiple_of(16) {
+        input["content"] = json!(digest(0xabc0));
+    }
+    match attempt.party % 48 {
         1 => input["verdict"]["fatal"] = json!(1),
         2 => input["verdict"]["exact"] = json!(false),
         3 => input["totals"]["vat"] = json!(attempt.choice),
@@ -303,9 +336,47 @@ fn issued(attempt: &Attempt) -> Value {
             input["authority"] = json!(name(AUTHORITY));
             input["reportBy"] = json!(crate::support::START + 7_200_000);
         }
+        // What stands beside the number doesn't make another number of it.
+        12 => input["regime"] = json!("FR"),
+        13 => input["type"] = json!("386"),
+        14 => input["year"] = json!(2027),
+        15 => (input["year"], input["issueDate"]) = (json!(2027), json!("2027-01-02")),
+        17..=20 => input["agent"] = json!(name(OTHER_BANK)),
+        21..=23 => input["recipient"] = json!(name(EMPLOYEE)),
+        25 => input["recipient"] = json!(name(SELLER)),
+        26..=28 => paid_before(&mut input, net / 2),
+        29 => rounded(&mut input, 3),
+        30 | 31 => two_categories(&mut input, net),
+        33 => input["chain"] = json!({ "counter": attempt.amount % 8 }),
+        34 | 35 => input["chain"] = json!({ "counter": 1, "previous": "" }),
+        36 => input["chain"] = json!({ "counter": attempt.amount % 4, "previous": input["content"] }),
         _ => {}
     }
     input
+}
+
+/// So much of it was paid before it was issued.
+fn paid_before(input: &mut Value, paid: i64) {
+    let due = input["totals"]["due"].as_i64().unwrap_or(0);
+    (input["totals"]["prepaid"], input["totals"]["due"]) = (json!(paid), json!(due - paid));
+}
+
+/// With a rounding amount.
+fn rounded(input: &mut Value, rounding: i64) {
+    let due = input["totals"]["due"].as_i64().unwrap_or(0);
+    (input["totals"]["rounding"], input["totals"]["due"]) = (json!(rounding), json!(due + rounding));
+}
+
+/// As much again is free of VAT.
+fn two_categories(input: &mut Value, net: i64) {
+    let free = json!({ "category": "E", "rate": 0, "base": net, "vat": 0 });
+    if let Some(entries) = input["vat"].as_array_mut() {
+        entries.push(free);
+    }
+    for total in ["lines", "net", "gross", "due"] {
+        let amount = input["totals"][total].as_i64().unwrap_or(0);
+        input["totals"][total] = json!(amount + net);
+    }
 }
 
 fn credited(attempt: &Attempt, record: &Record, id: Id) -> Made {
@@ -313,9 +384,12 @@ fn credited(attempt: &Attempt, record: &Record, id: Id) -> Made {
     let base = record.fields["vat"].get(0).map_or(0, left);
     let mut note = document("381", 100 + u64::from(attempt.choice), amounts(attempt, base).max(1));
     note["invoice"] = json!(hex::encode(id));
+    note["recipient"] = record.fields["recipient"].clone();
     match attempt.party % 16 {
         1 => note["currency"] = json!("USD"),
         2 => note["recipient"] = json!(name(BANK)),
+        4 => note["supplier"] = json!("DE987654321"),
+        5 => note["number"] = json!("1"),
         3 => {
             let net = note["totals"]["net"].clone();
             note["vat"] = json!([{ "category": "E", "rate": 0, "base": net, "vat": 0 }]);

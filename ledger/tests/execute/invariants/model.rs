@@ -25,26 +25,32 @@ struct Document {
     issuer: u8,
     issued: u64,
     total: i64,
+    prepaid: i64,
     paid: i64,
     credited: i64,
     overpaid: i64,
     refund: i64,
     /// Base and VAT of each category and rate, and what was credited of it.
     vat: BTreeMap<(String, i64), [i64; 4]>,
-    payments: BTreeMap<String, bool>,
+    /// Amount, what was overpaid with it, and whether the recipient has confirmed it.
+    payments: BTreeMap<String, (i64, i64, bool)>,
     approval: &'static str,
     payee: u8,
+    /// What the payee has let be credited since it became payee.
     payee_consent: i64,
+    /// Whom the payee has named since it became payee.
+    agent: Option<u8>,
     assignee: Option<u8>,
     holder: Option<u8>,
     pledges: BTreeMap<String, Pledge>,
-    fingerprint: Option<String>,
-    lock: Option<(i64, i64)>,
+    /// Who claims, so much, until then.
+    lock: Option<(u8, i64, i64)>,
     reimbursed: i64,
     final_reimbursed: bool,
     reimbursers: BTreeSet<u8>,
     requested: u64,
     currency: String,
+    supplier: String,
     recipient: String,
     authority: Option<u8>,
     report_by: Option<i64>,
@@ -54,7 +60,9 @@ struct Document {
 #[derive(Default)]
 pub struct Model {
     documents: BTreeMap<Id, Document>,
+    /// Numbers of suppliers by year, credit notes apart; and documents by their digests.
     identities: BTreeSet<String>,
+    contents: BTreeSet<String>,
     /// Who issued first for a supplier.
     suppliers: BTreeMap<String, u8>,
     /// Place and content of the last document by issuer and series.
@@ -81,12 +89,30 @@ impl Document {
         matches!(self.state, "Issued" | "PartlyCredited")
     }
 
-    /// When nothing is open any more, pledges are released.
+    /// Pledges end without their lenders when nothing is left to pay, and not by the word of the payee alone: the recipient
+    /// has confirmed every payment, or all was credited (to which each lender has consented).
     fn closed(&mut self) {
-        if self.open() == 0 {
+        let confirmed = self.payments.values().all(|(_, _, confirmed)| *confirmed);
+        if self.open() == 0 && (confirmed || self.credited == self.total) {
             self.pledges.clear();
-            self.fingerprint = None;
         }
+    }
+
+    /// Another payee: nothing that the one before has said or named binds it.
+    fn passes_to(&mut self, payee: u8) {
+        (self.payee, self.payee_consent, self.agent, self.assignee) = (payee, 0, None, None);
+        self.pledges.clear();
+    }
+
+    /// Takes back what only the payee before has said was paid, as far as it was not credited since.
+    fn forget_unconfirmed(&mut self) {
+        let paid: i64 = self.payments.values().map(|(amount, _, _)| amount).sum();
+        let refunds = self.prepaid + paid - self.paid;
+        let said = self.payments.values().filter(|(_, _, confirmed)| !confirmed);
+        let (amount, over) = said.fold((0, 0), |(a, o), (amount, over, _)| (a + amount, o + over));
+        self.paid -= (amount - refunds).max(0);
+        self.overpaid = (self.overpaid - over).max(0);
+        self.payments.retain(|_, (_, _, confirmed)| *confirmed);
     }
 }
 
@@ -140,33 +166,42 @@ impl Model {
             }
             return broken;
         }
-        let others: BTreeSet<String> = self
-            .documents
-            .iter()
-            .filter(|(other, _)| **other != id)
-            .filter_map(|(_, d)| d.fingerprint.clone())
-            .collect();
         let Some(document) = self.documents.get_mut(&id) else {
             return broken;
         };
-        document.act(party, action, input, now, &others, &mut must);
+        document.act(party, action, input, now, &mut must);
         broken
     }
 
     fn created(&mut self, party: u8, input: &Value, id: Id, time: u64, must: &mut impl FnMut(u8, bool, &str)) {
-        let identity = ["regime", "supplier", "type", "series", "number", "year"];
-        let identity = identity.map(|name| input[name].to_string()).join(" ");
+        let issued = text(&input["issueDate"]);
+        let note = input["type"] == "381";
+        let identity = format!(
+            "{note} {} {} {}",
+            input["supplier"],
+            input["number"],
+            issued.get(..4).unwrap_or("")
+        );
         must(1, self.identities.insert(identity), "this number was used");
+        let content = text(&input["content"]);
+        must(1, self.contents.insert(content), "this document was registered");
         must(4, int(&input["verdict"]["fatal"]) == 0, "it has fatal findings");
         must(4, input["verdict"]["exact"] == true, "it isn't exact");
         self.verdicts.insert(id, input["verdict"].clone());
         must(5, exact(input), "the amounts don't add up");
+        must(13, text(&input["recipient"]) != name(party), "its own recipient");
         let supplier = text(&input["supplier"]);
-        let owner = *self.suppliers.entry(supplier).or_insert(party);
+        let owner = *self.suppliers.entry(supplier.clone()).or_insert(party);
         must(13, party == owner, "another party issues for the supplier");
         let chain = (party, text(&input["series"]));
         let (count, last) = self.chains.entry(chain).or_default();
         *count += 1;
+        let signed = &input["chain"];
+        let link = signed
+            .get("previous")
+            .is_none_or(|previous| previous.as_str() == Some(last.as_str()));
+        let place = signed.get("counter").is_none_or(|counter| int(counter) == *count);
+        must(2, link && place, "signed for another place in the chain");
         self.places
             .insert(id, (*count, std::mem::replace(last, text(&input["content"]))));
         let total = |name: &str| int(&input["totals"][name]);
@@ -174,13 +209,15 @@ impl Model {
             let key = (text(&entry["category"]), int(&entry["rate"]));
             (key, [int(&entry["base"]), int(&entry["vat"]), 0, 0])
         };
-        let note = input["type"] == "381";
         let document = Document {
             state: if note { "CreditNote" } else { "Issued" },
             issuer: party,
             issued: time,
             total: if note { 0 } else { total("gross") + total("rounding") },
+            prepaid: if note { 0 } else { total("prepaid") },
             paid: if note { 0 } else { total("prepaid") },
+            agent: input.get("agent").map(who),
+            supplier,
             vat: input["vat"].as_array().into_iter().flatten().map(entry).collect(),
             approval: "None",
             payee: party,
@@ -227,7 +264,16 @@ impl Model {
             field("refundDue") == document.refund,
             "credits beyond the unpaid part are to be refunded",
         );
-        must(8, field("pledged") == document.pledged(), "the live pledges");
+        must(
+            9,
+            field("pledged") == document.pledged(),
+            "pledges end by their lender, a confirmed payment or a credit that it agreed to",
+        );
+        must(
+            9,
+            record.fields["payee"].as_str() == Some(name(document.payee).as_str()),
+            "who is owed",
+        );
         must(10, field("reimbursed") == document.reimbursed, "what was reimbursed");
         let clawback = (document.reimbursed - (document.total - document.credited)).max(0);
         must(10, field("clawback") == clawback, "what is to come back");
@@ -286,6 +332,8 @@ fn credit(invoice: &mut Document, party: u8, input: &Value, must: &mut impl FnMu
     let amount = int(&input["totals"]["gross"]) + int(&input["totals"]["rounding"]);
     must(13, invoice.issuer == party, "only the issuer credits");
     must(12, invoice.live(), "nothing can be credited any more");
+    must(6, text(&input["supplier"]) == invoice.supplier, "another supplier");
+    must(6, amount > 0, "nothing is credited");
     must(6, text(&input["currency"]) == invoice.currency, "another currency");
     must(6, text(&input["recipient"]) == invoice.recipient, "another recipient");
     must(6, invoice.credited + amount <= invoice.total, "more than the invoice");
@@ -329,23 +377,17 @@ fn credit(invoice: &mut Document, party: u8, input: &Value, must: &mut impl FnMu
 }
 
 impl Document {
-    fn act(
-        &mut self,
-        party: u8,
-        action: &str,
-        input: &Value,
-        now: i64,
-        fingerprints: &BTreeSet<String>,
-        must: &mut impl FnMut(u8, bool, &str),
-    ) {
+    fn act(&mut self, party: u8, action: &str, input: &Value, now: i64, must: &mut impl FnMut(u8, bool, &str)) {
         let issuer = self.issuer;
         match action {
             "respond" => self.respond(party, input, must),
             "settle" | "confirmPayment" | "refund" => self.money(party, action, input, must),
-            "offerPledge" | "acceptPledge" | "declinePledge" | "releasePledge" | "enforcePledge"
-            | "acknowledgePledge" | "expireOffer" | "consent" => {
-                self.pledge(party, action, input, now, fingerprints, must)
+            "appointAgent" => {
+                must(13, party == self.payee, "only the payee names its agent");
+                self.agent = input.get("agent").map(who);
             }
+            "offerPledge" | "acceptPledge" | "declinePledge" | "releasePledge" | "enforcePledge"
+            | "acknowledgePledge" | "expireOffer" | "consent" => self.pledge(party, action, input, now, must),
             "offerAssignment" => {
                 must(13, party == self.payee, "only the payee assigns");
                 self.assignee = Some(who(&input["assignee"]));
@@ -354,11 +396,10 @@ impl Document {
                 must(13, self.assignee == Some(party), "only the assignee accepts");
                 let own = self.pledges.values().all(|pledge| pledge.lender == party);
                 must(9, own, "it is pledged to somebody else");
-                (self.payee, self.assignee, self.payee_consent) = (party, None, 0);
-                self.pledges.clear();
+                self.passes_to(party);
             }
             "appoint" => {
-                must(13, party == BUYER, "only the recipient appoints");
+                must(13, self.is_recipient(party), "only the recipient appoints");
                 self.holder = Some(who(&input["holder"]));
             }
             "claimReimbursement" | "settleReimbursement" | "releaseReimbursement" | "expireLock" | "settleClawback" => {
@@ -392,7 +433,7 @@ impl Document {
                 );
                 must(
                     13,
-                    action != "answerVoid" || party == BUYER,
+                    action != "answerVoid" || self.is_recipient(party),
                     "only the recipient answers",
                 );
                 let due = now > i64::try_from(self.requested).unwrap_or(0) + 259_200_000;
@@ -412,6 +453,10 @@ impl Document {
         }
     }
 
+    fn is_recipient(&self, party: u8) -> bool {
+        self.recipient == name(party)
+    }
+
     fn respond(&mut self, party: u8, input: &Value, must: &mut impl FnMut(u8, bool, &str)) {
         let order = [
             "None",
@@ -429,7 +474,7 @@ impl Document {
             .position(|one| *one == code)
             .unwrap_or(0);
         let before = order.iter().position(|one| *one == self.approval).unwrap_or(0);
-        must(13, party == BUYER, "only the recipient answers");
+        must(13, self.is_recipient(party), "only the recipient answers");
         must(11, before < 6, "rejected and paid are final");
         must(
             11,
@@ -444,22 +489,34 @@ impl Document {
         let amount = int(&input["amount"]);
         match action {
             "settle" => {
-                must(9, party == self.payee, "payments go to the current payee only");
-                must(13, party == self.payee, "only the payee says that it was paid");
-                must(12, self.live(), "nothing is owed");
+                let may = party == self.payee || self.agent == Some(party);
+                must(9, may, "payments go to the current payee only, or to whom it has named");
+                must(13, may, "only the payee and its agent say that it was paid");
+                must(12, self.live() || self.state == "FullyCredited", "nothing is owed");
                 must(7, amount <= self.open(), "more than is owed");
-                let known = self.payments.insert(text(&input["payment"]), false).is_some();
-                must(7, !known, "the same payment twice");
-                self.paid += amount;
                 let over = input.get("overpaid").map_or(0, int);
+                must(7, amount + over > 0, "a payment of nothing");
+                self.paid += amount;
                 must(7, over == 0 || self.open() == 0, "overpaid while something is open");
                 self.overpaid += over;
-                self.closed();
+                let known = self.payments.insert(text(&input["payment"]), (amount, over, false));
+                must(7, known.is_none(), "the same payment twice");
+                if self.open() == 0 && self.pledged() == 0 {
+                    self.pledges.clear();
+                }
             }
             "confirmPayment" => {
-                must(13, party == BUYER, "only the other side confirms");
-                let confirmed = self.payments.insert(text(&input["payment"]), true);
-                must(7, confirmed == Some(false), "no such payment, or confirmed already");
+                must(13, self.is_recipient(party), "only the other side confirms");
+                let payment = self.payments.get_mut(&text(&input["payment"]));
+                must(
+                    7,
+                    payment.as_ref().is_some_and(|(_, _, confirmed)| !confirmed),
+                    "no such payment, or confirmed already",
+                );
+                if let Some((_, _, confirmed)) = payment {
+                    *confirmed = true;
+                }
+                self.closed();
             }
             _ => {
                 must(
@@ -475,17 +532,9 @@ impl Document {
         }
     }
 
-    fn pledge(
-        &mut self,
-        party: u8,
-        action: &str,
-        input: &Value,
-        now: i64,
-        fingerprints: &BTreeSet<String>,
-        must: &mut impl FnMut(u8, bool, &str),
-    ) {
+    fn pledge(&mut self, party: u8, action: &str, input: &Value, now: i64, must: &mut impl FnMut(u8, bool, &str)) {
         let id = text(&input["pledge"]);
-        let free = self.open() - self.pledged().min(self.open());
+        let free = self.open() - self.pledged();
         if action == "offerPledge" {
             must(13, party == self.payee, "only the payee pledges");
             let pledge = Pledge {
@@ -498,24 +547,17 @@ impl Document {
             must(8, self.live() && self.open() > 0, "nothing is left to pledge");
             must(11, self.approval != "Rejected", "a rejection bars pledges");
             must(8, pledge.amount <= free, "it is pledged already");
-            let fingerprint = self
-                .fingerprint
-                .get_or_insert_with(|| text(&input["fingerprint"]))
-                .clone();
-            must(
-                8,
-                !fingerprints.contains(&fingerprint),
-                "the same claim is pledged elsewhere",
-            );
             must(8, self.pledges.insert(id, pledge).is_none(), "two pledges of one name");
             return;
         }
         if action == "consent" && input.get("pledge").is_none() {
             must(13, party == self.payee, "only the payee consents");
+            must(9, self.payee != self.issuer, "the issuer consents to itself");
             self.payee_consent = int(&input["amount"]);
             return;
         }
         let (live, open, approval, payee) = (self.live(), self.open(), self.approval, self.payee);
+        let recipient = self.is_recipient(party);
         let others = self.pledged();
         let Some(pledge) = self.pledges.get_mut(&id) else {
             must(8, false, "there is no such pledge");
@@ -542,22 +584,21 @@ impl Document {
                 pledge.consent = int(&input["amount"]);
                 return;
             }
-            "acknowledgePledge" => return must(13, party == BUYER, "only the debtor acknowledges"),
+            "acknowledgePledge" => return must(13, recipient, "only the debtor acknowledges"),
             "declinePledge" => must(13, !pledge.live && (lender || party == payee), "an offer of others"),
             "expireOffer" => must(11, !pledge.live && now > pledge.expires, "the offer is not over"),
             "releasePledge" => must(9, pledge.live && lender, "only the lender releases"),
             _ => {
                 must(9, pledge.live && lender && now > pledge.until, "the loan is not over");
                 must(8, pledge.amount == others, "there are other pledges");
-                self.payee = party;
-                self.pledges.clear();
+                let lent = pledge.amount;
+                self.forget_unconfirmed();
+                must(9, self.open() <= lent, "the lender takes more than was pledged to it");
+                self.passes_to(party);
                 return;
             }
         }
         self.pledges.remove(&id);
-        if self.pledges.is_empty() {
-            self.fingerprint = None;
-        }
     }
 
     fn reimbursement(
@@ -574,21 +615,23 @@ impl Document {
             "claimReimbursement" => {
                 must(
                     13,
-                    party == BUYER || self.holder == Some(party),
+                    self.is_recipient(party) || self.holder == Some(party),
                     "only the holder claims",
                 );
                 must(10, self.lock.is_none(), "a second claim");
                 must(10, !self.final_reimbursed, "it is reimbursed for good");
                 must(10, self.live() && self.reimbursed + amount <= most, "more than is left");
                 must(11, self.approval != "Rejected", "a rejection bars reimbursement");
-                self.lock = Some((amount, int(&input["until"])));
+                let until = int(&input["until"]);
+                must(10, now < until && until <= now + 90 * 86_400_000, "a lock without end");
+                self.lock = Some((party, amount, until));
             }
             "settleReimbursement" => {
                 must(13, party == EMPLOYER, "only the employer settles");
                 let lock = self.lock.take();
                 must(
                     10,
-                    lock.is_some_and(|(locked, until)| amount <= locked && now <= until),
+                    lock.is_some_and(|(_, locked, until)| amount <= locked && now <= until),
                     "not what was locked",
                 );
                 must(11, self.approval != "Rejected", "a rejection bars reimbursement");
@@ -598,14 +641,16 @@ impl Document {
                 self.reimbursers.insert(party);
             }
             "releaseReimbursement" => {
-                must(13, party == EMPLOYER, "only the employer releases");
-                must(10, self.lock.take().is_some(), "nothing is locked");
+                let lock = self.lock.take();
+                must(10, lock.is_some(), "nothing is locked");
+                let may = party == EMPLOYER || lock.is_some_and(|(claimant, _, _)| claimant == party);
+                must(13, may, "only the employer and the claimant release");
             }
             "expireLock" => {
                 let lock = self.lock.take();
                 must(
                     11,
-                    lock.is_some_and(|(_, until)| now > until),
+                    lock.is_some_and(|(_, _, until)| now > until),
                     "the deadline has not passed",
                 );
             }

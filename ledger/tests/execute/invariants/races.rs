@@ -50,6 +50,26 @@ fn one_wins(world: &mut World, rivals: Vec<(u8, &str, Value, Option<Id>)>, codes
     assert_eq!(winners.len(), transactions.len(), "each wins in some order");
 }
 
+/// What becomes of two rivals in each order.
+fn both_orders(world: &mut World, rivals: Vec<(u8, &str, Value, Option<Id>)>) -> [Vec<String>; 2] {
+    let transactions: Vec<_> = rivals
+        .into_iter()
+        .map(|(party, action, input, record)| {
+            let transaction = world.sign(&key(party), action, input, record);
+            world.ledger.admit(transaction).unwrap()
+        })
+        .collect();
+    [[0, 1], [1, 0]].map(|order| {
+        let block: Vec<_> = order.iter().map(|index: &usize| transactions[*index].clone()).collect();
+        let outcomes = world.ledger.dry(&block).outcomes;
+        let code = |outcome: &Outcome| match outcome {
+            Outcome::Accepted { .. } => "accepted".to_owned(),
+            Outcome::Rejected { code, .. } => code.clone(),
+        };
+        outcomes.iter().map(|outcomes| code(&outcomes[0])).collect()
+    })
+}
+
 #[test]
 fn for_a_number() {
     let mut world = World::new();
@@ -78,7 +98,7 @@ fn for_a_pledge() {
     let mut world = World::new();
     let invoice = world.accepted(1, 10_000);
     for (pledge, bank) in [("P-1", BANK), ("P-2", OTHER_BANK)] {
-        let offer = world.pledge(pledge, bank, 11_900, 1);
+        let offer = world.pledge(pledge, bank, 11_900);
         world.ok(SELLER, "offerPledge", offer, Some(invoice));
     }
     let accept = |bank: u8, pledge: &str| (bank, "acceptPledge", json!({ "pledge": pledge }), Some(invoice));
@@ -90,15 +110,28 @@ fn for_a_pledge() {
 }
 
 #[test]
-fn for_one_claim_on_two_invoices() {
+fn for_a_document_under_several_numbers() {
     let mut world = World::new();
-    let rivals: Vec<_> = (1..=3)
-        .map(|number| {
-            let invoice = world.accepted(number, 10_000);
-            (SELLER, "offerPledge", world.pledge("P", BANK, 11_900, 1), Some(invoice))
-        })
-        .collect();
-    one_wins(&mut world, rivals, &["PLEDGED_ELSEWHERE"]);
+    let issue = |number: u64| {
+        let input = with(document("380", number, 10_000), json!({ "content": digest(1) }));
+        (SELLER, "issue", input, None)
+    };
+    one_wins(&mut world, vec![issue(1), issue(2), issue(3)], &["DOCUMENT_KNOWN"]);
+}
+
+#[test]
+fn for_the_last_of_it_between_credit_and_payment() {
+    let mut world = World::new();
+    let invoice = world.accepted(1, 10_000);
+    let note = with(document("381", 1, 10_000), json!({ "invoice": hex::encode(invoice) }));
+    let pay = json!({ "payment": "A", "amount": 11_900 });
+    let rivals = vec![(SELLER, "settle", pay, Some(invoice)), (SELLER, "credit", note, None)];
+    // Both may come: what was paid before it is credited is to be refunded. What is credited first is not paid.
+    let first = both_orders(&mut world, rivals);
+    assert_eq!(
+        first,
+        [vec!["accepted", "accepted"], vec!["accepted", "MORE_THAN_OWED"]]
+    );
 }
 
 #[test]
@@ -113,7 +146,7 @@ fn for_the_last_payment() {
             Some(invoice),
         )
     };
-    one_wins(&mut world, vec![pay("A"), pay("B"), pay("C")], &["WRONG_STATE"]);
+    one_wins(&mut world, vec![pay("A"), pay("B"), pay("C")], &["MORE_THAN_OWED"]);
 }
 
 #[test]

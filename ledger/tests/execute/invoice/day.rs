@@ -14,11 +14,11 @@ fn issued_approved_pledged_paid_credited_and_reimbursed() {
     assert_eq!(world.int(invoice, "open"), 11_900);
     world.ok(BUYER, "respond", json!({ "code": "AP" }), Some(invoice));
 
-    let offer = world.pledge("P-1", BANK, 11_900, 1);
+    let offer = world.pledge("P-1", BANK, 11_900);
     world.ok(SELLER, "offerPledge", offer, Some(invoice));
     world.ok(BANK, "acceptPledge", json!({ "pledge": "P-1" }), Some(invoice));
     assert_eq!(world.state(invoice, "encumbrance"), "Pledged");
-    let second = world.pledge("P-2", OTHER_BANK, 1, 1);
+    let second = world.pledge("P-2", OTHER_BANK, 1);
     world.no(SELLER, "offerPledge", second, Some(invoice), "ALREADY_PLEDGED");
 
     let part = json!({ "payment": "A", "amount": 5_000 });
@@ -58,6 +58,12 @@ fn issued_approved_pledged_paid_credited_and_reimbursed() {
         Some(invoice),
     );
     assert_eq!(world.state(invoice, "settlement"), "Paid");
+    assert_eq!(
+        world.state(invoice, "encumbrance"),
+        "Pledged",
+        "the payee's word alone releases nothing"
+    );
+    world.ok(BUYER, "confirmPayment", json!({ "payment": "B" }), Some(invoice));
     assert_eq!(
         world.state(invoice, "encumbrance"),
         "Released",

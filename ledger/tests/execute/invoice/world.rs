@@ -33,10 +33,11 @@ pub fn digest(n: u64) -> String {
 /// A standard-rated document of one VAT category.
 pub fn document(kind: &str, number: u64, net: i64) -> Value {
     let vat = (net * 19 + 50).div_euclid(100);
+    let content = if kind == "381" { 0x1000 + number } else { number };
     json!({
-        "regime": "EN16931", "supplier": "DE123456789", "type": kind, "series": "R", "number": number.to_string(),
-        "year": 2026, "currency": "EUR", "issueDate": "2026-11-28", "syntax": "ubl", "content": digest(number),
-        "verdict": { "ruleSet": "en16931-1.3.16", "digest": digest(0), "fatal": 0, "exact": true },
+        "regime": "DE", "supplier": "DE123456789", "type": kind, "series": "R", "number": number.to_string(),
+        "year": 2026, "currency": "EUR", "issueDate": "2026-11-28", "syntax": "ubl", "content": digest(content),
+        "verdict": { "ruleSet": "en16931/1.3.16", "digest": digest(0), "fatal": 0, "exact": true },
         "recipient": name(BUYER),
         "totals": {
             "lines": net, "allowances": 0, "charges": 0, "net": net, "vat": vat, "gross": net + vat, "prepaid": 0,
@@ -139,10 +140,10 @@ impl World {
         id
     }
 
-    pub fn pledge(&self, pledge: &str, lender: u8, amount: i64, claim: u64) -> Value {
+    pub fn pledge(&self, pledge: &str, lender: u8, amount: i64) -> Value {
         json!({
             "pledge": pledge, "lender": name(lender), "amount": amount, "until": self.ledger.time + 30 * DAY,
-            "expires": self.ledger.time + DAY, "fingerprint": digest(claim)
+            "expires": self.ledger.time + DAY
         })
     }
 }

@@ -20,6 +20,7 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use super::ClusterSettings;
 use super::names;
 use crate::backend::BackendError;
+use crate::certificates::Certificates;
 use crate::plan::Plan;
 
 pub use client::client;
@@ -33,6 +34,8 @@ pub struct Inputs<'a> {
     pub settings: &'a ClusterSettings,
     /// Bearer token of the nodes.
     pub token: &'a str,
+    /// Certificates of all parties.
+    pub certificates: &'a Certificates,
     /// Validators whose keys have been with a process that may have voted.
     pub joined: &'a BTreeSet<String>,
     /// Volume templates of the StatefulSet that is there: they can't be changed.

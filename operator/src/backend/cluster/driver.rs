@@ -11,21 +11,24 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
+use muniment_crds::jiff::Timestamp;
 use muniment_crds::{DeletionPolicy, NetworkName, Placement, TenantName};
 use tokio::sync::watch;
 
 use super::access::{Access, failed};
 use super::build::{self, Inputs, Objects};
+use super::certificates::{self, Keeper};
 use super::durable::Durable;
 use super::hosts::Shared;
 use super::names;
 use super::observe::{self, Place, Questions, Wanted};
 use super::{ClusterSettings, ballot, volumes};
 use crate::backend::{Backend, BackendError, Ballot, Observation, Removal};
+use crate::certificates::Certificates;
 use crate::membership::Membership;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
-use crate::prober::Prober;
+use crate::prober::{Prober, Probers};
 use crate::quorum::ValidatorCount;
 use crate::roll::{self, Step};
 use crate::roster::{self, Standing};
@@ -36,7 +39,10 @@ use crate::validate::ValidatedNetwork;
 pub struct ClusterBackend {
     access: Access,
     settings: ClusterSettings,
+    probers: Probers,
+    /// For hosts, which have no certificates yet.
     prober: Prober,
+    clock: fn() -> Timestamp,
     /// The watches of whoever drives this backend are the real wake-ups.
     wake: watch::Sender<u64>,
 }
@@ -45,13 +51,46 @@ impl ClusterBackend {
     /// Over a client that may do what the chart's roles allow.
     ///
     /// # Errors
-    /// When the HTTP client for the nodes can't be made.
+    /// When no HTTP client can be made.
     pub fn new(client: Client, settings: ClusterSettings) -> Result<Self, BackendError> {
+        Self::with_clock(client, settings, Timestamp::now)
+    }
+
+    /// As [`Self::new`], with a clock by which certificates are renewed.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_clock(
+        client: Client,
+        settings: ClusterSettings,
+        clock: fn() -> Timestamp,
+    ) -> Result<Self, BackendError> {
         Ok(Self {
             access: Access(client),
             settings,
+            probers: Probers::default(),
             prober: Prober::new()?,
+            clock,
             wake: watch::Sender::new(0),
+        })
+    }
+
+    /// How the nodes of a network are asked.
+    fn questions<'a>(
+        &'a self,
+        network: &NetworkRef,
+        token: &'a str,
+        certificates: &Certificates,
+    ) -> Result<Questions<'a>, BackendError> {
+        let prober = match certificates.material(certificates::OPERATOR) {
+            Some(own) => self.probers.of(network, own)?,
+            None => Prober::new()?,
+        };
+        Ok(Questions {
+            probers: &self.probers,
+            prober,
+            token,
+            certificates: certificates.outlook(),
         })
     }
 
@@ -252,10 +291,13 @@ impl Backend for ClusterBackend {
             .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
             .await?;
         let token = durable.token().await?;
+        let parties = certificates::parties(&plan.network);
+        let kept = Keeper::of(network).keep(&self.access, &parties, (self.clock)()).await?;
         let mut inputs = Inputs {
             plan,
             settings: &self.settings,
             token: &token,
+            certificates: &kept,
             joined: &joined,
             claims: self.claims(network).await?,
         };
@@ -271,10 +313,7 @@ impl Backend for ClusterBackend {
             revision: &plan.revision,
             run: plan.hosting.run,
         };
-        let questions = Questions {
-            prober: &self.prober,
-            token: &token,
-        };
+        let questions = self.questions(network, &token, &kept)?;
         let id = Some(plan.network.id.as_str());
         let mut seen = observe::observe(network, id, &places, &pods, Some(&wanted), &questions).await;
         if let Some(membership) = &seen.membership {
@@ -320,10 +359,8 @@ impl Backend for ClusterBackend {
             revision,
             run: *run,
         });
-        let questions = Questions {
-            prober: &self.prober,
-            token: &token,
-        };
+        let kept = Keeper::of(network).read(&self.access).await?;
+        let questions = self.questions(network, &token, &kept)?;
         Ok(Some(
             observe::observe(network, id.as_deref(), &places, &pods, wanted.as_ref(), &questions).await,
         ))
@@ -363,6 +400,11 @@ impl Backend for ClusterBackend {
         self.access
             .delete_named::<Secret>(namespace, &names::client(network))
             .await?;
+        // Made anew when the network comes back; nobody is left who knows the old ones.
+        for name in [names::certificates(network), names::authorities(network)] {
+            self.access.delete_named::<Secret>(namespace, &name).await?;
+        }
+        self.probers.forget(network);
         match data {
             DeletionPolicy::Delete => self.delete_data(network).await?,
             // The nodes' settings stay as well: they say who has voted, and hold the token.

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use futures::future::try_join_all;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::ResourceExt;
 use muniment_ledger::config::{NodeConfig, ReplicaKeys};
 use muniment_receipts::genesis::{Genesis, ValidatorKeys};
@@ -15,7 +15,8 @@ use serde_json::json;
 
 use super::access::Access;
 use super::build;
-use super::names::{self, API_PORT, CONSENSUS_PORT, JOINED, ROSTER};
+use super::names::{self, CONSENSUS_PORT, HEALTH_PORT, JOINED, ROSTER};
+use super::speech;
 use crate::backend::BackendError;
 use crate::keys;
 use crate::network::NetworkRef;
@@ -150,7 +151,11 @@ impl Durable<'_> {
             },
             |genesis| genesis.created_at,
         );
-        let seats = found.into_iter().map(|(_, keys)| self.seat(keys)).collect();
+        let pods: Vec<Pod> = self
+            .access
+            .list(self.namespace(), &names::of_network(self.network))
+            .await?;
+        let seats = found.into_iter().map(|(_, keys)| self.seat(keys, &pods)).collect();
         Ok(Facts {
             created_at,
             seats,
@@ -205,14 +210,14 @@ impl Durable<'_> {
         })
     }
 
-    fn seat(&self, keys: ValidatorKeys) -> Seat {
+    fn seat(&self, keys: ValidatorKeys, pods: &[Pod]) -> Seat {
         let host = names::host(self.network, &keys.name);
         let any = |port: i32| SocketAddr::from((Ipv4Addr::UNSPECIFIED, u16::try_from(port).unwrap_or_default()));
         Seat {
+            api_url: speech::url(self.network, &keys.name, pods),
             keys,
-            api: any(API_PORT),
+            api: any(HEALTH_PORT),
             consensus: any(CONSENSUS_PORT),
-            api_url: format!("http://{host}:{API_PORT}"),
             consensus_host: format!("{host}:{CONSENSUS_PORT}"),
         }
     }

@@ -11,8 +11,11 @@ use crate::network::NetworkRef;
 
 /// Who writes, for server-side apply.
 pub const FIELD_MANAGER: &str = "muniment-operator";
-/// Port of a node's HTTP API.
-pub const API_PORT: i32 = 8410;
+/// Port of a node's HTTP API, over TLS.
+pub const API_PORT: i32 = 8411;
+/// Port of a node's health and metrics, plain: a kubelet has no certificate. Before nodes had certificates, their HTTP API
+/// was here.
+pub const HEALTH_PORT: i32 = 8410;
 /// Port of a node's consensus transport.
 pub const CONSENSUS_PORT: i32 = 8420;
 /// Label of everything of a network: its name.
@@ -130,6 +133,16 @@ pub fn config(network: &NetworkRef) -> String {
     format!("{}-config", network.name)
 }
 
+/// Secret with the network's authorities for certificates.
+pub fn authorities(network: &NetworkRef) -> String {
+    format!("{}-ca", network.name)
+}
+
+/// Secret with the certificates of the network's parties.
+pub fn certificates(network: &NetworkRef) -> String {
+    format!("{}-tls", network.name)
+}
+
 /// Secret with the private keys of a validator.
 pub fn keys(network: &NetworkRef, validator: &str) -> String {
     format!("{}-keys", pod(network, validator))
@@ -143,6 +156,11 @@ pub fn host(network: &NetworkRef, validator: &str) -> String {
         headless(network),
         network.tenant
     )
+}
+
+/// Host name of the Service for clients.
+pub fn service_host(network: &NetworkRef) -> String {
+    format!("{}.{}.svc", client_service(network), network.tenant)
 }
 
 #[cfg(test)]

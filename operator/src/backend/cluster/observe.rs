@@ -8,11 +8,13 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::ResourceExt;
 use muniment_ledger::wire::NodeStatus;
 
-use super::names::{self, API_PORT, REVISION, TEMPLATE};
+use super::names::{self, REVISION, TEMPLATE};
+use super::speech;
 use crate::backend::{NodeObservation, NodeState, Observation};
+use crate::certificates::Outlook;
 use crate::membership::Membership;
 use crate::network::NetworkRef;
-use crate::prober::Prober;
+use crate::prober::{Prober, Probers};
 
 /// Longest text of a pod's last words.
 const WORDS: usize = 300;
@@ -46,12 +48,27 @@ pub struct Place {
     pub member: bool,
 }
 
-/// How nodes are asked.
+/// How nodes are asked, and what is known beside their answers.
 pub struct Questions<'a> {
-    /// The HTTP client.
-    pub prober: &'a Prober,
+    /// Knows where hosts are.
+    pub probers: &'a Probers,
+    /// The HTTP client, with our certificate if we have one.
+    pub prober: Prober,
     /// Bearer token.
     pub token: &'a str,
+    /// What is to come of the certificates.
+    pub certificates: Option<Outlook>,
+}
+
+impl Questions<'_> {
+    async fn ask(&self, network: &NetworkRef, name: &str, pod: &Pod, id: &str) -> Option<NodeStatus> {
+        if !runs(pod) {
+            return None;
+        }
+        let (url, address) = speech::address(network, name, pod)?;
+        self.probers.is_at(&url, address);
+        self.prober.ask(&url, self.token, id, name).await
+    }
 }
 
 /// Looks at all validators at once.
@@ -68,8 +85,8 @@ pub async fn observe(
         let pod = by_name.get(&names::pod(network, &place.name)).copied();
         let (name, member) = (place.name.clone(), place.member);
         async move {
-            let answer = match (pod.and_then(address), id) {
-                (Some(address), Some(id)) => questions.prober.ask(&address, questions.token, id, &name).await,
+            let answer = match (pod, id) {
+                (Some(pod), Some(id)) => questions.ask(network, &name, pod, id).await,
                 _ => None,
             };
             NodeObservation {
@@ -94,6 +111,7 @@ pub async fn observe(
         nodes,
         membership,
         ballot: None,
+        certificates: questions.certificates,
     }
 }
 
@@ -122,13 +140,17 @@ pub fn furthest(network: &NetworkRef, nodes: &[NodeObservation], pods: &BTreeMap
         .filter_map(|node| Some((node.answer.as_ref()?.height, node.name.as_str())))
         .collect();
     answering.sort_by_key(|(height, _)| std::cmp::Reverse(*height));
-    let at = |(_, name): (u64, &str)| address(pods.get(&names::pod(network, name))?);
+    let at = |(_, name): (u64, &str)| {
+        let pod = pods.get(&names::pod(network, name)).filter(|pod| runs(pod))?;
+        Some(speech::url(network, name, std::slice::from_ref(pod)))
+    };
     answering.into_iter().filter_map(at).collect()
 }
 
-/// Where a validator's pod can be asked, if it runs.
-fn address(pod: &Pod) -> Option<String> {
-    host(pod).map(|host| format!("http://{host}:{API_PORT}"))
+/// Whether a pod can be asked.
+fn runs(pod: &Pod) -> bool {
+    let state = container(pod).and_then(|container| container.state.as_ref());
+    pod.metadata.deletion_timestamp.is_none() && state.is_some_and(|state| state.running.is_some())
 }
 
 /// Address of a pod that runs.
@@ -139,8 +161,7 @@ pub fn host(pod: &Pod) -> Option<String> {
     } else {
         ip.clone()
     };
-    let leaving = pod.metadata.deletion_timestamp.is_some();
-    (!leaving && container(pod)?.state.as_ref()?.running.is_some()).then_some(host)
+    runs(pod).then_some(host)
 }
 
 fn container(pod: &Pod) -> Option<&ContainerStatus> {
@@ -213,6 +234,7 @@ pub fn state(pod: &Pod, answers: bool) -> (NodeState, Option<String>) {
     let state = container(pod).and_then(|c| c.state.as_ref());
     match state {
         Some(ContainerState { running: Some(_), .. }) if answers => (NodeState::Running, ended),
+        Some(ContainerState { running: Some(_), .. }) if speech::is_ready(pod) => (NodeState::Unreachable, ended),
         Some(ContainerState {
             waiting: Some(waiting), ..
         }) => {
@@ -340,11 +362,20 @@ mod tests {
             (NodeState::Running, Some("killed by signal 9".to_owned()))
         );
         assert_eq!(state(&running, false).0, NodeState::Starting);
+        let mut ready = running.clone();
+        let condition = json!([{ "type": "Ready", "status": "True" }]);
+        ready.status.as_mut().unwrap().conditions = serde_json::from_value(condition).unwrap();
+        assert_eq!(state(&ready, true).0, NodeState::Running);
+        assert_eq!(
+            state(&ready, false).0,
+            NodeState::Unreachable,
+            "it does its part all the same"
+        );
         let mut leaving = running;
         leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
         assert_eq!(state(&leaving, true).0, NodeState::Starting);
         assert_eq!(revision(&leaving, None), None);
-        assert_eq!(address(&leaving), None);
+        assert!(!runs(&leaving));
     }
 
     #[test]

@@ -120,6 +120,11 @@ impl DataDir {
         Ok(Self { root, _lock: lock })
     }
 
+    /// Whether a folder looks like one that [`Self::open`] made. Opens and locks nothing.
+    pub fn is_one(path: &Path) -> bool {
+        [FORMAT_FILE, LOCK_FILE].iter().all(|name| path.join(name).is_file())
+    }
+
     /// Absolute path of the folder.
     pub fn path(&self) -> &Path {
         &self.root

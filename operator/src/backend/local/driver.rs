@@ -193,6 +193,7 @@ impl LocalBackend {
             network: network.clone(),
             id,
             nodes: names.into_iter().map(node).collect(),
+            certificates: None,
             membership: None,
             ballot: None,
         }))
@@ -282,6 +283,7 @@ fn node_files(
                 consensus: node.consensus,
                 peers: node.peers.clone(),
                 token: allocation.token.clone(),
+                tls: None,
                 limits: plan.network.limits.clone(),
             }],
         };

@@ -154,6 +154,7 @@ mod tests {
             },
             id: None,
             nodes: vec![node],
+            certificates: None,
             membership: None,
             ballot: None,
         }

@@ -140,6 +140,7 @@ impl Running {
             network: self.network.clone(),
             id: Some(self.id.clone()),
             nodes,
+            certificates: None,
             membership: None,
             ballot: None,
         }

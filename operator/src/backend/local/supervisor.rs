@@ -21,8 +21,8 @@ use crate::network::NetworkRef;
 
 /// The first restart comes after 100 to 200 ms: a killed node must be back at the tip within 10 s.
 const FIRST_RESTART: Duration = Duration::from_millis(100);
-/// The longest pause between restarts, before jitter.
-const LAST_RESTART: Duration = Duration::from_secs(5);
+/// The longest pause between restarts, before jitter as long again: also one that was killed often is back in time.
+const LAST_RESTART: Duration = Duration::from_secs(2);
 /// A process that was ready and lived this long ran well: the next restart is a first one again.
 const WELL: Duration = Duration::from_secs(3);
 
@@ -263,8 +263,9 @@ mod tests {
         for _ in 0..100 {
             let all: Vec<_> = super::pauses().take(40).collect();
             assert!(all[0].as_millis() >= 100 && all[0].as_millis() <= 200, "{:?}", all[0]);
-            assert!(all.iter().all(|p| p.as_secs() <= 10), "{all:?}");
-            assert!(all[39].as_secs() >= 5);
+            // With the start of a process this stays within 10 s.
+            assert!(all.iter().all(|p| p.as_secs() <= 4), "{all:?}");
+            assert!(all[39].as_secs() >= 2);
         }
     }
 }

@@ -1,17 +1,20 @@
-//! The next place of an issuer's series, held while it is being taken.
+//! The next place and number of an issuer's series, held while they are being taken.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use tokio::sync::OwnedMutexGuard;
 
+use super::super::asked;
 use super::CATCH_UP;
 use crate::networks::Network;
+use crate::numbering::Next;
 use crate::problem::ApiError;
+use crate::store::invoices::Search;
 
 /// A series that is held.
 pub struct Place<'a> {
-    /// The next place, if it is known.
-    held: OwnedMutexGuard<Option<u64>>,
+    /// The next, if it is known.
+    held: OwnedMutexGuard<Option<Next>>,
     network: &'a Network,
     signer: String,
     series: String,
@@ -19,7 +22,7 @@ pub struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// A series, by who holds its slot.
-    pub fn new(held: OwnedMutexGuard<Option<u64>>, network: &'a Network, signer: String, series: &str) -> Self {
+    pub fn new(held: OwnedMutexGuard<Option<Next>>, network: &'a Network, signer: String, series: &str) -> Self {
         Self {
             held,
             network,
@@ -28,28 +31,51 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The next place of the series. The ledger judges it: whoever else takes it, only one gets it.
+    /// The series.
+    pub fn series(&self) -> &str {
+        &self.series
+    }
+
+    /// The next of the series. The ledger judges it: whoever else takes it, only one gets it.
     ///
     /// # Errors
     /// 500 when the store fails.
-    pub async fn next(&mut self) -> Result<u64, ApiError> {
-        if let Some(next) = *self.held {
-            return Ok(next);
-        }
-        self.network.caught_up(CATCH_UP).await;
-        let taken = self
-            .network
-            .places(&self.signer, &self.series)
-            .await
-            .map_err(ApiError::internal)?;
-        *self.held = Some(taken + 1);
-        Ok(taken + 1)
+    pub async fn next(&mut self) -> Result<Next, ApiError> {
+        let next = match *self.held {
+            Some(next) => next,
+            None => {
+                self.network.caught_up(CATCH_UP).await;
+                let taken = self.network.places(&self.signer, &self.series).await;
+                let place = taken.map_err(ApiError::internal)? + 1;
+                Next { place, number: place }
+            }
+        };
+        self.free(next).await
     }
 
-    /// Notes what became of a place: taken, or still free; unknown when nobody can say yet.
-    pub fn settle(&mut self, place: u64, sent: &Result<HttpResponse, ApiError>) {
+    /// The first from here on whose number nobody has given by hand.
+    ///
+    /// # Errors
+    /// 500 when the store fails.
+    pub async fn free(&self, mut next: Next) -> Result<Next, ApiError> {
+        loop {
+            let search = Search {
+                number: Some(asked::number(&self.series, next.number)),
+                party: Some(self.signer.clone()),
+                ..Search::default()
+            };
+            let taken = self.network.invoices(&search, 1).await.map_err(ApiError::internal)?;
+            if taken.is_empty() {
+                return Ok(next);
+            }
+            next.number += 1;
+        }
+    }
+
+    /// Notes what became of it: taken, or still free; unknown when nobody can say yet.
+    pub fn settle(&mut self, next: Next, sent: &Result<HttpResponse, ApiError>) {
         *self.held = match sent {
-            Ok(answer) if answer.status() == StatusCode::CREATED => Some(place + 1),
+            Ok(answer) if answer.status() == StatusCode::CREATED => Some(next.after()),
             _ => None,
         };
     }

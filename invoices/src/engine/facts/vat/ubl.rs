@@ -56,7 +56,7 @@ fn ubl_counts<'d>(document: &'d Document<'d>, sums: &mut VatSums) {
     let root = document.root();
     for node in document.all(cac::TaxCategory) {
         let (category, vat) = (category(node), vat_scheme(node));
-        if vat && node.has(p!(cbc:ID)) {
+        if vat {
             sums.categories.add(category);
         }
         if node.under(&[cac::TaxTotal, cac::TaxSubtotal])

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Inputs, unwritable};
 use crate::backend::BackendError;
+use crate::backend::cluster::certificates::{CLIENT, TRUSTED};
 use crate::backend::cluster::names;
 
 /// Secret, Role and RoleBinding of the same name.
@@ -36,11 +37,16 @@ pub fn client(inputs: &Inputs<'_>) -> Result<(Secret, Role, RoleBinding), Backen
         network: network.clone(),
         source: error.into(),
     })?;
-    let data = BTreeMap::from([
+    let mut data = BTreeMap::from([
         ("token".to_owned(), ByteString(inputs.token.as_bytes().to_vec())),
         ("endpoints.json".to_owned(), ByteString(endpoints)),
         ("trust-root.json".to_owned(), ByteString(trust_root)),
     ]);
+    if let Some(own) = inputs.certificates.material(CLIENT) {
+        data.insert(TRUSTED.to_owned(), ByteString(own.authorities));
+        data.insert("tls.crt".to_owned(), ByteString(own.certificate));
+        data.insert("tls.key".to_owned(), ByteString(own.key));
+    }
     let secret = Secret {
         metadata: metadata.clone(),
         data: Some(data),

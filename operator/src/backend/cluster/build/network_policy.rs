@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Inputs;
-use crate::backend::cluster::names::{self, API_PORT, COMPONENT, CONSENSUS_PORT};
+use crate::backend::cluster::names::{self, API_PORT, COMPONENT, CONSENSUS_PORT, HEALTH_PORT};
 
 fn port(port: i32, protocol: &str) -> NetworkPolicyPort {
     NetworkPolicyPort {
@@ -48,7 +48,13 @@ pub fn network_policy(inputs: &Inputs<'_>) -> NetworkPolicy {
         ports: Some(vec![port(53, "UDP"), port(53, "TCP")]),
         to: None,
     };
-    let own_ports = || Some(vec![port(API_PORT, "TCP"), port(CONSENSUS_PORT, "TCP")]);
+    // The plain port answers only how a node is, but for networks that are just getting their certificates.
+    let http = || vec![port(API_PORT, "TCP"), port(HEALTH_PORT, "TCP")];
+    let own_ports = || {
+        let mut ports = http();
+        ports.push(port(CONSENSUS_PORT, "TCP"));
+        Some(ports)
+    };
     NetworkPolicy {
         metadata: names::metadata(network, names::validators(network)),
         spec: Some(NetworkPolicySpec {
@@ -61,7 +67,7 @@ pub fn network_policy(inputs: &Inputs<'_>) -> NetworkPolicy {
                 },
                 NetworkPolicyIngressRule {
                     from: Some(vec![control_plane]),
-                    ports: Some(vec![port(API_PORT, "TCP")]),
+                    ports: Some(http()),
                 },
             ]),
             egress: Some(vec![

@@ -1,15 +1,16 @@
 //! The pod of a validator: one container, no rights, nothing writable but its volume.
 //!
 //! ```text
-//! /etc/muniment         node.json  genesis.json  keys.json  [joined]: this validator's only (subPathExpr)
+//! /etc/muniment         node.json  genesis.json  keys.json  tls.key  [joined]: this validator's only (subPathExpr)
+//! /etc/muniment-tls     ca.crt  <validator>.crt: public; not by subPath, so that they change under a running node
 //! /var/lib/muniment     its volume
 //! ```
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
     ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
-    ResourceRequirements, SeccompProfile, SecretProjection, SecurityContext, TopologySpreadConstraint, Volume,
-    VolumeMount, VolumeProjection,
+    ResourceRequirements, SeccompProfile, SecretProjection, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -17,10 +18,17 @@ use kube::core::ObjectMeta;
 use muniment_crds::NodeSize;
 
 use super::{Inputs, config, genesis};
-use crate::backend::cluster::names::{self, API_PORT, CONSENSUS_PORT, MANAGED_BY, REVISION};
+use crate::backend::cluster::certificates::{TRUSTED, certificate_key, private_key};
+use crate::backend::cluster::names::{self, API_PORT, CONSENSUS_PORT, HEALTH_PORT, MANAGED_BY, REVISION};
+use crate::backend::cluster::speech::HEALTH;
 
 const USER: i64 = 65532;
-const SETTINGS: &str = "/etc/muniment";
+/// Folder of a validator's own settings.
+pub const SETTINGS: &str = "/etc/muniment";
+/// File in it with the private key of its certificate.
+pub const TLS_KEY: &str = "tls.key";
+/// Folder of everybody's certificates.
+pub const CERTIFICATES: &str = "/etc/muniment-tls";
 const DATA: &str = "/var/lib/muniment";
 
 /// The template of all pods.
@@ -57,7 +65,7 @@ pub fn template(inputs: &Inputs<'_>) -> PodTemplateSpec {
                 spread(inputs, "kubernetes.io/hostname"),
                 spread(inputs, "topology.kubernetes.io/zone"),
             ]),
-            volumes: Some(vec![settings(inputs)]),
+            volumes: Some(vec![settings(inputs), certificates(inputs)]),
             ..PodSpec::default()
         }),
     }
@@ -98,7 +106,11 @@ fn container(inputs: &Inputs<'_>) -> Container {
             }),
             ..EnvVar::default()
         }]),
-        ports: Some(vec![port("api", API_PORT), port("consensus", CONSENSUS_PORT)]),
+        ports: Some(vec![
+            port("api", API_PORT),
+            port(HEALTH, HEALTH_PORT),
+            port("consensus", CONSENSUS_PORT),
+        ]),
         resources: Some(resources(inputs.plan.hosting.size)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
@@ -123,6 +135,12 @@ fn container(inputs: &Inputs<'_>) -> Container {
                 ..VolumeMount::default()
             },
             VolumeMount {
+                name: "certificates".to_owned(),
+                mount_path: CERTIFICATES.to_owned(),
+                read_only: Some(true),
+                ..VolumeMount::default()
+            },
+            VolumeMount {
                 name: "data".to_owned(),
                 mount_path: DATA.to_owned(),
                 ..VolumeMount::default()
@@ -136,7 +154,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
-            port: IntOrString::String("api".to_owned()),
+            port: IntOrString::String(HEALTH.to_owned()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period),
@@ -193,6 +211,11 @@ fn settings(inputs: &Inputs<'_>) -> Volume {
                 Some(true),
             ),
             secret(names::keys(network, &node.name), item("keys.json", "keys.json"), None),
+            secret(
+                names::certificates(network),
+                item(&private_key(&node.name), TLS_KEY),
+                None,
+            ),
             VolumeProjection {
                 config_map: Some(ConfigMapProjection {
                     name: names::genesis(network),
@@ -208,6 +231,27 @@ fn settings(inputs: &Inputs<'_>) -> Volume {
         projected: Some(ProjectedVolumeSource {
             sources: Some(sources),
             default_mode: Some(0o440),
+        }),
+        ..Volume::default()
+    }
+}
+
+/// Everybody's certificates, which are no secret, and no private key.
+fn certificates(inputs: &Inputs<'_>) -> Volume {
+    let nodes = &inputs.plan.network.nodes;
+    let files = nodes.iter().map(|node| certificate_key(&node.name));
+    let items = files.chain([TRUSTED.to_owned()]).map(|file| KeyToPath {
+        key: file.clone(),
+        path: file,
+        mode: None,
+    });
+    Volume {
+        name: "certificates".to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(names::certificates(&inputs.plan.network.network)),
+            items: Some(items.collect()),
+            default_mode: Some(0o440),
+            optional: None,
         }),
         ..Volume::default()
     }

@@ -92,6 +92,9 @@ fn digest(inputs: &Inputs<'_>, template: &impl serde::Serialize) -> Result<Strin
     hash.update(serde_json_canonicalizer::to_vec(template).map_err(unwritable(what))?);
     for node in &inputs.plan.network.nodes {
         hash.update(config::node_json(inputs, node)?);
+        // A renewed certificate is for the same key; another key needs another process.
+        let own = inputs.certificates.parties.get(&node.name);
+        hash.update(own.map_or(&[][..], |own| own.key.as_bytes()));
     }
     Ok(hex::encode(hash.finalize()))
 }

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 use muniment_crds::LedgerNetwork;
+use muniment_crds::jiff::Timestamp;
 use muniment_receipts::genesis::{GenesisTemplate, Member};
 use serde_json::Value;
 
 use super::*;
 use crate::backend::cluster::ClusterSettings;
+use crate::backend::cluster::certificates::{Keeper, parties};
 use crate::backend::cluster::names::{TEMPLATE, host};
 use crate::catalog::Catalog;
 use crate::keys;
@@ -49,7 +52,7 @@ fn facts() -> Facts {
             keys: keys::public(&name, &keys).unwrap(),
             api: SocketAddr::from(([0, 0, 0, 0], 8410)),
             consensus: SocketAddr::from(([0, 0, 0, 0], 8420)),
-            api_url: format!("http://{host}:8410"),
+            api_url: format!("https://{host}:8411"),
             consensus_host: format!("{host}:8420"),
         }
     };
@@ -79,12 +82,29 @@ fn planned(spec: &str) -> Plan {
     plan(&validate(&resource, &[member], &catalog).unwrap(), &facts()).unwrap()
 }
 
+fn issued(kept: &Certificates, plan: &Plan, hours: i64) -> Certificates {
+    let now = Timestamp::from_second(1_800_000_000 + hours * 3600).unwrap();
+    let keeper = Keeper::of(&plan.network.network);
+    crate::certificates::next(kept, &keeper.owner, &parties(&plan.network), now).unwrap()
+}
+
+/// The same for all: keys are random.
+fn certificates() -> &'static Certificates {
+    static MADE: OnceLock<Certificates> = OnceLock::new();
+    MADE.get_or_init(|| issued(&Certificates::default(), &planned(""), 0))
+}
+
 fn built(plan: &Plan, settings: &ClusterSettings, joined: &[&str]) -> Objects {
+    built_with(plan, settings, joined, certificates())
+}
+
+fn built_with(plan: &Plan, settings: &ClusterSettings, joined: &[&str], certificates: &Certificates) -> Objects {
     let joined: BTreeSet<String> = joined.iter().map(|name| (*name).to_owned()).collect();
     objects(&Inputs {
         plan,
         settings,
         token: &"ab".repeat(32),
+        certificates,
         joined: &joined,
         claims: None,
     })
@@ -137,6 +157,55 @@ fn a_container_sees_the_keys_of_its_own_validator_only() {
             format!("contracts-validator-{index}/keys.json")
         );
     }
+}
+
+#[test]
+fn certificates_change_under_a_running_node_and_private_keys_are_its_own() {
+    let set = value(&built(&planned(""), &settings(), &[]).stateful_set);
+    let pod = &set["spec"]["template"]["spec"];
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    let mount = mounts.iter().find(|mount| mount["name"] == "certificates").unwrap();
+    assert!(
+        mount.get("subPath").is_none() && mount.get("subPathExpr").is_none(),
+        "{mount}"
+    );
+    let shared = &pod["volumes"][1]["secret"];
+    assert_eq!(shared["secretName"], "contracts-tls");
+    let files: Vec<_> = shared["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(files.len(), 5);
+    assert!(files.iter().all(|file| file.ends_with(".crt")), "{files:?}");
+    let sources = pod["volumes"][0]["projected"]["sources"].as_array().unwrap();
+    let keys = sources
+        .iter()
+        .filter(|source| source["secret"]["name"] == "contracts-tls");
+    for (index, source) in keys.enumerate() {
+        let item = &source["secret"]["items"][0];
+        assert_eq!(item["key"], format!("validator-{index}.key"));
+        assert_eq!(item["path"], format!("contracts-validator-{index}/tls.key"));
+    }
+    assert!(
+        !set.to_string().contains("contracts-ca"),
+        "the authority is mounted nowhere"
+    );
+}
+
+#[test]
+fn a_renewal_restarts_nobody_and_another_key_does() {
+    let plan = planned("");
+    let template = |certificates: &Certificates| built_with(&plan, &settings(), &[], certificates).template;
+    let first = certificates();
+    let renewed = issued(first, &plan, 61 * 24);
+    assert_ne!(renewed, *first);
+    assert_eq!(template(&renewed), template(first));
+    let mut lost = renewed.clone();
+    lost.parties.clear();
+    let healed = issued(&lost, &plan, 62 * 24);
+    assert_ne!(template(&healed), template(first));
 }
 
 #[test]
@@ -215,8 +284,13 @@ fn only_validators_and_the_control_plane_get_in_and_only_names_get_out() {
         control["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
         "muniment"
     );
-    assert_eq!(ingress[1]["ports"].as_array().unwrap().len(), 1);
-    assert_eq!(ingress[1]["ports"][0]["port"], 8410);
+    let ports: Vec<_> = ingress[1]["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["port"].clone())
+        .collect();
+    assert_eq!(ports, [8411, 8410]);
     let egress = spec["egress"].as_array().unwrap();
     assert_eq!(egress.len(), 2);
     assert!(egress[1].get("to").is_none() && egress[1]["ports"].as_array().unwrap().iter().all(|p| p["port"] == 53));
@@ -229,12 +303,20 @@ fn clients_get_exactly_what_they_need_and_who_may_read_it_is_named() {
     let endpoints: Value = serde_json::from_slice(&data["endpoints.json"].0).unwrap();
     assert_eq!(
         endpoints[3]["url"],
-        "http://contracts-validator-3.contracts-nodes.acme.svc:8410"
+        "https://contracts-validator-3.contracts-nodes.acme.svc:8411"
     );
     assert_eq!(
         data.keys().collect::<Vec<_>>(),
-        ["endpoints.json", "token", "trust-root.json"]
+        [
+            "ca.crt",
+            "endpoints.json",
+            "tls.crt",
+            "tls.key",
+            "token",
+            "trust-root.json"
+        ]
     );
+    assert_eq!(data["tls.key"].0, certificates().parties["client"].key.as_bytes());
     let rules = value(&role)["rules"].clone();
     assert_eq!(
         rules,
@@ -266,5 +348,6 @@ fn no_object_names_a_secret_in_the_clear() {
         value(&objects.budget),
     ] {
         assert!(!text.to_string().contains(&"ab".repeat(32)));
+        assert!(!text.to_string().contains("PRIVATE KEY"));
     }
 }

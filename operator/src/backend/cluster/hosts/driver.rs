@@ -18,6 +18,7 @@ use crate::backend::cluster::build::{self, Inputs};
 use crate::backend::cluster::durable::Durable;
 use crate::backend::cluster::{ClusterSettings, names, observe};
 use crate::backend::{BackendError, Observation, Removal};
+use crate::certificates::Certificates;
 use crate::keys;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
@@ -252,6 +253,8 @@ impl<'a> Shared<'a> {
             plan,
             settings: self.settings,
             token,
+            // Hosts have none yet.
+            certificates: &Certificates::default(),
             joined,
             claims: None,
         })?;
@@ -337,6 +340,7 @@ impl<'a> Shared<'a> {
             consensus: node.consensus,
             peers: node.peers.clone(),
             token: token.to_owned(),
+            tls: None,
             limits: plan.network.limits.clone(),
         };
         let unwritable = |error: serde_json::Error| BackendError::Object {
@@ -427,6 +431,7 @@ fn observation(whose: &Whose<'_>, seen: &Seen) -> Observation {
         nodes: seen.views.iter().map(|view| view.node(&seat)).collect(),
         membership: None,
         ballot: None,
+        certificates: None,
     }
 }
 
