@@ -182,21 +182,15 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
 fn scaled(before: u32, after: u32) -> Effect {
     let count = ValidatorCount::of(after as usize);
     let how = if after > before {
-        format!(
-            "adds {} validators: each follows and catches up first, the others are restarted one by one to know it",
-            after - before
-        )
+        "each new one follows and catches up first, and the others are restarted one by one to know it"
     } else {
-        format!(
-            "removes the {} oldest validators: each leaves the set first and is stopped then; keys and volumes stay",
-            before - after
-        )
+        "the oldest leave the set one by one and are stopped then; their keys and volumes stay"
     };
     effect(
         "spec.validators.count",
         Impact::Rolling,
         format!(
-            "{how}; the network itself decides each change, and members approve it where more than one has to; then a \
+            "from {before} to {after} validators: {how}; the network itself decides each change, and members approve it where more than one has to; then a \
              quorum is {} of {count} and {} may be lost",
             count.quorum(),
             count.faults()
