@@ -11,9 +11,9 @@ use super::shared::Shared;
 
 /// How often the peers are asked for their height.
 const PROBE: Duration = Duration::from_secs(5);
-/// While it starts it asks more often: the network is ready when its validators have found each other.
+/// At the start it asks sooner, each time after twice as long: the network is ready when its validators have found each
+/// other. (Not more often than that: hundreds of replicas may start at once.)
 const FIRST_PROBE: Duration = Duration::from_millis(300);
-const FIRST: Duration = Duration::from_secs(20);
 /// Transactions wait and no block comes for this long: stalled.
 const STALL: Duration = Duration::from_secs(15);
 /// Behind and not moving for this long: the process ends, to be started again.
@@ -177,7 +177,7 @@ impl Favours {
 pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
     let shared = Arc::clone(shared);
     tasks.spawn(async move {
-        let (mut favours, begin) = (Favours::new(shared.peers.len()), Instant::now());
+        let (mut favours, mut soon) = (Favours::new(shared.peers.len()), FIRST_PROBE);
         loop {
             let probes = join_all(shared.peers.iter().map(|peer| peer.probe()));
             tokio::select! {
@@ -200,9 +200,10 @@ pub fn spawn(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
                 shared.stuck.notify_one();
                 return;
             }
-            let alone = shared.peers.iter().any(|peer| !peer.status().connected);
-            let soon = alone && begin.elapsed() < FIRST;
-            if !shared.pause(if soon { FIRST_PROBE } else { PROBE }).await {
+            let all_here = shared.peers.iter().all(|peer| peer.status().connected);
+            let pause = if all_here { PROBE } else { soon.min(PROBE) };
+            soon = soon.saturating_mul(2);
+            if !shared.pause(pause).await {
                 return;
             }
         }

@@ -10,9 +10,11 @@
 //! on these names; the node reads the files: [`muniment_ledger::mounted::seats`].
 
 mod driver;
+mod look;
 mod observe;
 mod poke;
 mod ports;
+mod remove;
 mod seats;
 
 use std::net::{Ipv4Addr, SocketAddr};

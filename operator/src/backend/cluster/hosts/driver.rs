@@ -2,27 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::{join_all, try_join_all};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use muniment_ledger::config::ReplicaConfig;
-use muniment_ledger::mounted::seats::{ERASE, folder_name};
-use serde_json::json;
 
+use super::look::{Seen, Whose};
 use super::observe::View;
 use super::ports::Ports;
-use super::seats::{Contents, Difference, Files, erase_key};
-use super::{Hosts, host_of, poke, seat_name, shard_of};
+use super::seats::{Contents, Difference, Files};
+use super::{Hosts, poke, seat_name, shard_of};
 use crate::backend::cluster::access::Access;
 use crate::backend::cluster::build::{self, Inputs};
 use crate::backend::cluster::durable::Durable;
-use crate::backend::cluster::{ClusterSettings, names, observe};
-use crate::backend::{BackendError, Observation, Removal};
+use crate::backend::cluster::{ClusterSettings, names};
+use crate::backend::{BackendError, Observation};
 use crate::certificates::Certificates;
 use crate::keys;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
-use crate::prober::{Prober, SeatAnswer};
+use crate::prober::Prober;
 use crate::roll::{self, Step};
 
 /// The hosts as a place for networks.
@@ -37,21 +36,6 @@ pub struct Shared<'a> {
     pub hosts: Hosts,
 }
 
-/// Whose seats are looked at.
-struct Whose<'a> {
-    network: &'a NetworkRef,
-    id: Option<&'a str>,
-    validators: Vec<String>,
-    port: u16,
-    token: &'a str,
-}
-
-/// What was seen of them: views in the order of the validators, and the Secrets that they lie in.
-struct Seen {
-    views: Vec<View>,
-    secrets: Vec<Secret>,
-}
-
 impl<'a> Shared<'a> {
     /// `None` where there are no hosts.
     pub fn of(access: &'a Access, settings: &'a ClusterSettings, prober: &'a Prober) -> Option<Self> {
@@ -64,14 +48,14 @@ impl<'a> Shared<'a> {
         })
     }
 
-    fn ports(&self) -> Ports<'_> {
+    pub(super) fn ports(&self) -> Ports<'_> {
         Ports {
             access: self.access,
             hosts: &self.hosts,
         }
     }
 
-    fn durable<'n>(&'n self, network: &'n NetworkRef) -> Durable<'n> {
+    pub(super) fn durable<'n>(&'n self, network: &'n NetworkRef) -> Durable<'n> {
         Durable {
             access: self.access,
             network,
@@ -119,7 +103,7 @@ impl<'a> Shared<'a> {
             token: &token,
         };
         let seen = self.look(&whose).await?;
-        let mut observation = observation(&whose, &seen);
+        let mut observation = seen.observation(&whose);
         // Who votes has joined; that is on record before anyone is told that the network is ready.
         for node in observation.nodes.iter().filter(|node| node.votes()) {
             if joined.insert(node.name.clone()) {
@@ -148,94 +132,11 @@ impl<'a> Shared<'a> {
             token: &token,
         };
         let seen = self.look(&whose).await?;
-        Ok(Some(observation(&whose, &seen)))
-    }
-
-    /// Takes the seats back; with `erase`, also the data in the hosts. Answers `Done` when both are gone from every host
-    /// that runs; one that doesn't run finds the order in its Secret when it comes back.
-    pub async fn remove(&self, network: &NetworkRef, port: u16, erase: bool) -> Result<Removal, BackendError> {
-        let genesis = self.durable(network).sealed().await?;
-        let Some(genesis) = genesis else {
-            self.ports().release(network).await?;
-            return Ok(Removal::Done);
-        };
-        let id = genesis.network_id().map(hex::encode).unwrap_or_default();
-        let token = self.token(network, port).await?;
-        let whose = Whose {
-            network,
-            id: Some(&id),
-            validators: genesis.validators.iter().map(|v| v.name.clone()).collect(),
-            port,
-            token: &token,
-        };
-        let seen = self.look(&whose).await?;
-        let mut pending = false;
-        for (view, secret) in seen.views.iter().zip(&seen.secrets) {
-            if !view.files.is_empty() {
-                self.change(secret, view, &view.files.patch(&Files::default())).await?;
-                pending = true;
-            } else if matches!(view.said, SeatAnswer::Taken(_)) {
-                self.tell_again(view).await?;
-                pending = true;
-            }
-        }
-        if pending {
-            return Ok(Removal::Pending);
-        }
-        if erase && !self.erase(&seen, &folder_name(&seat_name(network), &id)).await? {
-            return Ok(Removal::Pending);
-        }
-        self.ports().release(network).await?;
-        Ok(Removal::Done)
-    }
-
-    /// Orders the data of a network away; whether every host that runs has followed.
-    async fn erase(&self, seen: &Seen, folder: &str) -> Result<bool, BackendError> {
-        let key = erase_key(folder);
-        let mut all = true;
-        for (view, secret) in seen.views.iter().zip(&seen.secrets) {
-            let address = view.pod.as_ref().and_then(observe::host);
-            if secret.data.as_ref().is_none_or(|data| !data.contains_key(&key)) {
-                self.change(secret, view, &json!({ "data": { &key: "" } })).await?;
-                all &= address.is_none();
-            } else if let Some(address) = address
-                && !self.prober.is_erased(&self.hosts.base(&address), folder).await
-            {
-                self.tell_again(view).await?;
-                all = false;
-            }
-        }
-        if all {
-            self.sweep(seen).await?;
-        }
-        Ok(all)
-    }
-
-    /// Takes back orders that hosts have followed.
-    async fn sweep(&self, seen: &Seen) -> Result<(), BackendError> {
-        for (view, secret) in seen.views.iter().zip(&seen.secrets) {
-            let orders = secret
-                .data
-                .iter()
-                .flatten()
-                .filter_map(|(key, _)| key.strip_suffix(ERASE));
-            for folder in orders {
-                let Some(address) = view.pod.as_ref().and_then(observe::host) else {
-                    continue;
-                };
-                if self.prober.is_erased(&self.hosts.base(&address), folder).await {
-                    let change = json!({ "data": { erase_key(folder): null } });
-                    self.access
-                        .merge::<Secret>(&self.hosts.namespace, &secret.name_any(), &change)
-                        .await?;
-                }
-            }
-        }
-        Ok(())
+        Ok(Some(seen.observation(&whose)))
     }
 
     /// The network's token. As long as a seat has it, none is made anew: see [`Durable::token`].
-    async fn token(&self, network: &NetworkRef, port: u16) -> Result<String, BackendError> {
+    pub(super) async fn token(&self, network: &NetworkRef, port: u16) -> Result<String, BackendError> {
         if let Some(token) = self.durable(network).client_token().await? {
             return Ok(token);
         }
@@ -264,7 +165,7 @@ impl<'a> Shared<'a> {
         Ok(())
     }
 
-    async fn secret(&self, host: usize, port: u16) -> Result<Secret, BackendError> {
+    pub(super) async fn secret(&self, host: usize, port: u16) -> Result<Secret, BackendError> {
         let name = self.hosts.secret(host, shard_of(port));
         let found = self.access.get(&self.hosts.namespace, &name).await?;
         found.ok_or_else(|| BackendError::Object {
@@ -272,44 +173,6 @@ impl<'a> Shared<'a> {
             problem: "it isn't there".to_owned(),
             fix: "it is part of the chart: run helm upgrade",
         })
-    }
-
-    async fn look(&self, whose: &Whose<'_>) -> Result<Seen, BackendError> {
-        let pods: Vec<Pod> = self.access.list(&self.hosts.namespace, &names::hosts()).await?;
-        let hosts: Vec<usize> = whose.validators.iter().map(|name| host_of(name)).collect();
-        let secrets = try_join_all(hosts.iter().map(|host| self.secret(*host, whose.port))).await?;
-        let views = hosts
-            .iter()
-            .zip(&whose.validators)
-            .zip(&secrets)
-            .map(|((host, name), secret)| {
-                let pod = pods.iter().find(|pod| pod.name_any() == self.hosts.pod(*host));
-                self.view(whose, name, pod, secret)
-            });
-        let views = join_all(views).await;
-        Ok(Seen { views, secrets })
-    }
-
-    async fn view(&self, whose: &Whose<'_>, name: &str, pod: Option<&Pod>, secret: &Secret) -> View {
-        let (said, answer) = match (pod.and_then(observe::host), whose.id) {
-            (Some(address), Some(id)) => {
-                let url = self.hosts.url(&address, whose.network);
-                let said = self.prober.seat(&url, whose.token).await;
-                let answer = match &said {
-                    SeatAnswer::Taken(_) => self.prober.ask(&url, whose.token, id, name).await,
-                    _ => None,
-                };
-                (said, answer)
-            }
-            _ => (SeatAnswer::Silent, None),
-        };
-        View {
-            name: name.to_owned(),
-            pod: pod.cloned(),
-            files: Files::of(secret, &seat_name(whose.network)),
-            said,
-            answer,
-        }
     }
 
     /// What is to lie in the hosts' Secrets, by validator. Nothing for a network that sleeps.
@@ -405,7 +268,12 @@ impl<'a> Shared<'a> {
         Ok(())
     }
 
-    async fn change(&self, secret: &Secret, view: &View, patch: &serde_json::Value) -> Result<(), BackendError> {
+    pub(super) async fn change(
+        &self,
+        secret: &Secret,
+        view: &View,
+        patch: &serde_json::Value,
+    ) -> Result<(), BackendError> {
         self.access
             .merge::<Secret>(&self.hosts.namespace, &secret.name_any(), patch)
             .await?;
@@ -415,23 +283,11 @@ impl<'a> Shared<'a> {
         }
     }
 
-    async fn tell_again(&self, view: &View) -> Result<(), BackendError> {
+    pub(super) async fn tell_again(&self, view: &View) -> Result<(), BackendError> {
         match &view.pod {
             Some(pod) => poke::tell_again(self.access, pod).await,
             None => Ok(()),
         }
-    }
-}
-
-fn observation(whose: &Whose<'_>, seen: &Seen) -> Observation {
-    let seat = seat_name(whose.network);
-    Observation {
-        network: whose.network.clone(),
-        id: whose.id.map(str::to_owned),
-        nodes: seen.views.iter().map(|view| view.node(&seat)).collect(),
-        membership: None,
-        ballot: None,
-        certificates: None,
     }
 }
 
