@@ -1,6 +1,6 @@
 //! What a node process does about its supervisor: it doesn't outlive it.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
@@ -19,7 +19,8 @@ pub fn exit_with_parent(parent: u32) {
         let mut input = std::io::stdin().lock();
         // A supervisor that died before we got here has left us to another parent.
         while parent_is(parent) && !matches!(input.read(&mut buffer), Ok(0) | Err(_)) {}
-        eprintln!("the supervisor (process {parent}) is gone; stopping");
+        // Most likely nobody reads it any more: a print macro would panic, and end this thread instead of the process.
+        let _ = writeln!(std::io::stderr(), "the supervisor (process {parent}) is gone; stopping");
         // An error leaves the hard way below.
         let _ = kill_process(getpid(), Signal::TERM);
         std::thread::sleep(GRACE);

@@ -99,6 +99,18 @@ async fn ctrl_c_stops_all_processes() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_validator_outlives_a_killed_supervisor() {
+    let mut world = LocalWorld::fresh().await;
+    let alive = |world: &LocalWorld| world.validators().iter().any(|name| world.process(name).is_some());
+    assert!(alive(&world));
+    world.kill_api().await;
+    muniment_tests::poll::until("all validators have ended", || {
+        std::future::ready((!alive(&world)).then_some(()))
+    })
+    .await;
+}
+
 /// Moves a database with whatever SQLite keeps beside it.
 fn move_database(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
