@@ -320,15 +320,10 @@ async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u6
     loop {
         let claims = futures::future::join_all(config.peers.iter().map(|peer| proven_height(peer, config, replica)));
         let claims: Vec<Proven> = claims.await.into_iter().flatten().collect();
-        let (validators, quorum) = claims
-            .iter()
-            .max_by_key(|claim| claim.from)
-            .map_or_else(|| replica.quorum(), |claim| claim.set);
-        let needed = answers_needed(validators, quorum);
-        if claims.len() >= needed {
+        let (proven, needed) = answers(&claims, replica.quorum());
+        if proven >= needed {
             return claims.into_iter().map(|claim| claim.height).max().unwrap_or(0);
         }
-        let proven = claims.len();
         tracing::info!(
             proven,
             needed,
@@ -336,6 +331,16 @@ async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u6
         );
         tokio::time::sleep(ASK_AGAIN).await;
     }
+}
+
+/// How many of the answers count, and how many are needed. Those of peers outside the newest set that is proven don't:
+/// who only follows took part in nothing.
+fn answers(claims: &[Proven], known: (usize, usize)) -> (usize, usize) {
+    let Some(newest) = claims.iter().max_by_key(|claim| claim.from) else {
+        return (0, answers_needed(known.0, known.1));
+    };
+    let count = claims.iter().filter(|claim| newest.set.contains(&claim.peer)).count();
+    (count, answers_needed(newest.set.len(), newest.quorum))
 }
 
 /// See [`highest_peer`].
@@ -346,11 +351,14 @@ fn answers_needed(validators: usize, quorum: usize) -> usize {
 
 /// What a peer has proven.
 struct Proven {
+    /// Its name.
+    peer: String,
     height: u64,
     /// First height of the newest validator set that it knows.
     from: u64,
-    /// Validators of that set, and signatures needed.
-    set: (usize, usize),
+    /// Names in that set, and signatures needed.
+    set: Vec<String>,
+    quorum: usize,
 }
 
 /// A peer's height, if it shows a certificate for it or for the height below: the last block may not be final yet.
@@ -374,9 +382,11 @@ async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &Loca
     let root = TrustRoot::parse(&client.trust_root().await.ok()?).ok()?;
     let root = Some(root).filter(|root| *root.network() == replica.network())?;
     let claim = Proven {
+        peer: peer.name.clone(),
         height,
         from: root.newest().from_height(),
-        set: (root.newest().validators().len(), root.quorum()),
+        set: root.newest().validators().iter().map(|one| one.name.clone()).collect(),
+        quorum: root.quorum(),
     };
     if height <= 1 {
         return Some(claim);
@@ -461,7 +471,27 @@ async fn order(
 mod tests {
     use std::path::Path;
 
-    use super::{LAYOUT_VERSION, ProcessError, answers_needed, parse};
+    use super::{LAYOUT_VERSION, ProcessError, Proven, answers, answers_needed, parse};
+
+    fn claim(peer: usize, members: usize) -> Proven {
+        let name = |number| format!("validator-{number}");
+        Proven {
+            peer: name(peer),
+            height: 9,
+            from: 5,
+            set: (0..members).map(name).collect(),
+            quorum: members - (members - 1) / 3,
+        }
+    }
+
+    #[test]
+    fn who_only_follows_is_no_witness() {
+        let behind = [3, 4, 5, 6].map(|peer| claim(peer, 4));
+        assert_eq!(answers(&behind, (4, 3)), (1, 3));
+        let others = [1, 2, 3, 4].map(|peer| claim(peer, 4));
+        assert_eq!(answers(&others, (4, 3)), (3, 3));
+        assert_eq!(answers(&[], (4, 3)), (0, 3));
+    }
 
     #[test]
     fn settings_of_a_newer_layout_are_named_whatever_else_they_hold() {

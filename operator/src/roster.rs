@@ -119,6 +119,10 @@ impl Roster {
             let Some(number) = number(&validator.name) else {
                 continue;
             };
+            // Who left never comes back; a node that catches up may show an older proof.
+            if self.standing(number) == Some(Standing::Left) {
+                continue;
+            }
             if membership.has(validator) {
                 next.note(number, Standing::Member);
             } else if done && membership.left.contains(validator) {

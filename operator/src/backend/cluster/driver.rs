@@ -12,7 +12,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{DeletionPolicy, NetworkName, Placement, TenantName};
+use muniment_crds::{DeletionPolicy, NetworkName, Placement, TenantName, ValidatorAction};
 use tokio::sync::watch;
 
 use super::access::{Access, failed};
@@ -188,15 +188,28 @@ impl ClusterBackend {
         Ok(())
     }
 
-    /// Who votes has joined; that is on record before anyone is told that the network is ready.
-    async fn record_joined(&self, seen: &Observation, joined: &BTreeSet<String>) -> Result<bool, BackendError> {
-        let mut news = false;
-        for node in seen
+    /// Who votes has joined; that is on record before anyone is told that the network is ready. Who is to join has, too,
+    /// before anyone is asked to decide it: it may vote long before we look again.
+    async fn record_joined(
+        &self,
+        plan: &Plan,
+        seen: &Observation,
+        joined: &BTreeSet<String>,
+    ) -> Result<bool, BackendError> {
+        let mut may_vote: BTreeSet<String> = seen
             .nodes
             .iter()
-            .filter(|node| node.votes() && !joined.contains(&node.name))
+            .filter(|n| n.votes())
+            .map(|n| n.name.clone())
+            .collect();
+        if let scale::Step::Ask(change) = scale::next(plan, seen)
+            && change.action == ValidatorAction::AddValidator
         {
-            self.durable(&seen.network).mark_joined(&node.name).await?;
+            may_vote.insert(change.name);
+        }
+        let mut news = false;
+        for name in may_vote.difference(joined) {
+            self.durable(&seen.network).mark_joined(name).await?;
             news = true;
         }
         Ok(news)
@@ -320,7 +333,7 @@ impl Backend for ClusterBackend {
             self.record_set(plan, membership).await?;
         }
         seen.ballot = self.ballot(plan, &seen, &pods, &questions).await;
-        if self.record_joined(&seen, &joined).await? {
+        if self.record_joined(plan, &seen, &joined).await? {
             let joined = durable.joined(&plan.network).await?;
             inputs.joined = &joined;
             self.access.apply(build::objects(&inputs)?.config).await?;

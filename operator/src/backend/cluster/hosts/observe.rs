@@ -55,7 +55,8 @@ impl View {
             revision,
             restarts,
             last_exit,
-            answer: self.answer.clone(),
+            // What it answers in transit is of the settings before: it is about to be restarted.
+            answer: self.answer.clone().filter(|_| !self.is_in_transit(seat)),
         }
     }
 
@@ -65,7 +66,9 @@ impl View {
                 let state = match status.state {
                     _ if self.is_in_transit(seat) => NodeState::Starting,
                     SeatState::Running if self.answer.is_some() => NodeState::Running,
-                    SeatState::Running | SeatState::Starting => NodeState::Starting,
+                    // Its host says that it runs; whether it votes nobody can tell us.
+                    SeatState::Running => NodeState::Unreachable,
+                    SeatState::Starting => NodeState::Starting,
                     SeatState::BackingOff => NodeState::BackingOff,
                 };
                 (state, status.last_exit.clone())
