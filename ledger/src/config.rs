@@ -54,7 +54,8 @@ pub struct ReplicaConfig {
     pub limits: Limits,
 }
 
-/// The HTTP API over TLS: both ends show a certificate. The files are PEM and looked at again while the node runs.
+/// The HTTP API over TLS: both ends show a certificate. The files are PEM; all but the key are looked at again while the
+/// node runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TlsConfig {

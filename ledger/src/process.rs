@@ -289,7 +289,12 @@ async fn guard(
     } else if fresh && !joined.exists() {
         FileGuard::create(&path, replica.network(), 0)
     } else {
-        let floor = highest_peer(config, replica)
+        let tls = config.tls.as_ref().map(Identity::open).transpose();
+        let tls = tls.map_err(|error| ProcessError::Serve {
+            name: config.name.clone(),
+            source: error.into(),
+        })?;
+        let floor = highest_peer(config, replica, tls.as_ref())
             .await
             .max(replica.tip().height)
             .saturating_add(UNSEEN);
@@ -316,9 +321,17 @@ async fn guard(
 /// the n - 1 others at most n - q + f did not or may lie. With four validators all three others have to answer.
 ///
 /// Who the validators are now, a replica without its data has to hear from the peers as well: their trust roots prove it.
-async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>) -> u64 {
+async fn highest_peer(config: &ReplicaConfig, replica: &Arc<LocalReplica>, tls: Option<&Identity>) -> u64 {
     loop {
-        let claims = futures::future::join_all(config.peers.iter().map(|peer| proven_height(peer, config, replica)));
+        // It may be waited for long, and certificates change meanwhile.
+        if let (Some(tls), Some(files)) = (tls, &config.tls)
+            && let Err(error) = tls.refresh(files)
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "new certificates can't be used; the old ones are");
+        }
+        let ask = |peer| proven_height(peer, config, replica, tls);
+        let claims = futures::future::join_all(config.peers.iter().map(ask));
         let claims: Vec<Proven> = claims.await.into_iter().flatten().collect();
         let (proven, needed) = answers(&claims, replica.quorum());
         if proven >= needed {
@@ -362,21 +375,17 @@ struct Proven {
 }
 
 /// A peer's height, if it shows a certificate for it or for the height below: the last block may not be final yet.
-async fn proven_height(peer: &PeerConfig, config: &ReplicaConfig, replica: &LocalReplica) -> Option<Proven> {
-    // Read anew each time: the files may have changed while it was waited.
-    let tls = match config.tls.as_ref().map(Identity::open).transpose() {
-        Ok(tls) => tls,
-        Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "peers can't be asked");
-            return None;
-        }
-    };
+async fn proven_height(
+    peer: &PeerConfig,
+    config: &ReplicaConfig,
+    replica: &LocalReplica,
+    tls: Option<&Identity>,
+) -> Option<Proven> {
     let client = NetworkClient::new(vec![Endpoint {
         name: peer.name.clone(),
         url: peer.api.clone(),
         token: config.token.clone(),
-        tls,
+        tls: tls.cloned(),
     }]);
     let height = client.status().await.pop()?.1.ok()?.height;
     let root = TrustRoot::parse(&client.trust_root().await.ok()?).ok()?;

@@ -83,6 +83,16 @@ impl Identity {
         self.0.replace(material)
     }
 
+    /// Reads the public files of a replica's settings again, and takes them over as [`Self::replace`] does. The key stays as
+    /// it was when the process started: where files are mounted for one pod of several, they are gone from its sight once
+    /// they change.
+    ///
+    /// # Errors
+    /// When they can't be read or used.
+    pub fn refresh(&self, config: &TlsConfig) -> Result<bool, TlsError> {
+        self.replace(Material::read_public(config, self.0.material().key)?)
+    }
+
     /// For a server: whoever has no certificate of these authorities is refused.
     ///
     /// # Errors
@@ -151,7 +161,7 @@ pub async fn keep(identity: Identity, config: TlsConfig) {
         tokio::time::sleep(LOOK).await;
         let look = {
             let (identity, config) = (identity.clone(), config.clone());
-            move || identity.replace(Material::read(&config)?)
+            move || identity.refresh(&config)
         };
         match tokio::task::spawn_blocking(look).await {
             Ok(Ok(true)) => tracing::info!("new certificates are in use"),

@@ -35,16 +35,14 @@ impl std::fmt::Debug for Material {
 
 impl Material {
     pub(super) fn read(config: &TlsConfig) -> Result<Self, TlsError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| TlsError::File {
-                path: path.to_owned(),
-                source,
-            })
-        };
+        Self::read_public(config, read(&config.key)?)
+    }
+
+    pub(super) fn read_public(config: &TlsConfig, key: Vec<u8>) -> Result<Self, TlsError> {
         Ok(Self {
             authorities: read(&config.ca)?,
             certificate: read(&config.certificate)?,
-            key: read(&config.key)?,
+            key,
         })
     }
 
@@ -71,6 +69,13 @@ impl Material {
             servers: servers.map_err(|error| TlsError::Authorities(error.into()))?,
         })
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -33,7 +33,10 @@ impl Authority {
 
     /// A certificate for a host that is good for some years.
     fn issue(&self, host: &str, years: std::ops::Range<i32>) -> Material {
-        let key = KeyPair::generate().unwrap();
+        self.certify(KeyPair::generate().unwrap(), host, years)
+    }
+
+    fn certify(&self, key: KeyPair, host: &str, years: std::ops::Range<i32>) -> Material {
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
@@ -62,6 +65,10 @@ impl Secure {
     }
 
     fn on(secure: TcpListener, material: Material, replica: Arc<MemoryReplica>, peers: &[u16]) -> Self {
+        Self::as_is(secure, Identity::new(material).unwrap(), replica, peers)
+    }
+
+    fn as_is(secure: TcpListener, identity: Identity, replica: Arc<MemoryReplica>, peers: &[u16]) -> Self {
         let plain = free_port();
         let (address, port) = (plain.local_addr().unwrap(), secure.local_addr().unwrap().port());
         let peer = |port: &u16| PeerConfig {
@@ -85,7 +92,6 @@ impl Secure {
             }),
             limits: Limits::default(),
         };
-        let identity = Identity::new(material).unwrap();
         let server = Server::on(plain, replica, &config).with_tls(secure, identity.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(server.run(async {
@@ -260,4 +266,34 @@ async fn new_certificates_are_used_without_a_restart() {
         .unwrap()
         .1
         .expect("a connection that is open stays");
+}
+
+/// As under a mount by subPath: once something changed, the process sees its private file no more.
+#[tokio::test]
+async fn public_files_are_read_again_and_the_key_that_is_out_of_sight_stays() {
+    let (folder, old, new) = (tempfile::tempdir().unwrap(), Authority::new(), Authority::new());
+    let at = |name: &str| folder.path().join(name);
+    let files = TlsConfig {
+        api: ([127, 0, 0, 1], 0).into(),
+        ca: at("ca.crt"),
+        certificate: at("own.crt"),
+        key: at("own.key"),
+        plain: false,
+    };
+    let write = |material: &Material| {
+        std::fs::write(&files.ca, &material.authorities).unwrap();
+        std::fs::write(&files.certificate, &material.certificate).unwrap();
+    };
+    let first = old.good();
+    write(&first);
+    std::fs::write(&files.key, &first.key).unwrap();
+    let node = Secure::as_is(free_port(), Identity::open(&files).unwrap(), replica(), &[]);
+    node.ask(Some(old.good())).await.unwrap();
+    std::fs::remove_file(&files.key).unwrap();
+    assert!(!node.identity.refresh(&files).unwrap(), "nothing is new");
+    let key = KeyPair::from_pem(std::str::from_utf8(&first.key).unwrap()).unwrap();
+    write(&new.certify(key, HOST, 2020..2100));
+    assert!(node.identity.refresh(&files).unwrap());
+    node.ask(Some(new.good())).await.unwrap();
+    assert!(node.refusal(Some(old.good())).await.contains("UnknownIssuer"));
 }
