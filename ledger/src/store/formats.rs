@@ -16,7 +16,7 @@ fn log_version(data: &Path, version: u8) {
 
 /// Sets the row of the index that says its format.
 fn index_format(data: &Path, format: u8) {
-    let database = fjall::Database::builder(&data.join("index")).open().unwrap();
+    let database = fjall::Database::builder(data.join("index")).open().unwrap();
     let meta = database
         .keyspace("meta", fjall::KeyspaceCreateOptions::default)
         .unwrap();
