@@ -49,16 +49,7 @@ struct Call {
 
 /// Runs a history on two replicas and holds what was accepted against the model.
 pub fn run(template: &str, attempts: &[Attempt], settings: Settings) -> Found {
-    let mut run = Run {
-        world: World::with_template(template),
-        twin: World::with_template(template),
-        settings,
-        model: Model::default(),
-        found: Found::default(),
-        documents: Vec::new(),
-        frontier: Frontier::new(),
-        earlier: Vec::new(),
-    };
+    let mut run = Run::new(template, settings);
     let mut block = Vec::new();
     for attempt in attempts {
         let Some(call) = run.call(attempt) else { continue };
@@ -75,6 +66,42 @@ pub fn run(template: &str, attempts: &[Attempt], settings: Settings) -> Found {
     run.found
 }
 
+/// Action, party and input. The first document is what it is about; `wait` lets so many hours pass.
+pub type Step = (&'static str, u8, Value);
+
+/// Runs these actions, each in a block of its own, and holds what was accepted against the model.
+pub fn play(template: &str, steps: &[Step]) -> Found {
+    let lean = Settings {
+        lean: true,
+        ..Settings::default()
+    };
+    let mut run = Run::new(template, lean);
+    for (action, party, input) in steps {
+        if *action == "wait" {
+            run.world.wait(input.as_u64().unwrap() * 3_600_000);
+            continue;
+        }
+        let mut input = input.clone();
+        if *action == "credit" {
+            input["invoice"] = Value::from(hex::encode(run.documents[0]));
+        }
+        let creates = matches!(*action, "issue" | "credit" | "replace");
+        let record = run.documents.first().copied().filter(|_| !creates);
+        let transaction = run.world.sign(&key(*party), action, input.clone(), record);
+        let Ok(prepared) = run.world.ledger.admit(transaction) else {
+            continue;
+        };
+        run.block(vec![Call {
+            party: *party,
+            action: *action,
+            input,
+            record,
+            prepared,
+        }]);
+    }
+    run.found
+}
+
 struct Run {
     world: World,
     twin: World,
@@ -87,6 +114,19 @@ struct Run {
 }
 
 impl Run {
+    fn new(template: &str, settings: Settings) -> Self {
+        Self {
+            world: World::with_template(template),
+            twin: World::with_template(template),
+            settings,
+            model: Model::default(),
+            found: Found::default(),
+            documents: Vec::new(),
+            frontier: Frontier::new(),
+            earlier: Vec::new(),
+        }
+    }
+
     /// Makes an attempt of the numbers: mostly what could succeed, by whom it could.
     fn call(&mut self, attempt: &Attempt) -> Option<Call> {
         let count = self.documents.len();
