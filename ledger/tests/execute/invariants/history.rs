@@ -93,7 +93,7 @@ pub fn play(template: &str, steps: &[Step]) -> Found {
         };
         run.block(vec![Call {
             party: *party,
-            action: *action,
+            action,
             input,
             record,
             prepared,
