@@ -28,7 +28,7 @@ use futures::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::ListParams;
-use kube::runtime::controller::Config;
+use kube::runtime::controller::{self, Config};
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, watcher};
@@ -277,7 +277,7 @@ fn keep_networks(
             move |template: RecordTemplate| networks_in(&of_template, &template.namespace().unwrap_or_default()),
         )
         .run(network::reconcile, network::on_error, context)
-        .for_each(|_| async {})
+        .for_each(told)
 }
 
 fn keep_tenants(
@@ -306,7 +306,17 @@ fn keep_tenants(
             |network: LedgerNetwork| tenant_named(&network.namespace().unwrap_or_default()),
         )
         .run(tenant::reconcile, tenant::on_error, context)
-        .for_each(|_| async {})
+        .for_each(told)
+}
+
+/// A watch that fails is tried again for ever; without a word nobody would know why nothing happens.
+async fn told<O, E: std::error::Error + 'static, W: std::error::Error + 'static>(
+    passed: Result<O, controller::Error<E, W>>,
+) {
+    if let Err(error @ (controller::Error::QueueError(_) | controller::Error::RunnerError(_))) = passed {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "what is watched can't be read; trying again");
+    }
 }
 
 fn judge_templates(controller: Controller<RecordTemplate>, shared: &Shared) -> impl Future<Output = ()> + use<> {
@@ -317,7 +327,7 @@ fn judge_templates(controller: Controller<RecordTemplate>, shared: &Shared) -> i
     });
     controller
         .run(template::reconcile, template::on_error, context)
-        .for_each(|_| async {})
+        .for_each(told)
 }
 
 async fn keep_hosts(client: &Client, settings: &ClusterSettings) {
@@ -339,7 +349,7 @@ async fn keep_hosts(client: &Client, settings: &ClusterSettings) {
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(1))
         .owns(pods, of_hosts())
         .run(hosts::reconcile, hosts::on_error, context)
-        .for_each(|_| async {})
+        .for_each(told)
         .await;
 }
 

@@ -188,7 +188,11 @@ impl Absent {
             Self::Unpledged => some(number("open") - number("pledged")),
             Self::Unreimbursed => some(number("total") - number("credited") - number("reimbursed")),
             Self::Locked => some(fields["lock"]["amount"].as_i64().unwrap_or(0)),
-            Self::OfferEnd => Some((now + OFFER_MS).into()),
+            // An offer holds no longer than the pledge itself.
+            Self::OfferEnd => {
+                let until = given.get("until").and_then(Value::as_i64).unwrap_or(i64::MAX);
+                Some((now + OFFER_MS).min(until).into())
+            }
         })
     }
 }

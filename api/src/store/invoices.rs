@@ -14,6 +14,8 @@ pub struct Search {
     pub number: Option<String>,
     /// Series.
     pub series: Option<String>,
+    /// Key of who issued it.
+    pub issuer: Option<String>,
     /// Tax id, commitment or key of any of its parties.
     pub party: Option<String>,
     /// First issue date.
@@ -59,6 +61,7 @@ impl Store {
         let mut all = Condition::all().add(C::Network.eq(network));
         let equal = [
             (C::Number, &search.number),
+            (C::Issuer, &search.issuer),
             (C::Series, &search.series),
             (C::Currency, &search.currency),
         ];
@@ -78,7 +81,7 @@ impl Store {
             let any = [C::Issuer, C::Supplier, C::Recipient, C::Buyer, C::Payee];
             let any = any.iter().map(|column| column.eq(party.as_str()));
             let any = any.fold(Condition::any(), Condition::add);
-            // Keys have neither blanks nor what LIKE takes for more than itself.
+            // Keys have no blanks. LIKE takes their `_` for any character and not for less, so nobody is left out.
             let key = party.parse::<SignerKey>().ok();
             all = all.add(any.add_option(key.map(|key| C::Named.contains(format!(" {key} ")))));
         }

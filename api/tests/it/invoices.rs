@@ -356,6 +356,79 @@ async fn nothing_of_a_document_is_in_the_database_in_the_clear() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_sent_twice_before_it_is_final_keeps_its_salt() {
+    let world = World::start().await;
+    let mut invoice = form("40");
+    invoice["buyer"]["vatId"] = json!("FR12345678901");
+    // The second one comes before the first is known to be on the ledger, or is refused for it.
+    for _ in 0..2 {
+        let request = world
+            .request(
+                Method::POST,
+                &format!("{NETWORK}/invoices?recipient=acme&committed=true"),
+            )
+            .header("prefer", "wait=0")
+            .header("content-type", "application/json")
+            .body(invoice.to_string());
+        let (status, made) = answer(request.send().await.unwrap()).await;
+        assert!(
+            status == StatusCode::ACCEPTED || status == StatusCode::CONFLICT,
+            "{made}"
+        );
+    }
+    world
+        .until("it is on the ledger", async || {
+            !list(&world, "number=40").await["invoices"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        })
+        .await;
+    let page = list(&world, "number=40").await;
+    let id = page["invoices"][0]["id"].as_str().unwrap();
+    assert_eq!(opened(&world, id, b"FR12345678901").await, buyer(&world, id).await);
+}
+
+/// Others' numbers are none of an issuer's series.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_number_leaves_no_gap_in_a_series() {
+    let mut world = World::start().await;
+    let (_, bank) = world.bank().await;
+    let mut theirs = form("RE-000001");
+    theirs["seller"]["vatId"] = json!("DE987654321");
+    let tenants = std::mem::replace(&mut world.key, bank);
+    let (status, made) = submit(&world, "recipient=acme", "application/json", theirs.to_string()).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    world.key = tenants;
+    let query = "recipient=bank&number=auto&series=RE";
+    let (status, made) = submit(&world, query, "application/json", form("").to_string()).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let id = made["id"].as_str().unwrap();
+    let (_, document) = get(&world, &format!("/{id}/document")).await;
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(document["number"], "RE-000001");
+}
+
+/// What the ledger has of the buyer.
+async fn buyer(world: &World, id: &str) -> Value {
+    let (_, record) = get(world, &format!("/{id}")).await;
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    record["record"]["fields"]["buyer"].clone()
+}
+
+/// What the ledger must have of a buyer with this id, by the salt that is kept.
+async fn opened(world: &World, id: &str, tax_id: &[u8]) -> Value {
+    let document = world
+        .get(&format!("{NETWORK}/invoices/{id}/document"))
+        .send()
+        .await
+        .unwrap();
+    let salt = hex::decode(&document.headers()["muniment-buyer-salt"]).unwrap();
+    let opened = [b"muniment.dev/party/v2\n".as_slice(), &salt, tax_id].concat();
+    json!(format!("SHA256:{}", sha256(&opened).to_uppercase()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_committed_buyer_is_known_to_who_has_the_salt() {
     let world = World::start().await;
     let mut seen = Vec::new();
@@ -373,14 +446,7 @@ async fn a_committed_buyer_is_known_to_who_has_the_salt() {
             fields["supplier"], "DE123456789",
             "a supplier has one name, whatever is hidden"
         );
-        let document = world
-            .get(&format!("{NETWORK}/invoices/{id}/document"))
-            .send()
-            .await
-            .unwrap();
-        let salt = hex::decode(&document.headers()["muniment-buyer-salt"]).unwrap();
-        let opened = [b"muniment.dev/party/v2\n".as_slice(), &salt, b"FR12345678901"].concat();
-        assert_eq!(fields["buyer"], format!("SHA256:{}", sha256(&opened).to_uppercase()));
+        assert_eq!(fields["buyer"], opened(&world, id, b"FR12345678901").await);
         seen.push(fields["buyer"].clone());
     }
     assert_ne!(seen[0], seen[1], "nobody else can tell that it is the same buyer");

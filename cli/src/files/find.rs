@@ -32,6 +32,13 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
     let mut found = Found::default();
     for path in paths {
         let meta = std::fs::metadata(path).map_err(|error| named("can't read", path, &error))?;
+        if !meta.is_dir() && !meta.is_file() {
+            return Err(Failure::usage(
+                "no_file",
+                format!("{} is neither a file nor a folder", path.display()),
+                "write what comes out of it into a file, and notarize that",
+            ));
+        }
         if !meta.is_dir() {
             if is_receipt(path) {
                 return Err(Failure::usage(
@@ -113,7 +120,7 @@ fn apart(path: &Path, whole: &Path) -> Result<()> {
 }
 
 fn folder(root: &Path, out: Option<&Path>, found: &mut Found) {
-    let mut hidden = Vec::new();
+    let (mut hidden, mut others) = (Vec::new(), Vec::new());
     let mut walk = walkdir::WalkDir::new(root).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         let entry = match entry {
@@ -138,7 +145,11 @@ fn folder(root: &Path, out: Option<&Path>, found: &mut Found) {
             }
             continue;
         }
-        if !entry.file_type().is_file() || is_receipt(entry.path()) || name.starts_with(TEMPORARY) {
+        if !entry.file_type().is_file() {
+            others.push(entry.into_path());
+            continue;
+        }
+        if is_receipt(entry.path()) || name.starts_with(TEMPORARY) {
             continue;
         }
         let out = out.map(
@@ -154,6 +165,10 @@ fn folder(root: &Path, out: Option<&Path>, found: &mut Found) {
         });
     }
     found.passed.extend(told(&hidden));
+    found.passed.extend(others.first().map(|first| {
+        let (many, first) = (others.len(), first.display());
+        format!("{many} links and other things that are no files were passed by, {first} first; name what they lead to")
+    }));
 }
 
 /// One sentence on all hidden folders.
@@ -329,5 +344,28 @@ mod tests {
             };
             assert!(*path == shut && failure.message.contains("shut"), "{failure}");
         }
+    }
+
+    #[test]
+    fn what_is_no_file_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::write(root.join("a"), "a").unwrap();
+        std::os::unix::fs::symlink(root.join("a"), root.join("link")).unwrap();
+        let socket = root.join("socket");
+        let _open = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let found = collect(&[root.to_owned()], true, None).unwrap();
+        assert_eq!(names(root, &found), [PathBuf::from("a")]);
+        assert!(
+            found.passed[0].starts_with("2 links and other things"),
+            "{:?}",
+            found.passed
+        );
+        // A pipe would be waited for without end.
+        let refused = collect(&[socket], false, None).unwrap_err();
+        assert_eq!(refused.code, "no_file");
+        // A link that is named is followed.
+        let found = collect(&[root.join("link")], false, None).unwrap();
+        assert_eq!(found.sources.len(), 1);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use muniment_receipts::key::SignerKey;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::super::records::record_id;
 use super::asked::{self, Asked, BatchItem};
@@ -153,7 +154,10 @@ impl<'a> Desk<'a> {
         };
         let mut judged = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
         if terms.committed {
-            judged.kept.salt = Some(random().map_err(ApiError::internal)?);
+            judged.kept.salt = Some(match self.salt(&judged.kept.content()).await? {
+                Some(salt) => salt,
+                None => random().map_err(ApiError::internal)?,
+            });
         }
         let entry = self.entry(&judged, asked).await?;
         let input = input::input(&judged, &terms, &entry)?;
@@ -165,6 +169,22 @@ impl<'a> Desk<'a> {
             invoice: Box::new(judged.invoice),
             kept: judged.kept,
         })
+    }
+
+    /// The salt of the same document if it was sent before: that one may still be on its way onto the ledger, and what is
+    /// kept has to open its commitment.
+    async fn salt(&self, content: &[u8; 32]) -> Result<Option<[u8; 32]>, ApiError> {
+        let issuer = self.own_key(self.ctx.owner()).await?;
+        let row = self
+            .network
+            .document(&issuer, content)
+            .await
+            .map_err(ApiError::internal)?;
+        let Some(row) = row.filter(|row| row.erased_at.is_none()) else {
+            return Ok(None);
+        };
+        let kept = unseal(self.ctx, self.network, &issuer, content, row).await?;
+        Ok(kept.salt)
     }
 
     /// Judges all documents of a batch.
@@ -274,14 +294,13 @@ impl<'a> Desk<'a> {
     async fn issued(&self, number: &str) -> Result<Vec<Vec<u8>>, ApiError> {
         let search = Search {
             number: Some(number.to_owned()),
-            party: Some(self.own_key(self.ctx.owner()).await?),
+            issuer: Some(self.own_key(self.ctx.owner()).await?),
             ..Search::default()
         };
         self.network.caught_up(CATCH_UP).await;
         let rows = self.network.invoices(&search, 20).await.map_err(ApiError::internal)?;
-        let me = search.party.unwrap_or_default();
-        let mine = rows.into_iter().filter(|row| row.issuer == me && row.credits.is_none());
-        Ok(mine.map(|row| row.record).collect())
+        let invoices = rows.into_iter().filter(|row| row.credits.is_none());
+        Ok(invoices.map(|row| row.record).collect())
     }
 
     /// The action of the template.
@@ -336,8 +355,32 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Opens what is kept of an invoice.
+///
+/// # Errors
+/// 500 when it can't be.
+pub async fn unseal(
+    ctx: &Ctx,
+    network: &Network,
+    issuer: &str,
+    content: &[u8; 32],
+    row: document::Model,
+) -> Result<Kept, ApiError> {
+    let sealed = Sealed {
+        key: row.key,
+        body: row.body,
+    };
+    let keys = &ctx.state().networks.shared().keys;
+    let context = context(network, issuer, content);
+    let plain: Zeroizing<Vec<u8>> = keys
+        .open(ctx.tenant(), &context, &sealed)
+        .await
+        .map_err(ApiError::internal)?;
+    borsh::from_slice(&plain).map_err(ApiError::internal)
+}
+
 /// What a document's ciphertext is bound to.
-pub fn context(network: &Network, issuer: &str, content: &[u8; 32]) -> Vec<u8> {
+fn context(network: &Network, issuer: &str, content: &[u8; 32]) -> Vec<u8> {
     let domain = b"muniment.dev/document/v1\n".as_slice();
     [domain, &network.entry.id, content, issuer.as_bytes()].concat()
 }

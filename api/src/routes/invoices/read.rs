@@ -6,13 +6,12 @@ use actix_web::web::{Path, Query};
 use muniment_invoices::{Invoice as Model, Limits};
 use muniment_ledger::wire::RecordView;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::super::records::{StepPage, Steps, record_id};
-use super::desk::context;
+use super::desk::unseal;
 use crate::ctx::{Ctx, With};
 use crate::invoice::{TEMPLATE, access, kept::Kept};
-use crate::keys::{Purpose, Sealed};
+use crate::keys::Purpose;
 use crate::networks::Network;
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
@@ -263,17 +262,8 @@ async fn open(ctx: &Ctx, path: &(String, String, String)) -> Result<Opened, ApiE
     if row.erased_at.is_some() {
         return Err(erased());
     }
-    let sealed = Sealed {
-        key: row.key,
-        body: row.body,
-    };
-    let keys = &ctx.state().networks.shared().keys;
-    let plain: Zeroizing<Vec<u8>> = keys
-        .open(ctx.tenant(), &context(&network, issuer(&view), &content), &sealed)
-        .await
-        .map_err(ApiError::internal)?;
     Ok(Opened {
-        kept: borsh::from_slice(&plain).map_err(ApiError::internal)?,
+        kept: unseal(ctx, &network, issuer(&view), &content, row).await?,
         pointer: format!(
             "muniment.dev/network/{}/record/{}",
             hex::encode(network.entry.id),

@@ -78,6 +78,7 @@ pub async fn list(With(ctx, query): With<Query<List>>, path: Path<(String, Strin
 impl List {
     fn search(&self) -> Result<Search, ApiError> {
         Ok(Search {
+            issuer: None,
             number: self.number.clone(),
             series: self.series.clone(),
             party: self.party.clone(),

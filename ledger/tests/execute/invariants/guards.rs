@@ -186,6 +186,19 @@ fn no_more_is_pledged_than_is_open() {
     breaks_on(8, &[(only, "rule: record.fields.open >= 0")], &beside);
 }
 
+/// Who accepted after its end could take the claim at once.
+#[test]
+fn a_pledge_that_is_over_begins_no_more() {
+    let until = "block.time <= variables.found[0].expires && block.time < variables.found[0].until";
+    let late = [
+        issue(),
+        offer("P0", BANK, 11_900),
+        ("wait", 0, json!(2)),
+        accept("P0", BANK),
+    ];
+    breaks_on(11, &[(until, "block.time <= variables.found[0].expires")], &late);
+}
+
 #[test]
 fn lenders_consent() {
     breaks_without(9, &[("!p.live || variables.amount <= p.consent", "!p.live || p.live")]);

@@ -576,6 +576,7 @@ impl Document {
                 );
                 must(8, pledge.amount <= free, "it is pledged already");
                 must(11, now <= pledge.expires, "the offer is over");
+                must(11, now < pledge.until, "the pledge itself is over");
                 pledge.live = true;
                 return;
             }

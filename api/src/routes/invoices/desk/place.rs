@@ -53,7 +53,7 @@ impl<'a> Place<'a> {
         self.free(next).await
     }
 
-    /// The first from here on whose number nobody has given by hand.
+    /// The first from here on whose number this issuer has not given by hand. Others' numbers are none of its series.
     ///
     /// # Errors
     /// 500 when the store fails.
@@ -61,7 +61,7 @@ impl<'a> Place<'a> {
         loop {
             let search = Search {
                 number: Some(asked::number(&self.series, next.number)),
-                party: Some(self.signer.clone()),
+                issuer: Some(self.signer.clone()),
                 ..Search::default()
             };
             let taken = self.network.invoices(&search, 1).await.map_err(ApiError::internal)?;
