@@ -261,15 +261,13 @@ impl Client {
         match self.post(below, media_type, body, &key).await? {
             Written::Done(recorded) => Ok(recorded),
             Written::Refused(problem) => {
-                let mut failure = Failure::new(&problem.code, problem.detail, "correct what the message names");
+                let mut failure = refused(&problem.code, &problem.detail);
                 failure.findings = problem.findings;
                 Err(failure)
             }
             Written::Pending(operation) => match self.decided(operation).await?.items.pop() {
                 Some(ItemOutcome::Accepted(recorded)) => Ok(recorded),
-                Some(ItemOutcome::Rejected { code, detail, .. }) => {
-                    Err(Failure::new(&code, detail, "correct what the message names"))
-                }
+                Some(ItemOutcome::Rejected { code, detail, .. }) => Err(refused(&code, &detail)),
                 None => Err(Failure::new(
                     "protocol",
                     "the server decided nothing",
@@ -432,6 +430,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })
 }
 
+/// A refusal of the network: its sentence, and the code that templates and their cases know.
+fn refused(code: &str, detail: &str) -> Failure {
+    Failure::new(code, format!("{detail} ({code})"), "correct what the message names")
+}
+
 /// A refusal of the server as a CLI error. The server's own words say how to fix it.
 pub fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
     let Ok(problem) = serde_json::from_slice::<Problem>(bytes) else {
@@ -451,8 +454,10 @@ pub fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
         }
         StatusCode::FORBIDDEN => "use an API key that may do this".to_owned(),
         StatusCode::TOO_MANY_REQUESTS => "wait a little and run the same command again".to_owned(),
-        // What is wrong with a request, and how to mend it, is in the detail.
-        status if status.is_client_error() => "correct what the message names".to_owned(),
+        // What is wrong with a request, and how to mend it, is in the detail; so is what this server can't do at all.
+        status if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED => {
+            "correct what the message names".to_owned()
+        }
         _ => format!("look for request {} in the server's log", problem.request_id),
     };
     Failure::new(&problem.code, format!("{} ({status})", problem.detail), next)

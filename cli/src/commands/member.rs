@@ -1,6 +1,6 @@
 //! `muniment member`: who may sign in a network.
 
-use muniment_api::types::Members;
+use muniment_api::types::{Members, Whoami};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -26,6 +26,9 @@ pub enum Command {
     Remove {
         /// Its key, from `muniment member list`.
         key: String,
+        /// The key is your own: what your API key asks for is refused from then on.
+        #[arg(long)]
+        myself: bool,
     },
 }
 
@@ -39,7 +42,15 @@ pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bo
             let recorded = governance::submit(&client, Method::POST, "/members", &body).await?;
             governance::show(&client, &recorded, &format!("member `{name}`"), output).await?;
         }
-        Command::Remove { key } => {
+        Command::Remove { key, myself } => {
+            let own: Whoami = client.get(&format!("{}/v1/whoami", client.context().server)).await?;
+            if own.signer == key && !myself {
+                return Err(Failure::usage(
+                    "own_key",
+                    "this is the key that signs for you; without it you can sign nothing here, not even that it comes back",
+                    "if that is meant, add --myself; another member can let it in again",
+                ));
+            }
             let below = format!("/members/{}", usable(&key)?);
             let recorded = governance::submit(&client, Method::DELETE, &below, &Value::Null).await?;
             governance::show(&client, &recorded, "removal", output).await?;
