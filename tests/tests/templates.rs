@@ -149,8 +149,27 @@ async fn goods_are_followed_back_to_their_origin_and_recalled() {
     }
     trail.sort();
     assert_eq!(trail, ["BLEND-1", "SACK-1", "WHEAT-1", "WHEAT-2"]);
+    // The same in one command, nearest first.
+    let traced = stage.world.cli(["-o", "json", "records", "trace", "BLEND-1"]);
+    assert_eq!(traced.code, 0, "{traced:?}");
+    let traced: Value = serde_json::from_str(&traced.stdout).unwrap();
+    let items: Vec<_> = traced["items"].as_array().unwrap().iter().collect();
+    let way: Vec<_> = items
+        .iter()
+        .map(|item| {
+            (
+                item["depth"].as_u64().unwrap(),
+                item["record"]["fields"]["code"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(way, [(0, "BLEND-1"), (1, "SACK-1"), (1, "WHEAT-2"), (2, "WHEAT-1")]);
+    let unknown = stage.world.cli(["records", "trace", "BLEND-2"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("BLEND-2"), "{unknown:?}");
 
     stage.done(&stage.act(&farm, &wheat, "recall", json!({ "reason": "ergot" })).await);
+    let warned = stage.world.cli(["records", "trace", "BLEND-1"]);
+    assert!(warned.stderr.contains("recalled: WHEAT-1 (ergot)"), "{warned:?}");
     refused(
         &stage
             .act(&farm, &blend, "spreadRecall", json!({ "source": wheat }))
