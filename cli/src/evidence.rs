@@ -14,6 +14,8 @@ use crate::trust::Root;
 pub struct Facts {
     /// Record id, hex.
     pub record: String,
+    /// Template of the record.
+    pub template: String,
     /// Block height.
     pub height: u64,
     /// Block time, RFC 3339.
@@ -94,8 +96,13 @@ pub fn check(receipt: &[u8], root: &Root, document: Option<&[u8; 32]>) -> Result
             "compare the trust root in `muniment network status` and in ~/.config/muniment/trust",
         ));
     }
+    let (record, template) = report
+        .statement
+        .map(|statement| (statement.record, statement.template))
+        .unwrap_or_default();
     Ok(Facts {
-        record: report.statement.map(|statement| statement.record).unwrap_or_default(),
+        record,
+        template,
         height: report.height.unwrap_or_default(),
         time: report.block_time.map(rfc3339).unwrap_or_default(),
         signed_by: report.cosigned.into_iter().map(|cosigned| cosigned.name).collect(),

@@ -17,6 +17,8 @@ use crate::files::{self, Source};
 use crate::output::Output;
 use crate::trust;
 
+/// Template of the records that are made.
+const TEMPLATE: &str = "electronic-invoice";
 /// Documents of one request, and their bytes: well below what the server takes.
 const MOST: usize = 1_000;
 const LARGEST: usize = 24 << 20;
@@ -100,7 +102,13 @@ impl Desk {
         let safe = number.replace(|one: char| !one.is_alphanumeric() && !"-_.".contains(one), "_");
         let target = self.source(&file.with_file_name(format!("{safe}.json")));
         let written = target.receipt.with_extension("");
-        files::write_new(&written, &document, false)?;
+        files::write_new(&written, &document, false).map_err(|failure| Failure {
+            next: format!(
+                "it is registered: get it with `muniment invoice document {} --out FILE`",
+                recorded.id
+            ),
+            ..failure
+        })?;
         let done = self.keep(&target, &document, recorded.receipt.as_bytes())?;
         Ok(Done {
             document: Some(written),
@@ -124,15 +132,17 @@ impl Desk {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io("can't read", &source.receipt, &error)),
         };
-        match evidence::check(&receipt, &self.root, Some(&digest(document))) {
-            Ok(facts) => Ok(Some(Done::of(facts, source, true))),
-            Err(_) => Err(Failure::new(
+        // A receipt of the same file may be of its notarization.
+        let facts = evidence::check(&receipt, &self.root, Some(&digest(document)));
+        match facts.ok().filter(|facts| facts.template == TEMPLATE) {
+            Some(facts) => Ok(Some(Done::of(facts, source, true))),
+            None => Err(Failure::new(
                 "other_receipt",
                 format!(
-                    "{} is there already and does not prove the file as it is now; nothing was sent",
+                    "{} is there already and does not prove that the file as it is now is a registered invoice; nothing was sent",
                     source.receipt.display()
                 ),
-                "`muniment verify` tells why; move the receipt away to register the file",
+                "`muniment verify` tells what it proves; move it away, or name another folder for receipts with --out",
             )),
         }
     }
