@@ -130,7 +130,7 @@ pub struct NodeStatus {
     /// Ready by its own answer.
     #[serde(default)]
     pub ready: bool,
-    /// `Stopped`, `Starting`, `Running` or `BackingOff`.
+    /// `Stopped`, `Starting`, `Running`, `BackingOff` or `Unreachable`.
     #[serde(default)]
     pub state: String,
     /// Last block it executed.
