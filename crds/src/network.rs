@@ -99,6 +99,16 @@ pub enum Placement {
     Shared,
 }
 
+impl Placement {
+    /// As in the description.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dedicated => "Dedicated",
+            Self::Shared => "Shared",
+        }
+    }
+}
+
 /// How much of a machine a validator gets.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeSize {

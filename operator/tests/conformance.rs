@@ -8,7 +8,7 @@ mod harness;
 use harness::{
     ClusterHarness, Governed, Harness, LocalHarness, MemoryHarness, SharedHarness, SharedMemoryHarness, network, until,
 };
-use muniment_crds::{DeletionPolicy, ValidatorAction};
+use muniment_crds::{DeletionPolicy, Placement, ValidatorAction};
 use muniment_operator::{Backend, NodeState, Observation, Removal, scale};
 
 macro_rules! over {
@@ -43,6 +43,7 @@ conformance!(
     removal_ends_and_is_idempotent,
     orphans_are_listed,
     a_sealed_genesis_stays,
+    a_network_stays_where_it_was_made,
     an_unknown_network_is_none,
     nothing_is_applied_before_it_is_allocated,
 );
@@ -288,6 +289,22 @@ async fn a_sealed_genesis_stays<H: Harness>(mut harness: H) {
     let error = harness.backend().apply(&forged).await.unwrap_err();
     assert!(error.to_string().contains("is sealed as"), "{error}");
     assert!(all_ready(&observe(&harness).await), "the refused plan changed nothing");
+    harness.stop().await;
+}
+
+async fn a_network_stays_where_it_was_made<H: Harness>(mut harness: H) {
+    ready(&harness).await;
+    let facts = harness.facts().await;
+    let (here, elsewhere) = match harness.wish().spec.placement {
+        Placement::Dedicated => (Placement::Dedicated, Placement::Shared),
+        Placement::Shared => (Placement::Shared, Placement::Dedicated),
+    };
+    harness.wish().spec.placement = elsewhere;
+    let error = harness.backend().allocate(&harness.validated()).await.unwrap_err();
+    assert!(error.to_string().contains("spec.placement"), "{error}");
+    assert!(all_ready(&observe(&harness).await), "it runs on where it is");
+    harness.wish().spec.placement = here;
+    assert_eq!(harness.facts().await, facts);
     harness.stop().await;
 }
 

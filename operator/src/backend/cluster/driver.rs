@@ -19,12 +19,12 @@ use super::access::{Access, failed};
 use super::build::{self, Inputs, Objects};
 use super::certificates::{self, Keeper};
 use super::durable::Durable;
-use super::hosts::Shared;
+use super::hosts::{Gate, Shared};
 use super::names;
 use super::observe::{self, Place, Questions, Wanted};
-use super::{ClusterSettings, ballot, volumes};
+use super::{ClusterSettings, ballot, own, volumes};
 use crate::backend::{Backend, BackendError, Ballot, Observation, Removal};
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, Outlook};
 use crate::membership::Membership;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
@@ -42,6 +42,7 @@ pub struct ClusterBackend {
     probers: Probers,
     /// For hosts, which have no certificates yet.
     prober: Prober,
+    gate: Gate,
     clock: fn() -> Timestamp,
     /// The watches of whoever drives this backend are the real wake-ups.
     wake: watch::Sender<u64>,
@@ -70,6 +71,7 @@ impl ClusterBackend {
             settings,
             probers: Probers::default(),
             prober: Prober::new()?,
+            gate: Gate::default(),
             clock,
             wake: watch::Sender::new(0),
         })
@@ -95,14 +97,83 @@ impl ClusterBackend {
     }
 
     fn shared(&self) -> Option<Shared<'_>> {
-        Shared::of(&self.access, &self.settings, &self.prober)
+        Shared::of(&self.access, &self.settings, &self.prober, &self.gate)
     }
 
     /// The hosts and the port of a network that is placed there.
     async fn placed(&self, network: &NetworkRef) -> Result<Option<(Shared<'_>, u16)>, BackendError> {
-        let Some(shared) = self.shared() else { return Ok(None) };
-        let port = shared.port(network).await?;
+        let shared = self.shared();
+        let given = match &shared {
+            Some(shared) => shared.port(network).await?,
+            None => None,
+        };
+        if given.is_none() && self.durable(network).placement().await? != Some(Placement::Shared) {
+            return Ok(None);
+        }
+        let shared = shared.ok_or_else(|| BackendError::HostsOff {
+            network: network.clone(),
+        })?;
+        let port = match given {
+            Some(port) => Some(port),
+            None => shared.seated(network).await?,
+        };
         Ok(port.map(|port| (shared, port)))
+    }
+
+    /// The hosts for a network that is to be there, or is.
+    async fn hosts_of(&self, network: &NetworkRef) -> Result<Shared<'_>, BackendError> {
+        if let Some(shared) = self.shared() {
+            return Ok(shared);
+        }
+        let network = network.clone();
+        match self.durable(&network).sealed().await? {
+            Some(_) => Err(BackendError::HostsOff { network }),
+            None => Err(BackendError::NoHosts { network }),
+        }
+    }
+
+    /// All networks that sit in the hosts, wanted or not.
+    ///
+    /// # Errors
+    /// When the hosts' objects can't be read.
+    pub async fn seated(&self) -> Result<BTreeSet<NetworkRef>, BackendError> {
+        match self.shared() {
+            Some(shared) => shared.networks().await,
+            None => Ok(BTreeSet::new()),
+        }
+    }
+
+    /// Takes one step of the removal of a network from the hosts, with nothing of what it had in its namespace.
+    ///
+    /// # Errors
+    /// When the hosts' objects can't be read or written.
+    pub async fn evict(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {
+        match self.shared() {
+            Some(shared) => shared.evict(network, data == DeletionPolicy::Delete).await,
+            None => Ok(Removal::Done),
+        }
+    }
+
+    /// Restarts a host by deleting its pod, unless a validator in another host is out. `false`: not now.
+    ///
+    /// # Errors
+    /// When the hosts' objects can't be read, or the pod can't be deleted.
+    pub async fn restart_host(&self, pod: &Pod) -> Result<bool, BackendError> {
+        match self.shared() {
+            Some(shared) => shared.restart(pod).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Takes orders to the hosts back that were followed.
+    ///
+    /// # Errors
+    /// When the hosts' objects can't be read or written.
+    pub async fn tidy_hosts(&self) -> Result<(), BackendError> {
+        match self.shared() {
+            Some(shared) => shared.take_all_back().await,
+            None => Ok(()),
+        }
     }
 
     fn durable<'a>(&'a self, network: &'a NetworkRef) -> Durable<'a> {
@@ -130,9 +201,7 @@ impl ClusterBackend {
     }
 
     async fn pods(&self, network: &NetworkRef) -> Result<Vec<Pod>, BackendError> {
-        self.access
-            .list(network.tenant.as_str(), &names::of_network(network))
-            .await
+        own::pods(&self.access, network).await
     }
 
     /// Volume templates of the StatefulSet that is there.
@@ -273,10 +342,9 @@ impl ClusterBackend {
 impl Backend for ClusterBackend {
     async fn allocate(&self, network: &ValidatedNetwork) -> Result<Facts, BackendError> {
         let durable = self.durable(&network.network);
+        durable.check_placement(network.hosting.placement).await?;
         if network.hosting.placement == Placement::Shared {
-            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
-                network: network.network.clone(),
-            })?;
+            let shared = self.hosts_of(&network.network).await?;
             let mut facts = durable.facts(network.validators.get()).await?;
             shared.place(&network.network, &mut facts).await?;
             return Ok(facts);
@@ -292,14 +360,11 @@ impl Backend for ClusterBackend {
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let network = &plan.network.network;
         if plan.hosting.placement == Placement::Shared {
-            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
-                network: network.clone(),
-            })?;
-            return shared.apply(plan).await;
+            return self.hosts_of(network).await?.apply(plan).await;
         }
         let durable = self.durable(network);
         let joined = durable.joined(&plan.network).await?;
-        durable.seal(&plan.network).await?;
+        durable.seal(plan).await?;
         self.access
             .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
             .await?;
@@ -377,6 +442,15 @@ impl Backend for ClusterBackend {
         Ok(Some(
             observe::observe(network, id.as_deref(), &places, &pods, wanted.as_ref(), &questions).await,
         ))
+    }
+
+    async fn renew(&self, network: &NetworkRef) -> Result<Option<Outlook>, BackendError> {
+        if self.durable(network).sealed().await?.is_none() {
+            return Ok(None);
+        }
+        let keeper = Keeper::of(network);
+        let renewed = keeper.renew(&self.access, network, (self.clock)()).await?;
+        Ok(renewed.outlook())
     }
 
     async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {

@@ -9,18 +9,19 @@ use futures::future::try_join_all;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::ResourceExt;
+use muniment_crds::Placement;
 use muniment_ledger::config::{NodeConfig, ReplicaKeys};
 use muniment_receipts::genesis::{Genesis, ValidatorKeys};
 use serde_json::json;
 
 use super::access::Access;
 use super::build;
-use super::names::{self, CONSENSUS_PORT, HEALTH_PORT, JOINED, ROSTER};
-use super::speech;
+use super::names::{self, CONSENSUS_PORT, HEALTH_PORT, JOINED, PLACEMENT, ROSTER};
+use super::{own, speech};
 use crate::backend::BackendError;
 use crate::keys;
 use crate::network::NetworkRef;
-use crate::plan::{Facts, NetworkPlan, Seat};
+use crate::plan::{Facts, NetworkPlan, Plan, Seat};
 use crate::roster::{self, Roster, Standing};
 
 const KEYS_FILE: &str = "keys.json";
@@ -63,6 +64,47 @@ impl Durable<'_> {
         Ok(Some((genesis, found)))
     }
 
+    /// The placement that the network was made with; `None` when it isn't sealed, or it was before this was recorded.
+    pub async fn placement(&self) -> Result<Option<Placement>, BackendError> {
+        let name = names::genesis(self.network);
+        let found: Option<ConfigMap> = self.access.get(self.namespace(), &name).await?;
+        found.map_or(Ok(None), |map| self.placed(&map))
+    }
+
+    fn placed(&self, map: &ConfigMap) -> Result<Option<Placement>, BackendError> {
+        let Some(text) = map.annotations().get(PLACEMENT) else {
+            return Ok(None);
+        };
+        let mut known = [Placement::Dedicated, Placement::Shared].into_iter();
+        match known.find(|placement| placement.as_str() == text) {
+            Some(placement) => Ok(Some(placement)),
+            None => Err(BackendError::Object {
+                what: format!(
+                    "annotation {PLACEMENT} of ConfigMap {}/{}",
+                    self.namespace(),
+                    map.name_any()
+                ),
+                problem: format!("there is no placement `{text}`"),
+                fix: "write `Dedicated` or `Shared`, as the network was made",
+            }),
+        }
+    }
+
+    /// Makes sure that a network that was made elsewhere isn't begun again here, beside its data.
+    pub async fn check_placement(&self, wanted: Placement) -> Result<(), BackendError> {
+        self.is_here(self.placement().await?, wanted)
+    }
+
+    fn is_here(&self, sealed: Option<Placement>, wanted: Placement) -> Result<(), BackendError> {
+        match sealed.filter(|sealed| *sealed != wanted) {
+            Some(sealed) => Err(BackendError::OtherPlacement {
+                network: self.network.clone(),
+                sealed,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The sealed genesis, and what is on record of the validators since.
     pub async fn roster(&self) -> Result<Option<(Genesis, Roster)>, BackendError> {
         let Some((genesis, map)) = self.genesis().await? else {
@@ -96,20 +138,30 @@ impl Durable<'_> {
             .await
     }
 
-    /// Seals the planned genesis, or makes sure that it is the sealed one.
-    pub async fn seal(&self, plan: &NetworkPlan) -> Result<(), BackendError> {
-        let sealed = match self.sealed().await? {
-            Some(sealed) => sealed,
+    /// Seals the planned genesis, or makes sure that it is the sealed one. Where the network is made is on record with it.
+    pub async fn seal(&self, plan: &Plan) -> Result<(), BackendError> {
+        let (placement, plan) = (plan.hosting.placement, &plan.network);
+        let (sealed, map) = match self.genesis().await? {
+            Some(found) => found,
             None => {
-                self.access.create(&build::genesis(plan)?).await?;
+                self.access.create(&build::genesis(plan, placement)?).await?;
                 // Read again: of two that seal at once one has won.
-                self.sealed()
+                self.genesis()
                     .await?
                     .ok_or_else(|| self.damaged("ConfigMap", &names::genesis(self.network), "it is gone"))?
             }
         };
         if sealed == plan.genesis {
-            return Ok(());
+            let recorded = self.placed(&map)?;
+            if recorded.is_some() {
+                return self.is_here(recorded, placement);
+            }
+            // From before it was recorded.
+            let change = json!({ "metadata": { "annotations": { PLACEMENT: placement.as_str() } } });
+            return self
+                .access
+                .merge::<ConfigMap>(self.namespace(), &map.name_any(), &change)
+                .await;
         }
         let id = sealed.network_id().map(hex::encode);
         Err(BackendError::OtherGenesis {
@@ -151,10 +203,7 @@ impl Durable<'_> {
             },
             |genesis| genesis.created_at,
         );
-        let pods: Vec<Pod> = self
-            .access
-            .list(self.namespace(), &names::of_network(self.network))
-            .await?;
+        let pods = own::pods(self.access, self.network).await?;
         let seats = found.into_iter().map(|(_, keys)| self.seat(keys, &pods)).collect();
         Ok(Facts {
             created_at,
