@@ -469,6 +469,7 @@ mod tests {
     use super::*;
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc::{Receiver, channel};
 
     /// Reads one request; answers its idempotency key.
     fn request(input: &mut BufReader<TcpStream>) -> String {
@@ -542,28 +543,37 @@ mod tests {
         assert_eq!(answers.join().unwrap(), ["key-1"; 4]);
     }
 
-    /// Answers every request alike, until it is dropped with the process.
-    fn server(status: &'static str, body: &'static str) -> Context {
+    /// Answers every request alike, the first one only after something was `said`, until it is dropped with the process.
+    fn server_that_waits(
+        said: Receiver<String>,
+        status: &'static str,
+        body: &'static str,
+    ) -> (Context, Receiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
+        let (heard, passed_on) = channel();
         std::thread::spawn(move || {
+            let mut wait = Some(said);
             for stream in listener.incoming() {
                 let mut input = BufReader::new(stream.unwrap());
                 request(&mut input);
+                if let Some(said) = wait.take() {
+                    heard.send(said.recv().unwrap()).unwrap();
+                }
                 respond(&mut input, status, body);
             }
         });
-        context(server)
+        (context(server), passed_on)
     }
 
     #[tokio::test]
     async fn what_stays_pending_is_said_and_ends_with_a_next_step() {
         let pending = r#"{"id":"op_1","phase":"pending","createdAt":"2026-01-01T00:00:00Z","items":[]}"#;
-        let said = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = said.clone();
-        let mut client = Client::new(server("202 Accepted", pending))
+        let (say, said) = channel();
+        let (context, said) = server_that_waits(said, "202 Accepted", pending);
+        let mut client = Client::new(context)
             .unwrap()
-            .talking(move |text| heard.lock().unwrap().push(text.to_owned()));
+            .talking(move |text| say.send(text.to_owned()).unwrap());
         (client.long, client.patience) = (Duration::ZERO, Duration::from_millis(50));
         let Written::Pending(operation) = client.notarize(b"{}".to_vec(), "key-1").await.unwrap() else {
             panic!("it is pending");
@@ -571,7 +581,7 @@ mod tests {
         let failure = client.decided(operation).await.unwrap_err();
         assert_eq!(failure.code, NOT_FINAL);
         assert!(failure.next.contains("network status") && failure.next.contains("/v1/operations/op_1"));
-        let said = said.lock().unwrap().join("\n");
+        let said = said.recv().unwrap();
         assert!(said.contains("network status"), "{said}");
     }
 

@@ -236,7 +236,9 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let limits = Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY);
-    Controller::new(Api::all(client.clone()), watcher::Config::default()).with_config(limits)
+    Controller::new(Api::all(client.clone()), watcher::Config::default())
+        .with_config(limits)
+        .trigger_backoff(pace::Attempts)
 }
 
 fn keep_networks(
@@ -355,6 +357,7 @@ async fn keep_hosts(client: &Client, settings: &ClusterSettings, backend: &Arc<C
     // One pass at a time: each is about all hosts.
     Controller::new(sets, of_hosts())
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(1))
+        .trigger_backoff(pace::Attempts)
         .owns(pods, of_hosts())
         .run(hosts::reconcile, hosts::on_error, context)
         .for_each(told)

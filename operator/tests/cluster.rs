@@ -121,6 +121,31 @@ async fn what_was_changed_by_hand_is_put_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_never_made_anew_while_a_node_has_it() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let before = durable(&harness);
+    use base64::Engine as _;
+    let other = "n".repeat(64);
+    harness.cluster.edit("secrets", "notary-client", |secret| {
+        secret["data"]["token"] = json!(base64::engine::general_purpose::STANDARD.encode(&other))
+    });
+    ready(&harness).await;
+    assert_eq!(durable(&harness), before, "edited");
+    for lost in [
+        ["notary-client", "notary-config"],
+        ["notary-token", "notary-config"],
+        ["notary-token", "notary-client"],
+    ] {
+        for name in lost {
+            harness.cluster.delete("secrets", name);
+        }
+        ready(&harness).await;
+        assert_eq!(durable(&harness), before, "{lost:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_keys_of_a_sealed_genesis_are_never_made_anew() {
     let harness = ClusterHarness::new().await;
     ready(&harness).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use muniment_receipts::receipt::{Disclosure, Receipt};
 use muniment_receipts::verify::{Outcome, Verifier};
@@ -61,7 +62,7 @@ impl Load {
     /// Waits until so many more writes are final: the system goes on.
     pub async fn progress(&self, more: usize) {
         let wanted = self.done() + more;
-        crate::poll::until("writes go on", || {
+        crate::poll::within(PATIENCE, "writes go on", || {
             std::future::ready((self.done() >= wanted).then_some(()))
         })
         .await;
@@ -81,11 +82,14 @@ impl Load {
     }
 }
 
+/// A hand's change of a Secret is seen by the operator within 75 s, and the mended one by the API within another minute.
+const PATIENCE: Duration = Duration::from_secs(240);
+
 /// One deposit until it is final.
 async fn write(api: &Api) -> Promise {
     let digest = digest();
     let key = uuid::Uuid::now_v7().to_string();
-    crate::poll::until("a deposit is final", || async {
+    crate::poll::within(PATIENCE, "a deposit is final", || async {
         let headers = [("prefer", "wait=10"), ("idempotency-key", key.as_str())];
         let body = deposit(&digest).to_string();
         let answer = match api

@@ -35,6 +35,22 @@ scenario!(killing_everything_at_once);
 scenario!(accepted_just_before_a_kill);
 scenario!(a_validator_is_wiped);
 
+/// The kubelet of a machine without the first validator of these networks: what pod and its own machine say to each other
+/// no policy can forbid.
+fn foreign_kubelet(worlds: &[&ClusterWorld]) -> String {
+    let at = |world: &&ClusterWorld| {
+        let pod = ["get", "pod", "-n", world.tenant(), "contracts-validator-0"];
+        cluster::kubectl(&[&pod[..], &["-o", "jsonpath={.status.hostIP}"]].concat())
+    };
+    let taken: Vec<String> = worlds.iter().map(at).collect();
+    let path = "jsonpath={.items[*].status.addresses[?(@.type=='InternalIP')].address}";
+    let all = cluster::kubectl(&["get", "nodes", "-o", path]);
+    let free = all
+        .split_whitespace()
+        .find(|address| !taken.iter().any(|one| one == address));
+    format!("{}:10250", free.expect("more machines than worlds"))
+}
+
 /// Connects from inside one pod of each party to every port of every other, and prints what is open.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_at_another_tenants_ports() {
@@ -57,7 +73,11 @@ async fn nobody_gets_at_another_tenants_ports() {
         targets.push(("platform", format!("platform {component}"), format!("{address}:{port}")));
     }
     targets.push(("cluster", "kubernetes API".to_owned(), "10.96.0.1:443".to_owned()));
-    targets.push(("cluster", "kubelet of node1".to_owned(), "10.201.0.11:10250".to_owned()));
+    targets.push((
+        "cluster",
+        "another node's kubelet".to_owned(),
+        foreign_kubelet(&[&one, &two]),
+    ));
     let mut wrong = Vec::new();
     println!("{:36} {:>8} {:>8}", "from a validator of", "one", "two");
     for (owner, what, address) in &targets {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use kube::runtime::utils::Backoff;
+
 /// While something is under way.
 pub const BUSY: Duration = Duration::from_secs(1);
 /// Something has to come first; its watch wakes us as well.
@@ -33,6 +35,23 @@ impl Pace {
     }
 }
 
+/// Pauses between attempts of watches that fail. All watches of a controller share them, so they don't grow: after the
+/// API server was away each watch fails once or twice more, and none is tried while another one's pause lasts.
+#[derive(Debug)]
+pub struct Attempts;
+
+impl Iterator for Attempts {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(jitter(BUSY))
+    }
+}
+
+impl Backoff for Attempts {
+    fn reset(&mut self) {}
+}
+
 /// A pause while all is well.
 pub fn calm() -> Duration {
     jitter(CALM)
@@ -47,6 +66,12 @@ fn jitter(pause: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dozen_watches_that_fail_in_turn_are_back_within_seconds() {
+        let pauses: Duration = Attempts.take(12).sum();
+        assert!(pauses <= Duration::from_secs(15), "{pauses:?}");
+    }
 
     #[test]
     fn failures_in_a_row_are_answered_slower_and_slower() {

@@ -53,7 +53,11 @@ async fn a_change_of_validators_waits_for_the_members() {
         "an approval is waited for",
         || async {
             let (status, reason, message) = world.condition("SpecApplied")?;
-            let id = message.split("approve ").nth(1)?.trim_end_matches('`').to_owned();
+            let id = message
+                .split("proposal approve ")
+                .nth(1)?
+                .trim_end_matches('`')
+                .to_owned();
             assert_eq!(
                 (status.as_str(), reason.as_str()),
                 ("False", "NeedsGovernance"),

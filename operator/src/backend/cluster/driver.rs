@@ -494,7 +494,7 @@ impl Backend for ClusterBackend {
         self.probers.forget(network);
         match data {
             DeletionPolicy::Delete => self.delete_data(network).await?,
-            // The nodes' settings stay as well: they say who has voted, and hold the token.
+            // The nodes' token and settings stay as well: those say who has voted.
             DeletionPolicy::Retain => {
                 if let Some(tombstone) = self.tombstone(network).await? {
                     self.access.apply(tombstone).await?;

@@ -25,6 +25,7 @@ use crate::plan::{Facts, NetworkPlan, Plan, Seat};
 use crate::roster::{self, Roster, Standing};
 
 const KEYS_FILE: &str = "keys.json";
+const TOKEN: &str = "token";
 
 /// Durable things of one network.
 pub struct Durable<'a> {
@@ -271,27 +272,45 @@ impl Durable<'_> {
         }
     }
 
-    /// The nodes' token. A Secret that was deleted by hand gives no new one as long as the nodes' settings have it:
-    /// validators with different tokens don't talk to each other.
+    /// The nodes' token: made once, and kept where nobody changes it, because validators with different tokens don't
+    /// talk to each other. When that Secret is gone the nodes' settings say what it was, and then what clients have.
     pub async fn token(&self) -> Result<String, BackendError> {
-        if let Some(token) = self.client_token().await? {
-            return Ok(token);
+        let name = names::token(self.network);
+        let found = match self.access.get::<Secret>(self.namespace(), &name).await? {
+            Some(found) => found,
+            None => {
+                let token = match (self.configured_token().await?, self.client_token().await?) {
+                    (Some(token), _) | (None, Some(token)) => token,
+                    (None, None) => keys::secret().map_err(BackendError::Random)?,
+                };
+                self.access.create(&self.new_token(&name, token)).await?
+            }
+        };
+        token_of(&found).ok_or_else(|| self.damaged("Secret", &name, "it holds no token of 64 characters"))
+    }
+
+    fn new_token(&self, name: &str, token: String) -> Secret {
+        Secret {
+            metadata: names::metadata(self.network, name.to_owned()),
+            immutable: Some(true),
+            data: Some(BTreeMap::from([(TOKEN.to_owned(), ByteString(token.into_bytes()))])),
+            ..Secret::default()
         }
+    }
+
+    /// The token that the nodes have.
+    async fn configured_token(&self) -> Result<Option<String>, BackendError> {
         let config = self
             .access
             .get::<Secret>(self.namespace(), &names::config(self.network))
             .await?;
-        let kept = config.and_then(|secret| {
+        Ok(config.and_then(|secret| {
             let files = secret.data?;
             let nodes = files
                 .values()
                 .filter_map(|file| serde_json::from_slice::<NodeConfig>(&file.0).ok());
             nodes.flat_map(|node| node.replicas).map(|replica| replica.token).next()
-        });
-        match kept {
-            Some(token) => Ok(token),
-            None => keys::secret().map_err(BackendError::Random),
-        }
+        }))
     }
 
     /// The token that clients have.
@@ -300,13 +319,7 @@ impl Durable<'_> {
             .access
             .get::<Secret>(self.namespace(), &names::client(self.network))
             .await?;
-        let text = |secret: &Secret| {
-            let bytes = secret.data.as_ref()?.get("token")?;
-            String::from_utf8(bytes.0.clone())
-                .ok()
-                .filter(|token| token.len() == 64)
-        };
-        Ok(client.as_ref().and_then(text))
+        Ok(client.as_ref().and_then(token_of))
     }
 
     /// The private keys of a validator, as their file; they are there once they were allocated.
@@ -353,4 +366,11 @@ impl Durable<'_> {
             .merge::<Secret>(self.namespace(), &names::keys(self.network, validator), &change)
             .await
     }
+}
+
+fn token_of(secret: &Secret) -> Option<String> {
+    let bytes = secret.data.as_ref()?.get(TOKEN)?;
+    String::from_utf8(bytes.0.clone())
+        .ok()
+        .filter(|token| token.len() == 64)
 }

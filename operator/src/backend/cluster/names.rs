@@ -135,6 +135,11 @@ pub fn config(network: &NetworkRef) -> String {
     format!("{}-config", network.name)
 }
 
+/// Secret with the nodes' token, made once.
+pub fn token(network: &NetworkRef) -> String {
+    format!("{}-token", network.name)
+}
+
 /// Secret with the network's authorities for certificates.
 pub fn authorities(network: &NetworkRef) -> String {
     format!("{}-ca", network.name)

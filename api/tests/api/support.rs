@@ -203,7 +203,9 @@ impl World {
 
     /// Starts the API again on the same folder, after it was stopped or dropped.
     pub async fn start_api(&mut self) {
-        let api = Api::start(config(&self.folder), self.directory.clone()).await.unwrap();
+        let api = Api::start_or_stand_by(config(&self.folder), self.directory.clone())
+            .await
+            .unwrap();
         let (base, running) = serve_api(api);
         (self.base, self.api) = (base, Some(running));
         self.until("the API answers", async || self.get("/healthz").send().await.is_ok())
@@ -213,7 +215,9 @@ impl World {
     /// Starts the API again, with who keeps descriptions. Answers a key of the platform.
     pub async fn described(&mut self, resources: Arc<dyn muniment_api::resources::Resources>) -> String {
         self.api.take().unwrap().stop().await;
-        let api = Api::start(config(&self.folder), self.directory.clone()).await.unwrap();
+        let api = Api::start_or_stand_by(config(&self.folder), self.directory.clone())
+            .await
+            .unwrap();
         api.describe(resources);
         let platform = api.bootstrap_tenant("muniment").await.unwrap();
         let (base, running) = serve_api(api);
