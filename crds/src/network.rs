@@ -139,6 +139,10 @@ pub struct StorageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,
+    /// What becomes of the volume claim of a validator that has left the network, once it has stopped and all others are
+    /// ready. Its keys are kept in any case, and it never comes back.
+    #[serde(default)]
+    pub when_scaled: DeletionPolicy,
 }
 
 fn default_storage() -> String {
@@ -150,6 +154,7 @@ impl Default for StorageSpec {
         Self {
             size: default_storage(),
             class_name: None,
+            when_scaled: DeletionPolicy::Retain,
         }
     }
 }

@@ -92,6 +92,8 @@ pub struct Observation {
     pub membership: Option<Membership>,
     /// The open proposal of the change of validators that comes next, if there is one.
     pub ballot: Option<Ballot>,
+    /// Volume claims of validators that left the network.
+    pub left_over: Vec<String>,
 }
 
 /// A proposal that waits for members to approve it.

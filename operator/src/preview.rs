@@ -196,6 +196,15 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
     if *placement == Placement::Dedicated {
         effects.extend(volumes(&old.storage.size, &storage.size));
     }
+    if storage.when_scaled != old.storage.when_scaled && *placement == Placement::Dedicated {
+        let what = match storage.when_scaled {
+            DeletionPolicy::Retain => "volumes of validators that left are kept",
+            DeletionPolicy::Delete => {
+                "volumes of validators that left, also of those who did before, are deleted for ever"
+            }
+        };
+        effects.push(effect("spec.storage.whenScaled", Impact::None, what));
+    }
     if desired_state != &old.desired_state {
         effects.push(state(*desired_state));
     }
@@ -332,6 +341,7 @@ mod tests {
             ("limits: { blockActions: 5000 }", Impact::Rolling, "one after another"),
             ("storage: { size: 3Gi }", Impact::None, "from 2Gi to 3Gi"),
             ("storage: { size: 1Gi }", Impact::Refused, "can't shrink"),
+            ("storage: { whenScaled: Delete }", Impact::None, "deleted for ever"),
             ("desiredState: Hibernated", Impact::Outage, "stops all"),
             ("placement: Shared", Impact::Refused, "can't be changed"),
             (

@@ -35,6 +35,7 @@ pub fn status(
     } else {
         hibernated(seen)
     });
+    scaling::say_what_is_left_over(&mut conditions, seen);
     conditions.extend(seen.certificates.map(|outlook| certificates(&outlook, now)));
     let old = before.map(|b| b.conditions.as_slice()).unwrap_or_default();
     LedgerNetworkStatus {
@@ -58,6 +59,7 @@ pub fn status(
             scale::Step::Ask(change) => Some(change),
             scale::Step::Done | scale::Step::Hold { .. } => None,
         },
+        left_over_claims: seen.left_over.clone(),
         nodes: seen.nodes.iter().map(node).collect(),
         conditions: merge(old, conditions, generation, now),
     }

@@ -396,6 +396,37 @@ async fn a_change_that_isnt_wanted_any_more_is_forgotten<H: Governed>(mut harnes
     harness.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_validators_that_left_are_named_and_go_only_when_that_is_wanted_and_safe() {
+    let mut harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    for count in [7, 4] {
+        harness.validators(count);
+        governed(&harness).await;
+    }
+    let gone = [
+        "data-notary-validator-0",
+        "data-notary-validator-1",
+        "data-notary-validator-2",
+    ];
+    assert_eq!(ready(&harness).await.left_over, gone);
+    harness.wish().spec.storage.when_scaled = DeletionPolicy::Delete;
+    harness.hold("validator-5", true);
+    let plan = harness.plan().await;
+    let seen = harness.backend().apply(&plan).await.unwrap();
+    assert_eq!(seen.left_over, gone, "one of the others isn't ready");
+    assert_eq!(harness.cluster.names("persistentvolumeclaims").len(), 7);
+    harness.hold("validator-5", false);
+    assert!(ready(&harness).await.left_over.is_empty());
+    let stay: Vec<String> = (3..7).map(|number| format!("data-notary-validator-{number}")).collect();
+    assert_eq!(harness.cluster.names("persistentvolumeclaims"), stay);
+    assert!(
+        harness.cluster.get("secrets", "notary-validator-0-keys").is_some(),
+        "keys stay"
+    );
+    harness.stop().await;
+}
+
 async fn an_unknown_network_is_none<H: Harness>(harness: H) {
     assert_eq!(harness.backend().observe(&network()).await.unwrap(), None);
     assert!(harness.backend().list().await.unwrap().is_empty());

@@ -223,6 +223,7 @@ fn observe(network: &NetworkRef, known: &Network) -> Observation {
         nodes,
         certificates: None,
         ballot: None,
+        left_over: Vec::new(),
     }
 }
 

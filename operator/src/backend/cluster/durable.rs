@@ -2,6 +2,8 @@
 //!
 //! The API server has an object on disk before it answers, so keys are durable before anyone sees their public halves.
 
+mod placement;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,7 +11,6 @@ use futures::future::try_join_all;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::ResourceExt;
-use muniment_crds::Placement;
 use muniment_ledger::config::{NodeConfig, ReplicaKeys};
 use muniment_receipts::genesis::{Genesis, ValidatorKeys};
 use serde_json::json;
@@ -63,47 +64,6 @@ impl Durable<'_> {
         let genesis = Genesis::parse(text.map_or("", String::as_str).as_bytes())
             .map_err(|error| self.damaged("ConfigMap", &name, error))?;
         Ok(Some((genesis, found)))
-    }
-
-    /// The placement that the network was made with; `None` when it isn't sealed, or it was before this was recorded.
-    pub async fn placement(&self) -> Result<Option<Placement>, BackendError> {
-        let name = names::genesis(self.network);
-        let found: Option<ConfigMap> = self.access.get(self.namespace(), &name).await?;
-        found.map_or(Ok(None), |map| self.placed(&map))
-    }
-
-    fn placed(&self, map: &ConfigMap) -> Result<Option<Placement>, BackendError> {
-        let Some(text) = map.annotations().get(PLACEMENT) else {
-            return Ok(None);
-        };
-        let mut known = [Placement::Dedicated, Placement::Shared].into_iter();
-        match known.find(|placement| placement.as_str() == text) {
-            Some(placement) => Ok(Some(placement)),
-            None => Err(BackendError::Object {
-                what: format!(
-                    "annotation {PLACEMENT} of ConfigMap {}/{}",
-                    self.namespace(),
-                    map.name_any()
-                ),
-                problem: format!("there is no placement `{text}`"),
-                fix: "write `Dedicated` or `Shared`, as the network was made",
-            }),
-        }
-    }
-
-    /// Makes sure that a network that was made elsewhere isn't begun again here, beside its data.
-    pub async fn check_placement(&self, wanted: Placement) -> Result<(), BackendError> {
-        self.is_here(self.placement().await?, wanted)
-    }
-
-    fn is_here(&self, sealed: Option<Placement>, wanted: Placement) -> Result<(), BackendError> {
-        match sealed.filter(|sealed| *sealed != wanted) {
-            Some(sealed) => Err(BackendError::OtherPlacement {
-                network: self.network.clone(),
-                sealed,
-            }),
-            None => Ok(()),
-        }
     }
 
     /// The sealed genesis, and what is on record of the validators since.

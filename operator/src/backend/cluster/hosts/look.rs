@@ -37,6 +37,7 @@ impl Seen {
             nodes: self.views.iter().map(|view| view.node(&seat)).collect(),
             membership: None,
             ballot: None,
+            left_over: Vec::new(),
             certificates: None,
         }
     }
