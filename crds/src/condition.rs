@@ -62,6 +62,8 @@ pub mod reason {
     pub const PLATFORM: &str = "PlatformError";
     /// The network is to be shared and there are no hosts, or they have no room.
     pub const NO_ROOM: &str = "NoRoom";
+    /// The network sits in the platform's hosts, and they are switched off.
+    pub const HOSTS_OFF: &str = "HostsOff";
     /// Keys of a validator of a sealed genesis are gone.
     pub const KEYS_LOST: &str = "KeysLost";
     /// There is no tenant for the namespace, or it isn't ready yet.

@@ -99,6 +99,16 @@ pub enum Placement {
     Shared,
 }
 
+impl Placement {
+    /// As in the description.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dedicated => "Dedicated",
+            Self::Shared => "Shared",
+        }
+    }
+}
+
 /// How much of a machine a validator gets.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeSize {
@@ -129,6 +139,10 @@ pub struct StorageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,
+    /// What becomes of the volume claim of a validator that has left the network, once it has stopped and all others are
+    /// ready. Its keys are kept in any case, and it never comes back.
+    #[serde(default)]
+    pub when_scaled: DeletionPolicy,
 }
 
 fn default_storage() -> String {
@@ -140,6 +154,7 @@ impl Default for StorageSpec {
         Self {
             size: default_storage(),
             class_name: None,
+            when_scaled: DeletionPolicy::Retain,
         }
     }
 }

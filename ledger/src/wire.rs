@@ -25,7 +25,7 @@
 //! A host serves many replicas at one address: each has these paths below `/n/{tenant}.{network}`, and there also
 //! `/seat`: JSON [`SeatStatus`], whether or not the replica runs. GET `/erased/{folder}` without that prefix answers 204
 //! when the data of a removed network is gone for good. A host's own `/healthz`, `/readyz` and `/metrics` are at another
-//! address.
+//! address, `/readyz` at both.
 //!
 //! Everything but the last row wants `Authorization: Bearer <token>`. Errors are `application/problem+json`
 //! ([`Problem`]); the stable codes are in [`code`]. A temporary one carries `Retry-After` in seconds.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use muniment_crds::DeletionPolicy;
+use muniment_crds::{DeletionPolicy, Placement};
 use muniment_ledger::tls::TlsError;
 use muniment_ledger::wire::NodeStatus;
 use thiserror::Error;
@@ -32,6 +32,7 @@ use crate::validate::ValidatedNetwork;
 /// - **Ready is the node's own answer**, never "was started".
 /// - **Keys before genesis**: no genesis is sealed before the keys it names are durable; keys and a sealed genesis are
 ///   never replaced.
+/// - **Where it was made it stays**: what was sealed with one placement is refused with another.
 /// - **Quorum gate**: `apply` restarts running nodes one at a time and only as [`crate::roll`] allows.
 /// - **The ledger decides who its validators are**: one that isn't in the set runs without voting; one in the set is
 ///   never stopped for good. Names and keys of those who left are kept and never used again.
@@ -50,6 +51,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What is seen now, freshly asked from the nodes. `None`: there is no such network.
     async fn observe(&self, network: &NetworkRef) -> Result<Option<Observation>, BackendError>;
+
+    /// Renews what is due of a network's certificates, whatever its description says by now, and answers what is to come
+    /// of them. `None` where there are none. Makes no new keys, and so restarts nobody.
+    async fn renew(&self, _network: &NetworkRef) -> Result<Option<Outlook>, BackendError> {
+        Ok(None)
+    }
 
     /// Stops a network; what becomes of its keys, genesis and data is `data`. `Done` also when there is no such network.
     async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError>;
@@ -85,6 +92,8 @@ pub struct Observation {
     pub membership: Option<Membership>,
     /// The open proposal of the change of validators that comes next, if there is one.
     pub ballot: Option<Ballot>,
+    /// Volume claims of validators that left the network.
+    pub left_over: Vec<String>,
 }
 
 /// A proposal that waits for members to approve it.
@@ -244,6 +253,26 @@ pub enum BackendError {
         /// Network.
         network: NetworkRef,
     },
+    /// A shared network sits in hosts that this operator doesn't have any more.
+    #[error(
+        "{network} sits in the platform's hosts, and they are switched off here: its validators run on there as they are, \
+         and nothing of it is watched, changed or taken away; install the chart with hosts.enabled=true again"
+    )]
+    HostsOff {
+        /// Network.
+        network: NetworkRef,
+    },
+    /// The network was made with another placement, and is still there.
+    #[error(
+        "{network} was made with spec.placement {0} and its ledger is kept there; set spec.placement to {0} to go on \
+         with it, or give the new network another name", .sealed.as_str()
+    )]
+    OtherPlacement {
+        /// Network.
+        network: NetworkRef,
+        /// As it was made.
+        sealed: Placement,
+    },
     /// The hosts have no room.
     #[error("the hosts have no room for {network}: {why}; remove a shared network, or use spec.placement Dedicated")]
     HostsFull {
@@ -310,6 +339,7 @@ impl BackendError {
                 | Self::Certificates { .. }
                 | Self::OtherGenesis { .. }
                 | Self::NoHosts { .. }
+                | Self::HostsOff { .. }
                 | Self::HostsFull { .. }
                 | Self::Cluster { .. }
         )

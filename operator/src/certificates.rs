@@ -97,6 +97,12 @@ impl Certificates {
         })
     }
 
+    /// Names of the parties whose keys can be used.
+    pub fn with_keys(&self) -> impl Iterator<Item = &str> {
+        let usable = self.parties.iter().filter(|(_, pair)| make::is_key(&pair.key));
+        usable.map(|(name, _)| name.as_str())
+    }
+
     /// The party's certificate that ends first, and how long the youngest authority lasts. `None` while there is none.
     pub fn outlook(&self) -> Option<Outlook> {
         let first = |pairs: &BTreeMap<String, Pair>| -> Vec<Validity> {

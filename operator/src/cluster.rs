@@ -10,6 +10,7 @@ mod hosts;
 mod leader;
 mod metrics;
 mod network;
+mod orphans;
 mod pace;
 mod quota;
 mod server;
@@ -202,7 +203,7 @@ struct Shared {
 
 /// Runs the controllers of all kinds.
 async fn work(client: &Client, config: &OperatorConfig, health: &Health) -> Result<(), OperatorError> {
-    let backend = ClusterBackend::new(client.clone(), config.settings.clone())?;
+    let backend = Arc::new(ClusterBackend::new(client.clone(), config.settings.clone())?);
     let networks = controller::<LedgerNetwork>(client);
     let tenants = controller::<Tenant>(client);
     let templates = controller::<RecordTemplate>(client);
@@ -214,12 +215,18 @@ async fn work(client: &Client, config: &OperatorConfig, health: &Health) -> Resu
         recorder: events::recorder(client.clone(), &config.identity),
         metrics: health.metrics(),
     };
-    let reconciler = Reconciler::new(Arc::new(backend), config.catalog.clone());
+    let reconciler = Reconciler::new(Arc::clone(&backend), config.catalog.clone());
+    let left_over = orphans::keep(Access(client.clone()), shared.networks.clone(), &backend);
     futures::join!(
         keep_networks(networks, &shared, reconciler, &config.settings),
         keep_tenants(tenants, &shared, config),
         judge_templates(templates, &shared),
-        keep_hosts(client, &config.settings),
+        keep_hosts(client, &config.settings, &backend),
+        async {
+            if config.settings.hosts.is_some() {
+                left_over.await;
+            }
+        },
     );
     Ok(())
 }
@@ -332,13 +339,14 @@ fn judge_templates(controller: Controller<RecordTemplate>, shared: &Shared) -> i
         .for_each(told)
 }
 
-async fn keep_hosts(client: &Client, settings: &ClusterSettings) {
+async fn keep_hosts(client: &Client, settings: &ClusterSettings, backend: &Arc<ClusterBackend>) {
     if settings.hosts.is_none() {
         return;
     }
     let context = Arc::new(hosts::Context {
         client: client.clone(),
         namespace: settings.namespace.clone(),
+        backend: Arc::clone(backend),
         pace: pace::Pace::default(),
     });
     let of_hosts = || watcher::Config::default().labels(&names::hosts());

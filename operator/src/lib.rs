@@ -39,7 +39,7 @@ pub use membership::Membership;
 pub use muniment_ledger::pid::{PidFile, PidFileError};
 pub use network::NetworkRef;
 pub use plan::{Deferred, Facts, NetworkPlan, NodePlan, Plan, PlanError, Seat, plan};
-pub use preview::{Effect, Impact, preview};
+pub use preview::{Effect, Impact, in_dev, preview};
 pub use process::exit_with_parent;
 pub use quorum::ValidatorCount;
 pub use reconcile::{ReconcileError, Reconciler};

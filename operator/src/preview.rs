@@ -55,6 +55,44 @@ pub fn preview(old: Option<&LedgerNetworkSpec>, new: &LedgerNetworkSpec) -> Vec<
     }
 }
 
+/// What would happen if `muniment dev` were started with this description; `have` is how many validators it keeps there
+/// already. A network that is there goes on as it was sealed.
+pub fn in_dev(have: Option<u32>, new: &LedgerNetworkSpec) -> Vec<Effect> {
+    let count = new.validators.count;
+    let mut effects = vec![match have {
+        Some(have) if have != count => effect(
+            "spec.validators.count",
+            Impact::Refused,
+            format!(
+                "stays {have}: `muniment dev` keeps the validators of the genesis; start it with another --data for a \
+                 network of {count}, or use Kubernetes"
+            ),
+        ),
+        Some(have) => effect("spec.validators.count", Impact::None, format!("stays {have}")),
+        None => made(new).remove(0),
+    }];
+    if new.placement == Placement::Shared {
+        effects.push(effect(
+            "spec.placement",
+            Impact::Refused,
+            "there are no hosts in `muniment dev`, every validator is a process; leave it out",
+        ));
+    }
+    if have.is_some() {
+        effects.push(effect(
+            "spec.templates",
+            Impact::None,
+            "stay those of the genesis, and so do spec.members; the network itself decides about others",
+        ));
+        effects.push(effect(
+            "spec.limits",
+            Impact::Outage,
+            "are those of this description from the next start of `muniment dev` on",
+        ));
+    }
+    effects
+}
+
 fn made(new: &LedgerNetworkSpec) -> Vec<Effect> {
     let count = ValidatorCount::of(new.validators.count as usize);
     let shared = new.placement == Placement::Shared;
@@ -157,6 +195,15 @@ fn changed(old: &LedgerNetworkSpec, new: &LedgerNetworkSpec) -> Vec<Effect> {
     }
     if *placement == Placement::Dedicated {
         effects.extend(volumes(&old.storage.size, &storage.size));
+    }
+    if storage.when_scaled != old.storage.when_scaled && *placement == Placement::Dedicated {
+        let what = match storage.when_scaled {
+            DeletionPolicy::Retain => "volumes of validators that left are kept",
+            DeletionPolicy::Delete => {
+                "volumes of validators that left, also of those who did before, are deleted for ever"
+            }
+        };
+        effects.push(effect("spec.storage.whenScaled", Impact::None, what));
     }
     if desired_state != &old.desired_state {
         effects.push(state(*desired_state));
@@ -273,6 +320,20 @@ mod tests {
     }
 
     #[test]
+    fn dev_keeps_the_validators_that_it_has() {
+        let refused = |have, more: &str| -> Vec<&'static str> {
+            let effects = in_dev(have, &spec(more));
+            let refused = effects.iter().filter(|e| e.impact == Impact::Refused);
+            refused.map(|e| e.field).collect()
+        };
+        let seven = "validators: { count: 7 }";
+        assert_eq!(refused(Some(4), seven), ["spec.validators.count"]);
+        assert!(in_dev(Some(4), &spec(seven))[0].what.contains("stays 4"));
+        assert!(refused(None, seven).is_empty() && refused(Some(7), seven).is_empty());
+        assert_eq!(refused(None, "placement: Shared"), ["spec.placement"]);
+    }
+
+    #[test]
     fn each_change_says_what_becomes_of_writes() {
         assert!(preview(Some(&spec("")), &spec("")).is_empty());
         for (more, impact, words) in [
@@ -280,6 +341,7 @@ mod tests {
             ("limits: { blockActions: 5000 }", Impact::Rolling, "one after another"),
             ("storage: { size: 3Gi }", Impact::None, "from 2Gi to 3Gi"),
             ("storage: { size: 1Gi }", Impact::Refused, "can't shrink"),
+            ("storage: { whenScaled: Delete }", Impact::None, "deleted for ever"),
             ("desiredState: Hibernated", Impact::Outage, "stops all"),
             ("placement: Shared", Impact::Refused, "can't be changed"),
             (

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use muniment_ledger::node::host::ERASED;
+use muniment_ledger::node::host::{ERASED, READY};
 use muniment_ledger::tls::{self, Identity, TlsError};
 use muniment_ledger::wire::{GovernanceView, MAX_PAGE, NodeStatus, RecordPage, SeatStatus};
 use muniment_receipts::trust::MAX_TRUST_ROOT;
@@ -86,6 +86,13 @@ impl Prober {
         let request = self.0.get(format!("{url}{ERASED}{folder}"));
         let response = request.send().await;
         response.is_ok_and(|response| response.status().as_u16() == 204)
+    }
+
+    /// Whether everyone in a host takes part, by its own word now; `url` is that of the host. One from before it could say
+    /// so is taken at its pod's word.
+    pub(crate) async fn is_whole(&self, url: &str) -> bool {
+        let response = self.0.get(format!("{url}{READY}")).send().await;
+        response.is_ok_and(|response| [200, 404].contains(&response.status().as_u16()))
     }
 
     /// A node's trust root file, as it says. Nothing of it is checked.

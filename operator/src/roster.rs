@@ -58,6 +58,11 @@ impl Roster {
         self.0.get(&number).copied()
     }
 
+    /// Every number that ever got keys.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.keys().copied()
+    }
+
     /// Records what became of a number.
     pub fn note(&mut self, number: u32, standing: Standing) {
         self.0.insert(number, standing);

@@ -35,6 +35,7 @@ pub fn status(
     } else {
         hibernated(seen)
     });
+    scaling::say_what_is_left_over(&mut conditions, seen);
     conditions.extend(seen.certificates.map(|outlook| certificates(&outlook, now)));
     let old = before.map(|b| b.conditions.as_slice()).unwrap_or_default();
     LedgerNetworkStatus {
@@ -58,6 +59,7 @@ pub fn status(
             scale::Step::Ask(change) => Some(change),
             scale::Step::Done | scale::Step::Hold { .. } => None,
         },
+        left_over_claims: seen.left_over.clone(),
         nodes: seen.nodes.iter().map(node).collect(),
         conditions: merge(old, conditions, generation, now),
     }
@@ -98,6 +100,16 @@ pub fn refused(
     let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
     status.conditions = merge(before, conditions, generation, now);
     status.observed_generation = generation;
+    status
+}
+
+/// A status with what is to come of the certificates, when nothing else could be brought up to date.
+pub fn with_certificates(mut status: LedgerNetworkStatus, outlook: &Outlook, now: Timestamp) -> LedgerNetworkStatus {
+    let before = std::mem::take(&mut status.conditions);
+    let others = before.iter().filter(|c| c.type_ != kind::CERTIFICATES_READY).cloned();
+    let said = certificates(outlook, now);
+    status.conditions = merge(&before, others.chain([said]).collect(), status.observed_generation, now);
+    status.certificates_expire = Some(Time(outlook.next.until));
     status
 }
 
@@ -402,6 +414,34 @@ mod tests {
             status,
             "said once"
         );
+    }
+
+    #[test]
+    fn renewed_certificates_are_said_although_the_description_is_refused() {
+        let day = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
+        let validity = |from, until| crate::certificates::Validity {
+            from: day(from),
+            until: day(until),
+        };
+        let outlook = |from| Outlook {
+            next: validity(from, from + 90),
+            authority: validity(0, 3650),
+        };
+        let old = refused(
+            Some(2),
+            None,
+            Some(&running()),
+            reason::QUOTA_EXCEEDED,
+            "too many",
+            day(1),
+        );
+        let due = with_certificates(old, &outlook(0), day(61));
+        assert_eq!(reason_of(&due, kind::CERTIFICATES_READY), reason::RENEWAL_OVERDUE);
+        let now = with_certificates(due.clone(), &outlook(61), day(61));
+        assert_eq!(reason_of(&now, kind::CERTIFICATES_READY), reason::ISSUED);
+        assert_eq!(now.certificates_expire.as_ref().map(|at| at.0), Some(day(151)));
+        assert_eq!(reason_of(&now, kind::SPEC_APPLIED), reason::QUOTA_EXCEEDED);
+        assert_eq!(with_certificates(now.clone(), &outlook(61), day(62)), now, "said once");
     }
 
     #[test]

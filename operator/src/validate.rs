@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use muniment_crds::{
-    DesiredState, LedgerNetwork, LedgerNetworkSpec, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec, NetworkName, NodeSize,
-    Placement, TemplateRef, TenantName,
+    DeletionPolicy, DesiredState, LedgerNetwork, LedgerNetworkSpec, MAX_VALIDATORS, MIN_VALIDATORS, MemberSpec,
+    NetworkName, NodeSize, Placement, TemplateRef, TenantName,
 };
 use muniment_ledger::config::Limits;
 use muniment_receipts::genesis::{GenesisTemplate, Member};
@@ -53,6 +53,8 @@ pub struct Hosting {
     pub storage_text: String,
     /// Storage class; the platform's default when absent.
     pub storage_class: Option<String>,
+    /// What becomes of claims of validators that left.
+    pub when_scaled: DeletionPolicy,
     /// Whether validators are to run.
     pub run: bool,
 }
@@ -193,6 +195,7 @@ fn hosting(spec: &LedgerNetworkSpec, findings: &mut Findings) -> Hosting {
         storage,
         storage_text: muniment_crds::canonical(&spec.storage.size).unwrap_or_default(),
         storage_class: spec.storage.class_name.clone(),
+        when_scaled: spec.storage.when_scaled,
         run: spec.desired_state == DesiredState::Running,
     }
 }

@@ -378,6 +378,47 @@ async fn a_renewal_is_written_once_and_restarts_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_renewed_without_a_plan_and_for_the_same_keys() {
+    let harness = ClusterHarness::new().await;
+    assert_eq!(
+        harness.backend.renew(&network()).await.unwrap(),
+        None,
+        "nothing is sealed"
+    );
+    let first = ready(&harness).await.certificates.unwrap();
+    let (files, pods, durable) = (certificates(&harness), uids(&harness), durable(&harness));
+    let later = muniment_operator::ClusterBackend::with_clock(
+        harness.cluster.client().await,
+        harness::cluster_settings(),
+        || muniment_crds::jiff::Timestamp::now() + muniment_crds::jiff::SignedDuration::from_hours(61 * 24),
+    )
+    .unwrap();
+    let writes = harness.cluster.writes().len();
+    let outlook = later.renew(&network()).await.unwrap().unwrap();
+    assert!(outlook.next.until > first.next.until);
+    assert_eq!(
+        harness.cluster.writes()[writes..],
+        ["PATCH secrets/notary-tls", "PATCH secrets/notary-client"]
+    );
+    let renewed = certificates(&harness);
+    for party in ["validator-0", "validator-3", "client", "operator"] {
+        assert_eq!(renewed[format!("{party}.key")], files[format!("{party}.key")]);
+        assert_ne!(renewed[format!("{party}.crt")], files[format!("{party}.crt")]);
+    }
+    let client = harness.cluster.get("secrets", "notary-client").unwrap()["data"].clone();
+    assert_eq!(client["tls.crt"], renewed["client.crt"]);
+    assert_eq!(later.renew(&network()).await.unwrap(), Some(outlook));
+    assert_eq!(harness.cluster.writes().len(), writes + 2, "once");
+    // What has lost its key is left to a whole pass, and holds up nobody else.
+    harness.cluster.edit("secrets", "notary-tls", |secret| {
+        secret["data"]["validator-1.key"] = json!("ZWRpdGVk")
+    });
+    later.renew(&network()).await.unwrap();
+    assert_eq!(certificates(&harness)["validator-1.key"], "ZWRpdGVk");
+    assert_eq!((uids(&harness), self::durable(&harness)), (pods, durable));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_network_from_before_gets_its_certificates_one_validator_at_a_time() {
     let harness = ClusterHarness::new().await;
     ready(&harness).await;
@@ -406,6 +447,36 @@ async fn a_network_from_before_gets_its_certificates_one_validator_at_a_time() {
     .await;
     assert!(uids(&harness).iter().zip(&pods).all(|(now, then)| now != then));
     assert_eq!(durable(&harness), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_of_the_tenant_with_our_labels_neither_counts_nor_ends_tls() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    let before = harness.plan().await;
+    let mut stranger = harness.cluster.get("pods", "notary-validator-0").unwrap();
+    stranger["metadata"]["ownerReferences"] = json!(null);
+    stranger["metadata"]["name"] = json!("stranger");
+    stranger["spec"]["containers"][0]["ports"] = json!([{ "name": "api", "containerPort": 8410 }]);
+    let pods: kube::Api<k8s_openapi::api::core::v1::Pod> =
+        kube::Api::namespaced(harness.cluster.client().await, "demo");
+    let stranger = serde_json::from_value(stranger).unwrap();
+    pods.create(&Default::default(), &stranger).await.unwrap();
+    assert_eq!(harness.plan().await, before, "spoken to over TLS as before");
+    until("the network is removed", || async {
+        let removal = harness
+            .backend
+            .remove(&network(), DeletionPolicy::Retain)
+            .await
+            .unwrap();
+        (removal == Removal::Done).then_some(())
+    })
+    .await;
+    assert_eq!(
+        harness.cluster.names("pods"),
+        ["stranger"],
+        "and nobody waits for it, or takes it away"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -623,4 +694,211 @@ async fn without_hosts_a_shared_network_is_told_what_to_do() {
     let error = local.backend().allocate(&harness.validated()).await.unwrap_err();
     assert!(matches!(error, BackendError::NoHosts { .. }));
     local.stop().await;
+}
+
+async fn taken_out(harness: &SharedHarness, data: DeletionPolicy) {
+    until("the network is taken out", || async {
+        let removal = harness.backend().evict(&network(), data).await.unwrap();
+        (removal == Removal::Done).then_some(())
+    })
+    .await;
+    for host in 0..4 {
+        let files = seat(harness, host);
+        assert!(files.keys().all(|name| name.ends_with(".erase")), "{:?}", files.keys());
+    }
+    let ports = harness.0.cluster.own("configmaps", "muniment-host-ports").unwrap();
+    assert!(ports["data"].get("demo.notary").is_none(), "the port is free again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_of_a_network_whose_namespace_is_gone_are_found_and_taken_away() {
+    for data in [DeletionPolicy::Retain, DeletionPolicy::Delete] {
+        let harness = SharedHarness::new().await;
+        shared_ready(&harness).await;
+        let objects: Vec<_> = ["secrets", "configmaps"]
+            .into_iter()
+            .flat_map(|plural| {
+                harness
+                    .0
+                    .cluster
+                    .names(plural)
+                    .into_iter()
+                    .map(move |name| (plural, name))
+            })
+            .filter(|(_, name)| name.starts_with("notary"))
+            .collect();
+        for (plural, name) in objects {
+            harness.0.cluster.delete(plural, &name);
+        }
+        assert_eq!(
+            harness
+                .backend()
+                .seated()
+                .await
+                .unwrap()
+                .into_iter()
+                .collect::<Vec<_>>(),
+            [network()]
+        );
+        taken_out(&harness, data).await;
+        let orders = |host| harness.0.cluster.seats(host).into_keys().collect::<Vec<_>>();
+        for host in 0..4 {
+            let erased = orders(host)
+                .iter()
+                .any(|name| name.starts_with("demo.notary.") && name.ends_with(".erase"));
+            assert_eq!(erased, data == DeletionPolicy::Delete, "host {host}");
+        }
+        until("orders that were followed are taken back", || async {
+            harness.backend().tidy_hosts().await.unwrap();
+            (0..4).all(|host| orders(host).is_empty()).then_some(())
+        })
+        .await;
+        assert!(harness.backend().seated().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_whose_genesis_is_gone_still_leaves_the_hosts() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    harness.0.cluster.delete("configmaps", "notary-genesis");
+    until("the network is removed", || async {
+        let removal = harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Delete)
+            .await
+            .unwrap();
+        (removal == Removal::Done).then_some(())
+    })
+    .await;
+    taken_out(&harness, DeletionPolicy::Delete).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_map_of_ports_is_found_again_in_the_seats() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    shared_ready(&harness).await;
+    let before: Vec<_> = (0..4).map(|host| seat(&harness, host)).collect();
+    let ports = || harness.0.cluster.own("configmaps", "muniment-host-ports").unwrap()["data"].clone();
+    harness
+        .0
+        .cluster
+        .edit_own("configmaps", "muniment-host-ports", |map| map["data"] = json!({}));
+    let mut other = harness.validated();
+    other.network.name = muniment_crds::NetworkName::new("another").unwrap();
+    harness.backend().allocate(&other).await.unwrap();
+    assert_eq!(ports()["demo.another"], "20001", "nobody is given another's");
+    assert!(harness.backend().observe(&network()).await.unwrap().unwrap().nodes[0].ready());
+    shared_ready(&harness).await;
+    assert_eq!(ports()["demo.notary"], "20000");
+    assert!(
+        (0..4).all(|host| seat(&harness, host) == before[host]),
+        "and nobody is restarted"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_in_hosts_that_are_switched_off_is_neither_changed_nor_let_go() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    let before: Vec<_> = (0..4).map(|host| seat(&harness, host)).collect();
+    let (writes, settings) = (harness.0.cluster.writes(), harness::cluster_settings());
+    let without = muniment_operator::ClusterBackend::new(harness.0.cluster.client().await, settings).unwrap();
+    let errors = [
+        without.allocate(&harness.validated()).await.unwrap_err(),
+        without.observe(&network()).await.unwrap_err(),
+        without.remove(&network(), DeletionPolicy::Delete).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, BackendError::HostsOff { .. }), "{error}");
+        assert!(error.to_string().contains("hosts.enabled=true again"), "{error}");
+    }
+    assert_eq!(harness.0.cluster.writes(), writes);
+    assert!((0..4).all(|host| seat(&harness, host) == before[host]));
+    shared_ready(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_network_comes_back_only_with_the_placement_it_had() {
+    let mut harness = SharedHarness::new().await;
+    let id = shared_ready(&harness).await.id;
+    until("the network is removed", || async {
+        let removal = harness
+            .backend()
+            .remove(&network(), DeletionPolicy::Retain)
+            .await
+            .unwrap();
+        (removal == Removal::Done).then_some(())
+    })
+    .await;
+    harness.wish().spec.placement = muniment_crds::Placement::Dedicated;
+    let writes = harness.0.cluster.writes();
+    let error = harness.backend().allocate(&harness.validated()).await.unwrap_err();
+    assert!(
+        matches!(&error, BackendError::OtherPlacement { sealed, .. } if *sealed == muniment_crds::Placement::Shared)
+    );
+    assert!(error.to_string().contains("set spec.placement to Shared"), "{error}");
+    assert!(!error.retry(), "only another description helps");
+    assert_eq!(harness.0.cluster.writes(), writes);
+    harness.wish().spec.placement = muniment_crds::Placement::Shared;
+    assert_eq!(shared_ready(&harness).await.id, id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_from_before_its_placement_was_recorded_gets_it() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    harness.cluster.edit("configmaps", "notary-genesis", |map| {
+        map["metadata"]["annotations"] = json!({})
+    });
+    ready(&harness).await;
+    let map = harness.cluster.get("configmaps", "notary-genesis").unwrap();
+    assert_eq!(map["metadata"]["annotations"]["muniment.dev/placement"], "Dedicated");
+}
+
+/// A host's pod as the API server has it.
+fn host(harness: &SharedHarness, number: usize) -> k8s_openapi::api::core::v1::Pod {
+    let pod = harness
+        .0
+        .cluster
+        .own("pods", &format!("muniment-host-{number}-0"))
+        .unwrap();
+    serde_json::from_value(pod).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_and_a_seat_of_another_host_are_never_restarted_together() {
+    let mut harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    shared_ready(&harness).await;
+    // The network's own settings change: one seat is written, and its host hasn't taken them over.
+    harness.0.cluster.stop_kubelets(true);
+    harness.block_actions(2000);
+    let plan = harness.plan().await;
+    harness.backend().apply(&plan).await.unwrap();
+    let written = |number: usize| {
+        let files = seat(&harness, number);
+        let replica: serde_json::Value = serde_json::from_slice(&files["demo.notary.replica.json"]).unwrap();
+        replica["limits"]["blockActions"] == 2000
+    };
+    assert_eq!((0..4).map(written).collect::<Vec<_>>(), [true, false, false, false]);
+    assert!(
+        !harness.backend().restart_host(&host(&harness, 1)).await.unwrap(),
+        "validator-0 is out"
+    );
+    assert!(
+        harness.backend().restart_host(&host(&harness, 0)).await.unwrap(),
+        "its own host may go: it is the same validator"
+    );
+    // A host that was made anew since it was looked at is another one: no seat elsewhere goes.
+    harness.0.cluster.stop_kubelets(false);
+    shared_ready(&harness).await;
+    harness.0.cluster.hold("validator-2", true);
+    assert!(
+        !harness.backend().restart_host(&host(&harness, 1)).await.unwrap(),
+        "validator-2 doesn't take part"
+    );
+    harness.0.cluster.hold("validator-2", false);
+    assert!(harness.backend().restart_host(&host(&harness, 1)).await.unwrap());
 }

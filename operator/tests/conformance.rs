@@ -8,7 +8,7 @@ mod harness;
 use harness::{
     ClusterHarness, Governed, Harness, LocalHarness, MemoryHarness, SharedHarness, SharedMemoryHarness, network, until,
 };
-use muniment_crds::{DeletionPolicy, ValidatorAction};
+use muniment_crds::{DeletionPolicy, Placement, ValidatorAction};
 use muniment_operator::{Backend, NodeState, Observation, Removal, scale};
 
 macro_rules! over {
@@ -43,6 +43,7 @@ conformance!(
     removal_ends_and_is_idempotent,
     orphans_are_listed,
     a_sealed_genesis_stays,
+    a_network_stays_where_it_was_made,
     an_unknown_network_is_none,
     nothing_is_applied_before_it_is_allocated,
 );
@@ -291,6 +292,22 @@ async fn a_sealed_genesis_stays<H: Harness>(mut harness: H) {
     harness.stop().await;
 }
 
+async fn a_network_stays_where_it_was_made<H: Harness>(mut harness: H) {
+    ready(&harness).await;
+    let facts = harness.facts().await;
+    let (here, elsewhere) = match harness.wish().spec.placement {
+        Placement::Dedicated => (Placement::Dedicated, Placement::Shared),
+        Placement::Shared => (Placement::Shared, Placement::Dedicated),
+    };
+    harness.wish().spec.placement = elsewhere;
+    let error = harness.backend().allocate(&harness.validated()).await.unwrap_err();
+    assert!(error.to_string().contains("spec.placement"), "{error}");
+    assert!(all_ready(&observe(&harness).await), "it runs on where it is");
+    harness.wish().spec.placement = here;
+    assert_eq!(harness.facts().await, facts);
+    harness.stop().await;
+}
+
 /// Keeps the network, and lets the ledger decide what is asked of it, until there are as many as wanted and all is quiet.
 /// Answers what was decided.
 async fn governed<H: Governed>(harness: &H) -> Vec<String> {
@@ -376,6 +393,37 @@ async fn a_change_that_isnt_wanted_any_more_is_forgotten<H: Governed>(mut harnes
         .map(|seat| seat.keys.clone())
         .collect();
     assert_eq!(now, keys);
+    harness.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_validators_that_left_are_named_and_go_only_when_that_is_wanted_and_safe() {
+    let mut harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    for count in [7, 4] {
+        harness.validators(count);
+        governed(&harness).await;
+    }
+    let gone = [
+        "data-notary-validator-0",
+        "data-notary-validator-1",
+        "data-notary-validator-2",
+    ];
+    assert_eq!(ready(&harness).await.left_over, gone);
+    harness.wish().spec.storage.when_scaled = DeletionPolicy::Delete;
+    harness.hold("validator-5", true);
+    let plan = harness.plan().await;
+    let seen = harness.backend().apply(&plan).await.unwrap();
+    assert_eq!(seen.left_over, gone, "one of the others isn't ready");
+    assert_eq!(harness.cluster.names("persistentvolumeclaims").len(), 7);
+    harness.hold("validator-5", false);
+    assert!(ready(&harness).await.left_over.is_empty());
+    let stay: Vec<String> = (3..7).map(|number| format!("data-notary-validator-{number}")).collect();
+    assert_eq!(harness.cluster.names("persistentvolumeclaims"), stay);
+    assert!(
+        harness.cluster.get("secrets", "notary-validator-0-keys").is_some(),
+        "keys stay"
+    );
     harness.stop().await;
 }
 

@@ -8,8 +8,8 @@ use harness::{FakeCluster, cluster_settings, until};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use muniment_crds::{LedgerNetwork, Tenant};
-use muniment_operator::Catalog;
 use muniment_operator::cluster::{OperatorConfig, run_with};
+use muniment_operator::{Catalog, ClusterSettings};
 use muniment_receipts::genesis::GenesisTemplate;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -24,10 +24,16 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let cluster = FakeCluster::start();
+        Self::over(FakeCluster::start()).await
+    }
+
+    async fn over(cluster: FakeCluster) -> Self {
         let client = cluster.client().await;
         let config = OperatorConfig {
-            settings: cluster_settings(),
+            settings: ClusterSettings {
+                hosts: cluster.hosts(),
+                ..cluster_settings()
+            },
             identity: "one".into(),
             lease: "muniment-operator".into(),
             listen: ([127, 0, 0, 1], 0).into(),
@@ -170,7 +176,7 @@ async fn two_resources_become_a_network_and_a_quiet_one_costs_no_write() {
     let mut before = look(0);
     for round in 1..4 {
         until("there was another pass", || async {
-            (world.cluster.reads("statefulsets", "notary-validator") > before + 1).then_some(())
+            (world.cluster.reads("statefulsets", "notary-validator") > before + 3).then_some(())
         })
         .await;
         if round == 1 {
@@ -181,7 +187,7 @@ async fn two_resources_become_a_network_and_a_quiet_one_costs_no_write() {
         let quiet = writes();
         before = look(round);
         until("there was another pass", || async {
-            (world.cluster.reads("statefulsets", "notary-validator") > before + 1).then_some(())
+            (world.cluster.reads("statefulsets", "notary-validator") > before + 3).then_some(())
         })
         .await;
         assert_eq!(writes(), quiet);
@@ -283,4 +289,69 @@ async fn deletion_is_held_by_protection_and_keeps_what_is_to_be_kept() {
         world.cluster.get("namespaces", "demo").is_some(),
         "its namespace is kept"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_go_on_although_the_description_is_refused() {
+    let world = World::new().await;
+    world.make(json!({}), notarization()).await;
+    world.sign().await;
+    world
+        .says("ledgernetworks", "notary", "Ready", "True", "QuorumReady")
+        .await;
+    let change = json!({ "spec": { "templates": [{ "name": "unheard-of" }] } });
+    world
+        .networks()
+        .patch("notary", &PatchParams::default(), &Patch::Merge(&change))
+        .await
+        .unwrap();
+    world
+        .says("ledgernetworks", "notary", "SpecApplied", "False", "Invalid")
+        .await;
+    let before = world.cluster.get("secrets", "notary-tls").unwrap()["data"].clone();
+    world.cluster.edit("secrets", "notary-tls", |secret| {
+        secret["data"]["validator-1.crt"] = json!("ZWRpdGVk")
+    });
+    // Any event of the network's is a pass.
+    world.cluster.edit("statefulsets", "notary-validator", |set| {
+        set["metadata"]["annotations"]["seen"] = json!("now")
+    });
+    until("the damaged one is made anew", || async {
+        let now = world.cluster.get("secrets", "notary-tls")?["data"].clone();
+        (now["validator-1.crt"] != "ZWRpdGVk" && now["validator-1.key"] == before["validator-1.key"]).then_some(())
+    })
+    .await;
+    world
+        .says("ledgernetworks", "notary", "CertificatesReady", "True", "Issued")
+        .await;
+    world
+        .says("ledgernetworks", "notary", "SpecApplied", "False", "Invalid")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sits_in_the_hosts_for_nobody_is_taken_away() {
+    let cluster = FakeCluster::start();
+    cluster.install_hosts();
+    let settings = json!({ "name": "validator-0", "api": "0.0.0.0:8411", "consensus": "0.0.0.0:20005", "peers": [], "token": "t" });
+    cluster.edit_own("secrets", "muniment-host-0-seats-1", |secret| {
+        use base64::Engine;
+        let encode = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
+        secret["data"]["gone.ledger.replica.json"] = json!(encode(settings.to_string()));
+        secret["data"]["gone.ledger.keys.json"] = json!(encode("keys".into()));
+        secret["data"]["gone.ledger.genesis.json"] = json!(encode("genesis".into()));
+    });
+    cluster.edit_own("configmaps", "muniment-host-ports", |map| {
+        map["data"] = json!({ "gone.ledger": "20005", "gone.other": "20006" })
+    });
+    let world = World::over(cluster).await;
+    until("the ports of those who are gone are free", || async {
+        let map = world.cluster.own("configmaps", "muniment-host-ports")?;
+        map["data"].get("gone.other").is_none().then_some(())
+    })
+    .await;
+    until("the seat is empty", || async {
+        world.cluster.seats(0).is_empty().then_some(())
+    })
+    .await;
 }

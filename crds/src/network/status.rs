@@ -39,6 +39,10 @@ pub struct LedgerNetworkStatus {
     /// The change of validators that the network has to decide next, for whoever signs for the tenant to propose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator_change: Option<ValidatorChange>,
+    /// Volume claims of validators that have left. They count against the tenant's quota; delete those you don't want any
+    /// more, or set `spec.storage.whenScaled` to `Delete`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_over_claims: Vec<String>,
     /// Validators one by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -130,7 +134,7 @@ pub struct NodeStatus {
     /// Ready by its own answer.
     #[serde(default)]
     pub ready: bool,
-    /// `Stopped`, `Starting`, `Running` or `BackingOff`.
+    /// `Stopped`, `Starting`, `Running`, `BackingOff` or `Unreachable`.
     #[serde(default)]
     pub state: String,
     /// Last block it executed.

@@ -32,6 +32,8 @@ const BLOCKING_THREADS: usize = 16;
 pub const PREFIX: &str = "/n/";
 /// Before the name of a folder that is to be gone.
 pub const ERASED: &str = "/erased/";
+/// Whether every seat takes part, at both addresses.
+pub const READY: &str = "/readyz";
 
 /// Where a host serves.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +87,7 @@ fn health(address: SocketAddr, seats: Seats) -> Result<ActixServer, NodeError> {
         App::new()
             .app_data(data.clone())
             .route("/healthz", web::get().to(alive))
-            .route("/readyz", web::get().to(ready))
+            .route(READY, web::get().to(ready))
             .route("/metrics", web::get().to(metrics))
     };
     let server = HttpServer::new(app)
@@ -102,6 +104,10 @@ async fn alive() -> &'static str {
 
 /// Counts only: whoever asks may be of any network.
 async fn ready(seats: web::Data<Seats>) -> HttpResponse {
+    readiness(&seats)
+}
+
+fn readiness(seats: &Seats) -> HttpResponse {
     let readiness = seats.readiness();
     let mut answer = if readiness.ready {
         HttpResponse::Ok()
@@ -158,6 +164,8 @@ fn split(path: &str) -> Option<(&str, &str)> {
 /// What needs no seat.
 fn own(seats: &Seats, path: &str) -> Result<HttpResponse, Failure> {
     match path.strip_prefix(ERASED) {
+        // For whoever restarts hosts, and has no way to the other address.
+        None if path == READY => Ok(readiness(seats)),
         Some(folder) if seats.is_erased(folder) => Ok(HttpResponse::NoContent().finish()),
         _ => Err(Failure::not_found("path")),
     }

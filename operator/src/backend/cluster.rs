@@ -27,6 +27,7 @@ mod failure;
 mod hosts;
 pub(crate) mod names;
 mod observe;
+mod own;
 mod speech;
 mod volumes;
 

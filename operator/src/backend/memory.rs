@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use muniment_crds::DeletionPolicy;
+use muniment_crds::{DeletionPolicy, Placement};
 use muniment_ledger::wire::NodeStatus;
 use muniment_receipts::genesis::{Genesis, ValidatorKeys};
 use sha2::{Digest, Sha256};
@@ -35,6 +35,8 @@ struct State {
 
 struct Network {
     sealed: Option<Genesis>,
+    /// Where it was made.
+    placement: Placement,
     /// By number: all that ever were.
     seats: BTreeMap<u32, Seat>,
     roster: Roster,
@@ -221,6 +223,7 @@ fn observe(network: &NetworkRef, known: &Network) -> Observation {
         nodes,
         certificates: None,
         ballot: None,
+        left_over: Vec::new(),
     }
 }
 
@@ -251,6 +254,7 @@ impl Backend for MemoryBackend {
         let State { networks, next_port } = &mut *state;
         let network = networks.entry(wanted.network.clone()).or_insert_with(|| Network {
             sealed: None,
+            placement: wanted.hosting.placement,
             seats: BTreeMap::new(),
             roster: Roster::default(),
             membership: None,
@@ -258,6 +262,12 @@ impl Backend for MemoryBackend {
         });
         if network.sealed.is_none() {
             network.roster = Roster::first(wanted.validators.get());
+            network.placement = wanted.hosting.placement;
+        } else if network.placement != wanted.hosting.placement {
+            return Err(BackendError::OtherPlacement {
+                network: wanted.network.clone(),
+                sealed: network.placement,
+            });
         }
         let mut seats = Vec::new();
         for number in network.roster.range(wanted.validators.get()) {

@@ -32,6 +32,11 @@ fn authority_params(owner: &Owner, name: &str) -> CertificateParams {
     params
 }
 
+/// Whether a certificate can be made for a key.
+pub fn is_key(pem: &str) -> bool {
+    KeyPair::from_pem(pem).is_ok()
+}
+
 /// A certificate for a party, for the key it has if that can be used.
 pub fn party(
     owner: &Owner,

@@ -1,19 +1,21 @@
 //! Restarts of the hosts: after a change of the chart they get their new pods one after another.
 //!
 //! Owns the choice of the next one. A host counts as well when its pod is Ready, which its own probe says: every validator
-//! in it takes part, or is known to be broken. What sits in the hosts is [`crate::backend::cluster`]'s.
+//! in it takes part, or is known to be broken. What sits in the hosts is [`crate::backend::cluster`]'s, and so is the last
+//! look before one goes: whether a validator in another host is out just now.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::api::ListParams;
 use kube::runtime::controller::Action;
 use kube::{Api, Client, ResourceExt};
 use thiserror::Error;
 
 use super::pace::{self, Pace};
-use crate::backend::cluster::{ApiFailure, names};
+use crate::backend::BackendError;
+use crate::backend::cluster::{ApiFailure, ClusterBackend, names};
 
 /// Label of a pod with the revision of its StatefulSet that it was made from.
 const REVISION: &str = "controller-revision-hash";
@@ -24,24 +26,25 @@ pub struct Context {
     pub client: Client,
     /// Namespace of the control plane.
     pub namespace: String,
+    /// What sits in the hosts.
+    pub backend: Arc<ClusterBackend>,
     /// Pauses after failures.
     pub pace: Pace,
 }
 
 /// A pass that didn't reach its end.
 #[derive(Debug, Error)]
-#[error("hosts can't be {verb}")]
-pub struct HostsError {
-    verb: &'static str,
-    #[source]
-    source: ApiFailure,
+pub enum HostsError {
+    /// What is there can't be seen.
+    #[error("hosts can't be listed")]
+    List(#[source] ApiFailure),
+    /// The next one can't be restarted.
+    #[error(transparent)]
+    Restart(#[from] BackendError),
 }
 
-fn failed(verb: &'static str) -> impl FnOnce(kube::Error) -> HostsError {
-    move |error| HostsError {
-        verb,
-        source: error.into(),
-    }
+fn unlisted(error: kube::Error) -> HostsError {
+    HostsError::List(error.into())
 }
 
 /// What may be done now.
@@ -59,25 +62,15 @@ enum Step {
 pub async fn reconcile(_: Arc<StatefulSet>, context: Arc<Context>) -> Result<Action, HostsError> {
     let (sets, pods) = (api::<StatefulSet>(&context), api::<Pod>(&context));
     let labels = ListParams::default().labels(&names::hosts());
-    let found = sets.list(&labels).await.map_err(failed("listed"))?.items;
-    let there = pods.list(&labels).await.map_err(failed("listed"))?.items;
+    let found = sets.list(&labels).await.map_err(unlisted)?.items;
+    let there = pods.list(&labels).await.map_err(unlisted)?.items;
     let pause = match next(&found, &there) {
         Step::Done => pace::calm(),
         Step::Hold => pace::WAITING,
         Step::Restart(name) => {
-            tracing::info!(host = name, "restarting with new settings");
-            let seen = there.iter().find(|pod| pod.name_any() == name);
-            let parameters = DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: seen.and_then(ResourceExt::uid),
-                    resource_version: None,
-                }),
-                ..DeleteParams::default()
-            };
-            match pods.delete(&name, &parameters).await {
-                // Gone or made anew meanwhile.
-                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
-                deleted => drop(deleted.map_err(failed("restarted"))?),
+            if let Some(pod) = there.iter().find(|pod| pod.name_any() == name) {
+                let restarted = context.backend.restart_host(pod).await?;
+                tracing::info!(host = name, restarted, "to be restarted with new settings");
             }
             pace::WAITING
         }

@@ -21,10 +21,10 @@ use super::status::{self, Writes};
 use super::{events, finalize, template};
 use crate::backend::cluster::ApiFailure;
 use crate::backend::cluster::ClusterBackend;
-use crate::backend::{BackendError, Removal};
+use crate::backend::{Backend, BackendError, Removal};
 use crate::network::NetworkRef;
 use crate::reconcile::{ReconcileError, Reconciler};
-use crate::status::{deleting, refused};
+use crate::status::{deleting, refused, with_certificates};
 
 /// What every pass needs.
 pub struct Context {
@@ -138,14 +138,20 @@ impl Pass<'_> {
             return Ok(pace::BUSY);
         }
         let (status, pause) = match self.dereferenced() {
-            Err(waiting) => (self.refused(None, waiting.reason, &waiting.message), pace::WAITING),
+            Err(waiting) => {
+                let status = self.refused(None, waiting.reason, &waiting.message);
+                (self.renewed(status).await, pace::WAITING)
+            }
             Ok(found) => match self.applied(&found).await {
                 Ok(status) => {
                     self.context.pace.succeeded(&self.key);
                     let pause = pause(&status);
                     (status, pause)
                 }
-                Err(error) => self.failure(&error).await,
+                Err(error) => {
+                    let (status, pause) = self.failure(&error).await;
+                    (self.renewed(status).await, pause)
+                }
             },
         };
         let expire = status.certificates_expire.as_ref().map(|at| at.0.as_second());
@@ -198,15 +204,29 @@ impl Pass<'_> {
         };
         let reason = match error {
             ReconcileError::Invalid(_) | ReconcileError::Plan(_) => reason::INVALID,
-            ReconcileError::Backend(BackendError::KeysLost { .. }) => reason::KEYS_LOST,
-            ReconcileError::Backend(BackendError::NoHosts { .. } | BackendError::HostsFull { .. }) => reason::NO_ROOM,
-            ReconcileError::Backend(_) => reason::PLATFORM,
+            ReconcileError::Backend(error) => reason_of(error),
         };
         let seen = match self.name() {
             Some(network) => self.context.reconciler.look(&network).await.ok().flatten(),
             None => None,
         };
         (self.refused(seen.as_ref(), reason, &chain(error)), pause)
+    }
+
+    /// Certificates go on although nothing else could be kept: they would run out before anyone has mended the description.
+    async fn renewed(&self, status: LedgerNetworkStatus) -> LedgerNetworkStatus {
+        let Some(network) = self.name().filter(|_| status.network_id.is_some()) else {
+            return status;
+        };
+        match self.context.reconciler.backend().renew(&network).await {
+            Ok(Some(outlook)) => with_certificates(status, &outlook, Timestamp::now()),
+            Ok(None) => status,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(network = self.key, error, "certificates can't be renewed");
+                status
+            }
+        }
     }
 
     fn refused(&self, seen: Option<&LedgerNetworkStatus>, reason: &str, message: &str) -> LedgerNetworkStatus {
@@ -252,8 +272,17 @@ impl Pass<'_> {
                         error = &error as &dyn std::error::Error,
                         "left to the namespace's end"
                     );
+                    // What sits in the hosts isn't in the namespace.
+                    if self.context.reconciler.backend().evict(&network, data).await? == Removal::Pending {
+                        return Ok(pace::BUSY);
+                    }
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    let before = self.network.status.as_ref();
+                    let status = deleting(before, reason_of(&error), &chain(&error), Timestamp::now());
+                    self.write(status).await?;
+                    return Err(error.into());
+                }
             }
         }
         self.context.pace.succeeded(&self.key);
@@ -277,6 +306,16 @@ impl Pass<'_> {
             tenant: TenantName::new(self.network.namespace()?).ok()?,
             name: NetworkName::new(self.network.name_any()).ok()?,
         })
+    }
+}
+
+fn reason_of(error: &BackendError) -> &'static str {
+    match error {
+        BackendError::OtherPlacement { .. } => reason::INVALID,
+        BackendError::KeysLost { .. } => reason::KEYS_LOST,
+        BackendError::NoHosts { .. } | BackendError::HostsFull { .. } => reason::NO_ROOM,
+        BackendError::HostsOff { .. } => reason::HOSTS_OFF,
+        _ => reason::PLATFORM,
     }
 }
 

@@ -27,6 +27,7 @@ fn wanted(count: u32) -> ValidatedNetwork {
             storage: 2 << 30,
             storage_text: "2Gi".into(),
             storage_class: None,
+            when_scaled: muniment_crds::DeletionPolicy::Retain,
             run: true,
         },
     }

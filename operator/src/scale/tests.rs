@@ -50,6 +50,7 @@ fn wish(count: u32) -> ValidatedNetwork {
             storage: 2 << 30,
             storage_text: "2Gi".into(),
             storage_class: None,
+            when_scaled: muniment_crds::DeletionPolicy::Retain,
             run: true,
         },
     }
@@ -101,6 +102,7 @@ fn seen(plan: &Plan, set: &[u32], left: &[u32]) -> Observation {
         nodes: plan.network.nodes.iter().map(node).collect(),
         membership: Some(membership.clone()),
         ballot: None,
+        left_over: Vec::new(),
         certificates: None,
     }
 }

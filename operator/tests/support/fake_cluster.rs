@@ -45,6 +45,8 @@ struct State {
     events: Vec<(u64, &'static str, Key, Value)>,
     /// What the kubelets have brought to the hosts.
     mounts: fake_hosts::Mounts,
+    /// They bring nothing new.
+    kubelets_stopped: bool,
     /// Reads of single objects, by plural and name.
     reads: BTreeMap<String, usize>,
     /// Who the validators are, from the sealed genesis on.
@@ -544,9 +546,12 @@ fn settle(state: &mut State, first: Ipv4Addr) {
             wanted.insert(at);
         }
     }
-    let pods = state
+    let of_sets = state
         .objects
-        .keys()
+        .iter()
+        .filter(|(_, pod)| !pod["metadata"]["ownerReferences"].is_null());
+    let pods = of_sets
+        .map(|(at, _)| at)
         .filter(|key| key.0 == "pods" && !wanted.contains(*key));
     for at in pods.cloned().collect::<Vec<_>>() {
         state.take(&at);
@@ -560,6 +565,8 @@ fn new_pod(set: &Value, at: &Key) -> Value {
         json!({ "apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"] });
     pod["metadata"]["name"] = json!(at.2);
     pod["metadata"]["namespace"] = json!(at.1);
+    pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "StatefulSet", "controller": true,
+        "name": set["metadata"]["name"], "uid": set["metadata"]["uid"].as_str().unwrap_or("of the chart") }]);
     pod
 }
 

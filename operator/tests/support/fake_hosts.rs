@@ -87,6 +87,13 @@ impl FakeCluster {
         super::settle(&mut state, self.pods);
     }
 
+    /// The hosts' Secrets reach no pod that runs, or do again.
+    pub fn stop_kubelets(&self, stopped: bool) {
+        let mut state = self.lock();
+        state.kubelets_stopped = stopped;
+        super::settle(&mut state, self.pods);
+    }
+
     /// A host loses its power, or gets it back.
     pub fn power(&self, host: usize, on: bool) {
         let mut state = self.lock();
@@ -119,6 +126,9 @@ pub fn mount(state: &mut State) {
             continue;
         };
         let told = pod["metadata"]["annotations"]["muniment.dev/seats"].clone();
+        if state.kubelets_stopped && state.mounts.contains_key(&name) {
+            continue;
+        }
         if state.mounts.get(&name).is_none_or(|(before, _)| *before != told) {
             let files = files(state, host);
             state.mounts.insert(name, (told, files));
@@ -133,6 +143,7 @@ pub async fn serve(listeners: Vec<TcpListener>, cluster: web::Data<FakeCluster>)
             .route("/n/{seat}/seat", web::get().to(seat))
             .route("/n/{seat}/v1/status", web::get().to(status))
             .route("/erased/{folder}", web::get().to(erased))
+            .route("/readyz", web::get().to(whole))
     };
     let mut server = HttpServer::new(app).workers(1).disable_signals();
     for listener in listeners {
@@ -209,6 +220,21 @@ async fn status(cluster: web::Data<FakeCluster>, request: HttpRequest, seat: web
                 "height": replica["limits"]["blockActions"], "stateRoot": "", "logSize": 1, "time": 0, "peers": [],
                 "validators": 4, "quorum": 3, "mempool": 0, "voting": voting, "ready": voting && votes >= 3 }))
         }
+    }
+}
+
+/// Every validator in the host takes part.
+async fn whole(cluster: web::Data<FakeCluster>, request: HttpRequest) -> HttpResponse {
+    let state = cluster.lock();
+    let out = mounted(&state, &cluster, &request).is_none_or(|files| {
+        let replicas = files.iter().filter(|(name, _)| name.ends_with(".replica.json"));
+        let mut names = replicas.map(|(_, file)| serde_json::from_slice::<Value>(file).unwrap()["name"].clone());
+        names.any(|name| state.held.contains(name.as_str().unwrap()))
+    });
+    if out {
+        HttpResponse::ServiceUnavailable().finish()
+    } else {
+        HttpResponse::Ok().finish()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use muniment_crds::{LedgerNetwork, LedgerNetworkSpec};
-use muniment_operator::{Impact, preview};
+use muniment_operator::{Effect, Impact, in_dev, preview};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,18 +21,47 @@ pub struct Args {
 }
 
 #[derive(Deserialize)]
-struct Known {
+struct Described {
     spec: LedgerNetworkSpec,
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    validators: u32,
+}
+
+/// What there is now.
+enum Known {
+    /// Nothing, or a description, where descriptions are kept.
+    Cluster(Option<Box<LedgerNetworkSpec>>),
+    /// So many validators, or none, in `muniment dev`.
+    Dev(Option<u32>),
+}
+
+impl Known {
+    fn exists(&self) -> bool {
+        match self {
+            Self::Cluster(known) => known.is_some(),
+            Self::Dev(known) => known.is_some(),
+        }
+    }
+
+    fn effects(&self, wanted: &LedgerNetworkSpec) -> Vec<Effect> {
+        match self {
+            Self::Cluster(known) => preview(known.as_deref(), wanted),
+            Self::Dev(known) => in_dev(*known, wanted),
+        }
+    }
 }
 
 /// Runs the command. The answer is whether everything can be.
 pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     let wanted = read(&args.file)?;
     let known = known(choice, &wanted).await?;
-    let effects = preview(known.as_ref(), &wanted.spec);
+    let (exists, effects) = (known.exists(), known.effects(&wanted.spec));
     let refused = effects.iter().any(|effect| effect.impact == Impact::Refused);
     if output.json() {
-        output.document(&json!({ "exists": known.is_some(), "effects": effects }))?;
+        output.document(&json!({ "exists": exists, "effects": effects }))?;
         return Ok(!refused);
     }
     let name = format!(
@@ -40,7 +69,7 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
         part(wanted.metadata.namespace.as_ref()),
         part(wanted.metadata.name.as_ref())
     );
-    output.line(match (known.is_some(), effects.is_empty()) {
+    output.line(match (exists, effects.is_empty()) {
         (true, true) => format!("network {name} is already described so"),
         (true, false) => format!("network {name} would be changed:"),
         (false, _) => format!("network {name} would be made:"),
@@ -72,20 +101,26 @@ fn read(path: &Path) -> Result<LedgerNetwork> {
     })
 }
 
-/// How the network is described now; `None` when there is none.
-async fn known(choice: &Choice, wanted: &LedgerNetwork) -> Result<Option<LedgerNetworkSpec>> {
+/// How the network is described now, or what `muniment dev` keeps of it.
+async fn known(choice: &Choice, wanted: &LedgerNetwork) -> Result<Known> {
     let context = choice.load()?;
     let (tenant, name) = (
         part(wanted.metadata.namespace.as_ref()),
         part(wanted.metadata.name.as_ref()),
     );
     let url = format!(
-        "{}/v1/tenants/{tenant}/networks/{name}/resource",
+        "{}/v1/tenants/{tenant}/networks/{name}",
         context.server.trim_end_matches('/')
     );
-    match Client::new(context)?.get::<Known>(&url).await {
-        Ok(known) => Ok(Some(known.spec)),
-        Err(failure) if failure.code == "not_found" => Ok(None),
+    let client = Client::new(context)?;
+    match client.get::<Described>(&format!("{url}/resource")).await {
+        Ok(known) => Ok(Known::Cluster(Some(Box::new(known.spec)))),
+        Err(failure) if failure.code == "not_found" => Ok(Known::Cluster(None)),
+        Err(failure) if failure.code == "not_on_kubernetes" => match client.get::<Kept>(&url).await {
+            Ok(known) => Ok(Known::Dev(Some(known.validators))),
+            Err(failure) if failure.code == "not_found" => Ok(Known::Dev(None)),
+            Err(failure) => Err(failure),
+        },
         Err(failure) => Err(failure),
     }
 }

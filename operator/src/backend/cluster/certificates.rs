@@ -12,6 +12,8 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::ObjectMeta;
 use muniment_crds::jiff::Timestamp;
+use muniment_ledger::tls::Material;
+use serde_json::json;
 
 use super::access::Access;
 use super::names;
@@ -92,12 +94,57 @@ impl Keeper {
 
     /// Makes what is missing, damaged or due, and answers what there is then.
     pub async fn keep(&self, access: &Access, parties: &[Party], now: Timestamp) -> Result<Certificates, BackendError> {
+        let wanted = self.next(&self.read(access).await?, parties, now)?;
+        self.write(access, &wanted).await?;
+        Ok(wanted)
+    }
+
+    /// Renews what is due of a network's certificates, for the keys that there are, and answers what there is then. What
+    /// has lost its key waits for a whole pass: another key needs another process.
+    pub async fn renew(
+        &self,
+        access: &Access,
+        network: &NetworkRef,
+        now: Timestamp,
+    ) -> Result<Certificates, BackendError> {
         let kept = self.read(access).await?;
-        let wanted =
-            certificates::next(&kept, &self.owner, parties, now).map_err(|source| BackendError::Certificates {
-                what: format!("{}/{}", self.owner.organisation, self.owner.unit),
-                source,
-            })?;
+        let parties: Vec<Party> = kept.with_keys().map(|name| party(network, name)).collect();
+        if parties.is_empty() {
+            return Ok(kept);
+        }
+        let mut wanted = self.next(&kept, &parties, now)?;
+        for (name, pair) in &kept.parties {
+            wanted.parties.entry(name.clone()).or_insert_with(|| pair.clone());
+        }
+        self.write(access, &wanted).await?;
+        self.tell_clients(access, &wanted).await?;
+        Ok(wanted)
+    }
+
+    fn next(&self, kept: &Certificates, parties: &[Party], now: Timestamp) -> Result<Certificates, BackendError> {
+        certificates::next(kept, &self.owner, parties, now).map_err(|source| BackendError::Certificates {
+            what: format!("{}/{}", self.owner.organisation, self.owner.unit),
+            source,
+        })
+    }
+
+    /// Brings what clients hold up to date, and nothing else of their Secret.
+    async fn tell_clients(&self, access: &Access, wanted: &Certificates) -> Result<(), BackendError> {
+        let secret: Option<Secret> = access.get(&self.namespace, &self.copy).await?;
+        let (Some(secret), Some(own)) = (secret, wanted.material(CLIENT)) else {
+            return Ok(());
+        };
+        let files: BTreeMap<String, ByteString> = client_files(own).into();
+        let held = secret.data.unwrap_or_default();
+        if files.iter().all(|(name, file)| held.get(name) == Some(file)) {
+            return Ok(());
+        }
+        access
+            .merge::<Secret>(&self.namespace, &self.copy, &json!({ "data": files }))
+            .await
+    }
+
+    async fn write(&self, access: &Access, wanted: &Certificates) -> Result<(), BackendError> {
         access
             .apply(self.secret(&self.authorities, &wanted.authorities))
             .await?;
@@ -111,7 +158,7 @@ impl Keeper {
                 "certificates were issued or renewed"
             );
         }
-        Ok(wanted)
+        Ok(())
     }
 
     fn secret(&self, name: &str, pairs: &BTreeMap<String, Pair>) -> Secret {
@@ -127,6 +174,27 @@ impl Keeper {
             data: Some(files.collect()),
             ..Secret::default()
         }
+    }
+}
+
+/// What a client shows and trusts, as files of its Secret.
+pub fn client_files(own: Material) -> [(String, ByteString); 3] {
+    [
+        (TRUSTED.to_owned(), ByteString(own.authorities)),
+        ("tls.crt".to_owned(), ByteString(own.certificate)),
+        ("tls.key".to_owned(), ByteString(own.key)),
+    ]
+}
+
+/// A party by its name alone, as [`parties`] has it.
+fn party(network: &NetworkRef, name: &str) -> Party {
+    let hosts = match name {
+        CLIENT | OPERATOR => Vec::new(),
+        validator => vec![names::host(network, validator), names::service_host(network)],
+    };
+    Party {
+        name: name.to_owned(),
+        hosts,
     }
 }
 
@@ -169,4 +237,22 @@ fn pairs(mut files: BTreeMap<String, ByteString>) -> BTreeMap<String, Pair> {
         }
     }
     found
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use muniment_crds::{NetworkName, TenantName};
+
+    #[test]
+    fn a_validator_is_renewed_for_the_names_that_it_was_issued_for() {
+        let network = NetworkRef {
+            tenant: TenantName::new("acme").unwrap(),
+            name: NetworkName::new("c").unwrap(),
+        };
+        let hosts = party(&network, "validator-3").hosts;
+        assert_eq!(hosts, ["c-validator-3.c-nodes.acme.svc", "c-api.acme.svc"]);
+        assert!(party(&network, CLIENT).hosts.is_empty() && party(&network, OPERATOR).hosts.is_empty());
+    }
 }

@@ -1,5 +1,7 @@
 //! [`Backend`] over a Kubernetes API server.
 
+mod hosted;
+
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
@@ -19,12 +21,12 @@ use super::access::{Access, failed};
 use super::build::{self, Inputs, Objects};
 use super::certificates::{self, Keeper};
 use super::durable::Durable;
-use super::hosts::Shared;
+use super::hosts::Gate;
 use super::names;
 use super::observe::{self, Place, Questions, Wanted};
-use super::{ClusterSettings, ballot, volumes};
+use super::{ClusterSettings, ballot, own, volumes};
 use crate::backend::{Backend, BackendError, Ballot, Observation, Removal};
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, Outlook};
 use crate::membership::Membership;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
@@ -42,6 +44,7 @@ pub struct ClusterBackend {
     probers: Probers,
     /// For hosts, which have no certificates yet.
     prober: Prober,
+    gate: Gate,
     clock: fn() -> Timestamp,
     /// The watches of whoever drives this backend are the real wake-ups.
     wake: watch::Sender<u64>,
@@ -70,6 +73,7 @@ impl ClusterBackend {
             settings,
             probers: Probers::default(),
             prober: Prober::new()?,
+            gate: Gate::default(),
             clock,
             wake: watch::Sender::new(0),
         })
@@ -92,17 +96,6 @@ impl ClusterBackend {
             token,
             certificates: certificates.outlook(),
         })
-    }
-
-    fn shared(&self) -> Option<Shared<'_>> {
-        Shared::of(&self.access, &self.settings, &self.prober)
-    }
-
-    /// The hosts and the port of a network that is placed there.
-    async fn placed(&self, network: &NetworkRef) -> Result<Option<(Shared<'_>, u16)>, BackendError> {
-        let Some(shared) = self.shared() else { return Ok(None) };
-        let port = shared.port(network).await?;
-        Ok(port.map(|port| (shared, port)))
     }
 
     fn durable<'a>(&'a self, network: &'a NetworkRef) -> Durable<'a> {
@@ -130,9 +123,7 @@ impl ClusterBackend {
     }
 
     async fn pods(&self, network: &NetworkRef) -> Result<Vec<Pod>, BackendError> {
-        self.access
-            .list(network.tenant.as_str(), &names::of_network(network))
-            .await
+        own::pods(&self.access, network).await
     }
 
     /// Volume templates of the StatefulSet that is there.
@@ -273,10 +264,9 @@ impl ClusterBackend {
 impl Backend for ClusterBackend {
     async fn allocate(&self, network: &ValidatedNetwork) -> Result<Facts, BackendError> {
         let durable = self.durable(&network.network);
+        durable.check_placement(network.hosting.placement).await?;
         if network.hosting.placement == Placement::Shared {
-            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
-                network: network.network.clone(),
-            })?;
+            let shared = self.hosts_of(&network.network).await?;
             let mut facts = durable.facts(network.validators.get()).await?;
             shared.place(&network.network, &mut facts).await?;
             return Ok(facts);
@@ -292,14 +282,11 @@ impl Backend for ClusterBackend {
     async fn apply(&self, plan: &Plan) -> Result<Observation, BackendError> {
         let network = &plan.network.network;
         if plan.hosting.placement == Placement::Shared {
-            let shared = self.shared().ok_or_else(|| BackendError::NoHosts {
-                network: network.clone(),
-            })?;
-            return shared.apply(plan).await;
+            return self.hosts_of(network).await?.apply(plan).await;
         }
         let durable = self.durable(network);
         let joined = durable.joined(&plan.network).await?;
-        durable.seal(&plan.network).await?;
+        durable.seal(plan).await?;
         self.access
             .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
             .await?;
@@ -341,6 +328,7 @@ impl Backend for ClusterBackend {
         if plan.hosting.run {
             self.roll(plan, &seen, &pods).await?;
         }
+        seen.left_over = volumes::left_over(&self.access, plan, &seen).await?;
         // Last, because a storage class may refuse it: nothing else waits for that.
         volumes::grow(&self.access, plan).await?;
         Ok(seen)
@@ -377,6 +365,15 @@ impl Backend for ClusterBackend {
         Ok(Some(
             observe::observe(network, id.as_deref(), &places, &pods, wanted.as_ref(), &questions).await,
         ))
+    }
+
+    async fn renew(&self, network: &NetworkRef) -> Result<Option<Outlook>, BackendError> {
+        if self.durable(network).sealed().await?.is_none() {
+            return Ok(None);
+        }
+        let keeper = Keeper::of(network);
+        let renewed = keeper.renew(&self.access, network, (self.clock)()).await?;
+        Ok(renewed.outlook())
     }
 
     async fn remove(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {

@@ -2,6 +2,8 @@
 //!
 //! The API server has an object on disk before it answers, so keys are durable before anyone sees their public halves.
 
+mod placement;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,12 +17,12 @@ use serde_json::json;
 
 use super::access::Access;
 use super::build;
-use super::names::{self, CONSENSUS_PORT, HEALTH_PORT, JOINED, ROSTER};
-use super::speech;
+use super::names::{self, CONSENSUS_PORT, HEALTH_PORT, JOINED, PLACEMENT, ROSTER};
+use super::{own, speech};
 use crate::backend::BackendError;
 use crate::keys;
 use crate::network::NetworkRef;
-use crate::plan::{Facts, NetworkPlan, Seat};
+use crate::plan::{Facts, NetworkPlan, Plan, Seat};
 use crate::roster::{self, Roster, Standing};
 
 const KEYS_FILE: &str = "keys.json";
@@ -97,20 +99,30 @@ impl Durable<'_> {
             .await
     }
 
-    /// Seals the planned genesis, or makes sure that it is the sealed one.
-    pub async fn seal(&self, plan: &NetworkPlan) -> Result<(), BackendError> {
-        let sealed = match self.sealed().await? {
-            Some(sealed) => sealed,
+    /// Seals the planned genesis, or makes sure that it is the sealed one. Where the network is made is on record with it.
+    pub async fn seal(&self, plan: &Plan) -> Result<(), BackendError> {
+        let (placement, plan) = (plan.hosting.placement, &plan.network);
+        let (sealed, map) = match self.genesis().await? {
+            Some(found) => found,
             None => {
-                self.access.create(&build::genesis(plan)?).await?;
+                self.access.create(&build::genesis(plan, placement)?).await?;
                 // Read again: of two that seal at once one has won.
-                self.sealed()
+                self.genesis()
                     .await?
                     .ok_or_else(|| self.damaged("ConfigMap", &names::genesis(self.network), "it is gone"))?
             }
         };
         if sealed == plan.genesis {
-            return Ok(());
+            let recorded = self.placed(&map)?;
+            if recorded.is_some() {
+                return self.is_here(recorded, placement);
+            }
+            // From before it was recorded.
+            let change = json!({ "metadata": { "annotations": { PLACEMENT: placement.as_str() } } });
+            return self
+                .access
+                .merge::<ConfigMap>(self.namespace(), &map.name_any(), &change)
+                .await;
         }
         let id = sealed.network_id().map(hex::encode);
         Err(BackendError::OtherGenesis {
@@ -152,10 +164,7 @@ impl Durable<'_> {
             },
             |genesis| genesis.created_at,
         );
-        let pods: Vec<Pod> = self
-            .access
-            .list(self.namespace(), &names::of_network(self.network))
-            .await?;
+        let pods = own::pods(self.access, self.network).await?;
         let seats = found.into_iter().map(|(_, keys)| self.seat(keys, &pods)).collect();
         Ok(Facts {
             created_at,

@@ -7,11 +7,14 @@
 //! ```
 //! Validator N of a network sits in host N. Its keys and its genesis have their durable place in the tenant's namespace,
 //! as in dedicated placement; what lies in the hosts' Secrets is a copy that can be made again. Chart and operator agree
-//! on these names; the node reads the files: [`muniment_ledger::mounted::seats`].
+//! on these names; the node reads the files: [`muniment_ledger::mounted::seats`]. What sits here for networks that are gone
+//! is found and taken away by itself: see [`orphans`].
 
 mod driver;
+mod gate;
 mod look;
 mod observe;
+mod orphans;
 mod poke;
 mod ports;
 mod remove;
@@ -19,6 +22,7 @@ mod seats;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use muniment_crds::{NetworkName, TenantName};
 use muniment_ledger::node::host::PREFIX;
 
 use super::ClusterSettings;
@@ -26,6 +30,7 @@ use crate::network::NetworkRef;
 use crate::plan::Seat;
 
 pub use driver::Shared;
+pub use gate::Gate;
 
 /// Hosts, and so validators of a shared network.
 pub const HOSTS: usize = 4;
@@ -79,7 +84,12 @@ impl Hosts {
 
     /// URL of a network's seat at an address of a host.
     fn url(&self, address: &str, network: &NetworkRef) -> String {
-        format!("{}{PREFIX}{}", self.base(address), seat_name(network))
+        self.seat_url(address, &seat_name(network))
+    }
+
+    /// URL of a seat by its name.
+    fn seat_url(&self, address: &str, seat: &str) -> String {
+        format!("{}{PREFIX}{seat}", self.base(address))
     }
 
     /// Gives a validator its addresses in its host.
@@ -96,6 +106,15 @@ impl Hosts {
 /// Name of a network's seat in every host. Neither part has a dot.
 pub fn seat_name(network: &NetworkRef) -> String {
     format!("{}.{}", network.tenant, network.name)
+}
+
+/// The network whose seat has this name.
+fn network_of(seat: &str) -> Option<NetworkRef> {
+    let (tenant, name) = seat.split_once('.')?;
+    Some(NetworkRef {
+        tenant: TenantName::new(tenant).ok()?,
+        name: NetworkName::new(name).ok()?,
+    })
 }
 
 /// The host of a validator: by the number in its name, which never changes.

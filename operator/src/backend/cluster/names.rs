@@ -34,6 +34,8 @@ pub const REVISION: &str = "muniment.dev/revision";
 pub const TEMPLATE: &str = "muniment.dev/template";
 /// Annotation of the sealed genesis: what became of validators since.
 pub const ROSTER: &str = "muniment.dev/roster";
+/// Annotation of the sealed genesis: the placement that the network was made with.
+pub const PLACEMENT: &str = "muniment.dev/placement";
 /// Annotation of an object: the digest of what we last applied.
 pub const APPLIED: &str = "muniment.dev/applied";
 

@@ -111,6 +111,7 @@ pub async fn observe(
         nodes,
         membership,
         ballot: None,
+        left_over: Vec::new(),
         certificates: questions.certificates,
     }
 }

@@ -196,6 +196,7 @@ impl LocalBackend {
             certificates: None,
             membership: None,
             ballot: None,
+            left_over: Vec::new(),
         }))
     }
 

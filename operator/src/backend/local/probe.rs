@@ -157,6 +157,7 @@ mod tests {
             certificates: None,
             membership: None,
             ballot: None,
+            left_over: Vec::new(),
         }
     }
 

@@ -143,6 +143,7 @@ impl Running {
             certificates: None,
             membership: None,
             ballot: None,
+            left_over: Vec::new(),
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Inputs, unwritable};
 use crate::backend::BackendError;
-use crate::backend::cluster::certificates::{CLIENT, TRUSTED};
+use crate::backend::cluster::certificates::{CLIENT, client_files};
 use crate::backend::cluster::names;
 
 /// Secret, Role and RoleBinding of the same name.
@@ -43,9 +43,7 @@ pub fn client(inputs: &Inputs<'_>) -> Result<(Secret, Role, RoleBinding), Backen
         ("trust-root.json".to_owned(), ByteString(trust_root)),
     ]);
     if let Some(own) = inputs.certificates.material(CLIENT) {
-        data.insert(TRUSTED.to_owned(), ByteString(own.authorities));
-        data.insert("tls.crt".to_owned(), ByteString(own.certificate));
-        data.insert("tls.key".to_owned(), ByteString(own.key));
+        data.extend(client_files(own));
     }
     let secret = Secret {
         metadata: metadata.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use muniment_crds::Placement;
 use muniment_receipts::trust::TrustRoot;
 
 use crate::backend::BackendError;
@@ -14,11 +15,11 @@ pub const GENESIS: &str = "genesis.json";
 /// Key of the trust root that a verifier pins.
 pub const TRUST_ROOT: &str = "trust-root.json";
 
-/// Immutable ConfigMap with the genesis and the trust root that follows from it.
+/// Immutable ConfigMap with the genesis, the trust root that follows from it, and where the network was made.
 ///
 /// # Errors
 /// When no verifier would accept this genesis: it must not be sealed then.
-pub fn genesis(plan: &NetworkPlan) -> Result<ConfigMap, BackendError> {
+pub fn genesis(plan: &NetworkPlan, placement: Placement) -> Result<ConfigMap, BackendError> {
     let network = &plan.network;
     let failed = |source| BackendError::TrustRoot {
         network: network.clone(),
@@ -30,8 +31,10 @@ pub fn genesis(plan: &NetworkPlan) -> Result<ConfigMap, BackendError> {
     let genesis = plan.genesis.canonical().map_err(|error| failed(error.into()))?;
     // Canonical JSON is UTF-8.
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|error| failed(error.into()));
+    let mut metadata = names::metadata(network, names::genesis(network));
+    metadata.annotations = Some(names::map([(names::PLACEMENT, placement.as_str().to_owned())]));
     Ok(ConfigMap {
-        metadata: names::metadata(network, names::genesis(network)),
+        metadata,
         immutable: Some(true),
         data: Some(BTreeMap::from([
             (GENESIS.to_owned(), text(genesis)?),

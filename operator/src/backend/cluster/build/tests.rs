@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
-use muniment_crds::LedgerNetwork;
 use muniment_crds::jiff::Timestamp;
+use muniment_crds::{LedgerNetwork, Placement};
 use muniment_receipts::genesis::{GenesisTemplate, Member};
 use serde_json::Value;
 
@@ -330,7 +330,7 @@ fn clients_get_exactly_what_they_need_and_who_may_read_it_is_named() {
 #[test]
 fn the_genesis_is_sealed_in_something_that_cant_be_changed() {
     let plan = planned("");
-    let map = genesis(&plan.network).unwrap();
+    let map = genesis(&plan.network, Placement::Dedicated).unwrap();
     assert_eq!(map.immutable, Some(true));
     let data = map.data.unwrap();
     let sealed = muniment_receipts::genesis::Genesis::parse(data["genesis.json"].as_bytes()).unwrap();

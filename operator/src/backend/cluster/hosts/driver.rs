@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::ResourceExt;
 use muniment_ledger::config::ReplicaConfig;
 
@@ -11,7 +11,7 @@ use super::look::{Seen, Whose};
 use super::observe::View;
 use super::ports::Ports;
 use super::seats::{Contents, Difference, Files};
-use super::{Hosts, poke, seat_name, shard_of};
+use super::{Gate, Hosts, poke, seat_name, shard_of};
 use crate::backend::cluster::access::Access;
 use crate::backend::cluster::build::{self, Inputs};
 use crate::backend::cluster::durable::Durable;
@@ -32,18 +32,21 @@ pub struct Shared<'a> {
     pub settings: &'a ClusterSettings,
     /// Asks hosts and replicas.
     pub prober: &'a Prober,
+    /// Held while validators in hosts are taken away.
+    pub gate: &'a Gate,
     /// The hosts.
     pub hosts: Hosts,
 }
 
 impl<'a> Shared<'a> {
     /// `None` where there are no hosts.
-    pub fn of(access: &'a Access, settings: &'a ClusterSettings, prober: &'a Prober) -> Option<Self> {
+    pub fn of(access: &'a Access, settings: &'a ClusterSettings, prober: &'a Prober, gate: &'a Gate) -> Option<Self> {
         let hosts = Hosts::of(settings)?;
         Some(Self {
             access,
             settings,
             prober,
+            gate,
             hosts,
         })
     }
@@ -67,8 +70,13 @@ impl<'a> Shared<'a> {
         self.ports().of(network).await
     }
 
+    /// The port of a network that sits here, also when the map of ports was lost.
+    pub async fn seated(&self, network: &NetworkRef) -> Result<Option<u16>, BackendError> {
+        self.ports().seated(network).await
+    }
+
     /// All networks that are placed here.
-    pub async fn networks(&self) -> Result<Vec<NetworkRef>, BackendError> {
+    pub async fn networks(&self) -> Result<BTreeSet<NetworkRef>, BackendError> {
         self.ports().networks().await
     }
 
@@ -88,7 +96,7 @@ impl<'a> Shared<'a> {
         let network = &plan.network.network;
         let durable = self.durable(network);
         let mut joined = durable.joined(&plan.network).await?;
-        durable.seal(&plan.network).await?;
+        durable.seal(plan).await?;
         self.access
             .delete_named::<ConfigMap>(network.tenant.as_str(), &names::tombstone(network))
             .await?;
@@ -113,7 +121,7 @@ impl<'a> Shared<'a> {
         let wanted = self.wanted(plan, &token, &joined).await?;
         name_edited(&mut observation, &seen, &wanted, &seat_name(network));
         self.write(plan, &seen, &wanted, &observation).await?;
-        self.sweep(&seen).await?;
+        self.take_back(&seen).await?;
         Ok(observation)
     }
 
@@ -166,7 +174,11 @@ impl<'a> Shared<'a> {
     }
 
     pub(super) async fn secret(&self, host: usize, port: u16) -> Result<Secret, BackendError> {
-        let name = self.hosts.secret(host, shard_of(port));
+        self.part(host, shard_of(port)).await
+    }
+
+    pub(super) async fn part(&self, host: usize, shard: usize) -> Result<Secret, BackendError> {
+        let name = self.hosts.secret(host, shard);
         let found = self.access.get(&self.hosts.namespace, &name).await?;
         found.ok_or_else(|| BackendError::Object {
             what: format!("Secret {}/{name}", self.hosts.namespace),
@@ -227,7 +239,7 @@ impl<'a> Shared<'a> {
     }
 
     /// Writes what differs. Seats come and go at once; other settings go to one validator at a time, behind the quorum
-    /// gate.
+    /// gate and the hosts' own.
     async fn write(
         &self,
         plan: &Plan,
@@ -252,32 +264,37 @@ impl<'a> Shared<'a> {
             }
         }
         for ((view, secret), wanted) in rows() {
-            let write = match view.files.difference(&seat, wanted) {
-                Difference::None => false,
-                Difference::Quiet | Difference::Presence => true,
-                Difference::Settings => {
-                    chosen.as_deref() == Some(view.name.as_str()) || view.runs(wanted.settings(&seat).as_deref())
+            let patch = || view.files.patch(wanted);
+            match view.files.difference(&seat, wanted) {
+                Difference::None if view.is_in_transit(&seat) => self.tell_again(view).await?,
+                Difference::None => {}
+                // What runs with them already isn't restarted by them.
+                Difference::Settings if !view.runs(wanted.settings(&seat).as_deref()) => {
+                    if chosen.as_deref() == Some(view.name.as_str()) {
+                        self.restart_seat(&seen.views, view, secret, &patch()).await?;
+                    } else if view.is_in_transit(&seat) {
+                        self.tell_again(view).await?;
+                    }
                 }
-            };
-            if write {
-                self.change(secret, view, &view.files.patch(wanted)).await?;
-            } else if view.is_in_transit(&seat) {
-                self.tell_again(view).await?;
+                Difference::Quiet | Difference::Presence | Difference::Settings => {
+                    self.change(secret, view.pod.as_ref(), &patch()).await?;
+                }
             }
         }
         Ok(())
     }
 
+    /// Writes into a host's Secret, and tells its pod.
     pub(super) async fn change(
         &self,
         secret: &Secret,
-        view: &View,
+        pod: Option<&Pod>,
         patch: &serde_json::Value,
     ) -> Result<(), BackendError> {
         self.access
             .merge::<Secret>(&self.hosts.namespace, &secret.name_any(), patch)
             .await?;
-        match &view.pod {
+        match pod {
             Some(pod) => poke::tell(self.access, pod).await,
             None => Ok(()),
         }

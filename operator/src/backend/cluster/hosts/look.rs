@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use super::observe::View;
 use super::seats::Files;
 use super::{Shared, host_of, seat_name};
-use crate::backend::cluster::{names, observe};
+use crate::backend::cluster::observe;
 use crate::backend::{BackendError, Observation};
 use crate::network::NetworkRef;
 use crate::prober::SeatAnswer;
@@ -37,6 +37,7 @@ impl Seen {
             nodes: self.views.iter().map(|view| view.node(&seat)).collect(),
             membership: None,
             ballot: None,
+            left_over: Vec::new(),
             certificates: None,
         }
     }
@@ -44,7 +45,7 @@ impl Seen {
 
 impl Shared<'_> {
     pub(super) async fn look(&self, whose: &Whose<'_>) -> Result<Seen, BackendError> {
-        let pods: Vec<Pod> = self.access.list(&self.hosts.namespace, &names::hosts()).await?;
+        let pods = self.pods().await?;
         let hosts: Vec<usize> = whose.validators.iter().map(|name| host_of(name)).collect();
         let secrets = try_join_all(hosts.iter().map(|host| self.secret(*host, whose.port))).await?;
         let views = hosts

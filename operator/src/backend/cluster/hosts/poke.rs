@@ -18,6 +18,8 @@ const SEATS: &str = "muniment.dev/seats";
 const PAUSE: i64 = 2_000;
 /// Doublings at most.
 const MOST: u32 = 8;
+/// Told so often, four minutes long, a host is taken for one that doesn't follow.
+const GIVEN_UP: u32 = 7;
 
 /// Tells a host that something was written.
 pub async fn tell(access: &Access, pod: &Pod) -> Result<(), BackendError> {
@@ -39,13 +41,22 @@ async fn write(access: &Access, pod: &Pod, count: u32, now: i64) -> Result<(), B
     access.merge::<Pod>(&namespace, &pod.name_any(), &change).await
 }
 
+/// Whether a host was told so often to no avail that nobody waits for it.
+pub fn is_given_up(pod: &Pod) -> bool {
+    let told = pod.annotations().get(SEATS).and_then(|told| parse(told));
+    told.is_some_and(|(count, _)| count >= GIVEN_UP)
+}
+
+fn parse(told: &str) -> Option<(u32, i64)> {
+    let (count, at) = told.split_once('@')?;
+    Some((count.parse().ok()?, at.parse().ok()?))
+}
+
 /// The count to write, if the last time was long enough ago.
 fn due(last: Option<&str>, now: i64) -> Option<u32> {
-    let parsed = last.and_then(|last| {
-        let (count, at) = last.split_once('@')?;
-        Some((count.parse::<u32>().ok()?, at.parse::<i64>().ok()?))
-    });
-    let Some((count, at)) = parsed else { return Some(0) };
+    let Some((count, at)) = last.and_then(parse) else {
+        return Some(0);
+    };
     (now.saturating_sub(at) >= PAUSE << count.min(MOST)).then(|| count.saturating_add(1))
 }
 

@@ -1,12 +1,12 @@
 //! Takes a network out of the hosts, and its data away if that is wanted.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
-use muniment_ledger::mounted::seats::{ERASE, folder_name};
+use muniment_ledger::mounted::seats::folder_name;
 use serde_json::json;
 
 use super::look::{Seen, Whose};
-use super::seats::{Files, erase_key};
+use super::seats::{Files, erase_key, orders_in};
 use super::{Shared, seat_name};
 use crate::backend::cluster::observe;
 use crate::backend::{BackendError, Removal};
@@ -17,10 +17,8 @@ impl Shared<'_> {
     /// Takes the seats back; with `erase`, also the data in the hosts. Answers `Done` when both are gone from every host
     /// that runs; one that doesn't run finds the order in its Secret when it comes back.
     pub async fn remove(&self, network: &NetworkRef, port: u16, erase: bool) -> Result<Removal, BackendError> {
-        let genesis = self.durable(network).sealed().await?;
-        let Some(genesis) = genesis else {
-            self.ports().release(network).await?;
-            return Ok(Removal::Done);
+        let Some(genesis) = self.durable(network).sealed().await? else {
+            return self.evict(network, erase).await;
         };
         let id = genesis.network_id().map(hex::encode).unwrap_or_default();
         let token = self.token(network, port).await?;
@@ -35,7 +33,8 @@ impl Shared<'_> {
         let mut pending = false;
         for (view, secret) in seen.views.iter().zip(&seen.secrets) {
             if !view.files.is_empty() {
-                self.change(secret, view, &view.files.patch(&Files::default())).await?;
+                let patch = view.files.patch(&Files::default());
+                self.change(secret, view.pod.as_ref(), &patch).await?;
                 pending = true;
             } else if matches!(view.said, SeatAnswer::Taken(_)) {
                 self.tell_again(view).await?;
@@ -48,8 +47,8 @@ impl Shared<'_> {
         if erase && !self.erase(&seen, &folder_name(&seat_name(network), &id)).await? {
             return Ok(Removal::Pending);
         }
-        self.ports().release(network).await?;
-        Ok(Removal::Done)
+        // Also what lies where it shouldn't, from a port that it had before.
+        self.evict(network, false).await
     }
 
     /// Orders the data of a network away; whether every host that runs has followed.
@@ -59,7 +58,8 @@ impl Shared<'_> {
         for (view, secret) in seen.views.iter().zip(&seen.secrets) {
             let address = view.pod.as_ref().and_then(observe::host);
             if secret.data.as_ref().is_none_or(|data| !data.contains_key(&key)) {
-                self.change(secret, view, &json!({ "data": { &key: "" } })).await?;
+                let order = json!({ "data": { &key: "" } });
+                self.change(secret, view.pod.as_ref(), &order).await?;
                 all &= address.is_none();
             } else if let Some(address) = address
                 && !self.prober.is_erased(&self.hosts.base(&address), folder).await
@@ -69,29 +69,29 @@ impl Shared<'_> {
             }
         }
         if all {
-            self.sweep(seen).await?;
+            self.take_back(seen).await?;
         }
         Ok(all)
     }
 
     /// Takes back orders that hosts have followed.
-    pub(super) async fn sweep(&self, seen: &Seen) -> Result<(), BackendError> {
+    pub(super) async fn take_back(&self, seen: &Seen) -> Result<(), BackendError> {
         for (view, secret) in seen.views.iter().zip(&seen.secrets) {
-            let orders = secret
-                .data
-                .iter()
-                .flatten()
-                .filter_map(|(key, _)| key.strip_suffix(ERASE));
-            for folder in orders {
-                let Some(address) = view.pod.as_ref().and_then(observe::host) else {
-                    continue;
-                };
-                if self.prober.is_erased(&self.hosts.base(&address), folder).await {
-                    let change = json!({ "data": { erase_key(folder): null } });
-                    self.access
-                        .merge::<Secret>(&self.hosts.namespace, &secret.name_any(), &change)
-                        .await?;
-                }
+            self.take_back_from(secret, view.pod.as_ref()).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn take_back_from(&self, secret: &Secret, pod: Option<&Pod>) -> Result<(), BackendError> {
+        let Some(address) = pod.and_then(observe::host) else {
+            return Ok(());
+        };
+        for folder in orders_in(secret) {
+            if self.prober.is_erased(&self.hosts.base(&address), &folder).await {
+                let change = json!({ "data": { erase_key(&folder): null } });
+                self.access
+                    .merge::<Secret>(&self.hosts.namespace, &secret.name_any(), &change)
+                    .await?;
             }
         }
         Ok(())

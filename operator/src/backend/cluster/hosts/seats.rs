@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use muniment_ledger::config::ReplicaConfig;
-use muniment_ledger::mounted::seats::{ERASE, GENESIS, KEYS, REPLICA, VOTED, digest};
+use muniment_ledger::mounted::seats::{ERASE, GENESIS, KEYS, REPLICA, VOTED, digest, folder_name};
 use serde_json::{Value, json};
 
 /// The revision of the plan that a seat's settings are of.
@@ -94,6 +94,12 @@ impl Files {
         Some(replica.token)
     }
 
+    /// Name of the folder that the replica's data is in: by the genesis that it was made with.
+    pub fn folder(&self, seat: &str) -> Option<String> {
+        let genesis = self.file(seat, GENESIS)?;
+        Some(folder_name(seat, &digest(&genesis.0)))
+    }
+
     /// What is different in `wanted`.
     pub fn difference(&self, seat: &str, wanted: &Self) -> Difference {
         match (self.settings(seat), wanted.settings(seat)) {
@@ -127,6 +133,25 @@ impl Files {
             .sum();
         all - self.size() + wanted.size() <= ROOM
     }
+}
+
+/// Names of all seats in a Secret, and the consensus ports that their settings say. What can't be read has no port.
+pub fn seats_in(secret: &Secret) -> BTreeMap<String, Option<u16>> {
+    let files = secret.data.iter().flatten();
+    let seat = |(key, file): (&String, &ByteString)| {
+        let seat = key.strip_suffix(REPLICA)?.to_owned();
+        let replica: Option<ReplicaConfig> = serde_json::from_slice(&file.0).ok();
+        Some((seat, replica.map(|replica| replica.consensus.port())))
+    };
+    files.filter_map(seat).collect()
+}
+
+/// Folders that are ordered away in a Secret.
+pub fn orders_in(secret: &Secret) -> Vec<String> {
+    let keys = secret.data.iter().flatten().map(|(key, _)| key);
+    keys.filter_map(|key| key.strip_suffix(ERASE))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Key of the order to erase a folder.
@@ -181,6 +206,32 @@ mod tests {
             json!({ "data": { "a.b.joined": ByteString(b"\n".to_vec()) } })
         );
         assert_eq!(joined.patch(&one), json!({ "data": { "a.b.joined": null } }));
+    }
+
+    #[test]
+    fn seats_are_found_with_the_ports_that_they_have() {
+        let replica = |port: u16| {
+            serde_json::json!({ "name": "validator-0", "api": "0.0.0.0:8411", "consensus": format!("0.0.0.0:{port}"),
+                                "peers": [], "token": "t" })
+            .to_string()
+        };
+        let mut files = Files::taken("acme.contracts", contents(&replica(20_007), true));
+        files.0.extend(Files::taken("zeta.votes", contents("damaged", false)).0);
+        files
+            .0
+            .insert(erase_key("acme.old.0123456789abcdef"), ByteString(Vec::new()));
+        let secret = Secret {
+            data: Some(files.0),
+            ..Secret::default()
+        };
+        let wanted = [
+            ("acme.contracts".to_owned(), Some(20_007)),
+            ("zeta.votes".to_owned(), None),
+        ];
+        assert_eq!(seats_in(&secret), BTreeMap::from(wanted));
+        assert_eq!(orders_in(&secret), ["acme.old.0123456789abcdef"]);
+        let folder = Files::of(&secret, "acme.contracts").folder("acme.contracts").unwrap();
+        assert_eq!(folder, folder_name("acme.contracts", &digest(b"genesis")));
     }
 
     #[test]
