@@ -102,7 +102,12 @@ pub const WORDS: &[Word] = &[
             field("expires", Kind::Time, Absent::OfferEnd),
         ],
     ),
-    word("accept-assignment", "acceptAssignment", &[], &[]),
+    word(
+        "accept-assignment",
+        "acceptAssignment",
+        &[],
+        &[field("open", Kind::Amount, Absent::Open)],
+    ),
     word("decline-assignment", "declineAssignment", &[], &[]),
     word("appoint", "appoint", &[], &[must("holder", Kind::Party)]),
     word(

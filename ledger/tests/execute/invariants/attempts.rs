@@ -200,7 +200,11 @@ impl Case<'_> {
             }
             _ if self.one_in(5) => ("declineAssignment", self.party("assignee", payee), json!({})),
             _ if self.one_in(3) => ("expireAssignment", EMPLOYEE, json!({})),
-            _ => ("acceptAssignment", self.party("assignee", OTHER_BANK), json!({})),
+            _ => (
+                "acceptAssignment",
+                self.party("assignee", OTHER_BANK),
+                json!({ "open": open }),
+            ),
         }
     }
 

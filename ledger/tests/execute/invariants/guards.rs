@@ -64,6 +64,10 @@ fn assign() -> Step {
     ("offerAssignment", SELLER, input)
 }
 
+fn take() -> Step {
+    ("acceptAssignment", BANK, json!({ "open": 11_900 }))
+}
+
 fn settle(party: u8, payment: &str, amount: i64) -> Step {
     ("settle", party, json!({ "payment": payment, "amount": amount }))
 }
@@ -227,7 +231,7 @@ fn lenders_consent() {
     );
     let payee =
         "refs.invoice.fields.payee == refs.invoice.creator || variables.amount <= refs.invoice.fields.payeeConsent";
-    let assigned = [issue(), assign(), ("acceptAssignment", BANK, json!({})), credit()];
+    let assigned = [issue(), assign(), take(), credit()];
     breaks_on(9, &[(payee, "refs.invoice.fields.open >= 0")], &assigned);
 }
 
@@ -236,13 +240,7 @@ fn lenders_consent() {
 fn a_new_payee_begins_anew() {
     let both = "        agent: null\n        assignee: null\n";
     let named = || ("appointAgent", SELLER, json!({ "agent": name(EMPLOYEE) }));
-    let assigned = [
-        issue(),
-        named(),
-        assign(),
-        ("acceptAssignment", BANK, json!({})),
-        settle(EMPLOYEE, "A1", 100),
-    ];
+    let assigned = [issue(), named(), assign(), take(), settle(EMPLOYEE, "A1", 100)];
     breaks_on(9, &[(both, "        assignee: null\n")], &assigned);
     let enforced = [
         issue(),
@@ -384,16 +382,19 @@ fn refunds_are_confirmed() {
 #[test]
 fn assignments_are_offered_for_a_time() {
     let offer = || vec![issue(), assign()];
-    let late = [
-        offer(),
-        vec![("wait", 0, json!(2)), ("acceptAssignment", BANK, json!({}))],
-    ]
-    .concat();
+    let late = [offer(), vec![("wait", 0, json!(2)), take()]].concat();
     let until = "rule: block.time <= record.fields.assignmentExpires";
     breaks_on(11, &[(until, "rule: block.time > 0")], &late);
     let early = [offer(), vec![("expireAssignment", BANK, json!({}))]].concat();
     let after = "after: \"has(record.fields.assignmentExpires) ? record.fields.assignmentExpires : 0\"";
     breaks_on(11, &[(after, "after: \"0\"")], &early);
+    // Paid in the same block, before it.
+    let emptied = [offer(), vec![settle(SELLER, "A1", 11_899), take()]].concat();
+    breaks_on(
+        9,
+        &[("rule: input.open == record.fields.open", "rule: input.open >= 0")],
+        &emptied,
+    );
     let foreign = [offer(), vec![("declineAssignment", EMPLOYEE, json!({}))]].concat();
     breaks_on(13, &[("by: [payee, assignee]", "by: [anyMember]")], &foreign);
 }

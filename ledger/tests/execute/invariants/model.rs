@@ -394,6 +394,8 @@ impl Document {
                 let (assignee, until) = self.assignee.unwrap_or_default();
                 must(13, assignee == party, "only the assignee accepts");
                 must(11, now <= until, "the offer is over");
+                let whole = int(&input["open"]) == self.open();
+                must(9, whole, "the assignee takes another claim than it signed for");
                 let own = self.pledges.values().all(|pledge| pledge.lender == party);
                 must(9, own, "it is pledged to somebody else");
                 self.passes_to(party);

@@ -392,10 +392,12 @@ fn enforced_and_assigned_claims_are_paid_to_the_new_payee() {
         json!({ "assignee": name(OTHER_BANK), "expires": expires }),
         on(sold),
     );
-    world.no(OTHER_BANK, "acceptAssignment", json!({}), on(sold), "NEEDS_CONSENT");
+    let take = |open: i64| json!({ "open": open });
+    world.no(OTHER_BANK, "acceptAssignment", take(11_900), on(sold), "NEEDS_CONSENT");
     let offer = json!({ "assignee": name(BANK), "expires": expires });
     world.ok(SELLER, "offerAssignment", offer, on(sold));
-    world.ok(BANK, "acceptAssignment", json!({}), on(sold));
+    world.no(BANK, "acceptAssignment", take(11_901), on(sold), "CLAIM_CHANGED");
+    world.ok(BANK, "acceptAssignment", take(11_900), on(sold));
     assert_eq!(world.state(sold, "encumbrance"), "Assigned");
     world.no(SELLER, "settle", pay.clone(), on(sold), "NOT_ALLOWED");
     world.ok(BANK, "settle", pay, on(sold));
