@@ -439,7 +439,6 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })
 }
 
-/// A refusal of the network: its sentence, and the code that templates and their cases know.
 /// A refusal in the words of a batch.
 pub fn rejected(problem: Problem) -> ItemOutcome {
     ItemOutcome::Rejected {
@@ -451,7 +450,7 @@ pub fn rejected(problem: Problem) -> ItemOutcome {
     }
 }
 
-/// A refusal of the network as a CLI error.
+/// A refusal of the network: its sentence, and the code that templates and their cases know.
 pub fn refused(code: &str, detail: &str) -> Failure {
     Failure::new(code, format!("{detail} ({code})"), "correct what the message names")
 }

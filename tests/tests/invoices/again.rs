@@ -68,6 +68,24 @@ async fn the_same_command_again_finds_what_was_registered() {
     let verified = world.cli(["verify", first.to_str().unwrap()]);
     assert_eq!(verified.code, 0, "{verified:?}");
 
+    // To somebody else it is another thing, with its receipt or without.
+    let elsewhere =
+        |world: &LocalWorld| world.cli(["invoice", "submit", "--recipient", "bank", first.to_str().unwrap()]);
+    let refused = elsewhere(world);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("its recipient is"),
+        "{refused:?}"
+    );
+    let evidence = std::fs::read(receipt(&first)).unwrap();
+    std::fs::remove_file(receipt(&first)).unwrap();
+    let refused = elsewhere(world);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("its recipient is"),
+        "{refused:?}"
+    );
+    assert!(!receipt(&first).exists());
+    std::fs::write(receipt(&first), evidence).unwrap();
+
     // Another document of the same number is refused, and gets no receipt.
     let other = invoice(world, "CLI-1", "200");
     let (code, _) = submit(world, &[&other], &[]);

@@ -2,6 +2,7 @@
 //! command may be run again.
 
 mod desk;
+mod same;
 
 use std::path::PathBuf;
 

@@ -8,6 +8,7 @@ use muniment_api::types::{Finding, ItemOutcome};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{name, read};
+use super::same;
 use crate::client::{Client, JSON};
 use crate::commands::records::write::outcomes;
 use crate::context::Choice;
@@ -17,8 +18,6 @@ use crate::files::{self, Source};
 use crate::output::Output;
 use crate::trust;
 
-/// Template of the records that are made.
-const TEMPLATE: &str = "electronic-invoice";
 /// Documents of one request, and their bytes: well below what the server takes.
 const MOST: usize = 1_000;
 const LARGEST: usize = 24 << 20;
@@ -80,11 +79,11 @@ impl Desk {
     pub async fn single(&self, file: &Path, parameters: &[(&str, &str)]) -> Result<Done> {
         let bytes = read(file)?;
         let source = self.source(file);
-        if let Some(done) = self.before(&source, &bytes)? {
+        if let Some(done) = self.before(&source, &bytes, parameters).await? {
             return Ok(done);
         }
         let outcome = self.send(bytes.clone(), parameters).await?;
-        self.registered(&source, &bytes, outcome).await
+        self.registered(&source, &bytes, outcome, parameters).await
     }
 
     /// Registers a draft under the next number; the numbered document is written beside it.
@@ -124,32 +123,42 @@ impl Desk {
         self.client.outcome(&path, media_type, bytes).await
     }
 
-    /// What the receipt beside a file says, if there is one. One of another content stays, and nothing is sent then: a
-    /// receipt is evidence, and nothing is registered whose receipt would have no place.
-    fn before(&self, source: &Source, document: &[u8]) -> Result<Option<Done>> {
+    /// What the receipt beside a file says, if there is one. One of another content or purpose stays, and nothing is sent
+    /// then: a receipt is evidence, and nothing is registered whose receipt would have no place.
+    async fn before(&self, source: &Source, document: &[u8], asked: &[(&str, &str)]) -> Result<Option<Done>> {
         let receipt = match std::fs::read(&source.receipt) {
             Ok(receipt) => receipt,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io("can't read", &source.receipt, &error)),
         };
-        // A receipt of the same file may be of its notarization.
         let facts = evidence::check(&receipt, &self.root, Some(&digest(document)));
-        match facts.ok().filter(|facts| facts.template == TEMPLATE) {
-            Some(facts) => Ok(Some(Done::of(facts, source, true))),
-            None => Err(Failure::new(
+        let other = match &facts {
+            Ok(facts) => same::difference(&self.client, facts, asked).await?,
+            Err(_) => Some("it does not prove the file as it is now".to_owned()),
+        };
+        match (facts, other) {
+            (Ok(facts), None) => Ok(Some(Done::of(facts, source, true))),
+            (_, why) => Err(Failure::new(
                 "other_receipt",
                 format!(
-                    "{} is there already and does not prove that the file as it is now is a registered invoice; nothing was sent",
-                    source.receipt.display()
+                    "{} is there already, and {}; nothing was sent",
+                    source.receipt.display(),
+                    why.unwrap_or_default()
                 ),
                 "`muniment verify` tells what it proves; move it away, or name another folder for receipts with --out",
             )),
         }
     }
 
-    /// Keeps the receipt of an outcome. A refusal that names the record of the very same document is none: an earlier run
-    /// ended before it had its receipt.
-    async fn registered(&self, source: &Source, document: &[u8], outcome: ItemOutcome) -> Result<Done> {
+    /// Keeps the receipt of an outcome. A refusal that names the record of the very same document, registered by the same
+    /// key to the same parties, is none: an earlier run ended before it had its receipt.
+    async fn registered(
+        &self,
+        source: &Source,
+        document: &[u8],
+        outcome: ItemOutcome,
+        asked: &[(&str, &str)],
+    ) -> Result<Done> {
         let (code, detail, record, findings) = match outcome {
             ItemOutcome::Accepted(recorded) => return self.keep(source, document, recorded.receipt.as_bytes()),
             ItemOutcome::Rejected {
@@ -160,24 +169,35 @@ impl Desk {
                 ..
             } => (code, detail, record, findings),
         };
+        let refused = refused(&code, &detail, findings);
         let earlier = match record {
             Some(record) => self.earlier(&record, document).await,
             None => None,
         };
-        match earlier {
-            Some(receipt) => Ok(Done {
+        let Some((receipt, facts)) = earlier else {
+            return Err(refused);
+        };
+        match same::difference(&self.client, &facts, asked).await? {
+            None => Ok(Done {
                 already: true,
                 ..self.keep(source, document, &receipt)?
             }),
-            None => Err(refused(&code, &detail, findings)),
+            Some(why) => Err(Failure {
+                message: format!(
+                    "{}; record {} is of the same document, but {why}",
+                    refused.message, facts.record
+                ),
+                ..refused
+            }),
         }
     }
 
     /// The receipt with which a record was made, if it was of this document. Where it can't be had, the refusal stands.
-    async fn earlier(&self, record: &str, document: &[u8]) -> Option<Vec<u8>> {
+    async fn earlier(&self, record: &str, document: &[u8]) -> Option<(Vec<u8>, Facts)> {
         let url = self.client.url(&format!("/records/{record}/receipt?version=1"));
         let receipt = self.client.bytes(&url).await.ok()?;
-        evidence::proves(&receipt, &self.root, &digest(document)).then_some(receipt)
+        let facts = evidence::check(&receipt, &self.root, Some(&digest(document))).ok()?;
+        Some((receipt, facts))
     }
 
     /// Registers several, in batches; each is told of as its batch is final.
@@ -185,11 +205,7 @@ impl Desk {
         let mut all = true;
         let (mut batch, mut size) = (Vec::new(), 0);
         for file in files {
-            let prepared = read(file).and_then(|bytes| {
-                let source = self.source(file);
-                Ok((self.before(&source, &bytes)?, source, bytes))
-            });
-            match prepared {
+            match self.prepared(file, parameters).await {
                 Ok((Some(done), ..)) => self.show(file, done)?,
                 Ok((None, source, bytes)) => {
                     if batch.len() == MOST || size + bytes.len() > LARGEST {
@@ -206,6 +222,12 @@ impl Desk {
             all &= self.batch(batch, parameters).await?;
         }
         Ok(all)
+    }
+
+    async fn prepared(&self, file: &Path, parameters: &[(&str, &str)]) -> Result<(Option<Done>, Source, Vec<u8>)> {
+        let bytes = read(file)?;
+        let source = self.source(file);
+        Ok((self.before(&source, &bytes, parameters).await?, source, bytes))
     }
 
     async fn batch(&self, batch: Vec<(Source, Vec<u8>)>, parameters: &[(&str, &str)]) -> Result<bool> {
@@ -240,7 +262,7 @@ impl Desk {
         body.insert("items".to_owned(), items.into());
         let answers = outcomes(&self.client, "/invoices:batch", &body.into()).await?;
         for ((source, bytes), outcome) in sent.iter().zip(answers) {
-            let done = self.registered(source, bytes, outcome).await;
+            let done = self.registered(source, bytes, outcome, parameters).await;
             all &= self.tell(&source.document, done)?;
         }
         Ok(all)
