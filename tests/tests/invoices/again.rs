@@ -130,6 +130,9 @@ async fn a_numbered_draft_says_which_document_was_written() {
     assert_eq!(told[0]["done"]["document"], written.to_str().unwrap());
     let verified = world.cli(["verify", written.to_str().unwrap()]);
     assert_eq!(verified.code, 0, "{verified:?}");
+    // What is there already stays.
+    let taken = world.path("AUTO-000002.json");
+    std::fs::write(&taken, "mine").unwrap();
     let again = world.cli([
         "invoice",
         "submit",
@@ -141,7 +144,8 @@ async fn a_numbered_draft_says_which_document_was_written() {
         draft.to_str().unwrap(),
     ]);
     assert!(
-        again.stdout.contains("document  ") && again.stdout.contains("AUTO-000002.json"),
+        again.stdout.contains("document  ") && again.stdout.contains("AUTO-000002-"),
         "{again:?}"
     );
+    assert_eq!(std::fs::read_to_string(taken).unwrap(), "mine");
 }

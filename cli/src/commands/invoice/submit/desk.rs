@@ -99,7 +99,12 @@ impl Desk {
         let made: serde_json::Value = serde_json::from_slice(&document).unwrap_or_default();
         let number = made["number"].as_str().unwrap_or(&recorded.id);
         let safe = number.replace(|one: char| !one.is_alphanumeric() && !"-_.".contains(one), "_");
-        let target = self.source(&file.with_file_name(format!("{safe}.json")));
+        // Numbers of other series may make the same name: the record's id makes it another.
+        let named = |stem: &str| self.source(&file.with_file_name(format!("{stem}.json")));
+        let mut target = named(&safe);
+        if target.receipt.exists() || target.receipt.with_extension("").exists() {
+            target = named(&format!("{safe}-{}", recorded.id));
+        }
         let written = target.receipt.with_extension("");
         files::write_new(&written, &document, false).map_err(|failure| Failure {
             next: format!(
