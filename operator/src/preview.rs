@@ -86,8 +86,8 @@ pub fn in_dev(have: Option<u32>, new: &LedgerNetworkSpec) -> Vec<Effect> {
         ));
         effects.push(effect(
             "spec.limits",
-            Impact::Outage,
-            "are those of this description from the next start of `muniment dev` on",
+            Impact::None,
+            "are taken from the description that `muniment dev` is started with",
         ));
     }
     effects

@@ -21,6 +21,14 @@ async fn ready(harness: &ClusterHarness) -> Observation {
     .await
 }
 
+async fn removed(backend: &impl Backend, data: DeletionPolicy) {
+    until("the network is removed", || async {
+        let removal = backend.remove(&network(), data).await.unwrap();
+        (removal == Removal::Done).then_some(())
+    })
+    .await;
+}
+
 /// The private keys that are there, by validator.
 fn keys(harness: &ClusterHarness) -> BTreeMap<usize, serde_json::Value> {
     let secret = |i| harness.cluster.get("secrets", &format!("notary-validator-{i}-keys"));
@@ -230,15 +238,7 @@ async fn a_deleted_network_is_kept_unless_told_otherwise_and_goes_on() {
     let harness = ClusterHarness::new().await;
     let id = ready(&harness).await.id;
     let before = durable(&harness);
-    until("the network is removed", || async {
-        let removal = harness
-            .backend
-            .remove(&network(), DeletionPolicy::Retain)
-            .await
-            .unwrap();
-        (removal == Removal::Done).then_some(())
-    })
-    .await;
+    removed(harness.backend(), DeletionPolicy::Retain).await;
     assert!(harness.cluster.names("statefulsets").is_empty() && harness.cluster.names("services").is_empty());
     assert_eq!(harness.cluster.names("persistentvolumeclaims").len(), 4);
     let tombstone = harness.cluster.get("configmaps", "notary-tombstone").unwrap();
@@ -463,15 +463,7 @@ async fn a_pod_of_the_tenant_with_our_labels_neither_counts_nor_ends_tls() {
     let stranger = serde_json::from_value(stranger).unwrap();
     pods.create(&Default::default(), &stranger).await.unwrap();
     assert_eq!(harness.plan().await, before, "spoken to over TLS as before");
-    until("the network is removed", || async {
-        let removal = harness
-            .backend
-            .remove(&network(), DeletionPolicy::Retain)
-            .await
-            .unwrap();
-        (removal == Removal::Done).then_some(())
-    })
-    .await;
+    removed(harness.backend(), DeletionPolicy::Retain).await;
     assert_eq!(
         harness.cluster.names("pods"),
         ["stranger"],
@@ -659,11 +651,7 @@ async fn a_shared_network_that_sleeps_or_is_deleted_leaves_its_seats() {
     shared_ready(&harness).await;
     assert_eq!(durable(&harness.0), before);
     for data in [DeletionPolicy::Retain, DeletionPolicy::Delete] {
-        until("the network is removed", || async {
-            let removal = harness.backend().remove(&network(), data).await.unwrap();
-            (removal == Removal::Done).then_some(())
-        })
-        .await;
+        removed(harness.backend(), data).await;
         for host in 0..4 {
             let left: Vec<String> = harness.0.cluster.seats(host).into_keys().collect();
             assert!(left.is_empty(), "no seat, and no order that was followed: {left:?}");
@@ -762,15 +750,7 @@ async fn a_removal_whose_genesis_is_gone_still_leaves_the_hosts() {
     let harness = SharedHarness::new().await;
     shared_ready(&harness).await;
     harness.0.cluster.delete("configmaps", "notary-genesis");
-    until("the network is removed", || async {
-        let removal = harness
-            .backend()
-            .remove(&network(), DeletionPolicy::Delete)
-            .await
-            .unwrap();
-        (removal == Removal::Done).then_some(())
-    })
-    .await;
+    removed(harness.backend(), DeletionPolicy::Delete).await;
     taken_out(&harness, DeletionPolicy::Delete).await;
 }
 
@@ -823,15 +803,7 @@ async fn a_network_in_hosts_that_are_switched_off_is_neither_changed_nor_let_go(
 async fn a_kept_network_comes_back_only_with_the_placement_it_had() {
     let mut harness = SharedHarness::new().await;
     let id = shared_ready(&harness).await.id;
-    until("the network is removed", || async {
-        let removal = harness
-            .backend()
-            .remove(&network(), DeletionPolicy::Retain)
-            .await
-            .unwrap();
-        (removal == Removal::Done).then_some(())
-    })
-    .await;
+    removed(harness.backend(), DeletionPolicy::Retain).await;
     harness.wish().spec.placement = muniment_crds::Placement::Dedicated;
     let writes = harness.0.cluster.writes();
     let error = harness.backend().allocate(&harness.validated()).await.unwrap_err();

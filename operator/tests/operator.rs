@@ -4,6 +4,8 @@
 #[path = "support/harness.rs"]
 mod harness;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use harness::{FakeCluster, cluster_settings, until};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -28,14 +30,21 @@ impl World {
     }
 
     async fn over(cluster: FakeCluster) -> Self {
+        let hosts = cluster.hosts();
+        Self::with(cluster, hosts).await
+    }
+
+    /// One operator after another may work on a cluster, each with a lease of its own.
+    async fn with(cluster: FakeCluster, hosts: Option<String>) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let client = cluster.client().await;
         let config = OperatorConfig {
             settings: ClusterSettings {
-                hosts: cluster.hosts(),
+                hosts,
                 ..cluster_settings()
             },
             identity: "one".into(),
-            lease: "muniment-operator".into(),
+            lease: format!("lease-{}", NUMBER.fetch_add(1, Ordering::Relaxed)),
             listen: ([127, 0, 0, 1], 0).into(),
             catalog: Catalog::new(vec![GenesisTemplate {
                 name: "notarization".into(),
@@ -86,6 +95,24 @@ impl World {
             .patch_status("demo", &how, &Patch::Merge(&status))
             .await
             .unwrap();
+    }
+
+    /// Changes the network's description.
+    async fn describe(&self, spec: Value) {
+        let change = json!({ "spec": spec });
+        let how = PatchParams::default();
+        self.networks()
+            .patch("notary", &how, &Patch::Merge(&change))
+            .await
+            .unwrap();
+    }
+
+    /// Makes tenant and network, signs, and waits until the network runs.
+    async fn run(&self, tenant: Value, network: Value) {
+        self.make(tenant, network).await;
+        self.sign().await;
+        self.says("ledgernetworks", "notary", "Ready", "True", "QuorumReady")
+            .await;
     }
 
     fn condition(&self, plural: &str, name: &str, kind: &str) -> Option<(String, String)> {
@@ -211,12 +238,7 @@ async fn what_goes_wrong_is_said_and_mended_by_another_description() {
             .contains("there is no template `unheard-of`"),
         "{network}"
     );
-    let change = json!({ "spec": notarization() });
-    world
-        .networks()
-        .patch("notary", &PatchParams::default(), &Patch::Merge(&change))
-        .await
-        .unwrap();
+    world.describe(notarization()).await;
     world
         .says("ledgernetworks", "notary", "Ready", "True", "QuorumReady")
         .await;
@@ -253,11 +275,7 @@ async fn deletion_is_held_by_protection_and_keeps_what_is_to_be_kept() {
     let world = World::new().await;
     let mut spec = notarization();
     spec["preventDeletion"] = json!(true);
-    world.make(json!({}), spec).await;
-    world.sign().await;
-    world
-        .says("ledgernetworks", "notary", "Ready", "True", "QuorumReady")
-        .await;
+    world.run(json!({}), spec).await;
     world
         .networks()
         .delete("notary", &DeleteParams::default())
@@ -267,12 +285,7 @@ async fn deletion_is_held_by_protection_and_keeps_what_is_to_be_kept() {
         .says("ledgernetworks", "notary", "Progressing", "False", "DeletionPrevented")
         .await;
     assert_eq!(world.cluster.names("pods").len(), 4, "nothing stops meanwhile");
-    let change = json!({ "spec": { "preventDeletion": false } });
-    world
-        .networks()
-        .patch("notary", &PatchParams::default(), &Patch::Merge(&change))
-        .await
-        .unwrap();
+    world.describe(json!({ "preventDeletion": false })).await;
     until("the network is gone", || async {
         world.cluster.get("ledgernetworks", "notary").is_none().then_some(())
     })
@@ -294,17 +307,8 @@ async fn deletion_is_held_by_protection_and_keeps_what_is_to_be_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_go_on_although_the_description_is_refused() {
     let world = World::new().await;
-    world.make(json!({}), notarization()).await;
-    world.sign().await;
-    world
-        .says("ledgernetworks", "notary", "Ready", "True", "QuorumReady")
-        .await;
-    let change = json!({ "spec": { "templates": [{ "name": "unheard-of" }] } });
-    world
-        .networks()
-        .patch("notary", &PatchParams::default(), &Patch::Merge(&change))
-        .await
-        .unwrap();
+    world.run(json!({}), notarization()).await;
+    world.describe(json!({ "templates": [{ "name": "unheard-of" }] })).await;
     world
         .says("ledgernetworks", "notary", "SpecApplied", "False", "Invalid")
         .await;
@@ -354,4 +358,35 @@ async fn what_sits_in_the_hosts_for_nobody_is_taken_away() {
         world.cluster.seats(0).is_empty().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_whose_hosts_are_switched_off_says_so_and_waits_for_them() {
+    let cluster = FakeCluster::start();
+    cluster.install_hosts();
+    let mut spec = notarization();
+    spec["placement"] = json!("Shared");
+    let world = World::over(cluster.clone()).await;
+    world.run(json!({}), spec).await;
+    drop(world);
+    let world = World::with(cluster.clone(), None).await;
+    world
+        .says("ledgernetworks", "notary", "SpecApplied", "False", "HostsOff")
+        .await;
+    let how = DeleteParams::default();
+    world.networks().delete("notary", &how).await.unwrap();
+    world
+        .says("ledgernetworks", "notary", "Progressing", "False", "HostsOff")
+        .await;
+    assert!((0..4).all(|host| !cluster.seats(host).is_empty()), "it runs on");
+    drop(world);
+    let world = World::over(cluster.clone()).await;
+    until("the network is gone", || async {
+        world.cluster.get("ledgernetworks", "notary").is_none().then_some(())
+    })
+    .await;
+    assert!(
+        (0..4).all(|host| cluster.seats(host).is_empty()),
+        "and so are its seats"
+    );
 }

@@ -29,7 +29,9 @@ use crate::party::Party;
 use crate::poll;
 use crate::world::{World, statuses};
 pub use toll::Toll;
-pub use tool::{RELEASE, apply, attempt, connects, image, install, kubectl, pod_address, release, tool, wanted};
+pub use tool::{
+    RELEASE, apply, attempt, connects, forgive_kills, image, install, kubectl, pod_address, release, tool, wanted,
+};
 
 /// Seed of the key of the extra member that signs for itself.
 const SEED: [u8; 32] = [7; 32];

@@ -27,12 +27,18 @@ pub struct Load {
     writers: JoinSet<Vec<Promise>>,
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
+    patience: Duration,
 }
 
 impl Load {
     /// Starts writers. Each writes one deposit after the other and repeats it, with the same idempotency key, until it
     /// has a final answer: refusing to give up is how a client behaves.
     pub fn start(api: &Api, writers: usize) -> Self {
+        Self::patient(api, writers, crate::poll::LIMIT)
+    }
+
+    /// The same with writers that wait longer for each answer.
+    pub fn patient(api: &Api, writers: usize, patience: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let done = Arc::new(AtomicUsize::new(0));
         let mut set = JoinSet::new();
@@ -41,7 +47,7 @@ impl Load {
             set.spawn(async move {
                 let mut promises = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
-                    promises.push(write(&api).await);
+                    promises.push(write(&api, patience).await);
                     done.fetch_add(1, Ordering::Relaxed);
                 }
                 promises
@@ -51,6 +57,7 @@ impl Load {
             writers: set,
             stop,
             done,
+            patience,
         }
     }
 
@@ -62,7 +69,7 @@ impl Load {
     /// Waits until so many more writes are final: the system goes on.
     pub async fn progress(&self, more: usize) {
         let wanted = self.done() + more;
-        crate::poll::within(PATIENCE, "writes go on", || {
+        crate::poll::within(self.patience, "writes go on", || {
             std::future::ready((self.done() >= wanted).then_some(()))
         })
         .await;
@@ -82,14 +89,11 @@ impl Load {
     }
 }
 
-/// A hand's change of a Secret is seen by the operator within 75 s, and the mended one by the API within another minute.
-const PATIENCE: Duration = Duration::from_secs(240);
-
 /// One deposit until it is final.
-async fn write(api: &Api) -> Promise {
+async fn write(api: &Api, patience: Duration) -> Promise {
     let digest = digest();
     let key = uuid::Uuid::now_v7().to_string();
-    crate::poll::within(PATIENCE, "a deposit is final", || async {
+    crate::poll::within(patience, "a deposit is final", || async {
         let headers = [("prefer", "wait=10"), ("idempotency-key", key.as_str())];
         let body = deposit(&digest).to_string();
         let answer = match api

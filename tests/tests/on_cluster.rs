@@ -22,6 +22,7 @@ macro_rules! scenario {
         async fn $name() {
             if wanted(stringify!($name)) {
                 scenarios::$name(&mut ClusterWorld::fresh().await).await;
+                cluster::forgive_kills();
             }
         }
     };

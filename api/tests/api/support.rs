@@ -72,12 +72,12 @@ pub fn database(folder: &tempfile::TempDir) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let name = format!("t{}", &name[name.len().saturating_sub(40)..]);
-    // Fails when it is there already, which is as good.
     let made = std::process::Command::new("psql")
         .args([&format!("{server}/postgres"), "-qc", &format!("CREATE DATABASE {name}")])
-        .stderr(std::process::Stdio::null())
-        .status();
-    made.expect("MUNIMENT_TEST_POSTGRES needs psql");
+        .output()
+        .expect("MUNIMENT_TEST_POSTGRES needs psql");
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success() || said.contains("already exists"), "{said}");
     format!("{server}/{name}")
 }
 

@@ -64,20 +64,18 @@ pub fn image() -> String {
     std::env::var("MUNIMENT_IMAGE").unwrap_or_else(|_| "muniment:dev".to_owned())
 }
 
-/// Makes the API's pod anew when earlier scenarios killed it: the kubelet would have it wait longer after each kill, and
-/// how long isn't ours to test.
-fn forgive_kills() {
+/// Makes the API's pod anew after a scenario that killed it: the kubelet has it wait longer after each kill, and how long
+/// isn't ours to test. Call it only when the scenario has passed.
+pub fn forgive_kills() {
     let pod = format!("{RELEASE}-api-0");
     let path = "jsonpath={.status.containerStatuses[0].restartCount}";
-    let (there, count) = attempt(&["kubectl", "get", "pod", "-n", RELEASE, &pod, "-o", path], "");
-    if there && count.trim() != "0" {
+    if kubectl(&["get", "pod", "-n", RELEASE, &pod, "-o", path]).trim() != "0" {
         kubectl(&["delete", "pod", "-n", RELEASE, &pod]);
     }
 }
 
 /// Installs both charts once in a test process, and waits until the API can work.
 pub fn install() {
-    forgive_kills();
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/muniment-crds");

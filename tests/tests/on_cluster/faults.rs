@@ -95,7 +95,8 @@ async fn secrets_are_edited_and_deleted() {
     }
     let world = ClusterWorld::fresh().await;
     let (before, tenant) = (keys(&world), world.tenant().to_owned());
-    let load = Load::start(&world.api(), 4);
+    // The operator sees within 75 s what a hand did to a Secret, and the API the mended one within another minute.
+    let load = Load::patient(&world.api(), 4, Duration::from_secs(180));
     load.progress(20).await;
     let token = || {
         attempt(
@@ -260,6 +261,8 @@ async fn the_api_server_is_away() {
     load.progress(40).await;
     unharmed(&world, load).await;
     assert_eq!(started(), before, "no validator was started again");
+    // The operator watches again: it once took minutes.
+    ClusterWorld::bare().await;
 }
 
 /// Where a validator runs, and neither the API nor the operator does.

@@ -70,6 +70,7 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
         part(wanted.metadata.name.as_ref())
     );
     output.line(match (exists, effects.is_empty()) {
+        _ if matches!(known, Known::Dev(Some(_))) => format!("network {name} in `muniment dev`:"),
         (true, true) => format!("network {name} is already described so"),
         (true, false) => format!("network {name} would be changed:"),
         (false, _) => format!("network {name} would be made:"),
