@@ -257,23 +257,32 @@ impl Client {
     /// # Errors
     /// As [`Self::notarize`], and when the network refuses it.
     pub async fn step(&self, below: &str, media_type: &str, body: Vec<u8>) -> Result<Recorded> {
+        match self.outcome(below, media_type, body).await? {
+            ItemOutcome::Accepted(recorded) => Ok(recorded),
+            ItemOutcome::Rejected {
+                code, detail, findings, ..
+            } => Err(Failure {
+                findings,
+                ..refused(&code, &detail)
+            }),
+        }
+    }
+
+    /// One action, until the network has decided.
+    ///
+    /// # Errors
+    /// As [`Self::notarize`].
+    pub async fn outcome(&self, below: &str, media_type: &str, body: Vec<u8>) -> Result<ItemOutcome> {
         let key = uuid::Uuid::now_v7().to_string();
         match self.post(below, media_type, body, &key).await? {
-            Written::Done(recorded) => Ok(recorded),
-            Written::Refused(problem) => {
-                let mut failure = refused(&problem.code, &problem.detail);
-                failure.findings = problem.findings;
-                Err(failure)
-            }
-            Written::Pending(operation) => match self.decided(operation).await?.items.pop() {
-                Some(ItemOutcome::Accepted(recorded)) => Ok(recorded),
-                Some(ItemOutcome::Rejected { code, detail, .. }) => Err(refused(&code, &detail)),
-                None => Err(Failure::new(
-                    "protocol",
-                    "the server decided nothing",
-                    "run the same command again",
-                )),
-            },
+            Written::Done(recorded) => Ok(ItemOutcome::Accepted(recorded)),
+            Written::Refused(problem) => Ok(rejected(problem)),
+            Written::Pending(operation) => self
+                .decided(operation)
+                .await?
+                .items
+                .pop()
+                .ok_or_else(|| Failure::new("protocol", "the server decided nothing", "run the same command again")),
         }
     }
 
@@ -430,8 +439,19 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })
 }
 
+/// A refusal in the words of a batch.
+pub fn rejected(problem: Problem) -> ItemOutcome {
+    ItemOutcome::Rejected {
+        code: problem.code,
+        detail: problem.detail,
+        pointer: problem.pointer.unwrap_or_default(),
+        record: problem.record,
+        findings: problem.findings,
+    }
+}
+
 /// A refusal of the network: its sentence, and the code that templates and their cases know.
-fn refused(code: &str, detail: &str) -> Failure {
+pub fn refused(code: &str, detail: &str) -> Failure {
     Failure::new(code, format!("{detail} ({code})"), "correct what the message names")
 }
 

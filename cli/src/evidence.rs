@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use muniment_receipts::receipt::Disclosure;
 use muniment_receipts::receipt::Receipt;
-use muniment_receipts::verify::{Check, Outcome, Report, Verdict, Verifier};
+use muniment_receipts::verify::{Check, Outcome, Report, StatementSummary, Verdict, Verifier};
 
 use crate::error::{Failure, Result, chain};
 use crate::output::rfc3339;
@@ -14,6 +14,8 @@ use crate::trust::Root;
 pub struct Facts {
     /// Record id, hex.
     pub record: String,
+    /// What was stated.
+    pub statement: Option<StatementSummary>,
     /// Block height.
     pub height: u64,
     /// Block time, RFC 3339.
@@ -94,8 +96,10 @@ pub fn check(receipt: &[u8], root: &Root, document: Option<&[u8; 32]>) -> Result
             "compare the trust root in `muniment network status` and in ~/.config/muniment/trust",
         ));
     }
+    let statement = report.statement;
     Ok(Facts {
-        record: report.statement.map(|statement| statement.record).unwrap_or_default(),
+        record: statement.as_ref().map(|one| one.record.clone()).unwrap_or_default(),
+        statement,
         height: report.height.unwrap_or_default(),
         time: report.block_time.map(rfc3339).unwrap_or_default(),
         signed_by: report.cosigned.into_iter().map(|cosigned| cosigned.name).collect(),

@@ -101,6 +101,8 @@ pub struct Unique {
     pub name: String,
     /// Names of the fields.
     pub fields: Vec<String>,
+    /// The record's creator is one of the values: only records of the same creator are told apart.
+    pub per_creator: bool,
     /// The values belong to the first creator who used them, for good, instead of to one record.
     pub by_creator: bool,
     /// Code and sentence of the refusal, if the template has its own.

@@ -1,6 +1,8 @@
 //! A day in the life of an invoice on four validators, everything that must be refused, and several at once.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "invoices/again.rs"]
+mod again;
 #[path = "invoices/races.rs"]
 mod races;
 #[path = "invoices/refusals.rs"]

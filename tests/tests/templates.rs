@@ -87,6 +87,18 @@ fn of_code(code: &str) -> String {
     hex::encode(record_id("traceability", None, &[&json!(code)]).unwrap())
 }
 
+/// The way of an item back to its origin, as the command line tells it: how far from it, and the code.
+fn traced(stage: &Stage, code: &str) -> Vec<(u64, String)> {
+    let told = stage.world.cli(["-o", "json", "records", "trace", code]);
+    assert_eq!(told.code, 0, "{told:?}");
+    let told: Value = serde_json::from_str(&told.stdout).unwrap();
+    let item = |item: &Value| {
+        let code = item["record"]["fields"]["code"].as_str().unwrap();
+        (item["depth"].as_u64().unwrap(), code.to_owned())
+    };
+    told["items"].as_array().unwrap().iter().map(item).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn goods_are_followed_back_to_their_origin_and_recalled() {
     let stage = Stage::of("traceability").await;
@@ -149,8 +161,16 @@ async fn goods_are_followed_back_to_their_origin_and_recalled() {
     }
     trail.sort();
     assert_eq!(trail, ["BLEND-1", "SACK-1", "WHEAT-1", "WHEAT-2"]);
+    // The same in one command, nearest first.
+    let way = traced(&stage, "BLEND-1");
+    let told: Vec<_> = way.iter().map(|(depth, code)| (*depth, code.as_str())).collect();
+    assert_eq!(told, [(0, "BLEND-1"), (1, "SACK-1"), (1, "WHEAT-2"), (2, "WHEAT-1")]);
+    let unknown = stage.world.cli(["records", "trace", "BLEND-2"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("BLEND-2"), "{unknown:?}");
 
     stage.done(&stage.act(&farm, &wheat, "recall", json!({ "reason": "ergot" })).await);
+    let warned = stage.world.cli(["records", "trace", "BLEND-1"]);
+    assert!(warned.stderr.contains("recalled: WHEAT-1 (ergot)"), "{warned:?}");
     refused(
         &stage
             .act(&farm, &blend, "spreadRecall", json!({ "source": wheat }))

@@ -11,7 +11,7 @@ use crate::body;
 use crate::problem::{ApiError, Code};
 pub use words::WORDS;
 
-/// Longest offer of a pledge that is made without saying how long it holds: seven days.
+/// Longest offer of a pledge or an assignment that is made without saying how long it holds: seven days.
 const OFFER_MS: i64 = 7 * 24 * 3_600 * 1_000;
 
 /// What a field of an input is.
@@ -46,6 +46,8 @@ pub enum Absent {
     Unreimbursed,
     /// What is locked for reimbursement.
     Locked,
+    /// What is said to have been refunded.
+    Said,
     /// A time so far ahead that an offer can be answered.
     OfferEnd,
 }
@@ -188,6 +190,7 @@ impl Absent {
             Self::Unpledged => some(number("open") - number("pledged")),
             Self::Unreimbursed => some(number("total") - number("credited") - number("reimbursed")),
             Self::Locked => some(fields["lock"]["amount"].as_i64().unwrap_or(0)),
+            Self::Said => some(number("refundSaid")),
             // An offer holds no longer than the pledge itself.
             Self::OfferEnd => {
                 let until = given.get("until").and_then(Value::as_i64).unwrap_or(i64::MAX);
@@ -205,7 +208,7 @@ mod tests {
 
     fn record() -> Value {
         json!({ "fields": { "open": 10_000, "pledged": 4_000, "reimbursed": 1_900, "total": 11_900, "credited": 900,
-            "lock": { "amount": 700 }, "number": "1" } })
+            "lock": { "amount": 700 }, "refundSaid": 250, "number": "1" } })
     }
 
     fn input_of(name: &str, given: Value, record: &Value) -> Result<Value, ApiError> {
@@ -239,6 +242,9 @@ mod tests {
         let claim = json!({ "employer": "bank", "until": "1970-01-01T00:00:02Z" });
         assert_eq!(input("claim", claim).unwrap()["amount"], 9_100);
         assert_eq!(input("reimburse", json!({})).unwrap()["amount"], 700);
+        assert_eq!(input("confirm-refund", json!({})).unwrap(), json!({ "amount": 250 }));
+        let offered = input("assign", json!({ "assignee": "bank" })).unwrap();
+        assert_eq!(offered, json!({ "assignee": "ed25519:k", "expires": 1_000 + OFFER_MS }));
         let late = input("settle", json!({ "payment": "p2", "overpaid": "5.00" })).unwrap();
         assert_eq!((&late["amount"], &late["overpaid"]), (&json!(10_000), &json!(500)));
     }

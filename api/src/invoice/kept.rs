@@ -1,7 +1,25 @@
 //! What is kept of an invoice beside the ledger, before it is encrypted.
 
+use std::io;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest as _, Sha256};
+
+/// First byte of the stored form. What was stored before there were versions has none: it begins with its form, 0 to 2.
+const VERSION: u8 = 0x81;
+/// All first bytes that stand for a version have this bit.
+const VERSIONED: u8 = 0x80;
+
+/// Why stored bytes are no documents.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// They are of a version that this program doesn't know.
+    #[error("the documents are stored in form {}, this program knows form {}; start the newer one", .0 & !VERSIONED, VERSION & !VERSIONED)]
+    Newer(u8),
+    /// They are damaged.
+    #[error("the stored documents can't be read")]
+    Damaged(#[source] io::Error),
+}
 
 /// In which form an invoice came. The order is the stored format: append only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -49,6 +67,29 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// The stored form, version 1.
+    ///
+    /// # Errors
+    /// When a part is longer than 4 GiB.
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![VERSION];
+        self.serialize(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads the stored form, and the one of before there were versions.
+    ///
+    /// # Errors
+    /// See [`KeptError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, KeptError> {
+        let plain = match bytes.split_first() {
+            Some((&VERSION, rest)) => rest,
+            Some((&version, _)) if version & VERSIONED != 0 => return Err(KeptError::Newer(version)),
+            _ => bytes,
+        };
+        borsh::from_slice(plain).map_err(KeptError::Damaged)
+    }
+
     /// The XML that was judged.
     pub fn xml(&self) -> &[u8] {
         self.made.as_deref().unwrap_or(&self.original)
@@ -72,4 +113,45 @@ pub fn committed(salt: &[u8; 32], id: &str) -> String {
 /// SHA-256.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn kept(form: Form) -> Kept {
+        Kept {
+            form,
+            original: b"<Invoice/>".to_vec(),
+            made: Some(b"<made/>".to_vec()),
+            report: b"{}".to_vec(),
+            salt: Some([7; 32]),
+        }
+    }
+
+    #[test]
+    fn documents_are_read_as_they_are_stored_and_as_they_were_before() {
+        for form in [Form::Ubl, Form::Cii, Form::Json] {
+            let kept = kept(form);
+            let stored = kept.encode().unwrap();
+            assert_eq!(stored[0], 0x81);
+            assert_eq!(Kept::decode(&stored).unwrap(), kept);
+            assert_eq!(Kept::decode(&borsh::to_vec(&kept).unwrap()).unwrap(), kept);
+        }
+    }
+
+    #[test]
+    fn what_is_newer_or_damaged_is_told_apart() {
+        let stored = kept(Form::Cii).encode().unwrap();
+        let newer = [&[0x82], &stored[1..]].concat();
+        let error = Kept::decode(&newer).unwrap_err();
+        assert!(error.to_string().contains("form 2"), "{error}");
+        for damaged in [&stored[..9], &[], &[3, 0], &[0x81]] {
+            assert!(
+                matches!(Kept::decode(damaged), Err(KeptError::Damaged(_))),
+                "{damaged:?}"
+            );
+        }
+    }
 }

@@ -7,6 +7,7 @@ use muniment_ledger::client::{ClientError, NetworkClient};
 use muniment_ledger::transaction::TransactionId;
 use muniment_ledger::wire::{FinalBlock, LeafProof};
 use muniment_receipts::merkle::Frontier;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -146,6 +147,14 @@ impl Network {
     /// The store's.
     pub async fn places(&self, issuer: &str, series: &str) -> Result<u64, StoreError> {
         self.shared.store.places(self.number, issuer, series).await
+    }
+
+    /// Which of these numbers an issuer has used.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn taken(&self, issuer: &str, numbers: &[&str]) -> Result<BTreeSet<String>, StoreError> {
+        self.shared.store.taken(self.number, issuer, numbers).await
     }
 
     /// The documents of an invoice, by its issuer and the digest of their original, if they are kept here.

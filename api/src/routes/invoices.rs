@@ -126,7 +126,7 @@ pub async fn batch(
     }
     let mut place = desk.place(&batch.series).await?;
     let first = place.next().await?;
-    let results = desk.number_all(results, &place, first).await;
+    let results = desk.number_all(results, &place, first).await?;
     let sent = send(&desk, submission.waiting(), &kind, results).await;
     place.forget();
     sent

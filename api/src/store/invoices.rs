@@ -1,5 +1,7 @@
 //! Reads of documents and invoices. Each takes the network it is for.
 
+use std::collections::BTreeSet;
+
 use muniment_receipts::key::SignerKey;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -99,6 +101,26 @@ impl Store {
             .all(&self.reader)
             .await
             .map_err(failed("invoices"))
+    }
+
+    /// Which of these numbers an issuer has used.
+    pub(crate) async fn taken(
+        &self,
+        network: i64,
+        issuer: &str,
+        numbers: &[&str],
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let found: Vec<String> = invoice::Entity::find()
+            .select_only()
+            .column(invoice::Column::Number)
+            .filter(invoice::Column::Network.eq(network))
+            .filter(invoice::Column::Issuer.eq(issuer))
+            .filter(invoice::Column::Number.is_in(numbers.iter().copied()))
+            .into_tuple()
+            .all(&self.reader)
+            .await
+            .map_err(failed("numbers that are taken"))?;
+        Ok(found.into_iter().collect())
     }
 
     /// How many invoices an issuer has in a series: the last place that is taken in it.

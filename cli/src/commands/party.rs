@@ -57,7 +57,11 @@ pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bo
     Ok(true)
 }
 
-async fn list(client: &Client, output: Output) -> Result<()> {
+/// All parties of the tenant.
+///
+/// # Errors
+/// When the server can't be reached, or the API key is a party's.
+pub async fn all(client: &Client) -> Result<Vec<Party>> {
     let context = client.context();
     let mut parties = Vec::new();
     let mut after = String::new();
@@ -70,9 +74,13 @@ async fn list(client: &Client, output: Output) -> Result<()> {
         parties.extend(page.parties);
         match page.next {
             Some(next) => after = format!("&after={next}"),
-            None => break,
+            None => return Ok(parties),
         }
     }
+}
+
+async fn list(client: &Client, output: Output) -> Result<()> {
+    let parties = all(client).await?;
     if output.json() {
         return output.document(&parties);
     }

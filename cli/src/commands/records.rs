@@ -1,5 +1,6 @@
 //! `muniment records`: what is on the ledger, of any template.
 
+mod trace;
 pub mod write;
 
 use muniment_api::types::LARGEST_PAGE;
@@ -36,6 +37,8 @@ pub enum Command {
         /// Record id, 64 hex digits.
         id: String,
     },
+    /// Follows an item by its code back to its origin (template `traceability`).
+    Trace(trace::Args),
     /// Makes a record with an action of a template.
     Create(write::Create),
     /// Acts on a record.
@@ -47,6 +50,7 @@ pub enum Command {
 /// Runs the command.
 pub async fn run(command: Command, choice: &Choice, output: Output) -> Result<bool> {
     match command {
+        Command::Trace(args) => trace::run(&args, choice, output).await,
         Command::Create(args) => write::create(&args, choice, output).await,
         Command::Act(args) => write::act(&args, choice, output).await,
         Command::Batch(args) => write::batch(&args, choice, output).await,
@@ -68,7 +72,7 @@ async fn read(command: Command, choice: &Choice, output: Output) -> Result<bool>
         }
         Command::History { id: record } => format!("/records/{}/history", id(record)?),
         Command::Get { id: record } => format!("/records/{}", id(record)?),
-        Command::Create(_) | Command::Act(_) | Command::Batch(_) => return Ok(true),
+        Command::Trace(_) | Command::Create(_) | Command::Act(_) | Command::Batch(_) => return Ok(true),
     };
     let client = Client::new(choice.load()?)?;
     let answer: Value = match command {

@@ -260,27 +260,35 @@ fn unique(at: At<'_>, fields: &Schema) -> Result<Unique, TemplateError> {
         check_name(name, at)?;
         Ok(name.to_owned())
     })?;
-    let fields = at.need("values", |at| {
-        at.each(|at| {
-            let path = at.text()?;
-            path.strip_prefix("fields.")
+    let values = at.need("values", |at| {
+        at.each(|at| match at.text()? {
+            "creator" => Ok(None),
+            path => path
+                .strip_prefix("fields.")
                 .filter(|field| fields.property(field).is_some())
-                .map(str::to_owned)
+                .map(|field| Some(field.to_owned()))
                 .ok_or_else(|| {
                     at.error(format!(
-                        "`{path}` can't be unique: write fields.NAME with an existing NAME"
+                        "`{path}` can't be unique: write creator, or fields.NAME with an existing NAME"
                     ))
-                })
+                }),
         })
     })?;
+    let per_creator = values.contains(&None);
+    let fields: Vec<String> = values.into_iter().flatten().collect();
     if fields.is_empty() {
-        return Err(at.error("a unique key needs at least one value"));
+        return Err(at.error("a unique key needs at least one field"));
     }
     let by_creator = at.get("holder", |at| match at.text()? {
         "record" => Ok(false),
         "creator" => Ok(true),
         other => Err(at.error(format!("`{other}` can't hold a unique key: use record or creator"))),
     })?;
+    if per_creator && by_creator == Some(true) {
+        return Err(
+            at.error("a key of each creator that a creator holds would refuse nobody: leave one of the two out")
+        );
+    }
     let refusal = match at.get("code", rule::code)? {
         Some(code) => Some((code, at.need("message", rule::message)?)),
         None => None,
@@ -288,6 +296,7 @@ fn unique(at: At<'_>, fields: &Schema) -> Result<Unique, TemplateError> {
     Ok(Unique {
         name,
         fields,
+        per_creator,
         by_creator: by_creator.unwrap_or_default(),
         refusal,
     })

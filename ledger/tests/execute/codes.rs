@@ -332,8 +332,11 @@ spec:
       serial: { type: string, maxLength: 20 }
       owner: { type: string, maxLength: 80 }
       tag: { type: string, maxLength: 20 }
+      shelf: { type: string, maxLength: 20 }
   identity: [input.serial]
-  unique: [{ name: tag, values: [fields.tag] }]
+  unique:
+    - { name: tag, values: [fields.tag] }
+    - { name: shelf, values: [creator, fields.shelf], code: SHELF_FULL, message: something of yours is on this shelf }
   roles: { owner: { from: fields.owner } }
   actions:
     register:
@@ -343,11 +346,12 @@ spec:
         type: object
         additionalProperties: false
         required: [serial]
-        properties: { serial: { $ref: "#/fields/serial" }, tag: { $ref: "#/fields/tag" } }
+        properties:
+          { serial: { $ref: "#/fields/serial" }, tag: { $ref: "#/fields/tag" }, shelf: { $ref: "#/fields/shelf" } }
       require:
         - { rule: "!has(input.tag) || input.tag != input.serial", code: TAG_IS_SERIAL, message: choose another tag }
         - { rule: "block.time > 0 && tx.validUntil >= block.time && size(tx.signer) > 8", code: NEVER, message: never }
-      set: { serial: input.serial, tag: input.tag, owner: tx.signer }
+      set: { serial: input.serial, tag: input.tag, shelf: input.shelf, owner: tx.signer }
     retag:
       by: [owner]
       input:
@@ -397,5 +401,11 @@ spec:
         rejected(&act(1, "retag", json!({ "tag": "t1" }), Some(a))),
         ("DUPLICATE", "/input", Some(c))
     );
+    // A key of each creator: others have their own.
+    let put = |serial: &str| json!({ "serial": serial, "shelf": "left" });
+    let (mine, ..) = accepted(&act(1, "register", put("e"), None));
+    accepted(&act(2, "register", put("f"), None));
+    let full = act(1, "register", put("g"), None);
+    assert_eq!(rejected(&full), ("SHELF_FULL", "/input", Some(mine)));
     assert_eq!(signer(&key(1)).to_string().len(), 51);
 }

@@ -331,6 +331,12 @@ fn the_compiler_refuses_what_could_not_run() {
         ("variables: { left:", "variables: { rest:", "no field `left`"),
         ("members: [input.owner]", "members: [input.amount]", "signer key"),
         ("holder: creator", "holder: nobody", "record or creator"),
+        ("values: [fields.label]", "values: [creator]", "at least one field"),
+        (
+            "values: [fields.label]",
+            "values: [creator, fields.label]",
+            "would refuse nobody",
+        ),
         (
             "identity: [input.from, input.name]",
             "identity: []",

@@ -58,6 +58,12 @@ pub const WORDS: &[Word] = &[
     ),
     word("confirm-payment", "confirmPayment", &[], &[must("payment", Kind::Text)]),
     word("refund", "refund", &[], &[must("amount", Kind::Amount), EVIDENCE]),
+    word(
+        "confirm-refund",
+        "confirmRefund",
+        &[],
+        &[field("amount", Kind::Amount, Absent::Said), EVIDENCE],
+    ),
     word("appoint-agent", "appointAgent", &[], &[may("agent", Kind::Party)]),
     word(
         "pledge",
@@ -87,8 +93,22 @@ pub const WORDS: &[Word] = &[
         &[],
         &[may("pledge", Kind::Text), must("amount", Kind::Amount)],
     ),
-    word("assign", "offerAssignment", &[], &[must("assignee", Kind::Party)]),
-    word("accept-assignment", "acceptAssignment", &[], &[]),
+    word(
+        "assign",
+        "offerAssignment",
+        &[],
+        &[
+            must("assignee", Kind::Party),
+            field("expires", Kind::Time, Absent::OfferEnd),
+        ],
+    ),
+    word(
+        "accept-assignment",
+        "acceptAssignment",
+        &[],
+        &[field("open", Kind::Amount, Absent::Open)],
+    ),
+    word("decline-assignment", "declineAssignment", &[], &[]),
     word("appoint", "appoint", &[], &[must("holder", Kind::Party)]),
     word(
         "claim",
@@ -126,6 +146,7 @@ pub const WORDS: &[Word] = &[
     ),
     word("send-cancellation", "sendCancellation", &[], &[PROOF]),
     word("expire-offer", "expireOffer", &[], &[PLEDGE]),
+    word("expire-assignment", "expireAssignment", &[], &[]),
     word("expire-lock", "expireLock", &[], &[]),
     word("lapse-void", "lapseVoid", &[], &[]),
     word("report-overdue", "reportOverdue", &[], &[]),

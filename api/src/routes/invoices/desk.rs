@@ -219,33 +219,39 @@ impl<'a> Desk<'a> {
     }
 
     /// Numbers the good ones of a batch from a place on.
+    ///
+    /// # Errors
+    /// 500 when the store fails.
     pub async fn number_all(
         &self,
         results: Vec<Result<Ready, ApiError>>,
         place: &Place<'_>,
         first: Next,
-    ) -> Vec<Result<Ready, ApiError>> {
-        let mut next = first;
+    ) -> Result<Vec<Result<Ready, ApiError>>, ApiError> {
+        let good = results.iter().filter(|result| result.is_ok()).count();
+        let free = place.free(first, good).await?;
+        let mut free = free.into_iter().peekable();
         let mut numbered = Vec::with_capacity(results.len());
         for result in results {
-            let again = match result {
-                Ok(ready) => self.number(ready, place, &mut next).await,
-                Err(error) => Err(error),
+            let again = match (result, free.peek()) {
+                (Ok(ready), Some(next)) => self.number(ready, place.series(), *next).await,
+                (Ok(_), None) => Err(ApiError::internal("fewer numbers than documents")),
+                (Err(error), _) => Err(error),
             };
+            // What is refused takes no number.
+            if again.is_ok() {
+                free.next();
+            }
             numbered.push(again);
         }
-        numbered
+        Ok(numbered)
     }
 
-    async fn number(&self, ready: Ready, place: &Place<'_>, next: &mut Next) -> Result<Ready, ApiError> {
-        let free = place.free(*next).await?;
+    async fn number(&self, ready: Ready, series: &str, next: Next) -> Result<Ready, ApiError> {
         let mut invoice = ready.invoice;
         invoice.number.clear();
-        let number = asked::number(place.series(), free.number);
-        let source = asked::with_number(Source::Json(invoice, Vec::new()), &number)?;
-        let again = self.judge(source, &ready.asked, ready.terms.at(free.place)).await?;
-        *next = free.after();
-        Ok(again)
+        let source = asked::with_number(Source::Json(invoice, Vec::new()), &asked::number(series, next.number))?;
+        self.judge(source, &ready.asked, ready.terms.at(next.place)).await
     }
 
     /// How a document comes onto the ledger.
@@ -325,7 +331,7 @@ impl<'a> Desk<'a> {
         let mut rows = Vec::new();
         for ready in all {
             let content = ready.kept.content();
-            let plain = borsh::to_vec(&ready.kept).map_err(ApiError::internal)?;
+            let plain = ready.kept.encode().map_err(ApiError::internal)?;
             let sealed = keys
                 .seal(self.ctx.tenant(), &context(self.network, &issuer, &content), &plain)
                 .await;
@@ -376,7 +382,7 @@ pub async fn unseal(
         .open(ctx.tenant(), &context, &sealed)
         .await
         .map_err(ApiError::internal)?;
-    borsh::from_slice(&plain).map_err(ApiError::internal)
+    Kept::decode(&plain).map_err(ApiError::internal)
 }
 
 /// What a document's ciphertext is bound to.

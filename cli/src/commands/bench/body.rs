@@ -93,7 +93,10 @@ impl Bodies {
     }
 
     fn document(&self) -> String {
-        self.ubl.replace(NUMBER, &format!("B-{}", self.number()))
+        // Each run has numbers of its own: the issuer's key is the same in all of them.
+        let [a, b, c, d, ..] = self.seed;
+        let run = hex::encode([a, b, c, d]);
+        self.ubl.replace(NUMBER, &format!("B-{run}-{}", self.number()))
     }
 }
 

@@ -8,7 +8,7 @@ use muniment_api::types::{ItemOutcome, Recorded};
 
 use super::journal::Journal;
 use super::plan::{Hashed, other_receipt};
-use crate::client::{Client, Written};
+use crate::client::{Client, Written, rejected};
 use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Disclosure};
 use crate::files::{self, Source};
@@ -127,13 +127,7 @@ impl Writer {
                     Err(miscounted(items.len(), 1))
                 }
             }
-            Written::Refused(problem) => Ok(ItemOutcome::Rejected {
-                code: problem.code,
-                detail: problem.detail,
-                pointer: problem.pointer.unwrap_or_default(),
-                record: problem.record,
-                findings: problem.findings,
-            }),
+            Written::Refused(problem) => Ok(rejected(problem)),
         }
     }
 

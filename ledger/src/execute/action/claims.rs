@@ -115,7 +115,11 @@ fn taken(unique: &Unique, holder: Option<Hash>) -> Reject {
 /// State key of a record's unique key; none when one of its fields is absent.
 fn claim(record: &Record, unique: &Unique) -> Result<Option<Vec<u8>>, StateError> {
     let values: Option<Vec<&Value>> = unique.fields.iter().map(|field| record.fields.get(field)).collect();
-    let Some(values) = values else { return Ok(None) };
+    let Some(mut values) = values else { return Ok(None) };
+    let creator = Value::from(record.creator.as_str());
+    if unique.per_creator {
+        values.insert(0, &creator);
+    }
     let mut bytes = UNIQUE_DOMAIN.to_vec();
     serde_json::to_writer(&mut bytes, &(&record.template, &unique.name, values))
         .map_err(|error| StateError(error.into()))?;

@@ -142,9 +142,13 @@ impl Case<'_> {
                 let payment = one.map_or(json!(payment), |payment| payment["id"].clone());
                 ("confirmPayment", self.recipient(), json!({ "payment": payment }))
             }
-            6 => {
+            6 if self.one_in(2) => {
                 let refundable = self.int("overpaid") + self.int("refundDue");
                 ("refund", payee, json!({ "amount": self.amount(refundable) }))
+            }
+            6 => {
+                let amount = self.amount(self.int("refundSaid"));
+                ("confirmRefund", self.recipient(), json!({ "amount": amount }))
             }
             _ => {
                 let amount = self.amount(self.int("open"));
@@ -186,8 +190,21 @@ impl Case<'_> {
                 lender,
                 json!({ "pledge": pledge, "amount": self.amount(open) }),
             ),
-            _ if self.attempt.amount.is_multiple_of(2) => ("offerAssignment", payee, json!({ "assignee": name(bank) })),
-            _ => ("acceptAssignment", self.party("assignee", OTHER_BANK), json!({})),
+            _ if self.attempt.amount.is_multiple_of(2) => {
+                let expires = if self.one_in(3) { self.now + 2_000 } else { long };
+                (
+                    "offerAssignment",
+                    payee,
+                    json!({ "assignee": name(bank), "expires": expires }),
+                )
+            }
+            _ if self.one_in(5) => ("declineAssignment", self.party("assignee", payee), json!({})),
+            _ if self.one_in(3) => ("expireAssignment", EMPLOYEE, json!({})),
+            _ => (
+                "acceptAssignment",
+                self.party("assignee", OTHER_BANK),
+                json!({ "open": open }),
+            ),
         }
     }
 
@@ -272,6 +289,11 @@ fn next_step(attempt: &Attempt, record: &Record) -> Option<Made> {
     if !attempt.action.is_multiple_of(3) {
         return None;
     }
+    if int("refundSaid") > 0 && attempt.choice.is_multiple_of(2) {
+        let amount = amounts(attempt, int("refundSaid"));
+        let recipient = record.fields["recipient"].as_str().map_or(BUYER, party);
+        return Some(("confirmRefund", recipient, json!({ "amount": amount })));
+    }
     if int("clawback") > 0 {
         return Some((
             "settleClawback",
@@ -349,6 +371,8 @@ fn issued(attempt: &Attempt) -> Value {
         30 | 31 => two_categories(&mut input, net),
         33 => input["chain"] = json!({ "counter": attempt.amount % 8 }),
         34 | 35 => input["chain"] = json!({ "counter": 1, "previous": "" }),
+        // One company, by another id.
+        37 | 38 => input["supplier"] = json!("DE.1234567890"),
         36 => input["chain"] = json!({ "counter": attempt.amount % 4, "previous": input["content"] }),
         _ => {}
     }

@@ -58,6 +58,16 @@ fn accept(pledge: &str, lender: u8) -> Step {
     ("acceptPledge", lender, json!({ "pledge": pledge, "waiver": true }))
 }
 
+/// To the bank, for an hour.
+fn assign() -> Step {
+    let input = json!({ "assignee": name(BANK), "expires": START + 3_600_000 });
+    ("offerAssignment", SELLER, input)
+}
+
+fn take() -> Step {
+    ("acceptAssignment", BANK, json!({ "open": 11_900 }))
+}
+
 fn settle(party: u8, payment: &str, amount: i64) -> Step {
     ("settle", party, json!({ "payment": payment, "amount": amount }))
 }
@@ -73,17 +83,28 @@ fn breaks_without(invariant: u8, changes: &[(&str, &str)]) {
 #[test]
 fn a_number_is_used_once() {
     let identity = "  identity: [input.supplier, input.number, input.year]\n\n";
+    let number = "values: [creator, fields.number, fields.year, fields.note]";
+    let loosened = "values: [creator, fields.number, fields.year, fields.note, fields.content]";
     for loose in ["input.content", "input.type", "input.series", "input.regime"] {
         let with = format!("  identity: [input.supplier, input.number, input.year, {loose}]\n\n");
-        breaks_without(1, &[(identity, with.as_str())]);
+        breaks_without(1, &[(identity, with.as_str()), (number, loosened)]);
     }
+    // The issuer's number, whatever id of the supplier is beside it.
+    let twice = with(
+        document("380", 1, 10_000),
+        json!({ "supplier": "DE.1234567890", "content": digest(2) }),
+    );
+    breaks_on(1, &[(number, loosened)], &[issue(), ("issue", SELLER, twice)]);
     // The year is the document's, not the caller's.
     breaks_without(
         1,
-        &[(
-            "rule: \"input.issueDate.startsWith(string(input.year) + '-')\"",
-            "rule: input.year > 0",
-        )],
+        &[
+            (number, loosened),
+            (
+                "rule: \"input.issueDate.startsWith(string(input.year) + '-')\"",
+                "rule: input.year > 0",
+            ),
+        ],
     );
     breaks_without(
         1,
@@ -201,10 +222,17 @@ fn a_pledge_that_is_over_begins_no_more() {
 
 #[test]
 fn lenders_consent() {
-    breaks_without(9, &[("!p.live || variables.amount <= p.consent", "!p.live || p.live")]);
+    let credit = || ("credit", SELLER, document("381", 1, 5_000));
+    let pledged = [issue(), offer("P0", BANK, 11_900), accept("P0", BANK), credit()];
+    breaks_on(
+        9,
+        &[("!p.live || variables.amount <= p.consent", "!p.live || p.live")],
+        &pledged,
+    );
     let payee =
         "refs.invoice.fields.payee == refs.invoice.creator || variables.amount <= refs.invoice.fields.payeeConsent";
-    breaks_without(9, &[(payee, "refs.invoice.fields.open >= 0")]);
+    let assigned = [issue(), assign(), take(), credit()];
+    breaks_on(9, &[(payee, "refs.invoice.fields.open >= 0")], &assigned);
 }
 
 /// What the payee before has consented to, or whom it has named, doesn't bind the one who has the claim now.
@@ -212,13 +240,7 @@ fn lenders_consent() {
 fn a_new_payee_begins_anew() {
     let both = "        agent: null\n        assignee: null\n";
     let named = || ("appointAgent", SELLER, json!({ "agent": name(EMPLOYEE) }));
-    let assigned = [
-        issue(),
-        named(),
-        ("offerAssignment", SELLER, json!({ "assignee": name(BANK) })),
-        ("acceptAssignment", BANK, json!({})),
-        settle(EMPLOYEE, "A1", 100),
-    ];
+    let assigned = [issue(), named(), assign(), take(), settle(EMPLOYEE, "A1", 100)];
     breaks_on(9, &[(both, "        assignee: null\n")], &assigned);
     let enforced = [
         issue(),
@@ -243,8 +265,15 @@ fn a_new_payee_begins_anew() {
 /// A lender takes what was pledged to it, and no more.
 #[test]
 fn a_pledge_of_a_part_takes_no_whole() {
-    let rule = "rule: record.fields.open + variables.back <= variables.found[0].amount";
-    breaks_without(9, &[(rule, "rule: record.fields.open >= 0")]);
+    let rule = "rule: variables.open <= variables.found[0].amount";
+    let steps = [
+        issue(),
+        offer("P0", BANK, 5_000),
+        accept("P0", BANK),
+        ("wait", 0, json!(2)),
+        ("enforcePledge", BANK, json!({ "pledge": "P0" })),
+    ];
+    breaks_on(9, &[(rule, "rule: record.fields.open >= 0")], &steps);
 }
 
 /// The word of the payee alone ends no pledge.
@@ -278,6 +307,119 @@ fn pledges_outlive_what_only_the_payee_says() {
         ("credit", SELLER, document("381", 1, 6_000)),
     ]);
     breaks_on(9, &[(credited, "refs.invoice.fields.open >= 0)")], &rest_credited);
+}
+
+/// What nobody but the payee before has said leaves no refund, and what was confirmed beyond pays what is open again.
+#[test]
+fn enforcement_leaves_no_refund_without_money() {
+    let pledged = || vec![issue(), offer("P0", BANK, 11_900), accept("P0", BANK)];
+    let enforced = || {
+        [
+            ("wait", 0, json!(2)),
+            ("enforcePledge", BANK, json!({ "pledge": "P0" })),
+        ]
+    };
+    let mut credited = pledged();
+    credited.extend([
+        settle(SELLER, "A1", 11_900),
+        ("consent", BANK, json!({ "pledge": "P0", "amount": 11_900 })),
+        ("credit", SELLER, document("381", 1, 5_000)),
+        ("refund", SELLER, json!({ "amount": 5_000 })),
+    ]);
+    credited.extend(enforced());
+    let stays = [("        refundDue: variables.refundDue\n", "")];
+    breaks_on(7, &stays, &credited);
+    let said = [(
+        "        refundSaid: min(record.fields.refundSaid, variables.overpaid + variables.refundDue)\n",
+        "",
+    )];
+    breaks_on(7, &said, &credited);
+
+    let mut beyond = pledged();
+    let over = json!({ "payment": "A2", "amount": 6_900, "overpaid": 100 });
+    beyond.extend([
+        settle(SELLER, "A1", 5_000),
+        ("settle", SELLER, over),
+        ("confirmPayment", BUYER, json!({ "payment": "A2" })),
+    ]);
+    beyond.extend(enforced());
+    let counted = "counted: min(variables.beyond, record.fields.open + variables.back)";
+    breaks_on(7, &[(counted, "counted: min(variables.beyond, 0)")], &beyond);
+}
+
+/// A refund is what both say: who owes it, and who gets it.
+#[test]
+fn refunds_are_confirmed() {
+    let paid = |more: Vec<Step>| {
+        let over = json!({ "payment": "A1", "amount": 11_900, "overpaid": 100 });
+        [vec![issue(), ("settle", SELLER, over)], more].concat()
+    };
+    let refund = |party: u8, action: &'static str, amount: i64| (action, party, json!({ "amount": amount }));
+    let owed = "record.fields.refundSaid + input.amount <= record.fields.overpaid + record.fields.refundDue";
+    let twice = paid(vec![refund(SELLER, "refund", 100), refund(SELLER, "refund", 1)]);
+    breaks_on(
+        7,
+        &[(owed, "input.amount <= record.fields.overpaid + record.fields.refundDue")],
+        &twice,
+    );
+    let said = "rule: input.amount <= record.fields.refundSaid";
+    let unsaid = paid(vec![refund(SELLER, "refund", 50), refund(BUYER, "confirmRefund", 60)]);
+    let loose = "refundSaid: { description: \"Said to have gone back, and not confirmed by the recipient.\", type: integer, minimum: 0 }";
+    let changes = [
+        (said, "rule: input.amount > 0"),
+        (loose, "refundSaid: { type: integer }"),
+    ];
+    breaks_on(7, &changes, &unsaid);
+    let own = paid(vec![
+        refund(SELLER, "refund", 100),
+        refund(SELLER, "confirmRefund", 100),
+    ]);
+    let by = "recipient has it back.\n      by: [recipient]";
+    breaks_on(13, &[(by, "recipient has it back.\n      by: [anyMember]")], &own);
+}
+
+/// An offered assignment ends, like a pledge's offer, and belongs to those it is between.
+#[test]
+fn assignments_are_offered_for_a_time() {
+    let offer = || vec![issue(), assign()];
+    let late = [offer(), vec![("wait", 0, json!(2)), take()]].concat();
+    let until = "rule: block.time <= record.fields.assignmentExpires";
+    breaks_on(11, &[(until, "rule: block.time > 0")], &late);
+    let early = [offer(), vec![("expireAssignment", BANK, json!({}))]].concat();
+    let after = "after: \"has(record.fields.assignmentExpires) ? record.fields.assignmentExpires : 0\"";
+    breaks_on(11, &[(after, "after: \"0\"")], &early);
+    // Paid in the same block, before it.
+    let emptied = [offer(), vec![settle(SELLER, "A1", 11_899), take()]].concat();
+    breaks_on(
+        9,
+        &[("rule: input.open == record.fields.open", "rule: input.open >= 0")],
+        &emptied,
+    );
+    let foreign = [offer(), vec![("declineAssignment", EMPLOYEE, json!({}))]].concat();
+    breaks_on(13, &[("by: [payee, assignee]", "by: [anyMember]")], &foreign);
+}
+
+/// An authority that refuses a cancellation has said what it had said before.
+#[test]
+fn a_refused_cancellation_leaves_what_was_said() {
+    let reported = json!({ "authority": name(AUTHORITY), "reportBy": START + 3_600_000 });
+    let evidence = || json!({ "evidence": digest(1) });
+    let answer = |answer: &str| {
+        (
+            "answerAuthority",
+            AUTHORITY,
+            json!({ "answer": answer, "evidence": digest(2) }),
+        )
+    };
+    let steps = [
+        ("issue", SELLER, with(document("380", 1, 10_000), reported)),
+        ("submitToAuthority", SELLER, evidence()),
+        answer("cleared"),
+        ("cancel", SELLER, json!({ "reason": "typo" })),
+        ("sendCancellation", SELLER, evidence()),
+        answer("refused"),
+    ];
+    breaks_on(11, &[("        answered: record.regions.authority\n", "")], &steps);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! What should hold of every accepted action, kept from the accepted inputs alone: the tiny reference model.
 
+#[path = "model/money.rs"]
+mod money;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use muniment_ledger::state::Record;
@@ -30,6 +33,9 @@ struct Document {
     credited: i64,
     overpaid: i64,
     refund: i64,
+    /// What is said to have gone back, and what the recipient has confirmed of it.
+    refund_said: i64,
+    refunded: i64,
     /// Base and VAT of each category and rate, and what was credited of it.
     vat: BTreeMap<(String, i64), [i64; 4]>,
     /// Amount, what was overpaid with it, and whether the recipient has confirmed it.
@@ -40,7 +46,8 @@ struct Document {
     payee_consent: i64,
     /// Whom the payee has named since it became payee.
     agent: Option<u8>,
-    assignee: Option<u8>,
+    /// To whom the claim is offered, and until when.
+    assignee: Option<(u8, i64)>,
     holder: Option<u8>,
     pledges: BTreeMap<String, Pledge>,
     /// Who claims, so much, until then.
@@ -53,6 +60,9 @@ struct Document {
     supplier: String,
     recipient: String,
     authority: Option<u8>,
+    reporting: &'static str,
+    /// What the authority had said before it was asked to cancel.
+    answered: &'static str,
     report_by: Option<i64>,
     secret: String,
 }
@@ -62,6 +72,8 @@ pub struct Model {
     documents: BTreeMap<Id, Document>,
     /// Numbers of suppliers by year, credit notes apart; and documents by their digests.
     identities: BTreeSet<String>,
+    /// Numbers of issuers by year, whatever supplier they are of; credit notes apart.
+    numbers: BTreeSet<String>,
     contents: BTreeSet<String>,
     /// Who issued first for a supplier.
     suppliers: BTreeMap<String, u8>,
@@ -102,17 +114,6 @@ impl Document {
     fn passes_to(&mut self, payee: u8) {
         (self.payee, self.payee_consent, self.agent, self.assignee) = (payee, 0, None, None);
         self.pledges.clear();
-    }
-
-    /// Takes back what only the payee before has said was paid, as far as it was not credited since.
-    fn forget_unconfirmed(&mut self) {
-        let paid: i64 = self.payments.values().map(|(amount, _, _)| amount).sum();
-        let refunds = self.prepaid + paid - self.paid;
-        let said = self.payments.values().filter(|(_, _, confirmed)| !confirmed);
-        let (amount, over) = said.fold((0, 0), |(a, o), (amount, over, _)| (a + amount, o + over));
-        self.paid -= (amount - refunds).max(0);
-        self.overpaid = (self.overpaid - over).max(0);
-        self.payments.retain(|_, (_, _, confirmed)| *confirmed);
     }
 }
 
@@ -176,13 +177,11 @@ impl Model {
     fn created(&mut self, party: u8, input: &Value, id: Id, time: u64, must: &mut impl FnMut(u8, bool, &str)) {
         let issued = text(&input["issueDate"]);
         let note = input["type"] == "381";
-        let identity = format!(
-            "{note} {} {} {}",
-            input["supplier"],
-            input["number"],
-            issued.get(..4).unwrap_or("")
-        );
+        let number = format!("{note} {} {}", input["number"], issued.get(..4).unwrap_or(""));
+        let identity = format!("{} {number}", input["supplier"]);
         must(1, self.identities.insert(identity), "this number was used");
+        let own = self.numbers.insert(format!("{party} {number}"));
+        must(1, own, "this number was used under another id of the supplier");
         let content = text(&input["content"]);
         must(1, self.contents.insert(content), "this document was registered");
         must(4, int(&input["verdict"]["fatal"]) == 0, "it has fatal findings");
@@ -225,6 +224,11 @@ impl Model {
             recipient: text(&input["recipient"]),
             authority: input.get("authority").map(who),
             report_by: input.get("reportBy").map(int),
+            reporting: if input.get("reportBy").is_some() {
+                "Due"
+            } else {
+                "NotDue"
+            },
             secret: text(&input["content"]),
             ..Document::default()
         };
@@ -243,27 +247,7 @@ impl Model {
                 broken.push((invariant, format!("{what}: {document:?} but {:?}", record.fields)));
             }
         };
-        must(
-            7,
-            field("open") == document.open(),
-            "open is what is neither paid nor credited",
-        );
-        must(
-            7,
-            field("open") + field("paid") + field("credited") == field("total"),
-            "the buckets are the whole",
-        );
-        must(
-            7,
-            field("paid") == document.paid && field("credited") == document.credited,
-            "paid and credited",
-        );
-        must(7, field("overpaid") == document.overpaid, "the overpaid bucket");
-        must(
-            6,
-            field("refundDue") == document.refund,
-            "credits beyond the unpaid part are to be refunded",
-        );
+        document.money_agrees(record, &mut must);
         must(
             9,
             field("pledged") == document.pledged(),
@@ -287,6 +271,11 @@ impl Model {
             11,
             record.regions["approval"] == document.approval,
             "the approval's state",
+        );
+        must(
+            11,
+            record.regions["authority"] == document.reporting,
+            "what the authority has said",
         );
         if let Some((count, previous)) = self.places.get(&id) {
             must(2, field("counter") == *count, "the place in the chain");
@@ -381,7 +370,7 @@ impl Document {
         let issuer = self.issuer;
         match action {
             "respond" => self.respond(party, input, must),
-            "settle" | "confirmPayment" | "refund" => self.money(party, action, input, must),
+            "settle" | "confirmPayment" | "refund" | "confirmRefund" => self.money(party, action, input, must),
             "appointAgent" => {
                 must(13, party == self.payee, "only the payee names its agent");
                 self.agent = input.get("agent").map(who);
@@ -390,10 +379,23 @@ impl Document {
             | "acknowledgePledge" | "expireOffer" | "consent" => self.pledge(party, action, input, now, must),
             "offerAssignment" => {
                 must(13, party == self.payee, "only the payee assigns");
-                self.assignee = Some(who(&input["assignee"]));
+                must(11, int(&input["expires"]) > now, "an offer that is over");
+                self.assignee = Some((who(&input["assignee"]), int(&input["expires"])));
+            }
+            "declineAssignment" => {
+                let offered = self.assignee.take().is_some_and(|(assignee, _)| party == assignee);
+                must(13, offered || party == self.payee, "an offer of others");
+            }
+            "expireAssignment" => {
+                let over = self.assignee.take().is_some_and(|(_, until)| now > until);
+                must(11, over, "the offer is not over");
             }
             "acceptAssignment" => {
-                must(13, self.assignee == Some(party), "only the assignee accepts");
+                let (assignee, until) = self.assignee.unwrap_or_default();
+                must(13, assignee == party, "only the assignee accepts");
+                must(11, now <= until, "the offer is over");
+                let whole = int(&input["open"]) == self.open();
+                must(9, whole, "the assignee takes another claim than it signed for");
                 let own = self.pledges.values().all(|pledge| pledge.lender == party);
                 must(9, own, "it is pledged to somebody else");
                 self.passes_to(party);
@@ -442,14 +444,40 @@ impl Document {
                 must(12, !agreed || untouched(self), "somebody's right hangs on it");
                 self.state = if agreed { "Void" } else { "Issued" };
             }
-            "submitToAuthority" | "sendCancellation" => must(13, party == issuer, "only the issuer reports"),
-            "answerAuthority" => must(13, self.authority == Some(party), "only the authority answers"),
-            "reportOverdue" => must(
-                11,
-                self.report_by.is_some_and(|by| now > by),
-                "the deadline has not passed",
-            ),
+            "submitToAuthority" | "sendCancellation" | "answerAuthority" | "reportOverdue" => {
+                self.report(party, action, input, now, must);
+            }
             other => must(13, false, &format!("{other} is no action")),
+        }
+    }
+
+    /// What the authority is told and asked, and what it says.
+    fn report(&mut self, party: u8, action: &str, input: &Value, now: i64, must: &mut impl FnMut(u8, bool, &str)) {
+        match action {
+            "answerAuthority" => {
+                must(13, self.authority == Some(party), "only the authority answers");
+                let cancelling = self.reporting == "CancelSent";
+                self.reporting = match input["answer"].as_str() {
+                    Some("cleared") => "Cleared",
+                    Some("reported") => "Reported",
+                    Some("cancelled") => "Cancelled",
+                    _ if cancelling => self.answered,
+                    _ => "Refused",
+                };
+            }
+            "reportOverdue" => {
+                let over = self.report_by.is_some_and(|by| now > by);
+                must(11, over, "the deadline has not passed");
+                self.reporting = "Overdue";
+            }
+            "submitToAuthority" => {
+                must(13, party == self.issuer, "only the issuer reports");
+                self.reporting = "Submitted";
+            }
+            _ => {
+                must(13, party == self.issuer, "only the issuer asks to cancel");
+                (self.answered, self.reporting) = (self.reporting, "CancelSent");
+            }
         }
     }
 
@@ -483,53 +511,6 @@ impl Document {
         );
         must(11, rank > before || rank == 3 && before == 3, "responses go forward");
         self.approval = order[rank];
-    }
-
-    fn money(&mut self, party: u8, action: &str, input: &Value, must: &mut impl FnMut(u8, bool, &str)) {
-        let amount = int(&input["amount"]);
-        match action {
-            "settle" => {
-                let may = party == self.payee || self.agent == Some(party);
-                must(9, may, "payments go to the current payee only, or to whom it has named");
-                must(13, may, "only the payee and its agent say that it was paid");
-                must(12, self.live() || self.state == "FullyCredited", "nothing is owed");
-                must(7, amount <= self.open(), "more than is owed");
-                let over = input.get("overpaid").map_or(0, int);
-                must(7, amount + over > 0, "a payment of nothing");
-                self.paid += amount;
-                must(7, over == 0 || self.open() == 0, "overpaid while something is open");
-                self.overpaid += over;
-                let known = self.payments.insert(text(&input["payment"]), (amount, over, false));
-                must(7, known.is_none(), "the same payment twice");
-                if self.open() == 0 && self.pledged() == 0 {
-                    self.pledges.clear();
-                }
-            }
-            "confirmPayment" => {
-                must(13, self.is_recipient(party), "only the other side confirms");
-                let payment = self.payments.get_mut(&text(&input["payment"]));
-                must(
-                    7,
-                    payment.as_ref().is_some_and(|(_, _, confirmed)| !confirmed),
-                    "no such payment, or confirmed already",
-                );
-                if let Some((_, _, confirmed)) = payment {
-                    *confirmed = true;
-                }
-                self.closed();
-            }
-            _ => {
-                must(
-                    13,
-                    party == self.payee || party == self.issuer,
-                    "only the payee or issuer refunds",
-                );
-                must(7, amount <= self.overpaid + self.refund, "more than is refundable");
-                let first = amount.min(self.overpaid);
-                self.overpaid -= first;
-                self.refund -= amount - first;
-            }
-        }
     }
 
     fn pledge(&mut self, party: u8, action: &str, input: &Value, now: i64, must: &mut impl FnMut(u8, bool, &str)) {

@@ -212,6 +212,14 @@ fn settlements_and_refunds_have_their_bounds() {
     assert_eq!(world.int(invoice, "refundDue"), 1_190, "it was paid already");
     world.ok(SELLER, "refund", json!({ "amount": 1_000 }), on(invoice));
     world.ok(SELLER, "refund", json!({ "amount": 240 }), on(invoice));
+    assert_eq!(
+        world.state(invoice, "settlement"),
+        "Overpaid",
+        "nobody has confirmed it"
+    );
+    let back = |amount: i64| json!({ "amount": amount });
+    world.no(BUYER, "confirmRefund", back(1_241), on(invoice), "MORE_THAN_SAID");
+    world.ok(BUYER, "confirmRefund", back(1_240), on(invoice));
     assert_eq!(world.state(invoice, "settlement"), "Refunded");
     let note = with(document("381", 3, 1_000), json!({ "invoice": hex::encode(invoice) }));
     world.ok(SELLER, "credit", note, None);
@@ -370,22 +378,26 @@ fn enforced_and_assigned_claims_are_paid_to_the_new_payee() {
     let offer = world.pledge("P", BANK, 5_000);
     world.ok(SELLER, "offerPledge", offer, on(sold));
     world.ok(BANK, "acceptPledge", json!({ "pledge": "P" }), on(sold));
+    let expires = world.ledger.time + DAY;
     world.no(
         SELLER,
         "offerAssignment",
-        json!({ "assignee": name(9) }),
+        json!({ "assignee": name(9), "expires": expires }),
         on(sold),
         "NOT_A_MEMBER",
     );
     world.ok(
         SELLER,
         "offerAssignment",
-        json!({ "assignee": name(OTHER_BANK) }),
+        json!({ "assignee": name(OTHER_BANK), "expires": expires }),
         on(sold),
     );
-    world.no(OTHER_BANK, "acceptAssignment", json!({}), on(sold), "NEEDS_CONSENT");
-    world.ok(SELLER, "offerAssignment", json!({ "assignee": name(BANK) }), on(sold));
-    world.ok(BANK, "acceptAssignment", json!({}), on(sold));
+    let take = |open: i64| json!({ "open": open });
+    world.no(OTHER_BANK, "acceptAssignment", take(11_900), on(sold), "NEEDS_CONSENT");
+    let offer = json!({ "assignee": name(BANK), "expires": expires });
+    world.ok(SELLER, "offerAssignment", offer, on(sold));
+    world.no(BANK, "acceptAssignment", take(11_901), on(sold), "CLAIM_CHANGED");
+    world.ok(BANK, "acceptAssignment", take(11_900), on(sold));
     assert_eq!(world.state(sold, "encumbrance"), "Assigned");
     world.no(SELLER, "settle", pay.clone(), on(sold), "NOT_ALLOWED");
     world.ok(BANK, "settle", pay, on(sold));
@@ -503,6 +515,9 @@ fn authorities_are_told_and_answer() {
     world.ok(AUTHORITY, "answerAuthority", answer("cleared"), on(invoice));
     world.no(SELLER, "sendCancellation", evidence(), on(invoice), "WRONG_STATE");
     world.ok(SELLER, "cancel", json!({ "reason": "typo" }), on(invoice));
+    world.ok(SELLER, "sendCancellation", evidence(), on(invoice));
+    world.ok(AUTHORITY, "answerAuthority", answer("refused"), on(invoice));
+    assert_eq!(world.state(invoice, "authority"), "Cleared", "as before it was asked");
     world.ok(SELLER, "sendCancellation", evidence(), on(invoice));
     world.ok(AUTHORITY, "answerAuthority", answer("cancelled"), on(invoice));
     assert_eq!(world.state(invoice, "authority"), "Cancelled");

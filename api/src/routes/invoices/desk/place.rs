@@ -9,7 +9,6 @@ use super::CATCH_UP;
 use crate::networks::Network;
 use crate::numbering::Next;
 use crate::problem::ApiError;
-use crate::store::invoices::Search;
 
 /// A series that is held.
 pub struct Place<'a> {
@@ -50,26 +49,37 @@ impl<'a> Place<'a> {
                 Next { place, number: place }
             }
         };
-        self.free(next).await
+        let free = self.free(next, 1).await?;
+        free.first()
+            .copied()
+            .ok_or_else(|| ApiError::internal("a series has no next number"))
     }
 
-    /// The first from here on whose number this issuer has not given by hand. Others' numbers are none of its series.
+    /// The first so many places from here on, with numbers that this issuer has not given by hand. Others' numbers are
+    /// none of its series. One look-up, as long as none is taken.
     ///
     /// # Errors
     /// 500 when the store fails.
-    pub async fn free(&self, mut next: Next) -> Result<Next, ApiError> {
-        loop {
-            let search = Search {
-                number: Some(asked::number(&self.series, next.number)),
-                issuer: Some(self.signer.clone()),
-                ..Search::default()
-            };
-            let taken = self.network.invoices(&search, 1).await.map_err(ApiError::internal)?;
-            if taken.is_empty() {
-                return Ok(next);
+    pub async fn free(&self, first: Next, count: usize) -> Result<Vec<Next>, ApiError> {
+        let (mut free, mut next) = (Vec::with_capacity(count), first);
+        while free.len() < count {
+            let numbers: Vec<(u64, String)> = (next.number..)
+                .take(count - free.len())
+                .map(|number| (number, asked::number(&self.series, number)))
+                .collect();
+            let asked: Vec<&str> = numbers.iter().map(|(_, text)| text.as_str()).collect();
+            let taken = self.network.taken(&self.signer, &asked).await;
+            let taken = taken.map_err(ApiError::internal)?;
+            for (number, text) in numbers {
+                next.number = number;
+                if !taken.contains(&text) {
+                    free.push(next);
+                    next.place += 1;
+                }
             }
             next.number += 1;
         }
+        Ok(free)
     }
 
     /// Notes what became of it: taken, or still free; unknown when nobody can say yet.
