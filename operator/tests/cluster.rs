@@ -621,6 +621,25 @@ async fn what_was_changed_by_hand_in_a_host_is_put_back_behind_the_gate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_a_hand_gave_to_clients_reaches_no_seat() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    let before = harness.0.cluster.get("secrets", "notary-client").unwrap()["data"]["token"].clone();
+    for token_is_kept in [true, false] {
+        if !token_is_kept {
+            harness.0.cluster.delete("secrets", "notary-token");
+        }
+        harness.0.cluster.edit("secrets", "notary-client", |secret| {
+            use base64::Engine;
+            secret["data"]["token"] = json!(base64::engine::general_purpose::STANDARD.encode("0".repeat(64)))
+        });
+        shared_ready(&harness).await;
+        let now = harness.0.cluster.get("secrets", "notary-client").unwrap()["data"]["token"].clone();
+        assert_eq!(now, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_without_power_is_said_and_comes_back() {
     let harness = SharedHarness::new().await;
     shared_ready(&harness).await;

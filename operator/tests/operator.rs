@@ -334,33 +334,6 @@ async fn certificates_go_on_although_the_description_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_sits_in_the_hosts_for_nobody_is_taken_away() {
-    let cluster = FakeCluster::start();
-    cluster.install_hosts();
-    let settings = json!({ "name": "validator-0", "api": "0.0.0.0:8411", "consensus": "0.0.0.0:20005", "peers": [], "token": "t" });
-    cluster.edit_own("secrets", "muniment-host-0-seats-1", |secret| {
-        use base64::Engine;
-        let encode = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
-        secret["data"]["gone.ledger.replica.json"] = json!(encode(settings.to_string()));
-        secret["data"]["gone.ledger.keys.json"] = json!(encode("keys".into()));
-        secret["data"]["gone.ledger.genesis.json"] = json!(encode("genesis".into()));
-    });
-    cluster.edit_own("configmaps", "muniment-host-ports", |map| {
-        map["data"] = json!({ "gone.ledger": "20005", "gone.other": "20006" })
-    });
-    let world = World::over(cluster).await;
-    until("the ports of those who are gone are free", || async {
-        let map = world.cluster.own("configmaps", "muniment-host-ports")?;
-        map["data"].get("gone.other").is_none().then_some(())
-    })
-    .await;
-    until("the seat is empty", || async {
-        world.cluster.seats(0).is_empty().then_some(())
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_network_whose_hosts_are_switched_off_says_so_and_waits_for_them() {
     let cluster = FakeCluster::start();
     cluster.install_hosts();

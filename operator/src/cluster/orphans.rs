@@ -1,13 +1,13 @@
-//! Looks for what sits in the hosts for networks that are gone: no pass is about them any more.
+//! Looks for what sits in the hosts for networks that are gone, and says it: no pass is about them any more. Takes nothing
+//! away.
 
 use std::time::Duration;
 
 use kube::runtime::reflector::{ObjectRef, Store};
-use muniment_crds::{DeletionPolicy, LedgerNetwork};
+use muniment_crds::LedgerNetwork;
 
-use super::pace;
+use crate::backend::BackendError;
 use crate::backend::cluster::{Access, ClusterBackend};
-use crate::backend::{BackendError, Removal};
 use crate::network::NetworkRef;
 
 /// Between looks.
@@ -20,38 +20,27 @@ pub async fn keep(access: Access, networks: Store<LedgerNetwork>, backend: &Clus
         return;
     }
     loop {
-        let pause = match sweep(&access, &networks, backend).await {
-            Ok(Removal::Done) => LOOK,
-            Ok(Removal::Pending) => pace::WAITING,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "what is left over in the hosts can't be taken away");
-                LOOK
-            }
-        };
-        tokio::time::sleep(pause).await;
+        if let Err(error) = look(&access, &networks, backend).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "it can't be seen what is left over in the hosts");
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
-/// One look. Keys, genesis and data are left alone, wherever they still are.
-async fn sweep(
-    access: &Access,
-    networks: &Store<LedgerNetwork>,
-    backend: &ClusterBackend,
-) -> Result<Removal, BackendError> {
-    let mut all = Removal::Done;
+/// One look. What is left over is said and left alone: a description that isn't there may be about to come back from a
+/// backup, and its seats may be all that runs of it.
+async fn look(access: &Access, networks: &Store<LedgerNetwork>, backend: &ClusterBackend) -> Result<(), BackendError> {
     // Who sits there is looked at first: the description of whoever comes meanwhile is there by then.
     for network in backend.seated().await? {
-        if is_described(access, networks, &network).await? {
-            continue;
-        }
-        tracing::info!(%network, "taken out of the hosts: its description is gone");
-        if backend.evict(&network, DeletionPolicy::Retain).await? == Removal::Pending {
-            all = Removal::Pending;
+        if !is_described(access, networks, &network).await? {
+            tracing::warn!(
+                %network,
+                "sits in the hosts without a LedgerNetwork; make it again with the same name and placement, and delete it"
+            );
         }
     }
-    backend.tidy_hosts().await?;
-    Ok(all)
+    backend.tidy_hosts().await
 }
 
 /// What was watched may be old: only the API server's own word makes a network an orphan.

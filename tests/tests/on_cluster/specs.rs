@@ -1,7 +1,7 @@
 //! What can't be as it is described: condition and event say what and what to do, nothing else breaks, and a corrected
 //! description heals it without anything being deleted.
 
-use muniment_tests::cluster::{ClusterWorld, apply, kubectl, wanted};
+use muniment_tests::cluster::{ClusterWorld, apply, kubectl, release, wanted};
 use muniment_tests::poll;
 use muniment_tests::world::{World, agreement};
 
@@ -145,4 +145,7 @@ async fn an_image_that_isnt_there() {
     image(&muniment_tests::cluster::image());
     world.settled().await;
     agreement(&world).await;
+    // What a hand has set is the hand's: Helm couldn't change it any more.
+    kubectl(&["delete", "deploy", "-n", "muniment", "muniment-operator"]);
+    release(&muniment_tests::cluster::image(), "");
 }

@@ -21,6 +21,7 @@ use crate::backend::BackendError;
 use crate::certificates::{self, Certificates, Owner, Pair, Party};
 use crate::network::NetworkRef;
 use crate::plan::NetworkPlan;
+use crate::roster;
 
 /// Key of the certificates of all trusted authorities.
 pub const TRUSTED: &str = "ca.crt";
@@ -108,7 +109,11 @@ impl Keeper {
         now: Timestamp,
     ) -> Result<Certificates, BackendError> {
         let kept = self.read(access).await?;
-        let parties: Vec<Party> = kept.with_keys().map(|name| party(network, name)).collect();
+        let parties: Vec<Party> = kept
+            .with_keys()
+            .filter(|name| [CLIENT, OPERATOR].contains(name) || roster::number(name).is_some())
+            .map(|name| party(network, name))
+            .collect();
         if parties.is_empty() {
             return Ok(kept);
         }

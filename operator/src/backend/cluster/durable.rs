@@ -235,18 +235,36 @@ impl Durable<'_> {
     /// The nodes' token: made once, and kept where nobody changes it, because validators with different tokens don't
     /// talk to each other. When that Secret is gone the nodes' settings say what it was, and then what clients have.
     pub async fn token(&self) -> Result<String, BackendError> {
+        match self.kept_token().await? {
+            Some(token) => Ok(token),
+            None => self.keep_token(None).await,
+        }
+    }
+
+    /// The token as it was made; `None` when its Secret is gone.
+    pub async fn kept_token(&self) -> Result<Option<String>, BackendError> {
         let name = names::token(self.network);
-        let found = match self.access.get::<Secret>(self.namespace(), &name).await? {
-            Some(found) => found,
-            None => {
-                let token = match (self.configured_token().await?, self.client_token().await?) {
-                    (Some(token), _) | (None, Some(token)) => token,
-                    (None, None) => keys::secret().map_err(BackendError::Random)?,
-                };
-                self.access.create(&self.new_token(&name, token)).await?
-            }
+        let found = self.access.get::<Secret>(self.namespace(), &name).await?;
+        found.map(|found| self.token_in(&name, &found)).transpose()
+    }
+
+    /// Makes the Secret of the token: with that of a seat in a host, if there is one.
+    pub async fn keep_token(&self, seated: Option<String>) -> Result<String, BackendError> {
+        let name = names::token(self.network);
+        let known = match seated {
+            Some(token) => Some(token),
+            None => self.configured_token().await?,
         };
-        token_of(&found).ok_or_else(|| self.damaged("Secret", &name, "it holds no token of 64 characters"))
+        let token = match (known, self.client_token().await?) {
+            (Some(token), _) | (None, Some(token)) => token,
+            (None, None) => keys::secret().map_err(BackendError::Random)?,
+        };
+        let made = self.access.create(&self.new_token(&name, token)).await?;
+        self.token_in(&name, &made)
+    }
+
+    fn token_in(&self, name: &str, secret: &Secret) -> Result<String, BackendError> {
+        token_of(secret).ok_or_else(|| self.damaged("Secret", name, "it holds no token of 64 characters"))
     }
 
     fn new_token(&self, name: &str, token: String) -> Secret {

@@ -18,7 +18,6 @@ use crate::backend::cluster::durable::Durable;
 use crate::backend::cluster::{ClusterSettings, names};
 use crate::backend::{BackendError, Observation};
 use crate::certificates::Certificates;
-use crate::keys;
 use crate::network::NetworkRef;
 use crate::plan::{Facts, NodePlan, Plan};
 use crate::prober::Prober;
@@ -143,18 +142,20 @@ impl<'a> Shared<'a> {
         Ok(Some(seen.observation(&whose)))
     }
 
-    /// The network's token. As long as a seat has it, none is made anew: see [`Durable::token`].
+    /// The network's token, made once. When its Secret is gone the seats say what it was, before what clients have.
     pub(super) async fn token(&self, network: &NetworkRef, port: u16) -> Result<String, BackendError> {
-        if let Some(token) = self.durable(network).client_token().await? {
+        let durable = self.durable(network);
+        if let Some(token) = durable.kept_token().await? {
             return Ok(token);
         }
         let seat = seat_name(network);
         for host in 0..super::HOSTS {
-            if let Some(token) = Files::of(&self.secret(host, port).await?, &seat).token(&seat) {
-                return Ok(token);
+            let found = Files::of(&self.secret(host, port).await?, &seat).token(&seat);
+            if found.is_some() {
+                return durable.keep_token(found).await;
             }
         }
-        keys::secret().map_err(BackendError::Random)
+        durable.keep_token(None).await
     }
 
     async fn tell_clients(&self, plan: &Plan, token: &str, joined: &BTreeSet<String>) -> Result<(), BackendError> {

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::observe::View;
 use super::seats::{Files, seats_in};
-use super::{HOSTS, SHARDS, Shared, poke};
+use super::{HOSTS, SHARDS, Shared};
 use crate::backend::BackendError;
 use crate::backend::cluster::{observe, speech};
 use crate::prober::SeatAnswer;
@@ -44,13 +44,14 @@ impl Shared<'_> {
         if !self.prober.is_whole(&self.hosts.base(&address)).await {
             return Ok(false);
         }
-        // One that was told so often follows no more, and nobody waits for it: its own seats are what is out.
-        if poke::is_given_up(pod) {
-            return Ok(true);
-        }
         for shard in 0..SHARDS {
             let secret = self.part(host, shard).await?;
             if !self.has_taken_over(&address, &secret).await {
+                tracing::info!(
+                    host,
+                    part = shard,
+                    "a seat isn't taken over yet: no other host is restarted"
+                );
                 return Ok(false);
             }
         }

@@ -62,7 +62,7 @@ pub fn parts() -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// A merge patch that takes a seat away. The order stands beside it at once: a host that sees both stops the replica first.
-fn departure(files: &Files, seat: &str, erase: bool) -> Value {
+pub(super) fn departure(files: &Files, seat: &str, erase: bool) -> Value {
     let mut patch = files.patch(&Files::default());
     if let Some(folder) = files.folder(seat).filter(|_| erase) {
         patch["data"][erase_key(&folder)] = json!("");

@@ -18,8 +18,6 @@ const SEATS: &str = "muniment.dev/seats";
 const PAUSE: i64 = 2_000;
 /// Doublings at most.
 const MOST: u32 = 8;
-/// Told so often, four minutes long, a host is taken for one that doesn't follow.
-const GIVEN_UP: u32 = 7;
 
 /// Tells a host that something was written.
 pub async fn tell(access: &Access, pod: &Pod) -> Result<(), BackendError> {
@@ -39,12 +37,6 @@ async fn write(access: &Access, pod: &Pod, count: u32, now: i64) -> Result<(), B
     let change = json!({ "metadata": { "annotations": { SEATS: format!("{count}@{now}") } } });
     let namespace = pod.namespace().unwrap_or_default();
     access.merge::<Pod>(&namespace, &pod.name_any(), &change).await
-}
-
-/// Whether a host was told so often to no avail that nobody waits for it.
-pub fn is_given_up(pod: &Pod) -> bool {
-    let told = pod.annotations().get(SEATS).and_then(|told| parse(told));
-    told.is_some_and(|(count, _)| count >= GIVEN_UP)
 }
 
 fn parse(told: &str) -> Option<(u32, i64)> {

@@ -6,7 +6,8 @@ use muniment_ledger::mounted::seats::folder_name;
 use serde_json::json;
 
 use super::look::{Seen, Whose};
-use super::seats::{Files, erase_key, orders_in};
+use super::orphans::departure;
+use super::seats::{erase_key, orders_in};
 use super::{Shared, seat_name};
 use crate::backend::cluster::observe;
 use crate::backend::{BackendError, Removal};
@@ -33,7 +34,8 @@ impl Shared<'_> {
         let mut pending = false;
         for (view, secret) in seen.views.iter().zip(&seen.secrets) {
             if !view.files.is_empty() {
-                let patch = view.files.patch(&Files::default());
+                // The order stands beside it at once: there may be no second pass.
+                let patch = departure(&view.files, &seat_name(network), erase);
                 self.change(secret, view.pod.as_ref(), &patch).await?;
                 pending = true;
             } else if matches!(view.said, SeatAnswer::Taken(_)) {
