@@ -154,6 +154,21 @@ async fn a_token_is_never_made_anew_while_a_node_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_secret_of_the_tokens_name_is_no_token() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    harness
+        .cluster
+        .edit("secrets", "notary-token", |secret| secret["type"] = json!("Opaque"));
+    let error = harness.backend.apply(&harness.plan().await).await.unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains("somebody else's") && said.contains("another name"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_keys_of_a_sealed_genesis_are_never_made_anew() {
     let harness = ClusterHarness::new().await;
     ready(&harness).await;

@@ -62,12 +62,15 @@ pub fn dereference(
         name: namespace.clone(),
         key,
     });
-    if signer.is_none() && network.spec.members.is_empty() {
+    // Also where others are members: sealed without the tenant's key, the network would never take what its tenant writes.
+    let sealed = network
+        .status
+        .as_ref()
+        .is_some_and(|status| status.network_id.is_some());
+    if signer.is_none() && !sealed {
         return waiting(
             reason::WAITING_FOR_SIGNER,
-            format!(
-                "tenant `{namespace}` has no signing key yet, so nobody could write; the management API makes it, or name a member in spec.members"
-            ),
+            format!("tenant `{namespace}` has no signing key yet; the management API makes it: see that it runs"),
         );
     }
     Ok(Dereferenced {
@@ -106,7 +109,18 @@ mod tests {
         assert_eq!(reason_of(Some(&tenant(json!({}), json!({})))), reason::NO_TENANT);
         let mut keyless = ready();
         keyless["signer"] = json!(null);
-        assert_eq!(reason_of(Some(&tenant(json!({}), keyless))), reason::WAITING_FOR_SIGNER);
+        let keyless = tenant(json!({}), keyless);
+        assert_eq!(reason_of(Some(&keyless)), reason::WAITING_FOR_SIGNER);
+        let mut shared = network();
+        shared.spec.members = vec![serde_json::from_value(json!({ "name": "court", "key": "ed25519:y" })).unwrap()];
+        let waiting = dereference(&shared, Some(&keyless), &[]).unwrap_err();
+        assert_eq!(waiting.reason, reason::WAITING_FOR_SIGNER, "whoever else is a member");
+        shared.status = Some(serde_json::from_value(json!({ "networkId": "ab" })).unwrap());
+        assert_eq!(
+            dereference(&shared, Some(&keyless), &[]).unwrap().members,
+            [],
+            "a sealed one is kept"
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::roster::{self, Roster, Standing};
 
 const KEYS_FILE: &str = "keys.json";
 const TOKEN: &str = "token";
+const TOKEN_TYPE: &str = "muniment.dev/token";
 
 /// Durable things of one network.
 pub struct Durable<'a> {
@@ -264,6 +265,13 @@ impl Durable<'_> {
     }
 
     fn token_in(&self, name: &str, secret: &Secret) -> Result<String, BackendError> {
+        if secret.type_.as_deref() != Some(TOKEN_TYPE) {
+            return Err(BackendError::Object {
+                what: format!("Secret {}/{name}", self.namespace()),
+                problem: format!("it is somebody else's: ours has the type {TOKEN_TYPE}"),
+                fix: "give it another name",
+            });
+        }
         token_of(secret).ok_or_else(|| self.damaged("Secret", name, "it holds no token of 64 characters"))
     }
 
@@ -271,6 +279,7 @@ impl Durable<'_> {
         Secret {
             metadata: names::metadata(self.network, name.to_owned()),
             immutable: Some(true),
+            type_: Some(TOKEN_TYPE.to_owned()),
             data: Some(BTreeMap::from([(TOKEN.to_owned(), ByteString(token.into_bytes()))])),
             ..Secret::default()
         }
