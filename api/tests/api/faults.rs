@@ -47,8 +47,7 @@ async fn what_was_accepted_survives_the_server() {
     let (status, waited) = answer(waited.send().await.unwrap()).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{waited}");
     operations.push(format!("/v1/operations/{}", waited["id"].as_str().unwrap()));
-    // Dropped where it stands: no goodbye to anything.
-    drop(world.api.take());
+    world.drop_api().await;
     world.replica.hold(false);
     world.start_api().await;
     for operation in &operations {

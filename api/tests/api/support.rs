@@ -201,6 +201,20 @@ impl World {
         world
     }
 
+    /// Drops the API where it stands: no goodbye to anything. Its sessions end as those of a dead process do.
+    pub async fn drop_api(&mut self) {
+        drop(self.api.take());
+        if postgres().is_some() {
+            let database = sea_orm::Database::connect(database(&self.folder)).await.unwrap();
+            let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            sea_orm::ConnectionTrait::execute_unprepared(&database, others)
+                .await
+                .unwrap();
+            database.close().await.unwrap();
+        }
+    }
+
     /// Starts the API again on the same folder, after it was stopped or dropped.
     pub async fn start_api(&mut self) {
         let api = Api::start_or_stand_by(config(&self.folder), self.directory.clone())

@@ -15,8 +15,10 @@ use crate::backend::cluster::names::FIELD_MANAGER;
 
 /// Heights alone are written this often.
 const HEIGHTS: Duration = Duration::from_secs(30);
-/// One heartbeat block is no news; two are.
-const NEWS: u64 = 2;
+/// Between blocks of an idle network, unless its limits say otherwise (`limits.heartbeatMillis`). They are no news.
+const HEARTBEAT: Duration = Duration::from_secs(600);
+/// However idle a network is, its height is written after this.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// When which network's status was written last.
 #[derive(Default)]
@@ -45,7 +47,10 @@ fn is_due(old: Option<&LedgerNetworkStatus>, new: &LedgerNetworkStatus, since: O
     if without_heights(old) != without_heights(new) {
         return true;
     }
-    new.height >= old.height.saturating_add(NEWS) && since.is_none_or(|since| since >= HEIGHTS)
+    let blocks = new.height.saturating_sub(old.height);
+    let since = since.unwrap_or(HEIGHTS);
+    let heartbeats = since.as_secs() / HEARTBEAT.as_secs() + 1;
+    blocks > 0 && since >= HEIGHTS && (blocks > heartbeats || since >= DAY)
 }
 
 fn without_heights(status: &LedgerNetworkStatus) -> LedgerNetworkStatus {
@@ -96,6 +101,11 @@ mod tests {
         assert!(!is_due(Some(&status(1)), &status(2), long), "a heartbeat");
         assert!(is_due(Some(&status(1)), &status(3), long));
         assert!(!is_due(Some(&status(1)), &status(9), Some(Duration::ZERO)));
+        let hours = Some(6 * HEARTBEAT);
+        assert!(!is_due(Some(&status(1)), &status(8), hours), "an hour of heartbeats");
+        assert!(is_due(Some(&status(1)), &status(9), hours), "somebody has written");
+        assert!(is_due(Some(&status(1)), &status(2), Some(DAY)));
+        assert!(!is_due(Some(&status(1)), &status(1), Some(DAY)));
         let changed = LedgerNetworkStatus {
             state: Some("Degraded".into()),
             ..status(1)
