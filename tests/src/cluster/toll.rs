@@ -27,7 +27,7 @@ impl Toll {
     pub async fn listen(address: &str) -> Self {
         let tool = std::env::var("MUNIMENT_CLUSTER_TOOL").expect("MUNIMENT_CLUSTER_TOOL names the tool of the cluster");
         let mut behind = Command::new(tool)
-            .args(["kubectl", "proxy", "--port=0", "--reject-paths=^$"])
+            .args(["kubectl", "proxy", "--port=0", "--reject-paths=^$", "--accept-hosts=.*"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
