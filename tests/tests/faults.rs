@@ -63,8 +63,7 @@ async fn a_validator_wiped_under_load_rejoins_and_never_signs_twice() {
     load.progress(40).await;
     let floor = floor(&world).await;
     back_at_the_tip(&world, WIPED).await;
-    signatures.read(&world).await;
-    load.progress(40).await;
+    votes_beyond(floor, &world, &load, &mut signatures).await;
     let promises = load.finish().await;
     agreement(&world).await;
     check(&world, &promises).await;
@@ -94,7 +93,7 @@ async fn a_validator_whose_data_vanishes_in_an_idle_network_signs_only_beyond_wh
     assert!(statuses(&world).await.iter().any(follows), "it must not vote yet");
     let load = Load::start(&world.api(), 2);
     back_at_the_tip(&world, WIPED).await;
-    load.progress(40).await;
+    votes_beyond(floor, &world, &load, &mut signatures).await;
     let promises = load.finish().await;
     agreement(&world).await;
     check(&world, &promises).await;
@@ -136,6 +135,16 @@ async fn floor(world: &LocalWorld) -> u64 {
         guard.floor()
     );
     floor
+}
+
+/// Waits until a certificate beyond the floor holds its precommit: a quorum is enough for each, and it may be the fourth.
+async fn votes_beyond(floor: u64, world: &LocalWorld, load: &Load, signatures: &mut Signatures) {
+    let start = std::time::Instant::now();
+    while signatures.voted(WIPED).last().is_none_or(|newest| *newest <= floor) {
+        assert!(start.elapsed() < poll::LIMIT, "it doesn't vote beyond {floor}");
+        load.progress(20).await;
+        signatures.read(world).await;
+    }
 }
 
 fn signs_again_beyond(signatures: &Signatures, last: u64, floor: u64) {

@@ -125,6 +125,9 @@ async fn amounts(day: &Day, record: &str) {
     refused(&large, 422, "credit_too_large");
     let unnamed = day.submit(&day.bank, "&credits=", &credit("G", "1", "1")).await;
     refused(&unnamed, 422, "invalid_field");
+    let another = format!("&credits={}", "ab".repeat(32));
+    let contradiction = day.submit(&day.seller, &another, &credit("G", "1", "1")).await;
+    refused(&contradiction, 422, "invalid_field");
     let unknown = day.submit(&day.seller, "", &credit("G", "1", "no such")).await;
     refused(&unknown, 422, "missing_field");
     let stranger = json!({ "pledge": "p", "lender": "nobody", "until": LATER });

@@ -263,9 +263,11 @@ impl<'a> Desk<'a> {
             })
         };
         if let Some(original) = &asked.replaces {
+            self.agrees(judged, original, "replaces").await?;
             return Ok(Entry::Replace(id(original, "replaces")?));
         }
         if let Some(invoice) = &asked.credits {
+            self.agrees(judged, invoice, "credits").await?;
             return Ok(Entry::Credit(id(invoice, "credits")?));
         }
         let (note, correction) = (judged.invoice.is_credit_note(), input::is_correction(&judged.invoice));
@@ -294,6 +296,26 @@ impl<'a> Desk<'a> {
                 Err(ApiError::new(Code::MISSING_FIELD, detail).at(format!("/{field}")))
             }
         }
+    }
+
+    /// Refuses a record other than the invoice that the document itself names, where that is the caller's and on the
+    /// ledger: nobody could take a credit back that stands on the wrong invoice.
+    async fn agrees(&self, judged: &Judged, record: &str, field: &str) -> Result<(), ApiError> {
+        let mut named = None;
+        for preceding in &judged.invoice.preceding {
+            for one in self.issued(&preceding.number).await? {
+                if hex::encode(&one) == record {
+                    return Ok(());
+                }
+                named = Some((preceding.number.clone(), hex::encode(one)));
+            }
+        }
+        let Some((number, other)) = named else { return Ok(()) };
+        let detail = format!(
+            "the document names the invoice {number:?} (BT-25), which is record {other}; `{field}` names another one: \
+             correct the document or `{field}`"
+        );
+        Err(ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}")))
     }
 
     /// The caller's own invoices with a number.
