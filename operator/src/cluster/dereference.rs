@@ -67,7 +67,7 @@ pub fn dereference(
         .status
         .as_ref()
         .is_some_and(|status| status.network_id.is_some());
-    if signer.is_none() && !sealed {
+    if signer.is_none() && (!sealed || network.spec.members.is_empty()) {
         return waiting(
             reason::WAITING_FOR_SIGNER,
             format!("tenant `{namespace}` has no signing key yet; the management API makes it: see that it runs"),
@@ -121,6 +121,9 @@ mod tests {
             [],
             "a sealed one is kept"
         );
+        shared.spec.members.clear();
+        let waiting = dereference(&shared, Some(&keyless), &[]).unwrap_err();
+        assert_eq!(waiting.reason, reason::WAITING_FOR_SIGNER, "rather than called invalid");
     }
 
     #[test]
