@@ -340,12 +340,7 @@ fn judge_templates(controller: Controller<RecordTemplate>, shared: &Shared) -> i
         .for_each(told)
 }
 
-async fn keep_hosts(
-    client: &Client,
-    settings: &ClusterSettings,
-    backend: &Arc<ClusterBackend>,
-    recorder: &Recorder,
-) {
+async fn keep_hosts(client: &Client, settings: &ClusterSettings, backend: &Arc<ClusterBackend>, recorder: &Recorder) {
     if settings.hosts.is_none() {
         return;
     }

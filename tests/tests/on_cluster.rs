@@ -157,7 +157,10 @@ fn are_reviewed(file: &str, tenant: &str, own: &[&str]) {
     let mut text = String::new();
     for (name, account) in accounts {
         for (place, namespace) in [("muniment", "muniment"), ("a tenant's", tenant), ("another", "default")] {
-            text += &format!("# {name} in {place} namespace\n{}\n\n", rights(&account, namespace, tenant));
+            text += &format!(
+                "# {name} in {place} namespace\n{}\n\n",
+                rights(&account, namespace, tenant)
+            );
         }
     }
     let path = format!("{}/../charts/golden/{file}", env!("CARGO_MANIFEST_DIR"));

@@ -46,7 +46,15 @@ pub async fn tell(recorder: &Recorder, about: &ObjectReference, old: &[Condition
         }
         let warning = !is_well(condition) || (condition.type_ == kind::DEGRADED && condition.status == "True");
         let type_ = if warning { EventType::Warning } else { EventType::Normal };
-        publish(recorder, about, type_, &condition.reason, &condition.type_, &condition.message).await;
+        publish(
+            recorder,
+            about,
+            type_,
+            &condition.reason,
+            &condition.type_,
+            &condition.message,
+        )
+        .await;
     }
 }
 

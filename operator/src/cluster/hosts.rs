@@ -100,7 +100,12 @@ pub async fn reconcile(_: Arc<StatefulSet>, context: Arc<Context>) -> Result<Act
             pace::calm()
         }
         Step::Hold(name, away) => {
-            let why = format!("{} of {} hosts aren't Ready: {}", away.len(), found.len(), away.join(", "));
+            let why = format!(
+                "{} of {} hosts aren't Ready: {}",
+                away.len(),
+                found.len(),
+                away.join(", ")
+            );
             context.held(&found, &name, &why).await;
             pace::WAITING
         }

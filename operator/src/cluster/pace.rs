@@ -134,7 +134,10 @@ mod tests {
             Some(*at)
         });
         let count = looks.position(|at| at > quarter);
-        assert!(count.is_none_or(|count| count < 30), "{count:?} looks in a quarter of an hour");
+        assert!(
+            count.is_none_or(|count| count < 30),
+            "{count:?} looks in a quarter of an hour"
+        );
         assert!(look("one answers") < BUSY * 2);
     }
 }

@@ -58,7 +58,11 @@ fn is_due(old: Option<&LedgerNetworkStatus>, new: &LedgerNetworkStatus, since: O
 pub fn look(status: &LedgerNetworkStatus) -> String {
     let mut status = status.clone();
     status.height = 0;
-    status.nodes.iter_mut().filter(|node| node.ready).for_each(|node| node.height = 0);
+    status
+        .nodes
+        .iter_mut()
+        .filter(|node| node.ready)
+        .for_each(|node| node.height = 0);
     // What can't be written down looks like nothing, and is looked at less often.
     serde_json::to_string(&status).unwrap_or_default()
 }

@@ -342,7 +342,11 @@ async fn serve(cluster: web::Data<FakeCluster>, request: HttpRequest, body: web:
     let answer = match (request.method().as_str(), at.2.is_empty()) {
         ("GET", true) => {
             let answer = list(&state, &at, &query);
-            if state.restless.as_ref().is_some_and(|pod| (&pod.0, &pod.1) == (&at.0, &at.1)) {
+            if state
+                .restless
+                .as_ref()
+                .is_some_and(|pod| (&pod.0, &pod.1) == (&at.0, &at.1))
+            {
                 let pod = state.restless.take();
                 pod.and_then(|pod| state.take(&pod));
             }

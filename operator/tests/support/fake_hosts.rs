@@ -120,7 +120,10 @@ impl FakeCluster {
 fn files(state: &State, host: usize) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     for part in 0..4 {
-        let Some(secret) = state.objects.get(&at("secrets", &format!("{NAME}-{host}-seats-{part}"))) else {
+        let Some(secret) = state
+            .objects
+            .get(&at("secrets", &format!("{NAME}-{host}-seats-{part}")))
+        else {
             continue;
         };
         for (name, file) in secret["data"].as_object().into_iter().flatten() {

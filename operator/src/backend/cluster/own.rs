@@ -25,14 +25,19 @@ pub async fn pods(access: &Access, network: &NetworkRef) -> Result<Vec<Pod>, Bac
 
 /// Validators of a network that nobody runs any more and that run all the same (`kubectl delete --cascade=orphan`).
 pub async fn abandoned(access: &Access, network: &NetworkRef) -> Result<Vec<Pod>, BackendError> {
-    let mut pods: Vec<Pod> = access.list(network.tenant.as_str(), &names::of_network(network)).await?;
+    let mut pods: Vec<Pod> = access
+        .list(network.tenant.as_str(), &names::of_network(network))
+        .await?;
     pods.retain(|pod| is_abandoned(pod, network));
     Ok(pods)
 }
 
 fn is_abandoned(pod: &Pod, network: &NetworkRef) -> bool {
     let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_ref());
-    let controlled = pod.owner_references().iter().any(|owner| owner.controller == Some(true));
+    let controlled = pod
+        .owner_references()
+        .iter()
+        .any(|owner| owner.controller == Some(true));
     !controlled && account == Some(&names::validators(network)) && has_validators_name(pod, network)
 }
 
@@ -85,11 +90,17 @@ mod tests {
         };
         let abandoned = |pod: Pod| is_abandoned(&pod, &network);
         assert!(abandoned(pod("c-validator-2", "c-validator", json!([]))));
-        assert!(!abandoned(pod("c-validator-2", "default", json!([]))), "it only looks like one");
+        assert!(
+            !abandoned(pod("c-validator-2", "default", json!([]))),
+            "it only looks like one"
+        );
         assert!(!abandoned(pod("shell", "c-validator", json!([]))));
         let owned = json!([{ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "c-validator", "uid": "u1",
                              "controller": true }]);
-        assert!(!abandoned(pod("c-validator-2", "c-validator", owned)), "its set sees to it");
+        assert!(
+            !abandoned(pod("c-validator-2", "c-validator", owned)),
+            "its set sees to it"
+        );
     }
 
     #[test]

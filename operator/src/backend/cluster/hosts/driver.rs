@@ -185,11 +185,13 @@ impl<'a> Shared<'a> {
     }
 
     async fn part(&self, host: usize, shard: usize) -> Result<Secret, BackendError> {
-        self.part_if_there(host, shard).await?.ok_or_else(|| BackendError::Object {
-            what: format!("Secret {}/{}", self.hosts.namespace, self.hosts.secret(host, shard)),
-            problem: "it isn't there".to_owned(),
-            fix: "it is part of the chart: run helm upgrade",
-        })
+        self.part_if_there(host, shard)
+            .await?
+            .ok_or_else(|| BackendError::Object {
+                what: format!("Secret {}/{}", self.hosts.namespace, self.hosts.secret(host, shard)),
+                problem: "it isn't there".to_owned(),
+                fix: "it is part of the chart: run helm upgrade",
+            })
     }
 
     /// What is to lie in the hosts' Secrets, by validator. Nothing for a network that sleeps.

@@ -30,7 +30,8 @@ impl Shared<'_> {
                 continue;
             }
             left = true;
-            self.change(&secret, self.pod_of(host, &pods), &departure(&files, &seat, erase)).await?;
+            self.change(&secret, self.pod_of(host, &pods), &departure(&files, &seat, erase))
+                .await?;
         }
         if left {
             return Ok(Removal::Pending);
