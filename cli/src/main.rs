@@ -107,7 +107,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
-        Command::Verify(args) => return verify::run(args, choice, output),
+        Command::Verify(args) => return verify::run(&args, choice, output),
         Command::Invoice(command) => return on_runtime(invoice::run(command, choice, output)),
         Command::Template(template::Command::Publish(args)) => {
             on_runtime(template::publish::run(&args, choice, output))

@@ -67,6 +67,12 @@ pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
         env!("CARGO_PKG_VERSION"),
         args.data.display()
     ))?;
+    // A new folder isn't left behind by a start that can't be.
+    if !args.data.exists() {
+        let address = args.listen;
+        std::net::TcpListener::bind(address)
+            .map_err(|source| taken(address, &ServeError::Listen { address, source }))?;
+    }
     let data = DataDir::open(&args.data).map_err(|error| sentence("data_folder", &error))?;
     screen::log_to(&data.path().join("logs"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
