@@ -226,22 +226,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
                     .await?;
             }
         }
-        Write::Advance(row) => {
-            let mut conflict = OnConflict::column(followed::Column::Network);
-            conflict.update_columns([
-                followed::Column::Height,
-                followed::Column::Size,
-                followed::Column::Frontier,
-            ]);
-            let mut model = row.clone().into_active_model();
-            if row.id == 0 {
-                model.id = NotSet;
-            }
-            followed::Entity::insert(model)
-                .on_conflict(conflict)
-                .exec_without_returning(on)
-                .await?;
-        }
+        Write::Advance(row) => advance(on, row).await?,
         Write::Documents(rows) => documents::insert(on, rows).await?,
         Write::Keep { network, documents } => documents::keep(on, network, documents).await?,
         Write::Erase {
@@ -263,18 +248,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
                 .exec_without_returning(on)
                 .await?;
         }
-        Write::Describe(row) => {
-            let mut conflict = OnConflict::columns([description::Column::Tenant, description::Column::Network]);
-            conflict.update_columns([
-                description::Column::Generation,
-                description::Column::DeletedAt,
-                description::Column::Spec,
-            ]);
-            description::Entity::insert(row.clone().into_active_model())
-                .on_conflict(conflict)
-                .exec_without_returning(on)
-                .await?;
-        }
+        Write::Describe(row) => describe(on, row).await?,
         Write::Undescribe { tenant, network } => {
             description::Entity::delete_by_id((tenant.clone(), network.clone()))
                 .exec(on)
@@ -321,6 +295,38 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
         }
     }
     Ok(0)
+}
+
+async fn advance(on: &impl ConnectionTrait, row: &followed::Model) -> Result<(), DbErr> {
+    let mut conflict = OnConflict::column(followed::Column::Network);
+    conflict.update_columns([
+        followed::Column::Height,
+        followed::Column::Size,
+        followed::Column::Frontier,
+    ]);
+    let mut model = row.clone().into_active_model();
+    if row.id == 0 {
+        model.id = NotSet;
+    }
+    followed::Entity::insert(model)
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
+    Ok(())
+}
+
+async fn describe(on: &impl ConnectionTrait, row: &description::Model) -> Result<(), DbErr> {
+    let mut conflict = OnConflict::columns([description::Column::Tenant, description::Column::Network]);
+    conflict.update_columns([
+        description::Column::Generation,
+        description::Column::DeletedAt,
+        description::Column::Spec,
+    ]);
+    description::Entity::insert(row.clone().into_active_model())
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
+    Ok(())
 }
 
 /// A statement that both databases read alike, with one number.
