@@ -34,7 +34,11 @@ pub fn rejected(problem: Problem) -> ItemOutcome {
 
 /// A refusal of the network: its sentence, and the code that templates and their cases know.
 pub fn refused(code: &str, detail: &str) -> Failure {
-    Failure::new(code, format!("{detail} ({code})"), "correct what the message names")
+    let next = match code {
+        "not_due" => "run the same command again after that time",
+        _ => "correct what the message names",
+    };
+    Failure::new(code, format!("{detail} ({code})"), next)
 }
 
 /// A refusal of the server as a CLI error. The server's own words say how to fix it.

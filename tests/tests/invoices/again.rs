@@ -31,7 +31,9 @@ fn invoice(world: &LocalWorld, number: &str, net: &str) -> PathBuf {
         world.path(&format!("{number}-{net}.json")),
         world.path(&format!("{number}-{net}.xml")),
     );
-    std::fs::write(&draft, form(number, net).to_string()).unwrap();
+    let mut form = form(number, net);
+    form["buyer"]["vatId"] = "FR12345678901".into();
+    std::fs::write(&draft, form.to_string()).unwrap();
     let made = world.cli([
         "invoice",
         "make",

@@ -44,7 +44,8 @@ pub async fn record(args: &Record, choice: &Choice, output: Output) -> Result<()
     let record = &invoice.record;
     let mut rows = vec![row("id", &args.id)];
     rows.extend(fields::rows(record).iter().map(|(name, value)| row(name, value)));
-    rows.push(row("document", &invoice.document));
+    // The region `document` stands above it.
+    rows.push(row("copy", &invoice.document));
     rows.push(row(
         "version",
         &format!("{} at height {}", records::text(&record["version"]), invoice.height),
