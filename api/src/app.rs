@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::access::{Access, Bootstrap};
 use crate::auth::Authenticator;
 use crate::directory::NetworkDirectory;
+use crate::embedded::{Embedded, Judge};
 use crate::frame;
 use crate::idempotency::InFlight;
 use crate::keys::sealed::SealedKeys;
@@ -177,6 +178,17 @@ impl Api {
     pub fn describe(&self, resources: Arc<dyn Resources>) {
         // Told once; a second one would be a bug and changes nothing.
         let _ = self.state.resources.set(resources);
+    }
+
+    /// Keeps descriptions in this server's own store, under a judge, and answers for them.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn keep_descriptions(&self, judge: Arc<dyn Judge>) -> Result<Arc<Embedded>, ServeError> {
+        let store = self.state.networks.shared().store.clone();
+        let kept = Arc::new(Embedded::open(store, judge).await?);
+        self.describe(kept.clone());
+        Ok(kept)
     }
 
     /// The key provider; usable before any network exists.

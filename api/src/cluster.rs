@@ -4,7 +4,7 @@
 //! signs for it and its first API key. Decides nothing about networks: that is the operator's.
 
 mod entry;
-mod fields;
+pub(crate) mod fields;
 mod provision;
 mod resources;
 

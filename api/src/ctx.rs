@@ -136,7 +136,7 @@ impl FromRequest for Ctx {
     }
 }
 
-const NOT_HERE: &str = "this server isn't on Kubernetes: its networks are those that `muniment dev` was started with";
+const NOT_HERE: &str = "this server keeps no descriptions: its networks are those that it was started with";
 
 /// Who works on descriptions of tenants and networks: a tenant on its own, the platform on all. It gives no way to what
 /// tenants have recorded.
@@ -166,17 +166,18 @@ impl Manager {
             return Ok(());
         }
         let detail = "tenants are made, changed and deleted with a key of the platform: see the Secret \
-                      muniment-platform-access in the namespace of the chart";
+                      muniment-platform-access in the namespace of the chart, or platform.json in the data folder of \
+                      `muniment dev`";
         Err(ApiError::new(Code::FORBIDDEN, detail))
     }
 
     /// Who keeps descriptions.
     ///
     /// # Errors
-    /// 501 when this server isn't on Kubernetes.
+    /// 501 when this server keeps none.
     pub fn resources(&self) -> Result<&dyn Resources, ApiError> {
         let resources = self.state.resources.get().map(AsRef::as_ref);
-        resources.ok_or_else(|| ApiError::new(Code::NOT_ON_KUBERNETES, NOT_HERE))
+        resources.ok_or_else(|| ApiError::new(Code::NO_DESCRIPTIONS, NOT_HERE))
     }
 
     /// As [`Self::resources`], for an answer that outlives the request.
@@ -185,7 +186,7 @@ impl Manager {
     /// As [`Self::resources`].
     pub fn shared_resources(&self) -> Result<Arc<dyn Resources>, ApiError> {
         let resources = self.state.resources.get().cloned();
-        resources.ok_or_else(|| ApiError::new(Code::NOT_ON_KUBERNETES, NOT_HERE))
+        resources.ok_or_else(|| ApiError::new(Code::NO_DESCRIPTIONS, NOT_HERE))
     }
 
     fn is_platform(&self) -> bool {

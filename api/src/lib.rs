@@ -12,6 +12,7 @@ pub mod cluster;
 mod ctx;
 pub mod deposit;
 pub mod directory;
+pub mod embedded;
 mod frame;
 mod idempotency;
 mod invoice;

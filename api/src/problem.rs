@@ -68,7 +68,7 @@ codes! {
     WRONG_NETWORK 422 "wrong_network" "The statement names another network";
     IDEMPOTENCY_MISMATCH 422 "idempotency_mismatch" "The idempotency key was used with another body";
     INTERNAL 500 "internal" "Internal error";
-    NOT_ON_KUBERNETES 501 "not_on_kubernetes" "Only on Kubernetes";
+    NO_DESCRIPTIONS 501 "no_descriptions" "This server keeps no descriptions";
     OVERLOADED 503 "overloaded" "Too much work in flight";
     UNAVAILABLE 503 "unavailable" "The network doesn't answer";
     STORE_DAMAGED 503 "store_damaged" "The server's database is damaged";

@@ -1,7 +1,8 @@
 //! Tenants and networks as what is wanted: the seam to whoever keeps their descriptions.
 //!
-//! On Kubernetes they are custom resources. This server holds no second copy and judges no field of them: it passes on
-//! what it is given, and what is refused is refused by the one who keeps them.
+//! On Kubernetes they are custom resources, with `muniment dev` rows of the [embedded store](crate::embedded). Routes hold
+//! no second copy and judge no field: they pass on what they are given, and what is refused is refused by the one who keeps
+//! them.
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -90,7 +91,7 @@ pub enum Refused {
     #[error("{0}")]
     Forbidden(String),
     /// The keeper can't be asked.
-    #[error("the Kubernetes API can't be asked")]
+    #[error("descriptions can't be read or written")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -118,7 +119,8 @@ impl From<Refused> for ApiError {
             }
             Refused::Forbidden(_) => Self::new(Code::FORBIDDEN, text),
             Refused::Unavailable(source) => {
-                Self::undecided("the Kubernetes API doesn't answer; nothing was changed, try again").caused_by(source)
+                Self::undecided("descriptions can't be read or written just now; nothing was changed, try again")
+                    .caused_by(source)
             }
         }
     }

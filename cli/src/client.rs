@@ -292,7 +292,15 @@ impl Client {
     /// When the server can't be reached or refuses.
     pub async fn create<T: DeserializeOwned>(&self, path: &str, body: &serde_json::Value) -> Result<T> {
         let url = format!("{}/v1/tenants/{}{path}", self.context.server, self.context.tenant);
-        match self.attempt(self.http.request(Method::POST, &url).json(body)).await {
+        self.ask(Method::POST, &url, body).await
+    }
+
+    /// Any such write.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn ask<T: DeserializeOwned>(&self, method: Method, url: &str, body: &serde_json::Value) -> Result<T> {
+        match self.attempt(self.http.request(method, url).json(body)).await {
             Ok((status, bytes)) if status.is_success() => parse(&bytes),
             Ok((status, bytes)) => Err(refusal(status, &bytes)),
             Err(Attempt::Again(_, failure) | Attempt::Fatal(failure)) => Err(failure),

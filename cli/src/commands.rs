@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod api;
+pub mod apply;
 pub mod bench;
 pub mod dev;
 pub mod governance;

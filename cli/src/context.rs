@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use muniment_crds::TenantName;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, Result, io, named};
@@ -39,6 +40,19 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same server with the key of the platform, where this user has it: whoever started the `dev`.
+    pub fn of_platform(self) -> Self {
+        let path = self.data_dir.as_deref().map(platform);
+        let known = path.and_then(|path| parse(&path, &std::fs::read(&path).ok()?).ok());
+        match known {
+            Some(known) if known.server == self.server => Self {
+                api_key: known.api_key,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// By what the server is known.
     pub fn identity(&self) -> &str {
         self.identity.as_deref().unwrap_or(&self.server)
@@ -126,6 +140,11 @@ impl Choice {
             None if self.names_cluster() && self.server.is_none() => crate::cluster::open(self)?,
             None => self.by_flags()?,
         };
+        if let (Some(tenant), Some(data), None) = (&self.tenant, &context.data_dir, &self.api_key)
+            && *tenant != context.tenant
+        {
+            context = other_tenant(data, tenant)?;
+        }
         if let Some(server) = &self.server {
             // The file's trust root and key belong to the file's server: whoever runs another one must not get the key.
             if bare(server) != bare(&context.server) {
@@ -224,6 +243,35 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Context> {
         ));
     }
     Ok(context)
+}
+
+/// Context of the platform in the data folder of a `dev`.
+pub fn platform(data: &Path) -> PathBuf {
+    data.join("platform.json")
+}
+
+/// Context of a tenant that was made in a `dev`, in its data folder.
+pub fn of_tenant(data: &Path, tenant: &str) -> PathBuf {
+    data.join("tenants").join(format!("{tenant}.json"))
+}
+
+/// The context of another tenant of the same `dev`.
+fn other_tenant(data: &Path, tenant: &str) -> Result<Context> {
+    let unknown = || {
+        Failure::usage(
+            "no_tenant",
+            format!("this `muniment dev` has no tenant `{tenant}`"),
+            "check --tenant; `muniment apply -f FILE` makes one that is described there",
+        )
+    };
+    // The name becomes part of a path.
+    TenantName::new(tenant).map_err(|_| unknown())?;
+    let path = of_tenant(data, tenant);
+    match std::fs::read(&path) {
+        Ok(bytes) => parse(&path, &bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(unknown()),
+        Err(error) => Err(named("can't read", &path, &error)),
+    }
 }
 
 /// Writes the context file, readable by the owner only.
@@ -398,6 +446,34 @@ mod tests {
         }
         let own = to("http://127.0.0.1:8400/").load().unwrap();
         assert_eq!((own.api_key.as_str(), own.trust_root.is_some()), ("mnk_x", true));
+    }
+
+    #[test]
+    fn another_tenant_of_the_same_dev_has_a_key_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.json");
+        let own = Context {
+            data_dir: Some(folder.path().to_owned()),
+            ..example()
+        };
+        save(&path, &own).unwrap();
+        let choice = |tenant: &str| Choice {
+            context: Some(path.clone()),
+            tenant: Some(tenant.to_owned()),
+            ..Choice::default()
+        };
+        let acme = Context {
+            tenant: "acme".to_owned(),
+            network: "contracts".to_owned(),
+            api_key: "mnk_acme".to_owned(),
+            trust_root: None,
+            ..own.clone()
+        };
+        save(&of_tenant(folder.path(), "acme"), &acme).unwrap();
+        assert!(choice("acme").load().unwrap() == acme && choice("demo").load().unwrap() == own);
+        for name in ["nobody", "../context", ""] {
+            assert_eq!(choice(name).load().err().unwrap().code, "no_tenant");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn is_receipt(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == RECEIPT)
 }
 
-/// One file to notarize.
+/// One document and its receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The document.

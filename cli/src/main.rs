@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::commands::{
-    api, bench, dev, invoice, member, network, node, notarize, operator, party, proposal, ready, receipt, records,
-    template, verify,
+    api, apply, bench, dev, invoice, member, network, node, notarize, operator, party, proposal, ready, receipt,
+    records, template, verify,
 };
 use crate::context::Choice;
 use crate::error::{Failure, Result};
@@ -59,6 +59,10 @@ enum Command {
     /// Serves the management API on Kubernetes; started by the Helm chart.
     #[command(hide = true)]
     Api(api::Args),
+    /// Makes and changes tenants and networks as files describe them.
+    Apply(apply::Args),
+    /// Deletes the tenants and networks that files describe.
+    Delete(apply::Args),
     /// Puts digests of files on the ledger and writes a receipt beside each.
     Notarize(notarize::Args),
     /// Checks documents against their receipts, offline.
@@ -107,12 +111,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {
     let done = match command {
-        Command::Verify(args) => return verify::run(args, choice, output),
+        Command::Verify(args) => return verify::run(&args, choice, output),
         Command::Invoice(command) => return on_runtime(invoice::run(command, choice, output)),
         Command::Template(template::Command::Publish(args)) => {
             on_runtime(template::publish::run(&args, choice, output))
         }
         Command::Template(command) => return template::run(command, output),
+        Command::Apply(args) => on_runtime(apply::run(&args, choice, output)),
+        Command::Delete(args) => on_runtime(apply::delete(&args, choice, output)),
         Command::Receipt(command) => on_runtime(receipt::run(&command, choice, output)),
         Command::Node(args) => node::run(&args),
         Command::Operator(args) => on_runtime(operator::run(args)),

@@ -12,7 +12,7 @@ mod metrics;
 mod network;
 mod orphans;
 mod pace;
-mod quota;
+pub mod quota;
 mod server;
 mod status;
 mod template;

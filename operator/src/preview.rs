@@ -55,40 +55,35 @@ pub fn preview(old: Option<&LedgerNetworkSpec>, new: &LedgerNetworkSpec) -> Vec<
     }
 }
 
-/// What would happen if `muniment dev` were started with this description; `have` is how many validators it keeps there
-/// already. A network that is there goes on as it was sealed.
-pub fn in_dev(have: Option<u32>, new: &LedgerNetworkSpec) -> Vec<Effect> {
-    let count = new.validators.count;
-    let mut effects = vec![match have {
-        Some(have) if have != count => effect(
-            "spec.validators.count",
-            Impact::Refused,
-            format!(
-                "stays {have}: `muniment dev` keeps the validators of the genesis; start it with another --data for a \
-                 network of {count}, or use Kubernetes"
-            ),
-        ),
-        Some(have) => effect("spec.validators.count", Impact::None, format!("stays {have}")),
-        None => made(new).remove(0),
-    }];
-    if new.placement == Placement::Shared {
-        effects.push(effect(
-            "spec.placement",
-            Impact::Refused,
-            "there are no hosts in `muniment dev`, every validator is a process; leave it out",
-        ));
+/// The same in `muniment dev`, where every validator is a process of the same machine: there are no pods, no volumes and
+/// no hosts, the validators of the genesis stay, and nothing is deleted for ever.
+pub fn in_dev(old: Option<&LedgerNetworkSpec>, new: &LedgerNetworkSpec) -> Vec<Effect> {
+    const NONE_HERE: [&str; 6] = [
+        "spec.validators.count",
+        "spec.placement",
+        "spec.size",
+        "spec.desiredState",
+        "spec.deletionPolicy",
+        "spec.storage",
+    ];
+    let mut effects = preview(old, new);
+    effects.retain(|effect| !NONE_HERE.iter().any(|field| effect.field.starts_with(field)));
+    let refused = |field, what: String| effect(field, Impact::Refused, what);
+    let (count, have) = (new.validators.count, old.map(|old| old.validators.count));
+    if let Some(have) = have.filter(|have| *have != count) {
+        let what = format!(
+            "stays {have}: `muniment dev` keeps the validators of the genesis; make another network with {count}, or use \
+             Kubernetes"
+        );
+        effects.push(refused("spec.validators.count", what));
     }
-    if have.is_some() {
-        effects.push(effect(
-            "spec.templates",
-            Impact::None,
-            "stay those of the genesis, and so do spec.members; the network itself decides about others",
-        ));
-        effects.push(effect(
-            "spec.limits",
-            Impact::None,
-            "are taken from the description that `muniment dev` is started with",
-        ));
+    if new.placement == Placement::Shared {
+        let what = "there are no hosts in `muniment dev`, every validator is a process; leave it out".to_owned();
+        effects.push(refused("spec.placement", what));
+    }
+    if new.desired_state == DesiredState::Hibernated {
+        let what = "networks of `muniment dev` run as long as it does; leave it out".to_owned();
+        effects.push(refused("spec.desiredState", what));
     }
     effects
 }
@@ -320,17 +315,22 @@ mod tests {
     }
 
     #[test]
-    fn dev_keeps_the_validators_that_it_has() {
-        let refused = |have, more: &str| -> Vec<&'static str> {
-            let effects = in_dev(have, &spec(more));
+    fn dev_has_no_hosts_no_volumes_and_keeps_its_validators() {
+        let refused = |old: Option<&str>, new: &str| -> Vec<&'static str> {
+            let effects = in_dev(old.map(spec).as_ref(), &spec(new));
             let refused = effects.iter().filter(|e| e.impact == Impact::Refused);
             refused.map(|e| e.field).collect()
         };
         let seven = "validators: { count: 7 }";
-        assert_eq!(refused(Some(4), seven), ["spec.validators.count"]);
-        assert!(in_dev(Some(4), &spec(seven))[0].what.contains("stays 4"));
-        assert!(refused(None, seven).is_empty() && refused(Some(7), seven).is_empty());
+        assert_eq!(refused(Some(""), seven), ["spec.validators.count"]);
+        assert!(refused(None, seven).is_empty() && refused(Some(seven), seven).is_empty());
         assert_eq!(refused(None, "placement: Shared"), ["spec.placement"]);
+        assert_eq!(refused(Some(""), "desiredState: Hibernated"), ["spec.desiredState"]);
+        assert_eq!(refused(Some(""), "members: [{ name: a, key: b }]"), ["spec.members"]);
+        let grown = "size: Large\nstorage: { size: 1Gi, whenScaled: Delete }\ndeletionPolicy: Delete";
+        assert!(in_dev(Some(&spec("")), &spec(grown)).is_empty());
+        let made = in_dev(None, &spec(seven));
+        assert_eq!(made[0].what, "makes 7 validators; a quorum is 5, 2 may be lost");
     }
 
     #[test]

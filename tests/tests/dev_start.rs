@@ -30,6 +30,7 @@ fn a_taken_port_is_named() {
         ["dev", "--data", data.to_str().unwrap(), "--listen", &address],
     );
     refused(&done, &[&address, "--listen"]);
+    assert!(!data.exists(), "nothing is left behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]

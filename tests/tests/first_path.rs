@@ -95,7 +95,7 @@ async fn a_file_is_notarized_and_verified_without_the_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_notarized_in_batches_and_goes_on_where_it_stopped() {
-    let world = LocalWorld::fresh().await;
+    let mut world = LocalWorld::fresh().await;
     let folder = world.path("papers");
     std::fs::create_dir_all(folder.join("deep")).unwrap();
     for number in 0..25 {
@@ -125,6 +125,20 @@ async fn a_folder_is_notarized_in_batches_and_goes_on_where_it_stopped() {
         (code, summary),
         (1, serde_json::json!({ "notarized": 1, "already": 25, "failed": 1 }))
     );
+
+    // The whole folder is checked offline: one document changed, one gone, one never notarized.
+    world.stop().await;
+    std::fs::remove_file(folder.join("2.txt")).unwrap();
+    std::fs::write(folder.join("never.txt"), "never").unwrap();
+    let checked = world.cli(["verify", "-r", folder.to_str().unwrap()]);
+    assert_eq!(checked.code, 1, "{checked:?}");
+    let said = "checked 28: 25 pass, 1 FAIL, 1 inconclusive, 1 without a usable receipt";
+    assert!(checked.stderr.contains(said), "{checked:?}");
+    assert!(checked.stderr.contains("never.txt has no receipt"), "{checked:?}");
+    let json = world.cli(["-o", "jsonl", "verify", "-r", folder.to_str().unwrap()]);
+    assert_eq!(json.stdout.lines().count(), 27, "{json:?}");
+    let folder_alone = world.cli(["verify", folder.to_str().unwrap()]);
+    assert_eq!(folder_alone.code, 2, "{folder_alone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

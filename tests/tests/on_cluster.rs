@@ -1,5 +1,7 @@
 //! The scenarios of the first path on a real Kubernetes, and what only a Kubernetes can show: nobody gets at another
 //! tenant's ports, and every ServiceAccount has the rights that were reviewed.
+//!
+//! What takes more than a minute is ignored unless `.ci/run nightly` asks for it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "on_cluster/faults.rs"]
@@ -17,8 +19,9 @@ use muniment_tests::scenarios;
 use muniment_tests::world::World;
 
 macro_rules! scenario {
-    ($name:ident) => {
+    ($(#[$more:meta])* $name:ident) => {
         #[tokio::test(flavor = "multi_thread")]
+        $(#[$more])*
         async fn $name() {
             if wanted(stringify!($name)) {
                 scenarios::$name(&mut ClusterWorld::fresh().await).await;
@@ -29,10 +32,19 @@ macro_rules! scenario {
 }
 
 scenario!(a_file_becomes_a_receipt);
-scenario!(killing_each_process_in_turn);
+scenario!(
+    #[ignore = "minutes: .ci/run nightly"]
+    killing_each_process_in_turn
+);
 scenario!(two_of_four_paused);
-scenario!(killing_the_api_alone);
-scenario!(killing_everything_at_once);
+scenario!(
+    #[ignore = "minutes: .ci/run nightly"]
+    killing_the_api_alone
+);
+scenario!(
+    #[ignore = "minutes: .ci/run nightly"]
+    killing_everything_at_once
+);
 scenario!(accepted_just_before_a_kill);
 scenario!(a_validator_is_wiped);
 

@@ -1,4 +1,4 @@
-//! Tenants and networks as what is wanted: the custom resources of Kubernetes, through this API.
+//! Tenants and networks as what is wanted: the custom resources of Kubernetes, or what `muniment dev` keeps of the same.
 //!
 //! The tenant's own keys may work on its networks; tenants themselves belong to the platform's keys.
 
@@ -15,7 +15,7 @@ use crate::types::{Problem, ResourceRequest};
 /// The tenants that the key may see: its own, or all with a platform key.
 #[utoipa::path(get, path = "/v1/tenants", tag = "resources", operation_id = "listTenants", security(("apiKey" = [])),
     responses((status = 200, description = "the tenants", body = [Resource]),
-        (status = 501, description = "not on Kubernetes", body = Problem)))]
+        (status = 501, description = "this server keeps no descriptions", body = Problem)))]
 pub async fn list_tenants(manager: Manager) -> Result<HttpResponse, ApiError> {
     let mut tenants = manager.resources()?.list(None).await;
     tenants.retain(|one| manager.may_see(&one.name));

@@ -354,3 +354,32 @@ pub mod invoice {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// `descriptions`: tenants and networks as they are wanted, where no Kubernetes keeps them.
+pub mod description {
+    use sea_orm::entity::prelude::*;
+
+    /// One tenant, or one network.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "descriptions")]
+    pub struct Model {
+        /// Tenant.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant: String,
+        /// Network; empty for the tenant itself.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub network: String,
+        /// Counts changes of `spec`.
+        pub generation: i64,
+        /// When its deletion began, in milliseconds; 0 when nobody deletes it.
+        pub deleted_at: i64,
+        /// What is wanted, as JSON.
+        pub spec: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

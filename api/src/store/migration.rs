@@ -16,6 +16,7 @@ impl MigratorTrait for Migrator {
             Box::new(Invoices),
             Box::new(KeysOfParties),
             Box::new(Named),
+            Box::new(Descriptions),
         ]
     }
 }
@@ -235,6 +236,29 @@ const NAMED: &[&str] = &[
 impl MigrationTrait for Named {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         run(manager, NAMED).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Tenants and networks as they are wanted.
+struct Descriptions;
+
+impl MigrationName for Descriptions {
+    fn name(&self) -> &str {
+        "m20261129_000007_descriptions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Descriptions {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let statement = "CREATE TABLE descriptions (tenant TEXT NOT NULL, network TEXT NOT NULL, generation INTEGER NOT \
+                         NULL, deleted_at INTEGER NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (tenant, network)) STRICT, \
+                         WITHOUT ROWID";
+        run(manager, &[statement]).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -1,9 +1,10 @@
-//! Reads. Each takes the tenant or the network it is for; there is no way to ask for all.
+//! Reads. Each takes the tenant or the network it is for; only descriptions, which tell nothing of what was recorded, are
+//! read for all.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use std::collections::HashSet;
 
-use super::entity::{api_key, digest, followed, idempotency, operation, outbox, party, signing_key};
+use super::entity::{api_key, description, digest, followed, idempotency, operation, outbox, party, signing_key};
 use super::{Store, StoreError};
 use crate::idempotency::Key;
 
@@ -37,6 +38,14 @@ impl Store {
             .all(&self.reader)
             .await
             .map_err(failed("API keys"))
+    }
+
+    /// Everything that is described.
+    pub(crate) async fn descriptions(&self) -> Result<Vec<description::Model>, StoreError> {
+        description::Entity::find()
+            .all(&self.reader)
+            .await
+            .map_err(failed("descriptions"))
     }
 
     /// A tenant's parties by name, after `after`.

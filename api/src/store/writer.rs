@@ -10,7 +10,9 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::entity::{api_key, digest, document, followed, idempotency, invoice, operation, outbox, party, signing_key};
+use super::entity::{
+    api_key, description, digest, document, followed, idempotency, invoice, operation, outbox, party, signing_key,
+};
 use super::{StoreError, documents};
 
 /// Most commands in one transaction; bounds how long a commit can take.
@@ -58,6 +60,15 @@ pub enum Write {
     Invoices(Vec<invoice::Model>),
     /// A new party; one of the same name stays.
     Party(party::Model),
+    /// A tenant or a network as it is wanted from now on.
+    Describe(description::Model),
+    /// Forgets the description of a network, or of a tenant when `network` is empty.
+    Undescribe {
+        /// Tenant.
+        tenant: String,
+        /// Network.
+        network: String,
+    },
     /// A new API key.
     ApiKey(api_key::Model),
     /// Revokes an API key of a tenant.
@@ -215,22 +226,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
                     .await?;
             }
         }
-        Write::Advance(row) => {
-            let mut conflict = OnConflict::column(followed::Column::Network);
-            conflict.update_columns([
-                followed::Column::Height,
-                followed::Column::Size,
-                followed::Column::Frontier,
-            ]);
-            let mut model = row.clone().into_active_model();
-            if row.id == 0 {
-                model.id = NotSet;
-            }
-            followed::Entity::insert(model)
-                .on_conflict(conflict)
-                .exec_without_returning(on)
-                .await?;
-        }
+        Write::Advance(row) => advance(on, row).await?,
         Write::Documents(rows) => documents::insert(on, rows).await?,
         Write::Keep { network, documents } => documents::keep(on, network, documents).await?,
         Write::Erase {
@@ -250,6 +246,12 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
             party::Entity::insert(row.clone().into_active_model())
                 .on_conflict(OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(on)
+                .await?;
+        }
+        Write::Describe(row) => describe(on, row).await?,
+        Write::Undescribe { tenant, network } => {
+            description::Entity::delete_by_id((tenant.clone(), network.clone()))
+                .exec(on)
                 .await?;
         }
         Write::ApiKey(row) => {
@@ -293,6 +295,38 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
         }
     }
     Ok(0)
+}
+
+async fn advance(on: &impl ConnectionTrait, row: &followed::Model) -> Result<(), DbErr> {
+    let mut conflict = OnConflict::column(followed::Column::Network);
+    conflict.update_columns([
+        followed::Column::Height,
+        followed::Column::Size,
+        followed::Column::Frontier,
+    ]);
+    let mut model = row.clone().into_active_model();
+    if row.id == 0 {
+        model.id = NotSet;
+    }
+    followed::Entity::insert(model)
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
+    Ok(())
+}
+
+async fn describe(on: &impl ConnectionTrait, row: &description::Model) -> Result<(), DbErr> {
+    let mut conflict = OnConflict::columns([description::Column::Tenant, description::Column::Network]);
+    conflict.update_columns([
+        description::Column::Generation,
+        description::Column::DeletedAt,
+        description::Column::Spec,
+    ]);
+    description::Entity::insert(row.clone().into_active_model())
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
+    Ok(())
 }
 
 /// A statement that both databases read alike, with one number.

@@ -218,6 +218,6 @@ async fn without_kubernetes_the_answer_says_so() {
     .await;
     assert_eq!(
         (status, &problem["code"]),
-        (StatusCode::NOT_IMPLEMENTED, &json!("not_on_kubernetes"))
+        (StatusCode::NOT_IMPLEMENTED, &json!("no_descriptions"))
     );
 }

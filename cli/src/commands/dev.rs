@@ -1,10 +1,13 @@
 //! `muniment dev`: a whole network on one machine, through the same parts as anywhere else.
 //!
 //! Composes the operator's local backend (validators as supervised child processes) with the management API in this
-//! process. Owns the order of starting and stopping, and what is shown.
+//! process. Owns the order of starting and stopping, and what is shown. Which networks there are is described in the
+//! API's store: the one it is started with, and those that `muniment apply` adds.
 
 mod access;
 mod directory;
+mod judge;
+mod keep;
 mod resource;
 mod screen;
 mod start;
@@ -16,9 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use muniment_api::embedded::Embedded;
+use muniment_api::resources::Target;
 use muniment_api::{Api, ApiConfig, ServeError};
 use muniment_operator::{DataDir, Desired, Local, LocalConfig, Ports};
-use muniment_receipts::genesis::Member;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -27,6 +31,8 @@ use crate::error::{Failure, Result, chain};
 use crate::output::Output;
 use crate::stop::{raised, signal};
 use directory::Directory;
+use judge::Desk;
+use keep::Keeper;
 use resource::Wanted;
 pub use resource::catalog;
 use screen::Screen;
@@ -67,6 +73,12 @@ pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
         env!("CARGO_PKG_VERSION"),
         args.data.display()
     ))?;
+    // A new folder isn't left behind by a start that can't be.
+    if !args.data.exists() {
+        let address = args.listen;
+        std::net::TcpListener::bind(address)
+            .map_err(|source| taken(address, &ServeError::Listen { address, source }))?;
+    }
     let data = DataDir::open(&args.data).map_err(|error| sentence("data_folder", &error))?;
     screen::log_to(&data.path().join("logs"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -124,33 +136,27 @@ impl Dev<'_> {
         let listener = api.listen().map_err(|error| taken(self.listen, &error))?;
         let address = listener.local_addr().unwrap_or(self.listen);
         let (context, signer) = access::open(&api, &self.wanted, &root, address).await?;
-
-        let mut config = LocalConfig::current_program().map_err(|error| {
-            Failure::new(
-                "program",
-                format!("this program's own path is unknown: {error}"),
-                "start it by its full path",
-            )
-        })?;
-        config.ports = ports(self.listen);
-        let local = Local::start(data, config, catalog()).map_err(|error| sentence("supervisor", &error))?;
-        let local = Arc::new(local);
-        directory.attach(local.clone());
-        let member = Member {
-            name: self.wanted.network.tenant.to_string(),
-            key: signer,
-        };
-        let desired = Desired {
-            resource: self.wanted.resource.clone(),
-            members: vec![member],
-        };
+        access::platform(&api, &root, &context.server).await?;
+        let desk = Arc::new(Desk::new(self.wanted.network.clone(), signer, catalog()));
+        let (described, wanted) = self.described(&api, &desk).await?;
+        let local = self.supervisor(data)?;
+        directory.attach(local.clone(), described.clone());
         let (events, starting) = (local.events(), AtomicBool::new(true));
-        let controller = local.keep(vec![desired]);
+        let keeper = Keeper {
+            keys: api.access(),
+            described,
+            desk,
+            controller: local.keep(wanted.clone()),
+            local: local.clone(),
+            root: root.clone(),
+            server: context.server.clone(),
+        };
+        keeper.desk.sees(keeper.controller.outcomes());
 
         let attended = async {
             let key = self.wanted.key();
             let up = tokio::select! {
-                up = start::quorum(&controller, &key) => up?,
+                up = start::quorum(&keeper.controller, &key) => up?,
                 () = raised(stop.clone()) => return Ok(()),
             };
             let (end, ends) = watch::channel(false);
@@ -174,10 +180,11 @@ impl Dev<'_> {
         };
         let result = tokio::select! {
             result = attended => result,
+            () = keeper.run(wanted) => Ok(()),
             // Ends early only when the terminal is gone.
             result = self.screen.follow(events, &starting) => result,
         };
-        drop(controller);
+        drop(keeper);
         let stopped = timeout(LAST_BLOCKS, local.stop()).await;
         if stopped.is_err() {
             self.screen
@@ -186,6 +193,43 @@ impl Dev<'_> {
             self.screen.line("stopped")?;
         }
         result
+    }
+
+    /// What is described in the store, with the network that this `dev` was started with.
+    async fn described(&self, api: &Api, desk: &Arc<Desk>) -> Result<(Arc<Embedded>, Vec<Desired>)> {
+        let store = |error: &(dyn std::error::Error + 'static)| sentence("store", error);
+        let described = api
+            .keep_descriptions(desk.clone())
+            .await
+            .map_err(|error| store(&error))?;
+        let (tenant, name) = (
+            self.wanted.network.tenant.to_string(),
+            self.wanted.network.name.to_string(),
+        );
+        let spec = serde_json::to_value(&self.wanted.resource.spec).unwrap_or_default();
+        for (target, spec, anew) in [
+            (Target::Tenant(tenant.clone()), serde_json::json!({}), false),
+            (Target::Network(tenant, name), spec, self.wanted.named),
+        ] {
+            if anew || !described.all().iter().any(|one| one.target == target) {
+                described.settle(&target, &spec).await.map_err(|error| store(&error))?;
+            }
+        }
+        let wanted = keep::desired(&described.all(), &api.access(), desk).await?;
+        Ok((described, wanted))
+    }
+
+    fn supervisor(&self, data: DataDir) -> Result<Arc<Local>> {
+        let mut config = LocalConfig::current_program().map_err(|error| {
+            Failure::new(
+                "program",
+                format!("this program's own path is unknown: {error}"),
+                "start it by its full path",
+            )
+        })?;
+        config.ports = ports(self.listen);
+        let local = Local::start(data, config, catalog()).map_err(|error| sentence("supervisor", &error))?;
+        Ok(Arc::new(local))
     }
 
     /// Says what is there, makes the first receipt, and says what to do next.

@@ -86,6 +86,7 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
         sources,
         passed,
         unlisted,
+        alone: _,
     } = files::collect(&args.files, args.recursive, args.out.as_deref())?;
     passed.iter().for_each(|sentence| output.say(sentence));
     if sources.is_empty() && unlisted.is_empty() {

@@ -7,17 +7,21 @@ use muniment_receipts::verify::{Check, Outcome, Report};
 use crate::context::Choice;
 use crate::error::{Failure, Result, named};
 use crate::evidence;
-use crate::files::{is_receipt, receipt_path};
+use crate::files::{self, is_receipt};
 use crate::output::{Output, rfc3339, table};
 use crate::{digest, trust};
 
 /// Checks documents against their receipts. Needs no server.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Documents; a name that ends in .receipt is a receipt without its document.
+    /// Documents, and with -r folders; a name that ends in .receipt is a receipt without its document.
     #[arg(value_name = "FILE", required_unless_present = "receipt")]
     files: Vec<PathBuf>,
-    /// Receipt of the one document [default: FILE.receipt].
+    /// Walk into folders: every document in them, and every receipt that lies there without its document.
+    #[arg(short, long)]
+    recursive: bool,
+    /// Receipt of the one document, or the folder of the receipts as `notarize --out` wrote them [default:
+    /// FILE.receipt].
     #[arg(long, value_name = "RECEIPT")]
     receipt: Option<PathBuf>,
     /// Trust root file [default: the one pinned at first contact with the network].
@@ -29,6 +33,19 @@ pub struct Args {
 struct Pair {
     document: Option<PathBuf>,
     receipt: PathBuf,
+}
+
+impl Pair {
+    fn alone(receipt: PathBuf) -> Self {
+        Self {
+            document: None,
+            receipt,
+        }
+    }
+
+    fn name(&self) -> &Path {
+        self.document.as_ref().unwrap_or(&self.receipt)
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -44,24 +61,31 @@ struct Line<'a> {
 }
 
 /// Runs the command. The answer is the exit code: 0 all pass, 1 something fails, 3 something can't be decided.
-pub fn run(args: Args, choice: &Choice, output: Output) -> Result<u8> {
-    let pairs = pairs(args.files, args.receipt)?;
-    let several = pairs.len() > 1;
-    let mut code = 0;
+pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<u8> {
+    let (pairs, unlisted) = pairs(args, output)?;
+    let several = pairs.len() + unlisted.len() > 1;
+    let mut codes: Vec<u8> = Vec::with_capacity(pairs.len());
+    for failure in &unlisted {
+        output.fail(failure);
+        codes.push(UNUSABLE);
+    }
+    // Of many that pass a line each is enough.
+    let brief = args.recursive && several;
     for pair in &pairs {
-        let outcome = check(pair, args.trust.as_deref(), choice, output);
-        let one = match outcome {
-            Ok(one) => one,
+        match check(pair, args.trust.as_deref(), choice, output, brief) {
+            Ok(code) => codes.push(code),
             // One unreadable file of many must not hide the verdicts on the others.
             Err(failure) if several => {
                 output.fail(&failure);
-                UNUSABLE
+                codes.push(UNUSABLE);
             }
             Err(failure) => return Err(failure),
-        };
-        code = worse(code, one);
+        }
     }
-    Ok(code)
+    if several {
+        output.say(summary(&codes));
+    }
+    Ok(codes.into_iter().fold(0, worse))
 }
 
 /// A file that can't be used: bad usage, as when it is the only one.
@@ -73,37 +97,75 @@ fn worse(one: u8, other: u8) -> u8 {
     ORDER.into_iter().find(|code| [one, other].contains(code)).unwrap_or(1)
 }
 
-fn pairs(files: Vec<PathBuf>, receipt: Option<PathBuf>) -> Result<Vec<Pair>> {
-    let Some(receipt) = receipt else {
-        return Ok(files
-            .into_iter()
-            .map(|file| {
-                if is_receipt(&file) {
-                    Pair {
-                        document: None,
-                        receipt: file,
-                    }
-                } else {
-                    Pair {
-                        receipt: receipt_path(&file, None),
-                        document: Some(file),
-                    }
-                }
-            })
-            .collect());
-    };
-    let mut files = files.into_iter();
-    match (files.next(), files.next()) {
-        (document, None) => Ok(vec![Pair { document, receipt }]),
+/// `checked 12: 10 pass, 1 FAIL, 1 without a usable receipt`.
+fn summary(codes: &[u8]) -> String {
+    let words = [
+        (0, "pass"),
+        (1, "FAIL"),
+        (3, "inconclusive"),
+        (UNUSABLE, "without a usable receipt"),
+    ];
+    let parts: Vec<String> = words
+        .iter()
+        .map(|(code, word)| (codes.iter().filter(|one| *one == code).count(), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    format!("checked {}: {}", codes.len(), parts.join(", "))
+}
+
+/// All there is to check, and the folders that can't be listed.
+fn pairs(args: &Args, output: Output) -> Result<(Vec<Pair>, Vec<Failure>)> {
+    let out = args.receipt.as_deref().filter(|path| path.is_dir());
+    if let (Some(receipt), None) = (&args.receipt, out) {
+        return one(&args.files, receipt).map(|pair| (vec![pair], Vec::new()));
+    }
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = args.files.iter().cloned().partition(|path| path.is_dir());
+    let found = files::collect(&folders, args.recursive, out)?;
+    found.passed.iter().for_each(|sentence| output.say(sentence));
+    let named = files.into_iter().map(|file| {
+        if is_receipt(&file) {
+            return Pair::alone(file);
+        }
+        Pair {
+            receipt: files::receipt_path(&file, out),
+            document: Some(file),
+        }
+    });
+    let walked = found.sources.into_iter().map(|source| Pair {
+        document: Some(source.document),
+        receipt: source.receipt,
+    });
+    // Receipts in another folder belong to documents elsewhere.
+    let alone = if out.is_some() { Vec::new() } else { found.alone };
+    let pairs: Vec<Pair> = named.chain(walked).chain(alone.into_iter().map(Pair::alone)).collect();
+    let unlisted: Vec<Failure> = found.unlisted.into_iter().map(|(_, failure)| failure).collect();
+    if pairs.is_empty() && unlisted.is_empty() {
+        return Err(Failure::usage(
+            "no_files",
+            "there are no documents to check",
+            "name a document, a receipt, or a folder with documents in it",
+        ));
+    }
+    Ok((pairs, unlisted))
+}
+
+/// The one document, if any, with the receipt that was named.
+fn one(files: &[PathBuf], receipt: &Path) -> Result<Pair> {
+    match files {
+        [] | [_] => Ok(Pair {
+            document: files.first().cloned(),
+            receipt: receipt.to_owned(),
+        }),
         _ => Err(Failure::usage(
             "one_receipt",
             "--receipt names one receipt and several files are given",
-            "check them one by one, or leave --receipt out",
+            "check them one by one, leave --receipt out, or name the folder of the receipts",
         )),
     }
 }
 
-fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output) -> Result<u8> {
+fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output, brief: bool) -> Result<u8> {
     let bytes = std::fs::read(&pair.receipt).map_err(|error| missing(pair, &error))?;
     let document = match &pair.document {
         Some(path) => Some(
@@ -128,6 +190,8 @@ fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output) -> 
             report: &report,
         };
         output.json_line(&line)?;
+    } else if brief && report.overall == Outcome::Pass {
+        output.line(format!("{}: {}", pair.name().display(), word(report.overall)))?;
     } else {
         output.line(text(pair, from, &report))?;
     }
@@ -154,8 +218,7 @@ fn missing(pair: &Pair, error: &std::io::Error) -> Failure {
 
 /// The verdicts as lines.
 fn text(pair: &Pair, root: Option<&str>, report: &Report) -> String {
-    let name = pair.document.as_ref().unwrap_or(&pair.receipt);
-    let mut lines = vec![format!("{}: {}", name.display(), word(report.overall))];
+    let mut lines = vec![format!("{}: {}", pair.name().display(), word(report.overall))];
     let verdicts = report.verdicts.iter().filter(|verdict| verdict.check != Check::Status);
     let rows: Vec<Vec<String>> = verdicts
         .map(|verdict| {

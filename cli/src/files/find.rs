@@ -1,4 +1,4 @@
-//! Finding the files to notarize: named ones, and with `-r` those in folders.
+//! Finding documents and where their receipts lie: named ones, and with `-r` those in folders.
 //!
 //! Never answers a document whose receipt would come to lie among the files of a ledger: its database takes every name
 //! in its folders for one of its own.
@@ -11,11 +11,13 @@ use muniment_operator::DataDir;
 use super::{Source, TEMPORARY, is_receipt, parent, receipt_path, resolved};
 use crate::error::{Failure, Result, io, named};
 
-/// What there is to notarize.
+/// What was named or found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Files, in a stable order, each once.
     pub sources: Vec<Source>,
+    /// Receipts in folders that lie there without their document.
+    pub alone: Vec<PathBuf>,
     /// Folders that were passed by, a sentence each.
     pub passed: Vec<String>,
     /// Folders in folders that can't be listed.
@@ -59,10 +61,7 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
             return Err(Failure::usage(
                 "is_folder",
                 format!("{} is a folder", path.display()),
-                format!(
-                    "add -r to notarize the files in it: muniment notarize -r {}",
-                    path.display()
-                ),
+                format!("add -r to take the files in it: -r {}", path.display()),
             ));
         }
     }
@@ -149,7 +148,13 @@ fn folder(root: &Path, out: Option<&Path>, found: &mut Found) {
             others.push(entry.into_path());
             continue;
         }
-        if is_receipt(entry.path()) || name.starts_with(TEMPORARY) {
+        if name.starts_with(TEMPORARY) {
+            continue;
+        }
+        if is_receipt(entry.path()) {
+            if !entry.path().with_extension("").exists() {
+                found.alone.push(entry.into_path());
+            }
             continue;
         }
         let out = out.map(
@@ -175,8 +180,8 @@ fn folder(root: &Path, out: Option<&Path>, found: &mut Found) {
 fn told(hidden: &[PathBuf]) -> Option<String> {
     let first = hidden.first()?.display();
     Some(match hidden.len() {
-        1 => format!("{first} is hidden: passed by; name it to notarize what is in it"),
-        many => format!("{many} hidden folders were passed by, {first} first; name one to notarize what is in it"),
+        1 => format!("{first} is hidden: passed by; name it to take what is in it"),
+        many => format!("{many} hidden folders were passed by, {first} first; name one to take what is in it"),
     })
 }
 
@@ -209,12 +214,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         std::fs::create_dir(root.join("sub")).unwrap();
-        for name in ["b.txt", "a.txt", "a.txt.receipt", "sub/a.txt", ".muniment-xyz"] {
+        for name in [
+            "b.txt",
+            "a.txt",
+            "a.txt.receipt",
+            "lost.txt.receipt",
+            "sub/a.txt",
+            ".muniment-xyz",
+        ] {
             std::fs::write(root.join(name), name).unwrap();
         }
         let found = collect(&[root.to_owned()], true, None).unwrap();
         assert_eq!(names(root, &found), ["a.txt", "b.txt", "sub/a.txt"].map(PathBuf::from));
         assert_eq!(found.sources[0].receipt, root.join("a.txt.receipt"));
+        assert_eq!(found.alone, [root.join("lost.txt.receipt")]);
         assert!(found.passed.is_empty() && found.unlisted.is_empty());
         let out = collect(&[root.to_owned()], true, Some(Path::new("/out"))).unwrap();
         assert_eq!(out.sources[2].receipt, Path::new("/out/sub/a.txt.receipt"));

@@ -89,6 +89,7 @@ async fn a_volume_claim_is_deleted() {
 
 /// Hands on Secrets: what can be made anew is, keys can't be changed, and lost ones are asked for and never made anew.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes: .ci/run nightly"]
 async fn secrets_are_edited_and_deleted() {
     if !wanted("secrets_are_edited_and_deleted") {
         return;
@@ -196,6 +197,7 @@ async fn the_stateful_set_is_scaled_by_hand() {
 /// The leader is stopped in its tracks while it works, another one takes over and goes on, and the first one wakes up:
 /// it has no word any more, and ends.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes: .ci/run nightly"]
 async fn a_paused_leader_wakes_up() {
     if !wanted("a_paused_leader_wakes_up") {
         return;
@@ -237,7 +239,7 @@ async fn a_paused_leader_wakes_up() {
 
 /// Nobody can be asked or told anything for half a minute: what runs goes on, and is what it was afterwards.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a minute and more; by hand"]
+#[ignore = "minutes: .ci/run nightly"]
 async fn the_api_server_is_away() {
     if !wanted("the_api_server_is_away") {
         return;
@@ -280,7 +282,7 @@ fn lonely(world: &ClusterWorld) -> (String, String) {
 
 /// A machine loses its power, with a validator on it, and comes back.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes; by hand"]
+#[ignore = "minutes: .ci/run nightly"]
 async fn a_node_is_powered_off() {
     if !wanted("a_node_is_powered_off") {
         return;
@@ -308,7 +310,7 @@ async fn a_node_is_powered_off() {
 
 /// A machine loses its network: the others go on without its validator, which comes back with its cable.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes; by hand"]
+#[ignore = "minutes: .ci/run nightly"]
 async fn a_node_is_cut_off() {
     if !wanted("a_node_is_cut_off") {
         return;

@@ -87,7 +87,7 @@ async fn until(toll: &Toll, kills: &mut usize, what: &str, reached: impl Fn() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a quarter of an hour; by hand"]
+#[ignore = "a quarter of an hour: .ci/run nightly"]
 async fn the_operator_is_killed_after_each_of_its_writes() {
     if !wanted("the_operator_is_killed_after_each_of_its_writes") {
         return;

@@ -1,16 +1,17 @@
-//! How the CLI gets at a running `dev`: the tenant's API key, the context file and the pinned trust root.
+//! How the CLI gets at a running `dev`: API keys of tenants and of the platform, context files and the pinned trust root.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use muniment_api::Api;
+use muniment_api::cluster::PLATFORM;
+use muniment_api::{Access, Api};
 
 use super::resource::Wanted;
 use super::sentence;
 use crate::client::Client;
 use crate::context::{self, Choice, Context};
-use crate::error::Result;
+use crate::error::{Result, io};
 use crate::trust::{self, Root};
 
 /// Makes the tenant's keys or finds them, and keeps the API key in `<data>/context.json`. Answers the context and the
@@ -47,6 +48,54 @@ pub async fn open(api: &Api, wanted: &Wanted, data: &Path, address: SocketAddr) 
     Ok((context, bootstrap.signer.to_string()))
 }
 
+/// A context with a key of the platform, which makes and deletes tenants, in `<data>/platform.json`.
+pub async fn platform(api: &Api, data: &Path, server: &str) -> Result<()> {
+    grant_to(&api.access(), &context::platform(data), data, server, PLATFORM, "").await
+}
+
+/// Makes a tenant's API key, or finds it, and keeps it in a context file of its own, with one of its networks.
+pub async fn grant(keys: &Access, data: &Path, server: &str, tenant: &str, network: &str) -> Result<()> {
+    grant_to(keys, &context::of_tenant(data, tenant), data, server, tenant, network).await
+}
+
+async fn grant_to(keys: &Access, path: &Path, data: &Path, server: &str, tenant: &str, network: &str) -> Result<()> {
+    let known = read(path).filter(|known| known.tenant == tenant);
+    if known
+        .as_ref()
+        .is_some_and(|known| known.server == server && known.network == network)
+    {
+        return Ok(());
+    }
+    let api_key = match known {
+        Some(known) => known.api_key,
+        // The database holds hashes only: a key whose file is gone is gone.
+        None => {
+            let key = keys.new_api_key(tenant, "dev").await;
+            key.map_err(|error| sentence("tenant", &error))?.to_string()
+        }
+    };
+    let context = Context {
+        version: 1,
+        server: server.to_owned(),
+        api_key,
+        tenant: tenant.to_owned(),
+        network: network.to_owned(),
+        trust_root: None,
+        data_dir: Some(data.to_owned()),
+        identity: None,
+    };
+    context::save(path, &context)
+}
+
+/// A tenant is gone, and with it its context file.
+pub fn forget(data: &Path, tenant: &str) -> Result<()> {
+    let path = context::of_tenant(data, tenant);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("can't remove", &path, &error)),
+        _ => Ok(()),
+    }
+}
+
 /// What the CLI of this user has now.
 pub struct Published {
     /// For the network.
@@ -69,12 +118,16 @@ pub async fn publish(choice: &Choice, context: &Context) -> Result<Published> {
 
 /// API key of an earlier start.
 fn kept(path: &Path, wanted: &Wanted) -> Option<String> {
+    let context = read(path)?;
+    (context.tenant == wanted.network.tenant.as_str()).then_some(context.api_key)
+}
+
+fn read(path: &Path) -> Option<Context> {
     let choice = Choice {
         context: Some(path.to_owned()),
         ..Choice::default()
     };
-    let context = choice.file().ok()??;
-    (context.tenant == wanted.network.tenant.as_str()).then_some(context.api_key)
+    choice.file().ok()?
 }
 
 /// An address that a client on this machine can use.

@@ -19,21 +19,23 @@ pub struct Wanted {
     /// Its tenant and name. Checked here, because keys are made and files looked for by these names before the operator
     /// checks the rest.
     pub network: NetworkRef,
+    /// A file names it: what was described before no longer counts.
+    pub named: bool,
 }
 
 impl Wanted {
     /// Reads a resource, or the embedded one.
     pub fn read(file: Option<&Path>) -> Result<Self> {
         match file {
-            None => Self::parse(EMBEDDED, "the embedded network"),
+            None => Self::parse(EMBEDDED, "the embedded network", false),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| io("can't read", path, &error))?;
-                Self::parse(&text, &path.display().to_string())
+                Self::parse(&text, &path.display().to_string(), true)
             }
         }
     }
 
-    fn parse(text: &str, from: &str) -> Result<Self> {
+    fn parse(text: &str, from: &str, named: bool) -> Result<Self> {
         let resource: LedgerNetwork = serde_yaml::from_str(text).map_err(|error| {
             Failure::usage(
                 "bad_network",
@@ -51,7 +53,11 @@ impl Wanted {
             tenant: TenantName::new(&tenant).map_err(|error| unusable("metadata.namespace", error))?,
             name: NetworkName::new(&name).map_err(|error| unusable("metadata.name", error))?,
         };
-        Ok(Self { resource, network })
+        Ok(Self {
+            resource,
+            network,
+            named,
+        })
     }
 
     /// `tenant/network`.
@@ -112,7 +118,7 @@ mod tests {
             ("  namespace: demo\n", "", "metadata.namespace"),
         ] {
             assert!(EMBEDDED.contains(from));
-            let error = Wanted::parse(&EMBEDDED.replacen(from, to, 1), "x.yaml").unwrap_err();
+            let error = Wanted::parse(&EMBEDDED.replacen(from, to, 1), "x.yaml", true).unwrap_err();
             assert_eq!(error.code, "bad_network");
             assert!(error.message.starts_with(&format!("{field} in x.yaml")), "{error}");
         }
@@ -120,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_named() {
-        let error = Wanted::parse("kind: [", "x.yaml").unwrap_err();
+        let error = Wanted::parse("kind: [", "x.yaml", true).unwrap_err();
         assert!(error.message.starts_with("x.yaml is not a LedgerNetwork"), "{error}");
     }
 }

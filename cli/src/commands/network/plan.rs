@@ -25,32 +25,16 @@ struct Described {
     spec: LedgerNetworkSpec,
 }
 
-#[derive(Deserialize)]
-struct Kept {
-    validators: u32,
-}
-
-/// What there is now.
-enum Known {
-    /// Nothing, or a description, where descriptions are kept.
-    Cluster(Option<Box<LedgerNetworkSpec>>),
-    /// So many validators, or none, in `muniment dev`.
-    Dev(Option<u32>),
+/// What there is now, and where.
+struct Known {
+    spec: Option<LedgerNetworkSpec>,
+    dev: bool,
 }
 
 impl Known {
-    fn exists(&self) -> bool {
-        match self {
-            Self::Cluster(known) => known.is_some(),
-            Self::Dev(known) => known.is_some(),
-        }
-    }
-
     fn effects(&self, wanted: &LedgerNetworkSpec) -> Vec<Effect> {
-        match self {
-            Self::Cluster(known) => preview(known.as_deref(), wanted),
-            Self::Dev(known) => in_dev(*known, wanted),
-        }
+        let preview = if self.dev { in_dev } else { preview };
+        preview(self.spec.as_ref(), wanted)
     }
 }
 
@@ -58,7 +42,7 @@ impl Known {
 pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     let wanted = read(&args.file)?;
     let known = known(choice, &wanted).await?;
-    let (exists, effects) = (known.exists(), known.effects(&wanted.spec));
+    let (exists, effects) = (known.spec.is_some(), known.effects(&wanted.spec));
     let refused = effects.iter().any(|effect| effect.impact == Impact::Refused);
     if output.json() {
         output.document(&json!({ "exists": exists, "effects": effects }))?;
@@ -70,7 +54,6 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
         part(wanted.metadata.name.as_ref())
     );
     output.line(match (exists, effects.is_empty()) {
-        _ if matches!(known, Known::Dev(Some(_))) => format!("network {name} in `muniment dev`:"),
         (true, true) => format!("network {name} is already described so"),
         (true, false) => format!("network {name} would be changed:"),
         (false, _) => format!("network {name} would be made:"),
@@ -94,34 +77,42 @@ fn part(text: Option<&String>) -> &str {
     text.map_or("?", String::as_str)
 }
 
+/// The network of a file, among whatever else it describes.
 fn read(path: &Path) -> Result<LedgerNetwork> {
     let text = std::fs::read_to_string(path).map_err(|error| io("can't read", path, &error))?;
-    serde_yaml::from_str(&text).map_err(|error| {
-        let message = format!("{} is not a LedgerNetwork: {}", path.display(), chain(&error));
+    let unusable = |why: String| {
+        let message = format!("{} {why}", path.display());
         Failure::usage("bad_network", message, "compare it with crds/ledgernetworks.yaml")
-    })
+    };
+    let all: Vec<serde_json::Value> =
+        serde_yaml::from_multiple(&text).map_err(|error| unusable(format!("is not YAML: {}", chain(&error))))?;
+    let mut networks = all.iter().filter(|one| one["kind"] == "LedgerNetwork");
+    match (networks.next(), networks.next()) {
+        // Read from the text, an error has its line.
+        _ if all.len() == 1 => {
+            serde_yaml::from_str(&text).map_err(|error| unusable(format!("is not a LedgerNetwork: {}", chain(&error))))
+        }
+        (Some(one), None) => serde_json::from_value(one.clone())
+            .map_err(|error| unusable(format!("has a LedgerNetwork that can't be used: {error}"))),
+        (None, _) => Err(unusable("describes no LedgerNetwork".to_owned())),
+        (Some(_), Some(_)) => Err(unusable("describes several networks; plan them one by one".to_owned())),
+    }
 }
 
-/// How the network is described now, or what `muniment dev` keeps of it.
+/// How the network is described now.
 async fn known(choice: &Choice, wanted: &LedgerNetwork) -> Result<Known> {
     let context = choice.load()?;
-    let (tenant, name) = (
-        part(wanted.metadata.namespace.as_ref()),
-        part(wanted.metadata.name.as_ref()),
-    );
+    let dev = context.data_dir.is_some();
     let url = format!(
-        "{}/v1/tenants/{tenant}/networks/{name}",
-        context.server.trim_end_matches('/')
+        "{}/v1/tenants/{}/networks/{}/resource",
+        context.server,
+        part(wanted.metadata.namespace.as_ref()),
+        part(wanted.metadata.name.as_ref())
     );
-    let client = Client::new(context)?;
-    match client.get::<Described>(&format!("{url}/resource")).await {
-        Ok(known) => Ok(Known::Cluster(Some(Box::new(known.spec)))),
-        Err(failure) if failure.code == "not_found" => Ok(Known::Cluster(None)),
-        Err(failure) if failure.code == "not_on_kubernetes" => match client.get::<Kept>(&url).await {
-            Ok(known) => Ok(Known::Dev(Some(known.validators))),
-            Err(failure) if failure.code == "not_found" => Ok(Known::Dev(None)),
-            Err(failure) => Err(failure),
-        },
-        Err(failure) => Err(failure),
-    }
+    let spec = match Client::new(context.of_platform())?.get::<Described>(&url).await {
+        Ok(known) => Some(known.spec),
+        Err(failure) if failure.code == "not_found" => None,
+        Err(failure) => return Err(failure),
+    };
+    Ok(Known { spec, dev })
 }
