@@ -46,7 +46,7 @@ struct Seen {
 pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     let found = manifest::read(&args.files)?;
     found.left.iter().for_each(|sentence| output.say(sentence));
-    let client = Client::new(choice.load()?.of_platform())?;
+    let client = client(&found.manifests, choice)?;
     let mut all = true;
     // All are applied before any is waited for.
     let mut begun = Vec::new();
@@ -69,7 +69,7 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
 /// Runs `delete`.
 pub async fn delete(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     let found = manifest::read(&args.files)?;
-    let client = Client::new(choice.load()?.of_platform())?;
+    let client = client(&found.manifests, choice)?;
     // Networks before the tenants that they are of.
     for one in found.manifests.iter().rev() {
         let how = match client.delete(&one.url(&client.context().server)).await {
@@ -83,6 +83,28 @@ pub async fn delete(args: &Args, choice: &Choice, output: Output) -> Result<bool
         }
     }
     Ok(true)
+}
+
+/// For the server that the user has chosen, with the platform's key where the user has it. In a cluster a key is the
+/// tenant's, so the file says which.
+fn client(manifests: &[Manifest], choice: &Choice) -> Result<Client> {
+    if !choice.names_cluster() {
+        return Client::new(choice.load()?.of_platform());
+    }
+    if let Some(tenant) = manifests.iter().find(|one| one.is_tenant()) {
+        return Err(Failure::usage(
+            "not_in_a_cluster",
+            format!("{tenant} is for those who run the platform"),
+            "use kubectl with the same file, and name here only files with networks",
+        ));
+    }
+    let first = manifests.first();
+    let chosen = Choice {
+        tenant: choice.tenant.clone().or_else(|| Some(first?.tenant().to_owned())),
+        network: choice.network.clone().or_else(|| Some(first?.name().to_owned())),
+        ..choice.clone()
+    };
+    Client::new(chosen.load()?)
 }
 
 /// A result for people.

@@ -35,6 +35,11 @@ impl Manifest {
         self.network.as_ref().unwrap_or(&self.tenant)
     }
 
+    /// The tenant that it is, or is of.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
     /// Whether it is a tenant.
     pub fn is_tenant(&self) -> bool {
         self.network.is_none()
