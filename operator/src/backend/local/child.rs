@@ -58,8 +58,6 @@ impl Child {
             .arg("--parent")
             .arg(std::process::id().to_string())
             .current_dir(&launch.folder)
-            // The allocator gives freed memory back at once: four validators share a laptop with everything else.
-            .env("MIMALLOC_PURGE_DELAY", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
