@@ -29,7 +29,7 @@ mod routes;
 mod sign;
 mod standby;
 mod store;
-mod time;
+pub mod time;
 pub mod types;
 
 pub use access::{Access, Bootstrap};

@@ -75,6 +75,10 @@ codes! {
     BAD_TRUST_ROOT 503 "bad_trust_root" "The network's trust root can't be used";
 }
 
+/// The detail of a 404 that doesn't say what is missing.
+pub const NOTHING_HERE: &str = "there is nothing here that your API key may see; GET /v1/whoami shows your tenant, \
+                                GET /v1/tenants/{tenant}/networks its networks";
+
 /// One refusal. `Display` says what is wrong for the caller; the source is logged, never sent.
 #[derive(Debug)]
 pub struct ApiError(Box<Parts>);
@@ -130,11 +134,7 @@ impl ApiError {
 
     /// The thing doesn't exist, or is not the caller's: the answer is the same, so that nothing leaks.
     pub fn not_found() -> Self {
-        Self::new(
-            Code::NOT_FOUND,
-            "there is nothing here that your API key may see; GET /v1/whoami shows your tenant, \
-             GET /v1/tenants/{tenant}/networks its networks",
-        )
+        Self::new(Code::NOT_FOUND, NOTHING_HERE)
     }
 
     /// No, or no valid, API key.

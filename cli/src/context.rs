@@ -49,6 +49,15 @@ impl Context {
 /// `--context cluster`: no file, but the Kubernetes of the user's kubeconfig.
 const CLUSTER: &str = "cluster";
 
+/// The flags of [`Choice`] and their values, each of which the environment may give, too.
+pub const FLAGS: [(&str, &str); 5] = [
+    ("--context", "FILE"),
+    ("--server", "URL"),
+    ("--api-key", "KEY"),
+    ("--tenant", "NAME"),
+    ("--network", "NAME"),
+];
+
 /// Global flags that choose or override a context.
 #[derive(Clone, Default, clap::Args)]
 pub struct Choice {

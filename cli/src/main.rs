@@ -20,6 +20,7 @@ mod trust;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
 use crate::commands::{
     api, apply, bench, dev, invoice, member, network, node, notarize, operator, party, proposal, ready, receipt,
@@ -98,7 +99,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| without_environment(error).exit());
     let output = Output { format: cli.output };
     match run(cli.command, &cli.choice, output) {
         Ok(code) => ExitCode::from(code),
@@ -107,6 +108,22 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Usage as it would be typed: clap shows what comes from the environment as if it had to be given.
+fn without_environment(mut error: clap::Error) -> clap::Error {
+    let given: Vec<String> = std::env::args().collect();
+    let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) else {
+        return error;
+    };
+    let usage = context::FLAGS
+        .iter()
+        .filter(|(flag, _)| !given.iter().any(|own| own.starts_with(flag)))
+        .fold(usage.to_string(), |usage, (flag, value)| {
+            usage.replace(&format!(" {flag} <{value}>"), "")
+        });
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage.into()));
+    error
 }
 
 fn run(command: Command, choice: &Choice, output: Output) -> Result<u8> {

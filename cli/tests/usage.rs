@@ -58,6 +58,46 @@ fn a_missing_server_is_one_sentence_and_a_next_step() {
 }
 
 #[test]
+fn what_the_environment_gives_is_no_part_of_the_usage() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muniment"));
+    command.env("MUNIMENT_API_KEY", "mnk_x").env("MUNIMENT_TENANT", "demo");
+    let (code, text) = told(&command.args(["invoice", "dispute", "ab"]).output().unwrap());
+    assert_eq!(code, 2);
+    assert!(
+        text.contains("Usage: muniment invoice dispute --reason <CODE> <ID>"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_list_without_a_server_ends_with_the_next_step() {
+    let home = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let server = format!("http://{nobody}");
+    let named = [
+        "--server",
+        &server,
+        "--api-key",
+        "mnk_x",
+        "--tenant",
+        "t",
+        "--network",
+        "n",
+    ];
+    for list in [&["invoice", "list"][..], &["records", "list"]] {
+        let (code, text) = told(&muniment(home.path(), &[&named[..], list].concat()));
+        assert_eq!(code, 1, "{text}");
+        assert!(
+            text.contains("can't be reached") && text.contains("muniment dev"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_page_is_as_long_as_the_server_allows() {
     let home = tempfile::tempdir().unwrap();
     let (code, text) = told(&muniment(home.path(), &["records", "list", "--limit", "201"]));

@@ -5,8 +5,10 @@
 
 mod check;
 mod codes;
+mod dates;
 mod engine;
 mod exact;
+mod form;
 mod make;
 pub mod model;
 mod render;
@@ -16,9 +18,11 @@ mod xml;
 
 pub use check::{Options, Profile, Report, check, check_sets, check_with_model, rule_ids};
 pub use codes::{type_codes, vat_categories};
+pub use dates::{NoDate, dates, is_date};
 pub use engine::{Finding, RuleText, Set, Severity, rule_text};
 pub use exact::{Difference, Exact, exact};
-pub use make::{MakeError, complete, json_schema, make, to_json};
+pub use form::{json_schema, read_form, to_json};
+pub use make::{MakeError, complete, fits_ubl, make};
 pub use model::{Invoice, Problem, model, parse};
 pub use render::{Pdf, PdfError, html, pdf};
 pub use syntax::Syntax;

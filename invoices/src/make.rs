@@ -3,7 +3,9 @@
 
 use rust_decimal::Decimal;
 
+use crate::dates::{NoDate, dates};
 use crate::exact::{bases, cents, line_net, sum, vat_of};
+use crate::form::read_form;
 use crate::model::{Adjustment, Invoice, Line, Totals, Vat};
 
 /// Why no invoice can be made.
@@ -11,7 +13,23 @@ use crate::model::{Adjustment, Invoice, Line, Totals, Vat};
 pub enum MakeError {
     /// The text is not the JSON form.
     #[error("this is not the JSON form of an invoice: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
+    /// A text has a character that no XML can hold.
+    #[error("{field} has the character U+{:04X}, which no XML can hold", code_point(.character))]
+    Character {
+        /// Where.
+        field: String,
+        /// Which.
+        character: char,
+    },
+    /// A date is none.
+    #[error(transparent)]
+    NoDate(#[from] NoDate),
+    /// UBL has no place for the due date of this credit note.
+    #[error(
+        "dueDate (BT-9): in UBL the due date of a credit note stands in its payment instructions (BG-16), and there are none"
+    )]
+    NoPlaceForDueDate,
     /// Something is missing that the amounts need.
     #[error("{place}: {what} is missing; the amounts cannot be computed without it")]
     Missing {
@@ -37,12 +55,19 @@ pub enum MakeError {
     TooLarge(String),
 }
 
+fn code_point(character: &char) -> u32 {
+    u32::from(*character)
+}
+
 impl MakeError {
     /// Stable code for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Json(_) => "not_the_json_form",
+            Self::Character { .. } => "character_not_allowed",
+            Self::NoDate(_) => "not_a_date",
+            Self::NoPlaceForDueDate => "no_place_for_due_date",
             Self::Missing { .. } => "number_missing",
             Self::Differs { .. } => "amount_differs",
             Self::TooLarge(_) => "number_too_large",
@@ -56,6 +81,9 @@ impl MakeError {
             Self::Json(_) => {
                 "`muniment invoice schema` prints what may stand where; numbers are texts, as in \"12.50\""
             }
+            Self::Character { .. } => "take the character out; it was probably copied from elsewhere by mistake",
+            Self::NoDate(_) => "write YYYY-MM-DD, such as 2026-11-24",
+            Self::NoPlaceForDueDate => "leave dueDate out, or give payment with its code, such as 58",
             Self::Missing { .. } => "give it, as a text such as \"12.50\"",
             Self::Differs { .. } => "leave the amount out, or mend what it is computed from",
             Self::TooLarge(_) => "give numbers of at most 28 digits",
@@ -66,47 +94,28 @@ impl MakeError {
 /// An invoice from its JSON form, with everything computed that can be.
 ///
 /// # Errors
-/// The text is not the JSON form, lacks a number, or has an amount that does not fit the others.
+/// The text is not the JSON form, lacks a number, or has a date that is none or an amount that does not fit the others.
 pub fn make(json: &[u8]) -> Result<Invoice, MakeError> {
-    complete(serde_json::from_slice(json)?)
+    complete(read_form(json)?)
 }
 
-/// The JSON form of an invoice.
+/// Whether UBL has a place for all that an invoice says.
 ///
 /// # Errors
-/// Never for a model; the type is that of the JSON library.
-pub fn to_json(invoice: &Invoice) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(invoice)
-}
-
-/// The JSON schema of the JSON form (draft 2020-12).
-#[must_use]
-pub fn json_schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(Invoice).to_value();
-    texts_for_decimals(&mut schema);
-    schema
-}
-
-/// Decimals are texts in the JSON form, never JSON numbers, which would be binary.
-fn texts_for_decimals(schema: &mut serde_json::Value) {
-    match schema {
-        serde_json::Value::Object(members) => {
-            if let Some(kinds) = members.get_mut("type").and_then(serde_json::Value::as_array_mut) {
-                let text = kinds.iter().any(|kind| kind == "string");
-                kinds.retain(|kind| !(text && kind == "number"));
-            }
-            members.values_mut().for_each(texts_for_decimals);
-        }
-        serde_json::Value::Array(members) => members.iter_mut().for_each(texts_for_decimals),
-        _ => {}
+/// A credit note is due on a date, and has no payment instructions.
+pub fn fits_ubl(invoice: &Invoice) -> Result<(), MakeError> {
+    if invoice.is_credit_note() && invoice.due_date.is_some() && invoice.payment.is_none() {
+        return Err(MakeError::NoPlaceForDueDate);
     }
+    Ok(())
 }
 
 /// Computes what is absent and compares what is given.
 ///
 /// # Errors
-/// A number is missing, or an amount does not fit the others.
+/// A number is missing, a date is none, or an amount does not fit the others.
 pub fn complete(mut invoice: Invoice) -> Result<Invoice, MakeError> {
+    dates(&invoice)?;
     for (place, line) in invoice.lines.iter_mut().enumerate() {
         complete_line(line, place + 1)?;
     }

@@ -274,6 +274,12 @@ impl Invoice {
         codes::CREDIT_NOTE_TYPES.has(&self.type_code)
     }
 
+    /// Whether it takes the place of an earlier one by its type (UNTDID 1001: 384, 472).
+    #[must_use]
+    pub fn is_correction(&self) -> bool {
+        matches!(self.type_code.as_str(), "384" | "472")
+    }
+
     /// As UBL 2.1 Invoice or CreditNote, by the type code.
     #[must_use]
     pub fn to_ubl(&self) -> String {

@@ -11,8 +11,6 @@ use crate::problem::{ApiError, Code};
 
 /// UNTDID 1001: what the buyer issues in the seller's name.
 const SELF_BILLED: [&str; 8] = ["261", "389", "471", "473", "500", "501", "502", "527"];
-/// UNTDID 1001: what corrects an earlier invoice.
-const CORRECTED: [&str; 2] = ["384", "472"];
 /// Most entries of a VAT breakdown.
 const MOST_VAT: usize = 16;
 
@@ -67,11 +65,6 @@ impl Entry {
             Self::Replace(_) => "replace",
         }
     }
-}
-
-/// Whether an invoice takes the place of an earlier one by its type.
-pub fn is_correction(invoice: &Invoice) -> bool {
-    CORRECTED.contains(&invoice.type_code.as_str())
 }
 
 /// The action's input.
@@ -156,6 +149,13 @@ fn taken(invoice: &Invoice) -> Result<(), ApiError> {
             invoice.type_code
         );
         return Err(unfit("BT-3", &detail));
+    }
+    if let Err(wrong) = muniment_invoices::dates(invoice) {
+        let detail = format!(
+            "{:?} is no day of the calendar; write it as YYYY-MM-DD, without a time zone",
+            wrong.value
+        );
+        return Err(unfit(wrong.term, &detail));
     }
     if invoice.vat.len() > MOST_VAT {
         let detail = format!(
@@ -293,13 +293,12 @@ mod tests {
             let own = json!(code);
             let listed = |list: &Value| list.as_array().unwrap().contains(&own);
             let self_billed = SELF_BILLED.contains(&code);
-            let correction = CORRECTED.contains(&code);
-            assert_eq!(all.contains(&own), !self_billed, "{code}");
-            let note = Invoice {
+            let invoice = Invoice {
                 type_code: code.to_owned(),
                 ..Invoice::default()
-            }
-            .is_credit_note();
+            };
+            let (note, correction) = (invoice.is_credit_note(), invoice.is_correction());
+            assert_eq!(all.contains(&own), !self_billed, "{code}");
             assert_eq!(listed(&credited), note && !self_billed, "{code}");
             assert_eq!(listed(&issued), !note && !self_billed && !correction, "{code}");
             assert!(!correction || listed(&replaced), "{code}");

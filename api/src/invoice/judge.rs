@@ -3,7 +3,7 @@
 
 use muniment_invoices::{
     Difference, Invoice, Limits, MakeError, Options, Profile, Report, Severity, Syntax, Unreadable, check_with_model,
-    complete,
+    complete, fits_ubl,
 };
 
 use super::kept::{Form, Kept};
@@ -36,9 +36,9 @@ pub struct Judged {
 /// The JSON form out of a body. A number is given with [`numbered`] where it isn't there yet.
 ///
 /// # Errors
-/// 422 `not_the_json_form`.
+/// 422 `not_the_json_form` or `character_not_allowed`.
 pub fn json_form(bytes: &[u8]) -> Result<Source, ApiError> {
-    let invoice = serde_json::from_slice(bytes).map_err(|error| unmade(&MakeError::Json(error)))?;
+    let invoice = muniment_invoices::read_form(bytes).map_err(|error| unmade(&error))?;
     Ok(Source::Json(Box::new(invoice), bytes.to_vec()))
 }
 
@@ -70,6 +70,7 @@ pub fn judge(source: Source, profile: Profile) -> Result<Judged, ApiError> {
         Source::Xml(bytes) => (None, bytes, None),
         Source::Json(invoice, bytes) => {
             let invoice = complete(*invoice).map_err(|error| unmade(&error))?;
+            fits_ubl(&invoice).map_err(|error| unmade(&error))?;
             (Some(Form::Json), bytes, Some(invoice.to_ubl().into_bytes()))
         }
     };

@@ -48,14 +48,17 @@ pub struct InvoiceBatchRequest {
     pub items: Vec<InvoiceItem>,
 }
 
-/// One document of a batch: `xml` or `invoice`, and any parameter of a single invoice.
+/// One document of a batch: `xml`, `json` or `invoice`, and any parameter of a single invoice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InvoiceItem {
     /// UBL or CII as a string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xml: Option<String>,
-    /// The JSON form.
+    /// The JSON form as a string; it is kept byte for byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<String>,
+    /// The JSON form as a value; what is kept is written anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub invoice: Option<serde_json::Value>,

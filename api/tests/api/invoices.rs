@@ -282,6 +282,8 @@ async fn a_batch_tells_of_each_invoice_and_all_are_found() {
         "state=Open",
         "state=mood:Good",
         "from=24.11.2026",
+        "to=2026-02-31",
+        "from=20261124",
         "minAmount=x",
         "limit=0",
         "after=x",
@@ -293,6 +295,51 @@ async fn a_batch_tells_of_each_invoice_and_all_are_found() {
             "{query}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_json_form_as_a_text_is_kept_byte_for_byte() {
+    let world = World::start().await;
+    let text = format!("\n{}\n\n", serde_json::to_string_pretty(&form("50")).unwrap());
+    let items = json!([{ "json": text }, { "json": "{" }, { "json": text, "xml": "<x/>" }, { "json": form("51") }]);
+    let batch = json!({ "recipient": "acme", "items": items });
+    let path = format!("{NETWORK}/invoices:batch");
+    let (status, made) = answer(world.post(&path, &batch).send().await.unwrap()).await;
+    assert_eq!((status, &made["accepted"]), (StatusCode::OK, &json!(1)), "{made}");
+    let codes = [1, 2, 3].map(|at| made["items"][at]["code"].as_str().unwrap());
+    assert_eq!(codes, ["not_the_json_form", "invalid_field", "invalid_field"], "{made}");
+    let id = made["items"][0]["id"].as_str().unwrap();
+    let (_, kept) = get(&world, &format!("/{id}/document")).await;
+    assert_eq!(String::from_utf8(kept).unwrap(), text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_that_there_are_not_and_characters_that_xml_lacks_are_named() {
+    let world = World::start().await;
+    let mut draft = form("60");
+    draft["delivery"] = json!({ "date": "2026-02-29" });
+    let mut control = form("61");
+    control["lines"][0]["item"]["name"] = json!("Ch\u{1}air");
+    let mut due = form("62");
+    due["typeCode"] = json!("381");
+    for (body, code, place) in [
+        (draft, "not_a_date", "delivery.date (BT-72)"),
+        (control, "character_not_allowed", "lines[0].item.name"),
+        (due, "no_place_for_due_date", "leave dueDate out"),
+    ] {
+        let (status, problem) = submit(&world, "recipient=acme", "application/json", body.to_string()).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!(code)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(place), "{problem}");
+    }
+    let xml = ubl("63").replace("2026-12-24", "2026-02-30");
+    let (status, problem) = submit(&world, "recipient=acme", "application/xml", xml).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (422, &json!("unfit_invoice")),
+        "{problem}"
+    );
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("BT-9") && detail.contains("2026-02-30"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

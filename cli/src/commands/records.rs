@@ -1,5 +1,6 @@
 //! `muniment records`: what is on the ledger, of any template.
 
+mod members;
 mod trace;
 pub mod write;
 

@@ -1,6 +1,8 @@
 //! The JSON form: what is computed, what is refused, and that the schema says the same as the code.
 
-use muniment_invoices::{MakeError, Options, Profile, Severity, check, html, json_schema, make, pdf, to_json};
+use muniment_invoices::{
+    MakeError, Options, Profile, Severity, check, fits_ubl, html, json_schema, make, pdf, to_json,
+};
 
 /// A draft with two rates, an allowance of the document and a line with a price for many.
 pub const DRAFT: &str = r#"{
@@ -94,11 +96,108 @@ fn missing_and_unknown_members_are_named() {
     );
     let error = make(DRAFT.replace("issueDate", "issuedate").as_bytes()).unwrap_err();
     assert!(error.to_string().contains("unknown field `issuedate`"), "{error}");
+    let error = make(DRAFT.replace("\"3.33\"", "3.33").as_bytes())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("lines[1].price.net: ") && error.contains("expected a number as text, such as \"12.50\""),
+        "{error}"
+    );
     assert!(make(b"{").is_err());
+    assert!(make(format!("{DRAFT} {{}}").as_bytes()).is_err());
     let huge = DRAFT
         .replace("12.50", "9999999999999999999999999999")
         .replace("\"3\"", "\"9999999999\"");
     assert!(matches!(make(huge.as_bytes()), Err(MakeError::TooLarge(_))));
+}
+
+/// Every date of the form, with a day that the calendar lacks and with a form that isn't the one.
+#[test]
+fn dates_are_days_of_the_calendar() {
+    let dated = |pointer: &str, value: &str| {
+        let mut draft: serde_json::Value = serde_json::from_str(DRAFT).unwrap();
+        let names: Vec<&str> = pointer.split('/').skip(1).collect();
+        let mut place = &mut draft;
+        for name in names {
+            place = match name.parse::<usize>() {
+                Ok(_) if !place.is_array() => {
+                    *place = serde_json::json!([{ "number": "1" }]);
+                    &mut place[0]
+                }
+                Ok(at) => &mut place[at],
+                Err(_) => &mut place[name],
+            };
+        }
+        *place = value.into();
+        make(draft.to_string().as_bytes())
+    };
+    for (pointer, field, term) in [
+        ("/issueDate", "issueDate", "BT-2"),
+        ("/taxPointDate", "taxPointDate", "BT-7"),
+        ("/dueDate", "dueDate", "BT-9"),
+        ("/preceding/0/date", "preceding[0].date", "BT-26"),
+        ("/delivery/date", "delivery.date", "BT-72"),
+        ("/period/start", "period.start", "BT-73"),
+        ("/period/end", "period.end", "BT-74"),
+        ("/lines/1/period/start", "lines[1].period.start", "BT-134"),
+        ("/lines/1/period/end", "lines[1].period.end", "BT-135"),
+    ] {
+        for wrong in [
+            "2026-02-31",
+            "2025-02-29",
+            "20261124",
+            "2026-1-2",
+            "24.11.2026",
+            "2026-11-24Z",
+            "2026-13-01",
+        ] {
+            let error = dated(pointer, wrong).unwrap_err();
+            let told = format!("{field} ({term}) is {wrong:?}, which is no day of the calendar");
+            assert_eq!(error.to_string(), told);
+            assert_eq!((error.code(), error.fix().contains("YYYY-MM-DD")), ("not_a_date", true));
+        }
+        for fine in ["2024-02-29", "2026-11-24", "1900-01-01"] {
+            assert!(dated(pointer, fine).is_ok(), "{pointer} {fine}");
+        }
+    }
+}
+
+#[test]
+fn a_character_that_xml_lacks_is_named_with_its_place() {
+    for (text, point) in [
+        (r"Ch\u0001air", "U+0001"),
+        (r"Ch\bair", "U+0008"),
+        (r"Ch\fair", "U+000C"),
+        (r"Ch\uFFFEair", "U+FFFE"),
+        ("Ch\u{FFFF}air", "U+FFFF"),
+    ] {
+        let error = make(DRAFT.replace("Chair", text).as_bytes()).unwrap_err();
+        let told = format!("lines[0].item.name has the character {point}, which no XML can hold");
+        assert_eq!((error.to_string(), error.code()), (told, "character_not_allowed"));
+    }
+    for text in [
+        r"Ch\tair",
+        r"Ch\nair",
+        r"Ch\u00e4ir",
+        r"Ch\\uair",
+        "Ch\u{FFFD}air",
+        "漢字",
+    ] {
+        assert!(make(DRAFT.replace("Chair", text).as_bytes()).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_credit_note_is_due_on_a_date_only_where_ubl_has_a_place_for_it() {
+    let note = |draft: &str| fits_ubl(&make(draft.replace("\"380\"", "\"381\"").as_bytes()).unwrap());
+    assert_eq!(note(DRAFT).unwrap_err().code(), "no_place_for_due_date");
+    let paid = DRAFT.replace("\"totals\"", "\"payment\": { \"code\": \"58\" }, \"totals\"");
+    assert!(note(&paid).is_ok());
+    assert!(note(&DRAFT.replace("\"dueDate\": \"2026-12-24\",", "")).is_ok());
+    assert!(
+        fits_ubl(&make(DRAFT.as_bytes()).unwrap()).is_ok(),
+        "an invoice has a place of its own"
+    );
 }
 
 #[test]

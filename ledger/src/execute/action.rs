@@ -9,6 +9,7 @@ mod claims;
 mod refs;
 
 use std::borrow::Cow;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -151,7 +152,7 @@ impl Act<'_> {
             } else {
                 "INVALID_INPUT"
             };
-            Reject::new(code, invalid.message, format!("/input{}", invalid.pointer))
+            Reject::new(code, invalid.sentence(), format!("/input{}", invalid.pointer))
         })
     }
 
@@ -283,7 +284,11 @@ impl Act<'_> {
         if time > after {
             return Ok(());
         }
-        let message = format!("this can be done once the block time is above {after}; it is {time}");
+        let message = format!(
+            "this can be done once the block time is above {}; it is {}",
+            moment(after),
+            moment(time)
+        );
         Err(Reject::new("NOT_DUE", message, "/action"))
     }
 
@@ -344,6 +349,12 @@ fn faulty(fault: Fault, what: &str) -> Reject {
             "/input",
         ),
     }
+}
+
+/// A time as people read it; beyond the year 9999 there is no such form.
+fn moment(milliseconds: i64) -> String {
+    let since = u64::try_from(milliseconds).unwrap_or(0).min(253_402_300_799_999);
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(since)).to_string()
 }
 
 fn duplicate(earlier: Hash, what: &str) -> Reject {

@@ -26,6 +26,15 @@ impl Invalid {
         }
     }
 
+    /// The whole sentence. Messages say of what is at fault what it must be.
+    pub fn sentence(&self) -> String {
+        match self.pointer.strip_prefix('/') {
+            _ if self.unknown => self.message.clone(),
+            None => format!("the input {}", self.message),
+            Some(place) => format!("`{place}` {}", self.message),
+        }
+    }
+
     fn below(mut self, segment: impl std::fmt::Display) -> Self {
         let escaped = segment.to_string().replace('~', "~0").replace('/', "~1");
         self.pointer.insert_str(0, &escaped);
@@ -61,7 +70,7 @@ fn object(properties: &[Property], value: &Value) -> Result<(), Invalid> {
                 validate(&property.schema, value).map_err(|invalid| invalid.below(&property.name))?;
             }
             None if property.required => {
-                return Err(Invalid::here(format!("the property `{}` is missing", property.name)));
+                return Err(Invalid::here(format!("lacks `{}`", property.name)));
             }
             None => {}
         }

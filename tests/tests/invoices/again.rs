@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use muniment_tests::local::LocalWorld;
 use serde_json::Value;
 
-use super::{Day, form};
+use super::{Day, credit, form};
 
 /// Submits files; exit code, and what is told of each.
 fn submit(world: &LocalWorld, files: &[&Path], more: &[&str]) -> (i32, Vec<Value>) {
@@ -31,7 +31,9 @@ fn invoice(world: &LocalWorld, number: &str, net: &str) -> PathBuf {
         world.path(&format!("{number}-{net}.json")),
         world.path(&format!("{number}-{net}.xml")),
     );
-    std::fs::write(&draft, form(number, net).to_string()).unwrap();
+    let mut form = form(number, net);
+    form["buyer"]["vatId"] = "FR12345678901".into();
+    std::fs::write(&draft, form.to_string()).unwrap();
     let made = world.cli([
         "invoice",
         "make",
@@ -85,6 +87,19 @@ async fn the_same_command_again_finds_what_was_registered() {
     );
     assert!(!receipt(&first).exists());
     std::fs::write(receipt(&first), evidence).unwrap();
+
+    // Nor is what stands in the clear the same as what was to be hidden, nor other rules the same rules.
+    for (asked, told) in [("--committed", "in the clear"), ("--profile=peppol", "judged by")] {
+        let refused = world.cli([
+            "invoice",
+            "submit",
+            "--recipient",
+            "buyer",
+            asked,
+            first.to_str().unwrap(),
+        ]);
+        assert!(refused.code == 1 && refused.stderr.contains(told), "{refused:?}");
+    }
 
     // Another document of the same number is refused, and gets no receipt.
     let other = invoice(world, "CLI-1", "200");
@@ -148,4 +163,61 @@ async fn a_numbered_draft_says_which_document_was_written() {
         "{again:?}"
     );
     assert_eq!(std::fs::read_to_string(taken).unwrap(), "mine");
+}
+
+/// A credit note of an invoice, in the JSON form.
+fn note(world: &LocalWorld, number: &str, of: &str) -> PathBuf {
+    let file = world.path(&format!("{number}.json"));
+    std::fs::write(&file, credit(number, "10", of).to_string()).unwrap();
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_and_their_credit_notes_go_in_batches_and_go_on_where_they_stopped() {
+    let day = Day::begin().await;
+    let world = &day.world;
+    let draft = |number: &str| {
+        let file = world.path(&format!("{number}.json"));
+        // Not as a program would write it: the bytes are what is signed for.
+        std::fs::write(&file, format!("\n{}\n", form(number, "100"))).unwrap();
+        file
+    };
+    // The credit note is named first, and is for an invoice of the same run.
+    let mut files = vec![note(world, "MANY-C1", "MANY-1"), draft("MANY-1")];
+    let xml = invoice(world, "MANY-2", "100");
+    std::fs::remove_file(world.path("MANY-2-100.json")).unwrap();
+    files.push(xml);
+    let wrong = world.path("MANY-3.json");
+    std::fs::write(
+        &wrong,
+        form("MANY-3", "100").to_string().replace("2026-11-24", "2026-02-31"),
+    )
+    .unwrap();
+    files.push(wrong.clone());
+    let named: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let (code, told) = submit(world, &named, &[]);
+    assert_eq!((code, told.len()), (1, 4), "{told:?}");
+    let of = |told: &[Value], file: &Path| {
+        let name = file.to_str().unwrap();
+        told.iter().find(|one| one["file"] == name).unwrap().clone()
+    };
+    assert_eq!(of(&told, &wrong)["error"]["code"], "not_a_date", "{told:?}");
+    for file in &files[..3] {
+        assert_eq!(of(&told, file)["done"]["already"], false, "{told:?}");
+        let verified = world.cli(["verify", file.to_str().unwrap()]);
+        assert_eq!(verified.code, 0, "{verified:?}");
+    }
+    let credited = of(&told, &files[1])["done"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(day.states(&credited).await["regions"]["document"], "PartlyCredited");
+
+    // Mended and sent again: the rest is left alone, with its receipt or without.
+    std::fs::write(&wrong, form("MANY-3", "100").to_string()).unwrap();
+    std::fs::remove_file(receipt(&files[1])).unwrap();
+    let (code, told) = submit(world, &named, &[]);
+    assert_eq!((code, told.len()), (0, 4), "{told:?}");
+    for file in &files[..3] {
+        assert_eq!(of(&told, file)["done"]["already"], true, "{told:?}");
+    }
+    assert_eq!(of(&told, &wrong)["done"]["already"], false, "{told:?}");
+    assert!(receipt(&files[1]).exists());
 }

@@ -62,7 +62,12 @@ async fn documents(day: &Day) {
         (vec![("/typeCode", json!("999"))], "not_valid"),
         (vec![("/currency", json!("XXY"))], "not_valid"),
         (vec![("/seller/address/country", json!("QQ"))], "not_valid"),
-        (vec![("/issueDate", json!("24.11.2026"))], "unfit_invoice"),
+        (vec![("/issueDate", json!("24.11.2026"))], "not_a_date"),
+        (vec![("/dueDate", json!("2026-02-31"))], "not_a_date"),
+        (
+            vec![("/lines/0/item/name", json!("Ch\u{8}airs"))],
+            "character_not_allowed",
+        ),
         (vec![("/lines/0/quantity", json!("-1"))], "unfit_invoice"),
         (vec![("/lines/0/quantity", json!("1e400"))], "not_the_json_form"),
         (vec![("/lines/0/price/net", json!("9".repeat(40)))], "not_the_json_form"),
@@ -141,6 +146,21 @@ async fn amounts(day: &Day, record: &str) {
         &day.act(&day.seller, record, "pledge", much).await,
         422,
         "already_pledged",
+    );
+    refused(
+        &day.act(&day.buyer, record, "dispute", json!({})).await,
+        422,
+        "missing_field",
+    );
+    let own = json!({ "assignee": "seller" });
+    refused(&day.act(&day.seller, record, "assign", own).await, 422, "own_assignee");
+    let spaced = day
+        .act(&day.seller, record, "settle", json!({ "payment": "a b" }))
+        .await;
+    refused(&spaced, 422, "invalid_input");
+    assert!(
+        spaced.body["detail"].as_str().unwrap().contains("`payment`"),
+        "{spaced:?}"
     );
     let long = json!({ "employer": "bank", "until": LATER });
     refused(&day.act(&day.buyer, record, "claim", long).await, 422, "lock_too_long");

@@ -29,6 +29,8 @@ const fn word(
 }
 
 const REASONS: Field = may("reasons", Kind::Texts);
+/// Without a reason the ledger refuses it.
+const WHY: Field = must("reasons", Kind::Texts);
 const EVIDENCE: Field = may("evidence", Kind::Text);
 const PROOF: Field = must("evidence", Kind::Text);
 const PLEDGE: Field = must("pledge", Kind::Text);
@@ -37,8 +39,8 @@ const REASON: Field = must("reason", Kind::Text);
 /// All words.
 pub const WORDS: &[Word] = &[
     word("approve", "respond", &[("code", "AP")], &[EVIDENCE]),
-    word("dispute", "respond", &[("code", "UQ")], &[REASONS, EVIDENCE]),
-    word("reject", "respond", &[("code", "RE")], &[REASONS, EVIDENCE]),
+    word("dispute", "respond", &[("code", "UQ")], &[WHY, EVIDENCE]),
+    word("reject", "respond", &[("code", "RE")], &[WHY, EVIDENCE]),
     word(
         "respond",
         "respond",

@@ -186,24 +186,12 @@ impl Batch {
 }
 
 fn batch_item(value: Value, common: &Map<String, Value>, auto: bool) -> Result<BatchItem, ApiError> {
-    let known: Vec<&str> = FIELDS.iter().copied().chain(["xml", "invoice"]).collect();
+    let known: Vec<&str> = FIELDS.iter().copied().chain(["xml", "json", "invoice"]).collect();
     body::object(&value, "", &known)?;
     let Value::Object(mut own) = value else {
         return Err(ApiError::internal("an object is no longer one"));
     };
-    let (xml, invoice) = (own.remove("xml"), own.remove("invoice"));
-    let source = match (xml, invoice) {
-        (Some(Value::String(xml)), None) => Source::Xml(xml.into_bytes()),
-        (Some(other), None) => return Err(body::wrong("xml", "the document as a string", &other, "")),
-        (None, Some(invoice)) => {
-            let bytes = serde_json::to_vec(&invoice).map_err(ApiError::internal)?;
-            judge::json_form(&bytes)?
-        }
-        _ => {
-            let detail = "an item has either `xml`, a document as a string, or `invoice`, the JSON form";
-            return Err(ApiError::new(Code::INVALID_FIELD, detail).at(""));
-        }
-    };
+    let source = document(&mut own)?;
     if auto && let Some(field) = ["number", "series"].iter().find(|field| own.contains_key(**field)) {
         let detail = format!("in a batch that is numbered, `{field}` stands beside `items` and is the same for all");
         return Err(ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}")));
@@ -214,4 +202,25 @@ fn batch_item(value: Value, common: &Map<String, Value>, auto: bool) -> Result<B
     // A place is given after it is known which items are good; until then any number does.
     let source = if auto { with_number(source, "0")? } else { source };
     Ok(BatchItem { asked, source })
+}
+
+/// The one document of an item, which is taken out of it.
+fn document(own: &mut Map<String, Value>) -> Result<Source, ApiError> {
+    let mut given = ["xml", "json", "invoice"]
+        .into_iter()
+        .filter_map(|name| Some((name, own.remove(name)?)));
+    match (given.next(), given.next()) {
+        (Some(("xml", Value::String(xml))), None) => Ok(Source::Xml(xml.into_bytes())),
+        (Some(("json", Value::String(json))), None) => judge::json_form(json.as_bytes()),
+        (Some(("invoice", invoice)), None) => {
+            let bytes = serde_json::to_vec(&invoice).map_err(ApiError::internal)?;
+            judge::json_form(&bytes)
+        }
+        (Some((name, other)), None) => Err(body::wrong(name, "the document as a string", &other, "")),
+        _ => {
+            let detail = "an item has one of `xml`, a document as a string, `json`, the JSON form as a string that is kept \
+                          byte for byte, and `invoice`, the JSON form";
+            Err(ApiError::new(Code::INVALID_FIELD, detail).at(""))
+        }
+    }
 }

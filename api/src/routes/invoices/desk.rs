@@ -1,7 +1,9 @@
-//! Where a submitted invoice is made ready for the ledger: parties found, document judged, record named, place in the
-//! series held, copy sealed.
+//! Where a submitted invoice is made ready for the ledger: parties found, document judged, record named (`subject`), place in
+//! the series held (`place`), copy sealed (`copy`).
 
+mod copy;
 mod place;
+mod subject;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,23 +11,19 @@ use std::sync::Arc;
 use futures::future::join_all;
 use muniment_receipts::key::SignerKey;
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
-use super::super::records::record_id;
 use super::asked::{self, Asked, BatchItem};
 use crate::ctx::Ctx;
 use crate::invoice::TEMPLATE;
 use crate::invoice::input::{self, Entry, Terms};
-use crate::invoice::judge::{Judged, Source, judge};
+use crate::invoice::judge::{Source, judge};
 use crate::invoice::kept::Kept;
-use crate::keys::{Owner, Purpose, Sealed, random};
+use crate::keys::{Owner, Purpose, random};
 use crate::networks::Network;
 use crate::numbering::Next;
 use crate::problem::{ApiError, Code};
 use crate::sign::Kind;
-use crate::store::Write;
-use crate::store::entity::document;
-use crate::store::invoices::Search;
+pub use copy::unseal;
 pub use place::Place;
 
 /// How long a search for an earlier invoice waits for blocks that are final already.
@@ -171,22 +169,6 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// The salt of the same document if it was sent before: that one may still be on its way onto the ledger, and what is
-    /// kept has to open its commitment.
-    async fn salt(&self, content: &[u8; 32]) -> Result<Option<[u8; 32]>, ApiError> {
-        let issuer = self.own_key(self.ctx.owner()).await?;
-        let row = self
-            .network
-            .document(&issuer, content)
-            .await
-            .map_err(ApiError::internal)?;
-        let Some(row) = row.filter(|row| row.erased_at.is_none()) else {
-            return Ok(None);
-        };
-        let kept = unseal(self.ctx, self.network, &issuer, content, row).await?;
-        Ok(kept.salt)
-    }
-
     /// Judges all documents of a batch.
     pub async fn judge_all(&self, items: Vec<Result<BatchItem, ApiError>>) -> Vec<Result<Ready, ApiError>> {
         // Most items of a batch ask for the same: names are looked up once.
@@ -254,83 +236,6 @@ impl<'a> Desk<'a> {
         self.judge(source, &ready.asked, ready.terms.at(next.place)).await
     }
 
-    /// How a document comes onto the ledger.
-    async fn entry(&self, judged: &Judged, asked: &Asked) -> Result<Entry, ApiError> {
-        let id = |text: &String, field: &str| {
-            record_id(text).map(|_| text.clone()).map_err(|_| {
-                let detail = format!("`{field}` must be a record's id, 64 lowercase hex characters");
-                ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}"))
-            })
-        };
-        if let Some(original) = &asked.replaces {
-            self.agrees(judged, original, "replaces").await?;
-            return Ok(Entry::Replace(id(original, "replaces")?));
-        }
-        if let Some(invoice) = &asked.credits {
-            self.agrees(judged, invoice, "credits").await?;
-            return Ok(Entry::Credit(id(invoice, "credits")?));
-        }
-        let (note, correction) = (judged.invoice.is_credit_note(), input::is_correction(&judged.invoice));
-        if !note && !correction {
-            return Ok(Entry::Issue);
-        }
-        let preceding = judged.invoice.preceding.first().map(|one| one.number.clone());
-        let found = match &preceding {
-            Some(number) => self.issued(number).await?,
-            None => Vec::new(),
-        };
-        match found.as_slice() {
-            [one] if note => Ok(Entry::Credit(hex::encode(one))),
-            [one] => Ok(Entry::Replace(hex::encode(one))),
-            _ => {
-                let (field, what) = match note {
-                    true => ("credits", "this credit note is for"),
-                    false => ("replaces", "this corrected invoice takes the place of"),
-                };
-                let detail = format!(
-                    "the ledger has {} invoices of yours with the number {:?} (BT-25): say with `{field}=RECORD` which one \
-                     {what}",
-                    found.len(),
-                    preceding.unwrap_or_default()
-                );
-                Err(ApiError::new(Code::MISSING_FIELD, detail).at(format!("/{field}")))
-            }
-        }
-    }
-
-    /// Refuses a record other than the invoice that the document itself names, where that is the caller's and on the
-    /// ledger: nobody could take a credit back that stands on the wrong invoice.
-    async fn agrees(&self, judged: &Judged, record: &str, field: &str) -> Result<(), ApiError> {
-        let mut named = None;
-        for preceding in &judged.invoice.preceding {
-            for one in self.issued(&preceding.number).await? {
-                if hex::encode(&one) == record {
-                    return Ok(());
-                }
-                named = Some((preceding.number.clone(), hex::encode(one)));
-            }
-        }
-        let Some((number, other)) = named else { return Ok(()) };
-        let detail = format!(
-            "the document names the invoice {number:?} (BT-25), which is record {other}; `{field}` names another one: \
-             correct the document or `{field}`"
-        );
-        Err(ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}")))
-    }
-
-    /// The caller's own invoices with a number.
-    async fn issued(&self, number: &str) -> Result<Vec<Vec<u8>>, ApiError> {
-        let search = Search {
-            number: Some(number.to_owned()),
-            issuer: Some(self.own_key(self.ctx.owner()).await?),
-            ..Search::default()
-        };
-        self.network.caught_up(CATCH_UP).await;
-        let rows = self.network.invoices(&search, 20).await.map_err(ApiError::internal)?;
-        let invoices = rows.into_iter().filter(|row| row.credits.is_none());
-        Ok(invoices.map(|row| row.record).collect())
-    }
-
     /// The action of the template.
     ///
     /// # Errors
@@ -343,35 +248,6 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// The documents, sealed.
-    ///
-    /// # Errors
-    /// 500 when they can't be.
-    pub async fn documents(&self, all: impl IntoIterator<Item = &Ready>) -> Result<Vec<Write>, ApiError> {
-        let keys = &self.ctx.state().networks.shared().keys;
-        let issuer = self.own_key(self.ctx.owner()).await?;
-        let mut rows = Vec::new();
-        for ready in all {
-            let content = ready.kept.content();
-            let plain = ready.kept.encode().map_err(ApiError::internal)?;
-            let sealed = keys
-                .seal(self.ctx.tenant(), &context(self.network, &issuer, &content), &plain)
-                .await;
-            let Sealed { key, body } = sealed.map_err(ApiError::internal)?;
-            rows.push(document::Model {
-                network: self.network.entry.id.to_vec(),
-                issuer: issuer.clone(),
-                content: content.to_vec(),
-                key,
-                body,
-                kept: false,
-                erased_at: None,
-                created_at: crate::time::now_ms(),
-            });
-        }
-        Ok(vec![Write::Documents(rows)])
-    }
-
     /// Holds the caller's series, so that nobody else here takes its next place meanwhile.
     ///
     /// # Errors
@@ -381,34 +257,4 @@ impl<'a> Desk<'a> {
         let slot = self.ctx.state().numbering.slot(self.network.entry.id, &signer, series);
         Ok(Place::new(slot.lock_owned().await, self.network, signer, series))
     }
-}
-
-/// Opens what is kept of an invoice.
-///
-/// # Errors
-/// 500 when it can't be.
-pub async fn unseal(
-    ctx: &Ctx,
-    network: &Network,
-    issuer: &str,
-    content: &[u8; 32],
-    row: document::Model,
-) -> Result<Kept, ApiError> {
-    let sealed = Sealed {
-        key: row.key,
-        body: row.body,
-    };
-    let keys = &ctx.state().networks.shared().keys;
-    let context = context(network, issuer, content);
-    let plain: Zeroizing<Vec<u8>> = keys
-        .open(ctx.tenant(), &context, &sealed)
-        .await
-        .map_err(ApiError::internal)?;
-    Kept::decode(&plain).map_err(ApiError::internal)
-}
-
-/// What a document's ciphertext is bound to.
-fn context(network: &Network, issuer: &str, content: &[u8; 32]) -> Vec<u8> {
-    let domain = b"muniment.dev/document/v1\n".as_slice();
-    [domain, &network.entry.id, content, issuer.as_bytes()].concat()
 }

@@ -112,13 +112,13 @@ fn bad(detail: impl Into<String>) -> ApiError {
 }
 
 fn date(field: &str, text: &str) -> Result<String, ApiError> {
-    let shape = text.len() == 10
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    let fine = shape.then(|| text.to_owned());
-    fine.ok_or_else(|| bad(format!("`{field}` must be a date, YYYY-MM-DD")))
+    if muniment_invoices::is_date(text) {
+        return Ok(text.to_owned());
+    }
+    Err(bad(format!(
+        "`{field}` is {:?}, which is no day of the calendar; write YYYY-MM-DD, such as 2026-11-24",
+        short(text)
+    )))
 }
 
 fn money(field: &str, text: &str) -> Result<i64, ApiError> {
@@ -225,6 +225,28 @@ mod tests {
         assert_eq!(format!("{day}.{}", hex::encode(record)), text);
         for wrong in ["", "2026-11-24", "2026-11-24.", "24.11.2026.ab", "2026-11-24.zz"] {
             assert!(after(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_that_the_calendar_lacks_is_named_with_its_field() {
+        for fine in ["2026-11-24", "2024-02-29", "1999-12-31"] {
+            assert_eq!(date("from", fine).unwrap(), fine);
+        }
+        for wrong in [
+            "2026-02-31",
+            "2026-02-29",
+            "20261124",
+            "2026-1-2",
+            "24.11.2026",
+            "",
+            "2026-11-24T00:00:00Z",
+        ] {
+            let detail = date("to", wrong).unwrap_err().detail().to_owned();
+            assert!(
+                detail.contains("`to`") && detail.contains(wrong) && detail.contains("YYYY-MM-DD"),
+                "{detail}"
+            );
         }
     }
 }

@@ -191,11 +191,27 @@ fn parts(command: Command) -> Result<Parts> {
         Command::Reimburse { of, amount } => (of, "reimburse", body(vec![("amount", maybe(amount))])),
         Command::Cancel { of, reason } => (of, "cancel", body(vec![("reason", some(reason))])),
         Command::Act { of, action, fields } => {
-            let fields: Result<Map<String, Value>> = fields.iter().map(|text| field(text)).collect();
-            return Ok((of, action, fields?));
+            return Ok((of, action, given(&fields)?));
         }
     };
     Ok((of, action.to_owned(), body))
+}
+
+/// The fields of `act`, each once: of two amounts nobody can say which is meant.
+fn given(fields: &[String]) -> Result<Map<String, Value>> {
+    let mut map = Map::new();
+    for text in fields {
+        let (name, value) = field(text)?;
+        if map.contains_key(&name) {
+            return Err(Failure::usage(
+                "given_twice",
+                format!("`{name}` is given twice"),
+                "give each field once; several reasons stand with commas, as in reasons=REF,PRI",
+            ));
+        }
+        map.insert(name, value);
+    }
+    Ok(map)
 }
 
 /// `reasons` is the only list; several values stand with commas.
@@ -214,4 +230,26 @@ fn field(text: &str) -> Result<(String, Value)> {
         (_, text) => text.into(),
     };
     Ok((name.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn fields(texts: &[&str]) -> Result<Map<String, Value>> {
+        given(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_field_is_given_once() {
+        let fine = fields(&["payment=S=1", "reasons=REF,PRI", "waiver=true"]).unwrap();
+        let expected = serde_json::json!({ "payment": "S=1", "reasons": ["REF", "PRI"], "waiver": true });
+        assert_eq!(Value::Object(fine), expected);
+        let twice = fields(&["amount=1", "payment=a", "amount=1"]).unwrap_err();
+        assert!(
+            twice.code == "given_twice" && twice.message.contains("`amount`"),
+            "{twice}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use muniment_invoices::{Options, Report, Severity};
+use muniment_invoices::{MakeError, Options, Report, Severity};
 
 use super::{Target, name, read};
 use crate::error::{Failure, Result};
@@ -33,10 +33,13 @@ enum Syntax {
 /// Runs the command. What would not be valid is not written.
 pub fn run(args: &Args, output: Output) -> Result<()> {
     let json = read(&args.from)?;
-    let invoice = muniment_invoices::make(&json)
-        .map_err(|error| Failure::usage(error.code(), format!("{}: {error}", name(&args.from)), error.fix()))?;
+    let unmade = |error: MakeError| Failure::usage(error.code(), format!("{}: {error}", name(&args.from)), error.fix());
+    let invoice = muniment_invoices::make(&json).map_err(unmade)?;
     let text = match args.to {
-        Syntax::Ubl => invoice.to_ubl(),
+        Syntax::Ubl => {
+            muniment_invoices::fits_ubl(&invoice).map_err(unmade)?;
+            invoice.to_ubl()
+        }
         Syntax::Cii => invoice.to_cii(),
     };
     let report = muniment_invoices::check(text.as_bytes(), &Options::default())

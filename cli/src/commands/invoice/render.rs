@@ -7,7 +7,6 @@ use muniment_receipts::receipt::Receipt;
 
 use super::{Target, read_model};
 use crate::error::{Failure, Result};
-use crate::files;
 use crate::output::Output;
 
 /// Writes an invoice as a page for people.
@@ -18,7 +17,7 @@ pub struct Args {
     /// Kind of page.
     #[arg(long, value_enum)]
     to: Kind,
-    /// Show this as a QR code: a receipt file, of which network and record are shown, or any text, such as a link.
+    /// Show this as a QR code: a receipt file, of which network and record are shown, or a link.
     #[arg(long, value_name = "RECEIPT")]
     receipt: Option<String>,
     #[command(flatten)]
@@ -57,13 +56,17 @@ pub fn run(args: &Args, output: Output) -> Result<()> {
     args.target.deliver(&pdf.bytes, output)
 }
 
-/// What the QR code says. A receipt is too long for one; network and record are enough to find it again.
+/// What the QR code says. A receipt is too long for one; network and record are enough to find it again. A text that is
+/// neither a receipt nor a link is a typing error, and nobody would notice it in a QR code.
 fn code_text(receipt: &str) -> Result<String> {
-    let path = std::path::Path::new(receipt);
-    if !files::is_receipt(path) {
+    if receipt.contains("://") {
         return Ok(receipt.to_owned());
     }
-    let bytes = std::fs::read(path).map_err(|error| crate::error::io("can't read", path, &error))?;
+    let path = std::path::Path::new(receipt);
+    let bytes = std::fs::read(path).map_err(|error| Failure {
+        next: "name a receipt file, or a link that begins with https://".to_owned(),
+        ..crate::error::named("can't read", path, &error)
+    })?;
     let Receipt { network, record, .. } = crate::evidence::parse(&bytes, receipt)?;
     Ok(format!(
         "muniment.dev/network/{}/record/{}",

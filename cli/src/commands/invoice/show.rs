@@ -1,5 +1,7 @@
 //! One invoice: its record, its steps, its document.
 
+mod fields;
+
 use muniment_api::types::InvoiceRecord;
 use serde_json::Value;
 
@@ -39,30 +41,11 @@ pub async fn record(args: &Record, choice: &Choice, output: Output) -> Result<()
     if output.json() {
         return output.document(&invoice);
     }
-    let (record, fields) = (&invoice.record, &invoice.record["fields"]);
-    let text = |name: &str| records::text(&fields[name]);
-    let money = |value: &Value| {
-        let hundredths = value.as_i64().unwrap_or(0);
-        format!("{}.{:02} {}", hundredths / 100, hundredths % 100, text("currency"))
-    };
-    let mut rows = vec![
-        row("id", &args.id),
-        row(
-            "number",
-            &format!("{} of {} (type {})", text("number"), text("issueDate"), text("type")),
-        ),
-        row("supplier", &text("supplier")),
-        row("recipient", &text("recipient")),
-        row("gross", &money(&fields["totals"]["gross"])),
-        row("open", &money(&fields["open"])),
-    ];
-    for (region, state) in record["regions"].as_object().into_iter().flatten() {
-        rows.push(row(region, &records::text(state)));
-    }
-    for credit in fields["creditNotes"].as_array().into_iter().flatten() {
-        rows.push(row("credit note", &records::text(credit)));
-    }
-    rows.push(row("document", &invoice.document));
+    let record = &invoice.record;
+    let mut rows = vec![row("id", &args.id)];
+    rows.extend(fields::rows(record).iter().map(|(name, value)| row(name, value)));
+    // The region `document` stands above it.
+    rows.push(row("copy", &invoice.document));
     rows.push(row(
         "version",
         &format!("{} at height {}", records::text(&record["version"]), invoice.height),

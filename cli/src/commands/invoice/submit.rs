@@ -2,7 +2,9 @@
 //! command may be run again.
 
 mod desk;
+mod many;
 mod same;
+mod told;
 
 use std::path::PathBuf;
 
@@ -15,7 +17,7 @@ use desk::Desk;
 /// Registers invoices.
 #[derive(clap::Args)]
 pub struct Args {
-    /// UBL or CII, or the JSON form.
+    /// UBL or CII, or the JSON form. Several go in batches: invoices first, credit notes last.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -107,9 +109,10 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     if args.auto_number {
         parameters.push(("number", "auto"));
     }
+    let wanted = desk.wanted(&parameters);
     match args.files.as_slice() {
         [one] if args.auto_number => desk.show(one, desk.numbered(one, &parameters).await?)?,
-        [one] => desk.show(one, desk.single(one, &parameters).await?)?,
+        [one] => desk.show(one, desk.single(one, &wanted).await?)?,
         many if args.auto_number => {
             let mut all = true;
             for file in many {
@@ -117,7 +120,7 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
             }
             return Ok(all);
         }
-        many => return desk.many(many, &parameters).await,
+        files => return many::submit(&desk, files, &wanted).await,
     }
     Ok(true)
 }
@@ -130,6 +133,6 @@ pub async fn credit(args: &Credit, choice: &Choice, output: Output) -> Result<()
     let desk = Desk::open(choice, args.terms.out.clone(), output).await?;
     let mut parameters = args.terms.parameters();
     parameters.push(("credits", records::id(&args.record)?));
-    let done = desk.single(&args.file, &parameters).await?;
+    let done = desk.single(&args.file, &desk.wanted(&parameters)).await?;
     desk.show(&args.file, done)
 }

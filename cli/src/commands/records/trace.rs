@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
+use muniment_api::types::TemplatesInForce;
 use serde_json::{Value, json};
 
 use super::{text, word};
@@ -71,13 +72,33 @@ async fn of_code(client: &Client, args: &Args) -> Result<Value> {
         .map_err(|error| Failure::usage("bad_code", format!("the code can't be sent: {error}"), ""))?;
     let url = format!("/records?{}", query.query().unwrap_or_default());
     let page: Value = client.get(&client.url(&url)).await?;
-    page["records"].get(0).cloned().ok_or_else(|| {
-        Failure::new(
+    match page["records"].get(0) {
+        Some(record) => Ok(record.clone()),
+        None => Err(unknown(client, args).await?),
+    }
+}
+
+/// Why nothing has this code: a network that doesn't have the template has no such items at all.
+async fn unknown(client: &Client, args: &Args) -> Result<Failure> {
+    let there: TemplatesInForce = client.get(&client.url("/templates")).await?;
+    let names: Vec<&str> = there.templates.iter().map(|one| one.name.as_str()).collect();
+    if names.contains(&args.template.as_str()) {
+        return Ok(Failure::new(
             "not_found",
             format!("no record of `{}` has the code `{}`", args.template, args.code),
             "check the code, letter by letter, and --network",
-        )
-    })
+        ));
+    }
+    Ok(Failure::new(
+        "no_such_template",
+        format!(
+            "the network `{}` has no template `{}`; it has: {}",
+            client.context().network,
+            args.template,
+            names.join(", ")
+        ),
+        "name another one with --template, another network with --network, or publish it with `muniment template publish`",
+    ))
 }
 
 /// The item and all that it was made of, each once: nearest first, in the order in which their records name them.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use muniment_api::types::{ItemOutcome, Recorded, RecordedBatch};
 use serde_json::{Map, Value, json};
 
-use super::{id, word};
+use super::{id, members, text, word};
 use crate::client::{Client, JSON, Written};
 use crate::context::Choice;
 use crate::error::{Failure, Result, chain};
@@ -82,6 +82,25 @@ pub struct Receipt {
     receipt: Option<PathBuf>,
 }
 
+impl Receipt {
+    /// Whether the receipt has a place, asked before anything is sent: a step can't be taken back.
+    fn free(&self) -> Result<()> {
+        match &self.receipt {
+            Some(path) if path.exists() => Err(taken(path, "nothing was sent; ")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A file is there already, and no receipt replaces another.
+fn taken(path: &Path, what: &str) -> Failure {
+    Failure::usage(
+        "exists",
+        format!("{} is there already", path.display()),
+        format!("{what}name another file with --receipt, or move that one away"),
+    )
+}
+
 impl Input {
     fn read(&self) -> Result<Value> {
         match (&self.input, &self.input_file) {
@@ -102,6 +121,8 @@ pub async fn create(args: &Create, choice: &Choice, output: Output) -> Result<bo
         body["revision"] = revision.into();
     }
     let client = Client::open(choice, output)?;
+    let revision = args.revision.map(u64::from);
+    members::keys(&client, &args.template, revision, &args.action, &mut body["input"]).await?;
     step(&client, "/records", &body, &args.input.receipt, output).await
 }
 
@@ -115,8 +136,14 @@ pub async fn act(args: &Act, choice: &Choice, output: Output) -> Result<bool> {
         id(&args.record)?,
         word("action", &args.action)?
     );
-    let body = json!({ "input": args.input.read()? });
+    let mut body = json!({ "input": args.input.read()? });
     let client = Client::open(choice, output)?;
+    if members::may_name(&body["input"]) {
+        let found: Value = client.get(&client.url(&format!("/records/{}", args.record))).await?;
+        let record = &found["record"];
+        let (template, revision) = (text(&record["template"]), record["revision"].as_u64());
+        members::keys(&client, &template, revision, &args.action, &mut body["input"]).await?;
+    }
     step(&client, &path, &body, &args.input.receipt, output).await
 }
 
@@ -166,6 +193,7 @@ pub async fn outcomes(client: &Client, path: &str, body: &Value) -> Result<Vec<I
 /// # Errors
 /// When it can't be sent or written, or is refused.
 pub async fn step(client: &Client, path: &str, body: &Value, to: &Receipt, output: Output) -> Result<bool> {
+    to.free()?;
     let recorded = client.step(path, JSON, bytes(body)?).await?;
     keep(client, &recorded, to).await?;
     if output.json() {
@@ -207,7 +235,10 @@ async fn keep(client: &Client, recorded: &Recorded, to: &Receipt) -> Result<()> 
             "do not trust this server; keep its log",
         ));
     }
-    files::write_new(path, recorded.receipt.as_bytes(), false)
+    files::write_new(path, recorded.receipt.as_bytes(), false).map_err(|failure| match failure.code.as_str() {
+        "exists" => taken(path, "the step is on the ledger, and its receipt can be had again; "),
+        _ => failure,
+    })
 }
 
 fn file(path: &Path) -> Result<Value> {

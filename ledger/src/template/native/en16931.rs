@@ -6,6 +6,7 @@
 //!
 //! | code | rule of EN 16931 |
 //! |---|---|
+//! | `EN16931_DATE` | issue date and due date are days of the calendar |
 //! | `EN16931_NET` | BR-CO-13: net = lines - allowances + charges |
 //! | `EN16931_CATEGORY` | BR-CL-18: the category is one of UNCL5305 as the standard takes it |
 //! | `EN16931_RATE` | BR-S-05, BR-Z-05 and so on: standard rates are above zero, the others have none |
@@ -16,6 +17,7 @@
 //! | `EN16931_GROSS` | BR-CO-15: gross = net + VAT |
 //! | `EN16931_DUE` | BR-CO-16: due = gross - prepaid + rounding |
 
+use jiff::civil::Date;
 use serde_json::Value;
 
 use super::{Finding, Native};
@@ -38,6 +40,7 @@ pub const CHECK: Native = Native {
         "vat",
     ],
     codes: &[
+        "EN16931_DATE",
         "EN16931_NET",
         "EN16931_CATEGORY",
         "EN16931_RATE",
@@ -52,6 +55,8 @@ pub const CHECK: Native = Native {
 };
 
 fn check(input: &Value) -> Result<(), Finding> {
+    date(input, "issueDate")?;
+    date(input, "dueDate")?;
     let total = |name: &str| int(&input["totals"][name]);
     let entries = input["vat"].as_array().map(Vec::as_slice).unwrap_or_default();
     let (net, vat, gross) = (total("net"), total("vat"), total("gross"));
@@ -90,6 +95,17 @@ fn check(input: &Value) -> Result<(), Finding> {
         due,
         total("due"),
     )
+}
+
+/// A day that is there is one of the calendar: patterns let the 31st of February pass.
+fn date(input: &Value, name: &str) -> Result<(), Finding> {
+    match input[name].as_str() {
+        Some(text) if Date::strptime("%Y-%m-%d", text).is_err() => {
+            let message = format!("`{name}` is {text:?}, which is no day of the calendar; write YYYY-MM-DD");
+            Err(finding("EN16931_DATE", format!("/{name}"), message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn line(entries: &[Value], index: usize, entry: &Value) -> Result<(), Finding> {

@@ -1,0 +1,89 @@
+//! The copies of documents that are kept: sealed with the tenant's key, and bound to their network, content and issuer.
+
+use zeroize::Zeroizing;
+
+use super::{Desk, Ready};
+use crate::ctx::Ctx;
+use crate::invoice::kept::Kept;
+use crate::keys::Sealed;
+use crate::networks::Network;
+use crate::problem::ApiError;
+use crate::store::Write;
+use crate::store::entity::document;
+
+impl Desk<'_> {
+    /// The salt of the same document if it was sent before: that one may still be on its way onto the ledger, and what is
+    /// kept has to open its commitment.
+    pub(super) async fn salt(&self, content: &[u8; 32]) -> Result<Option<[u8; 32]>, ApiError> {
+        let issuer = self.own_key(self.ctx.owner()).await?;
+        let row = self
+            .network
+            .document(&issuer, content)
+            .await
+            .map_err(ApiError::internal)?;
+        let Some(row) = row.filter(|row| row.erased_at.is_none()) else {
+            return Ok(None);
+        };
+        let kept = unseal(self.ctx, self.network, &issuer, content, row).await?;
+        Ok(kept.salt)
+    }
+
+    /// The documents, sealed.
+    ///
+    /// # Errors
+    /// 500 when they can't be.
+    pub async fn documents(&self, all: impl IntoIterator<Item = &Ready>) -> Result<Vec<Write>, ApiError> {
+        let keys = &self.ctx.state().networks.shared().keys;
+        let issuer = self.own_key(self.ctx.owner()).await?;
+        let mut rows = Vec::new();
+        for ready in all {
+            let content = ready.kept.content();
+            let plain = ready.kept.encode().map_err(ApiError::internal)?;
+            let sealed = keys
+                .seal(self.ctx.tenant(), &context(self.network, &issuer, &content), &plain)
+                .await;
+            let Sealed { key, body } = sealed.map_err(ApiError::internal)?;
+            rows.push(document::Model {
+                network: self.network.entry.id.to_vec(),
+                issuer: issuer.clone(),
+                content: content.to_vec(),
+                key,
+                body,
+                kept: false,
+                erased_at: None,
+                created_at: crate::time::now_ms(),
+            });
+        }
+        Ok(vec![Write::Documents(rows)])
+    }
+}
+
+/// Opens what is kept of an invoice.
+///
+/// # Errors
+/// 500 when it can't be.
+pub async fn unseal(
+    ctx: &Ctx,
+    network: &Network,
+    issuer: &str,
+    content: &[u8; 32],
+    row: document::Model,
+) -> Result<Kept, ApiError> {
+    let sealed = Sealed {
+        key: row.key,
+        body: row.body,
+    };
+    let keys = &ctx.state().networks.shared().keys;
+    let context = context(network, issuer, content);
+    let plain: Zeroizing<Vec<u8>> = keys
+        .open(ctx.tenant(), &context, &sealed)
+        .await
+        .map_err(ApiError::internal)?;
+    Kept::decode(&plain).map_err(ApiError::internal)
+}
+
+/// What a document's ciphertext is bound to.
+fn context(network: &Network, issuer: &str, content: &[u8; 32]) -> Vec<u8> {
+    let domain = b"muniment.dev/document/v1\n".as_slice();
+    [domain, &network.entry.id, content, issuer.as_bytes()].concat()
+}

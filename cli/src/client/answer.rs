@@ -1,0 +1,72 @@
+//! What the server answered, as values and as errors with the next step.
+
+use muniment_api::problem::NOTHING_HERE;
+use muniment_api::types::{ItemOutcome, Problem};
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Failure, Result};
+
+/// JSON of an answer.
+///
+/// # Errors
+/// When it is of another form than this program knows.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Failure::new(
+            "protocol",
+            format!("the server's answer can't be understood: {error}"),
+            "compare `muniment --version` with the server's /version",
+        )
+    })
+}
+
+/// A refusal in the words of a batch.
+pub fn rejected(problem: Problem) -> ItemOutcome {
+    ItemOutcome::Rejected {
+        code: problem.code,
+        detail: problem.detail,
+        pointer: problem.pointer.unwrap_or_default(),
+        record: problem.record,
+        findings: problem.findings,
+    }
+}
+
+/// A refusal of the network: its sentence, and the code that templates and their cases know.
+pub fn refused(code: &str, detail: &str) -> Failure {
+    let next = match code {
+        "not_due" => "run the same command again after that time",
+        _ => "correct what the message names",
+    };
+    Failure::new(code, format!("{detail} ({code})"), next)
+}
+
+/// A refusal of the server as a CLI error. The server's own words say how to fix it.
+pub fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
+    let Ok(problem) = serde_json::from_slice::<Problem>(bytes) else {
+        return Failure::new(
+            "protocol",
+            format!("the server answered {status} without saying why"),
+            "check that --server is a muniment server",
+        );
+    };
+    let next = match status {
+        StatusCode::UNAUTHORIZED => {
+            "use the key in the context file that `muniment dev` wrote, or set MUNIMENT_API_KEY".to_owned()
+        }
+        StatusCode::NOT_FOUND if problem.detail == NOTHING_HERE => {
+            "check --tenant and --network, and the id".to_owned()
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "see `muniment network status`; run the same command again when quorum holds".to_owned()
+        }
+        StatusCode::FORBIDDEN => "use an API key that may do this".to_owned(),
+        StatusCode::TOO_MANY_REQUESTS => "wait a little and run the same command again".to_owned(),
+        // What is wrong with a request, and how to mend it, is in the detail; so is what this server can't do at all.
+        status if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED => {
+            "correct what the message names".to_owned()
+        }
+        _ => format!("look for request {} in the server's log", problem.request_id),
+    };
+    Failure::new(&problem.code, format!("{} ({status})", problem.detail), next)
+}
