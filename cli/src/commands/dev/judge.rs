@@ -17,11 +17,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+/// Reports of the controller, by `tenant/network`.
+pub type Reports = watch::Receiver<BTreeMap<String, Outcome>>;
+
 /// The judge of one `dev`.
 pub struct Desk {
     own: NetworkRef,
     catalog: Catalog,
-    seen: OnceLock<(watch::Receiver<BTreeMap<String, Outcome>>, Arc<Local>)>,
+    seen: OnceLock<(Reports, Arc<Local>)>,
     signers: RwLock<BTreeMap<String, String>>,
 }
 
@@ -37,7 +40,7 @@ impl Desk {
     }
 
     /// From now on this is what is seen.
-    pub fn sees(&self, outcomes: watch::Receiver<BTreeMap<String, Outcome>>, local: Arc<Local>) {
+    pub fn sees(&self, outcomes: Reports, local: Arc<Local>) {
         // Told once; a second one would be a bug and changes nothing.
         let _ = self.seen.set((outcomes, local));
     }

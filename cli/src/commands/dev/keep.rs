@@ -1,7 +1,7 @@
 //! Brings about what is described: tells the controller which networks are wanted, gives new tenants their keys, and takes
 //! away what is deleted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,10 @@ use muniment_api::Access;
 use muniment_api::embedded::{Described, Embedded};
 use muniment_api::resources::{Resources, Target};
 use muniment_crds::LedgerNetworkSpec;
-use muniment_operator::controller::Outcome;
 use muniment_operator::{Controller, Desired, Local, NetworkRef, Removal};
 use muniment_receipts::genesis::Member;
-use tokio::sync::watch;
 
-use super::judge::{Desk, read, reference, resource};
+use super::judge::{Desk, Reports, read, reference, resource};
 use super::{access, sentence};
 use crate::error::Result;
 
@@ -93,12 +91,7 @@ impl Keeper {
         }
     }
 
-    async fn pass(
-        &self,
-        wanted: &mut Vec<Desired>,
-        outcomes: &mut watch::Receiver<BTreeMap<String, Outcome>>,
-        reported: &mut bool,
-    ) {
+    async fn pass(&self, wanted: &mut Vec<Desired>, outcomes: &mut Reports, reported: &mut bool) {
         let all = self.described.all();
         for one in &all {
             if let Target::Tenant(tenant) = &one.target {
