@@ -289,8 +289,24 @@ impl Api {
 
 /// Attaches networks as they come, and anew those that are made again under their old name.
 async fn refreshing(state: web::Data<State>) {
+    let mut changes = state.resources.get().map(|resources| resources.changes());
     loop {
-        tokio::time::sleep(REFRESH).await;
+        let changed = async {
+            match &mut changes {
+                Some(changes) => changes.changed().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH) => {}
+            more = changed => {
+                if !more {
+                    changes = None;
+                }
+                // What comes together is looked at once.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
         state.networks.refresh().await;
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use crate::cluster::fields::merge;
 use crate::proposer::Wish;
@@ -52,9 +52,9 @@ type Rows = BTreeMap<(String, String), Described>;
 pub struct Embedded {
     store: Store,
     judge: Arc<dyn Judge>,
-    rows: RwLock<Rows>,
+    rows: Arc<RwLock<Rows>>,
     /// One change at a time: a quota is counted and used in one step.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<Mutex<()>>,
     versions: watch::Sender<u64>,
 }
 
@@ -65,18 +65,22 @@ fn key(target: &Target) -> (String, String) {
     }
 }
 
-fn described(row: description::Model) -> Described {
+fn described(row: description::Model) -> Result<Described, StoreError> {
+    let spec = serde_json::from_str(&row.spec).map_err(|error| StoreError::Damaged {
+        url: "of descriptions".to_owned(),
+        what: format!("{}/{}: {error}", row.tenant, row.network),
+    })?;
     let target = if row.network.is_empty() {
         Target::Tenant(row.tenant)
     } else {
         Target::Network(row.tenant, row.network)
     };
-    Described {
+    Ok(Described {
         target,
         generation: row.generation,
         deleting: row.deleted_at > 0,
-        spec: serde_json::from_str(&row.spec).unwrap_or_else(|_| json!({})),
-    }
+        spec,
+    })
 }
 
 fn unavailable(error: StoreError) -> Refused {
@@ -85,12 +89,16 @@ fn unavailable(error: StoreError) -> Refused {
 
 impl Embedded {
     pub(crate) async fn open(store: Store, judge: Arc<dyn Judge>) -> Result<Self, StoreError> {
-        let rows = store.descriptions().await?.into_iter().map(described);
+        let mut rows = Rows::new();
+        for row in store.descriptions().await? {
+            let one = described(row)?;
+            rows.insert(key(&one.target), one);
+        }
         Ok(Self {
-            rows: RwLock::new(rows.map(|one| (key(&one.target), one)).collect()),
+            rows: Arc::new(RwLock::new(rows)),
             store,
             judge,
-            changing: tokio::sync::Mutex::default(),
+            changing: Arc::default(),
             versions: watch::Sender::new(0),
         })
     }
@@ -101,36 +109,50 @@ impl Embedded {
         rows.values().cloned().collect()
     }
 
-    /// Describes something as it is, whatever the judge would say.
+    /// Describes something as it is, whatever the judge would say. A deletion that had begun is off.
     ///
     /// # Errors
     /// When it can't be stored.
     pub async fn settle(&self, target: &Target, spec: &Value) -> Result<(), StoreError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let next = next(self.find(target).as_ref(), target, spec.clone());
-        self.put(next).await
+        self.put(
+            turn,
+            Described {
+                deleting: false,
+                ..next
+            },
+        )
+        .await
     }
 
-    /// Forgets what is gone.
+    /// Forgets a network that is gone, and what waits for it.
     ///
     /// # Errors
     /// When it can't be stored.
-    pub async fn forget(&self, target: &Target) -> Result<(), StoreError> {
-        let _one = self.changing.lock().await;
+    pub async fn forget_network(&self, target: &Target, id: Option<[u8; 32]>) -> Result<(), StoreError> {
+        self.forget(target, id.map(Write::Abandon)).await
+    }
+
+    /// Forgets a tenant that is gone. Its API keys, and those of its parties, are nobody's from now on.
+    ///
+    /// # Errors
+    /// When it can't be stored.
+    pub async fn forget_tenant(&self, tenant: &str) -> Result<(), StoreError> {
+        let revoke = Write::RevokeAll {
+            tenant: tenant.to_owned(),
+            at: now_ms(),
+        };
+        self.forget(&Target::Tenant(tenant.to_owned()), Some(revoke)).await
+    }
+
+    async fn forget(&self, target: &Target, more: Option<Write>) -> Result<(), StoreError> {
+        let turn = self.turn().await;
         let (tenant, network) = key(target);
-        self.store
-            .writer
-            .write(vec![Write::Undescribe {
-                tenant: tenant.clone(),
-                network: network.clone(),
-            }])
-            .await?;
-        self.rows
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(tenant, network));
-        self.touch();
-        Ok(())
+        let gone = Write::Undescribe { tenant, network };
+        let target = target.clone();
+        let change = move |rows: &mut Rows| drop(rows.remove(&key(&target)));
+        self.write(turn, more.into_iter().chain([gone]).collect(), change).await
     }
 
     /// Says that something else is seen.
@@ -143,7 +165,11 @@ impl Embedded {
         rows.get(&key(target)).cloned()
     }
 
-    async fn put(&self, one: Described) -> Result<(), StoreError> {
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.changing.clone().lock_owned().await
+    }
+
+    async fn put(&self, turn: OwnedMutexGuard<()>, one: Described) -> Result<(), StoreError> {
         let (tenant, network) = key(&one.target);
         let row = description::Model {
             tenant,
@@ -152,13 +178,27 @@ impl Embedded {
             deleted_at: if one.deleting { now_ms() } else { 0 },
             spec: one.spec.to_string(),
         };
-        self.store.writer.write(vec![Write::Describe(row)]).await?;
-        self.rows
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key(&one.target), one);
-        self.touch();
-        Ok(())
+        let change = move |rows: &mut Rows| drop(rows.insert(key(&one.target), one));
+        self.write(turn, vec![Write::Describe(row)], change).await
+    }
+
+    /// Goes on to its end whether or not anybody waits for it: what is on disk and what is known stay the same.
+    async fn write(
+        &self,
+        turn: OwnedMutexGuard<()>,
+        writes: Vec<Write>,
+        change: impl FnOnce(&mut Rows) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let (writer, rows, versions) = (self.store.writer.clone(), self.rows.clone(), self.versions.clone());
+        let job = tokio::spawn(async move {
+            writer.write(writes).await?;
+            change(&mut rows.write().unwrap_or_else(PoisonError::into_inner));
+            versions.send_modify(|version| *version = version.wrapping_add(1));
+            drop(turn);
+            Ok(())
+        });
+        job.await
+            .unwrap_or_else(|error| Err(StoreError::Write(error.to_string())))
     }
 
     fn view(&self, one: &Described) -> Resource {
@@ -214,7 +254,7 @@ impl Resources for Embedded {
     }
 
     async fn apply(&self, target: &Target, spec: &Value, change: Change, dry: bool) -> Result<Resource, Refused> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let old = self.find(target);
         let base = match (&old, change) {
             (Some(_), Change::Create) => return Err(Refused::Exists),
@@ -230,20 +270,20 @@ impl Resources for Embedded {
         self.judge.change(target, before, &wanted, &self.all())?;
         let next = next(old.as_ref(), target, wanted);
         if !dry {
-            self.put(next.clone()).await.map_err(unavailable)?;
+            self.put(turn, next.clone()).await.map_err(unavailable)?;
         }
         Ok(self.view(&next))
     }
 
     async fn delete(&self, target: &Target) -> Result<bool, Refused> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let Some(one) = self.find(target) else {
             return Ok(false);
         };
         if !one.deleting {
             self.judge.deletion(&one, &self.all())?;
             let gone = Described { deleting: true, ..one };
-            self.put(gone).await.map_err(unavailable)?;
+            self.put(turn, gone).await.map_err(unavailable)?;
         }
         Ok(true)
     }

@@ -40,19 +40,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// The same server with the key of the platform, where this user has it: whoever started the `dev`.
-    pub fn of_platform(self) -> Self {
-        let path = self.data_dir.as_deref().map(platform);
-        let known = path.and_then(|path| parse(&path, &std::fs::read(&path).ok()?).ok());
-        match known {
-            Some(known) if known.server == self.server => Self {
-                api_key: known.api_key,
-                ..self
-            },
-            _ => self,
-        }
-    }
-
     /// By what the server is known.
     pub fn identity(&self) -> &str {
         self.identity.as_deref().unwrap_or(&self.server)
@@ -162,6 +149,7 @@ impl Choice {
                 }
                 context.trust_root = None;
                 context.identity = None;
+                context.data_dir = None;
             }
             context.server = server.clone();
         }
@@ -176,6 +164,27 @@ impl Choice {
         }
         context.server = bare(&context.server).to_owned();
         Ok(context)
+    }
+
+    /// As [`Self::load`], with the key of the platform where this user has it and names no other: whoever started the `dev`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_platform(&self) -> Result<Context> {
+        let context = self.load()?;
+        let path = context
+            .data_dir
+            .as_deref()
+            .filter(|_| self.api_key.is_none())
+            .map(platform);
+        let known = path.and_then(|path| parse(&path, &std::fs::read(&path).ok()?).ok());
+        Ok(match known {
+            Some(known) if known.server == context.server => Context {
+                api_key: known.api_key,
+                ..context
+            },
+            _ => context,
+        })
     }
 
     /// The context file as it is, `None` when there is none or the cluster is meant.

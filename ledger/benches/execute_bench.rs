@@ -8,10 +8,12 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use ed25519_dalek::SigningKey;
+use muniment_ledger::templates::ELECTRONIC_INVOICE;
 use muniment_ledger::transaction::Transaction;
 use muniment_receipts::merkle::leaf_hash;
 use serde_json::{Value, json};
-use support::{Ledger, batch, key, single};
+use support::{Ledger, batch, genesis, key, signer, single};
 
 fn input(n: u64) -> Value {
     use sha2::Digest;
@@ -67,6 +69,38 @@ fn run(ledger: &mut Ledger, transactions: Vec<Transaction>, phases: &mut Phases)
     phases.actions += hashes.len() as u64;
 }
 
+/// What the API makes of a small invoice.
+fn invoice(n: u64) -> Value {
+    let digest = format!("{n:064x}");
+    json!({
+        "content": digest, "currency": "EUR", "issueDate": "2026-11-28", "number": n.to_string(),
+        "recipient": signer(&key(2)).to_string(), "regime": "DE", "series": "R", "supplier": "DE123456789",
+        "syntax": "ubl", "type": "380", "year": 2026,
+        "totals": {
+            "allowances": 0, "charges": 0, "due": 11_900, "gross": 11_900, "lines": 10_000, "net": 10_000, "prepaid": 0,
+            "rounding": 0, "vat": 1_900
+        },
+        "vat": [{ "base": 10_000, "category": "S", "rate": 190_000, "vat": 1_900 }],
+        "verdict": { "digest": digest, "exact": true, "fatal": 0, "ruleSet": "en16931/1.3.16" },
+    })
+}
+
+fn invoices(blocks: u64, key: &SigningKey) {
+    let mut ledger = Ledger::new(&genesis(&[("electronic-invoice", 1, ELECTRONIC_INVOICE)]));
+    let (mut phases, mut n) = (Phases::default(), 0);
+    for _ in 0..blocks {
+        let actions = (0..1_000).map(|_| {
+            n += 1;
+            (invoice(n), None)
+        });
+        let actions = actions.collect();
+        let common = ledger.common_of("electronic-invoice", key, "issue");
+        run(&mut ledger, vec![batch(common, key, actions)], &mut phases);
+    }
+    assert_eq!(ledger.records().len() as u64, n, "all are accepted");
+    phases.print("invoices, 1000/block");
+}
+
 fn main() {
     let blocks: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(40);
     let (mut ledger, key) = (Ledger::notary(), key(1));
@@ -87,6 +121,7 @@ fn main() {
         }
         phases.print(&format!("batches, {size} x 1000/block"));
     }
+    invoices(blocks.div_ceil(4), &key);
     let mut phases = Phases::default();
     for _ in 0..blocks {
         let transactions = (0..500).map(|_| {

@@ -37,6 +37,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use muniment_receipts::leaf;
+use muniment_receipts::statement::Common;
 use serde_json::{Value, json};
 
 pub use prepare::{MAX_TRANSACTION, Params, Prepared, Refusal, admissible, admission};
@@ -81,6 +82,8 @@ pub struct Execution {
     pub changes: Changes,
     /// A step per record that an accepted action changed, in leaf order.
     pub history: Vec<HistoryStep>,
+    /// Template and id of each new record.
+    pub created: Vec<(String, Hash)>,
     /// Ids that count as decided from now on.
     pub transactions: Vec<TransactionId>,
 }
@@ -238,7 +241,7 @@ impl Run<'_> {
             };
             outcomes.push(match done {
                 Ok(done) => {
-                    let outcome = self.accept(done, &common.action, signer);
+                    let outcome = self.accept(done, common, signer);
                     self.overlay.forget();
                     outcome
                 }
@@ -272,14 +275,14 @@ impl Run<'_> {
                 Part::Unreadable(message) => Err(Reject::malformed(message.clone(), "")),
             };
             outcomes.push(match done {
-                Ok(done) => self.accept(done, &common.action, &prepared.signer),
+                Ok(done) => self.accept(done, common, &prepared.signer),
                 Err(reject) => reject.into(),
             });
         }
         Ok(outcomes)
     }
 
-    fn accept(&mut self, done: Done, action: &str, signer: &str) -> Outcome {
+    fn accept(&mut self, done: Done, common: &Common, signer: &str) -> Outcome {
         let Done {
             record,
             version,
@@ -289,13 +292,16 @@ impl Run<'_> {
         self.overlay.write(writes);
         let leaf = self.next_leaf();
         self.accepted += 1;
+        if version == 1 {
+            self.execution.created.push((common.template.clone(), record));
+        }
         let changed = std::iter::once((record, version)).chain(also.iter().copied());
         self.execution
             .history
             .extend(changed.map(|(record, version)| HistoryStep {
                 record,
                 version,
-                action: action.to_owned(),
+                action: common.action.clone(),
                 signer: signer.to_owned(),
                 leaf,
             }));

@@ -22,7 +22,7 @@ mod tenant_status;
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -221,7 +221,7 @@ async fn work(client: &Client, config: &OperatorConfig, health: &Health) -> Resu
         keep_networks(networks, &shared, reconciler, &config.settings),
         keep_tenants(tenants, &shared, config),
         judge_templates(templates, &shared),
-        keep_hosts(client, &config.settings, &backend),
+        keep_hosts(client, &config.settings, &backend, &shared.recorder),
         async {
             if config.settings.hosts.is_some() {
                 left_over.await;
@@ -238,7 +238,7 @@ where
     let limits = Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY);
     Controller::new(Api::all(client.clone()), watcher::Config::default())
         .with_config(limits)
-        .trigger_backoff(pace::Attempts)
+        .trigger_backoff(pace::attempts())
 }
 
 fn keep_networks(
@@ -258,6 +258,7 @@ fn keep_networks(
         templates: shared.templates.clone(),
         recorder: shared.recorder.clone(),
         pace: pace::Pace::default(),
+        still: pace::Pace::patient(),
         writes: status::Writes::default(),
         metrics: shared.metrics.clone(),
     });
@@ -339,7 +340,7 @@ fn judge_templates(controller: Controller<RecordTemplate>, shared: &Shared) -> i
         .for_each(told)
 }
 
-async fn keep_hosts(client: &Client, settings: &ClusterSettings, backend: &Arc<ClusterBackend>) {
+async fn keep_hosts(client: &Client, settings: &ClusterSettings, backend: &Arc<ClusterBackend>, recorder: &Recorder) {
     if settings.hosts.is_none() {
         return;
     }
@@ -347,7 +348,9 @@ async fn keep_hosts(client: &Client, settings: &ClusterSettings, backend: &Arc<C
         client: client.clone(),
         namespace: settings.namespace.clone(),
         backend: Arc::clone(backend),
+        recorder: recorder.clone(),
         pace: pace::Pace::default(),
+        waits: Mutex::default(),
     });
     let of_hosts = || watcher::Config::default().labels(&names::hosts());
     let (sets, pods) = (
@@ -357,7 +360,7 @@ async fn keep_hosts(client: &Client, settings: &ClusterSettings, backend: &Arc<C
     // One pass at a time: each is about all hosts.
     Controller::new(sets, of_hosts())
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(1))
-        .trigger_backoff(pace::Attempts)
+        .trigger_backoff(pace::attempts())
         .owns(pods, of_hosts())
         .run(hosts::reconcile, hosts::on_error, context)
         .for_each(told)

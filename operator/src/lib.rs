@@ -26,7 +26,7 @@ pub mod scale;
 pub mod status;
 pub mod validate;
 
-pub use backend::cluster::{ClusterBackend, ClusterSettings};
+pub use backend::cluster::{ClusterBackend, ClusterSettings, HostRestart};
 pub use backend::local::{
     DataDir, DataDirError, Local, LocalBackend, LocalConfig, LogFile, NetworkEntry, NodeEntry, Ports,
 };

@@ -8,7 +8,7 @@ mod harness;
 
 use harness::{ClusterHarness, Harness, SharedHarness, network, operator, until};
 use muniment_crds::{DeletionPolicy, DesiredState};
-use muniment_operator::{Backend, BackendError, NodeState, Observation, Removal};
+use muniment_operator::{Backend, BackendError, HostRestart, NodeState, Observation, Removal};
 use serde_json::json;
 
 async fn ready(harness: &ClusterHarness) -> Observation {
@@ -883,28 +883,75 @@ async fn a_host_and_a_seat_of_another_host_are_never_restarted_together() {
     harness.block_actions(2000);
     let plan = harness.plan().await;
     harness.backend().apply(&plan).await.unwrap();
-    let written = |number: usize| {
-        let files = seat(&harness, number);
-        let replica: serde_json::Value = serde_json::from_slice(&files["demo.notary.replica.json"]).unwrap();
-        replica["limits"]["blockActions"] == 2000
-    };
-    assert_eq!((0..4).map(written).collect::<Vec<_>>(), [true, false, false, false]);
-    assert!(
-        !harness.backend().restart_host(&host(&harness, 1)).await.unwrap(),
-        "validator-0 is out"
+    assert_eq!(with_limit(&harness, 2000), [true, false, false, false]);
+    let held = HostRestart::Held(
+        "muniment-host-0-0: 1 of 1 seats in muniment-host-0-seats-0 aren't taken over, demo.notary for one".into(),
     );
-    assert!(
-        harness.backend().restart_host(&host(&harness, 0)).await.unwrap(),
+    assert_eq!(restart(&harness, 1).await, held, "validator-0 is out");
+    assert_eq!(
+        restart(&harness, 0).await,
+        HostRestart::Done,
         "its own host may go: it is the same validator"
     );
-    // A host that was made anew since it was looked at is another one: no seat elsewhere goes.
     harness.0.cluster.stop_kubelets(false);
+    shared_ready(&harness).await;
+    // A host that was made anew since it was looked at is another one: no seat elsewhere goes.
+    harness.block_actions(3000);
+    let plan = harness.plan().await;
+    harness.0.cluster.make_anew_after_a_look(3);
+    harness.backend().apply(&plan).await.unwrap();
+    assert_eq!(with_limit(&harness, 3000), [false; 4]);
+    harness.backend().apply(&plan).await.unwrap();
+    assert_eq!(with_limit(&harness, 3000), [true, false, false, false]);
     shared_ready(&harness).await;
     harness.0.cluster.hold("validator-2", true);
     assert!(
-        !harness.backend().restart_host(&host(&harness, 1)).await.unwrap(),
+        matches!(restart(&harness, 1).await, HostRestart::Held(why) if why.starts_with("muniment-host-2-0")),
         "validator-2 doesn't take part"
     );
     harness.0.cluster.hold("validator-2", false);
-    assert!(harness.backend().restart_host(&host(&harness, 1)).await.unwrap());
+    assert_eq!(restart(&harness, 1).await, HostRestart::Done);
+}
+
+async fn restart(harness: &SharedHarness, number: usize) -> HostRestart {
+    harness.backend().restart_host(&host(harness, number)).await.unwrap()
+}
+
+/// Which hosts have this limit in the network's seat.
+fn with_limit(harness: &SharedHarness, block_actions: u64) -> Vec<bool> {
+    let has = |number: usize| {
+        let files = seat(harness, number);
+        let replica: serde_json::Value = serde_json::from_slice(&files["demo.notary.replica.json"]).unwrap();
+        replica["limits"]["blockActions"] == block_actions
+    };
+    (0..4).map(has).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_host_that_is_missing_stops_nobody_elses_removal_or_restart() {
+    let harness = SharedHarness::new().await;
+    shared_ready(&harness).await;
+    // The network sits in part 0.
+    harness.0.cluster.delete_own("secrets", "muniment-host-1-seats-3");
+    assert_eq!(restart(&harness, 2).await, HostRestart::Done);
+    harness.backend().tidy_hosts().await.unwrap();
+    shared_ready(&harness).await;
+    removed(harness.backend(), DeletionPolicy::Delete).await;
+    assert!((0..4).all(|host| seat(&harness, host).is_empty()));
+    taken_out(&harness, DeletionPolicy::Delete).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn validators_that_lost_their_set_end_before_what_protects_them_goes() {
+    let harness = ClusterHarness::new().await;
+    ready(&harness).await;
+    harness.cluster.abandon_pods();
+    assert_eq!(harness.cluster.names("pods").len(), 4, "they run on");
+    let removal = harness.backend.remove(&network(), DeletionPolicy::Delete).await;
+    assert_eq!(removal.unwrap(), Removal::Pending);
+    assert!(harness.cluster.names("pods").is_empty());
+    assert!(harness.cluster.get("networkpolicies", "notary-validator").is_some());
+    assert_eq!(keys(&harness).len(), 4);
+    removed(&harness.backend, DeletionPolicy::Delete).await;
+    assert!(keys(&harness).is_empty());
 }

@@ -3,6 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
+/// Lowercase hex, without a look at each character.
+pub fn hex<const N: usize>(bytes: &[u8; N]) -> String {
+    let mut text = vec![0; 2 * N];
+    // The buffer has exactly the room that hex takes, so neither can fail.
+    let _ = hex::encode_to_slice(bytes, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// Standard base64 with padding (RFC 4648 section 4).
 pub fn base64(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
@@ -68,7 +76,7 @@ pub mod hex_bytes {
     /// # Errors
     /// Those of the serializer.
     pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(bytes))
+        serializer.serialize_str(&super::hex(bytes))
     }
 
     /// Reads lowercase hex of exactly `N` bytes.
@@ -91,7 +99,7 @@ pub mod hex_option {
     /// Those of the serializer.
     pub fn serialize<S: Serializer, const N: usize>(bytes: &Option<[u8; N]>, serializer: S) -> Result<S::Ok, S::Error> {
         match bytes {
-            Some(bytes) => serializer.serialize_str(&hex::encode(bytes)),
+            Some(bytes) => serializer.serialize_str(&super::hex(bytes)),
             None => serializer.serialize_none(),
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::encoding::{base64, from_base64, from_base64_exact, from_hex_exact, hex_bytes};
+use crate::encoding::{base64, from_base64, from_base64_exact, from_hex_exact, hex, hex_bytes};
 use crate::fields::{FieldError, Fields};
 use crate::jcs::{self, JcsError};
 use crate::merkle::Hash;
@@ -188,9 +188,9 @@ impl Receipt {
             leaf: base64(&self.leaf),
             marker: base64(&self.marker),
             marker_proof: self.marker_path.iter().map(base64).collect(),
-            network: hex::encode(self.network),
+            network: hex(&self.network),
             proof: self.proof.text(),
-            record: hex::encode(self.record),
+            record: hex(&self.record),
             kind: RECEIPT_TYPE,
         };
         // Strings and one integer always serialise, and in this order of fields the text is canonical.

@@ -50,7 +50,7 @@ fn notarize(world: &LocalWorld, name: &str) -> Finished {
     done
 }
 
-/// Asks the API as this tenant, or as the platform.
+/// Asks the API with the key of a context file, named from the data folder.
 async fn ask(world: &LocalWorld, who: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
     let context = std::fs::read(world.data().join(who)).unwrap();
     let context: Value = serde_json::from_slice(&context).unwrap();
@@ -147,27 +147,44 @@ async fn a_tenant_and_its_network_are_applied_changed_and_deleted() {
     })
     .await;
 
+    deleted_and_made_again(&world).await;
+    let verified = world.cli(["verify", world.path(&last).to_str().unwrap()]);
+    assert_eq!(verified.code, 0, "its receipts outlive it: {verified:?}");
+}
+
+async fn deleted_and_made_again(world: &LocalWorld) {
     // Only the platform deletes tenants, and none that has networks.
-    let (status, _) = ask(&world, "tenants/acme.json", "DELETE", "/v1/tenants/acme", json!({})).await;
+    let (status, _) = ask(world, "tenants/acme.json", "DELETE", "/v1/tenants/acme", json!({})).await;
     assert_eq!(status, 403);
-    let (status, problem) = ask(&world, "platform.json", "DELETE", "/v1/tenants/acme", json!({})).await;
+    let (status, problem) = ask(world, "platform.json", "DELETE", "/v1/tenants/acme", json!({})).await;
     assert!(
         status == 403 && problem["detail"].as_str().unwrap().contains("has networks"),
         "{problem}"
     );
-    let gone = run(&world, &["delete"], ACME);
+    std::fs::copy(world.data().join("tenants/acme.json"), world.path("old.json")).unwrap();
+    let gone = run(world, &["delete"], ACME);
     assert_eq!(gone.code, 0, "{gone:?}");
     for said in ["network acme/contracts deleted", "tenant acme deleted"] {
         assert!(gone.stdout.contains(said), "{said}: {gone:?}");
     }
+    // A key that was seen is believed for a few seconds more.
+    poll::until("its keys are nobody's", || async {
+        let old = world.path("old.json");
+        let (status, _) = ask(world, old.to_str().unwrap(), "GET", "/v1/tenants/acme", json!({})).await;
+        (status == 401).then_some(())
+    })
+    .await;
     let kept = std::fs::read_dir(world.data().join("removed")).unwrap().count();
     assert_eq!(kept, 1, "the ledger is put aside, not deleted");
+    // Made again under its name, it is another ledger.
+    let anew = apply(world, ACME);
+    assert_eq!(anew.code, 0, "{anew:?}");
+    let done = notarize(world, "anew.txt");
+    assert_eq!(done.code, 0, "{done:?}");
     let own = "apiVersion: muniment.dev/v1alpha1\nkind: Tenant\nmetadata: { name: demo }\n";
-    let stays = run(&world, &["delete"], own);
+    let stays = run(world, &["delete"], own);
     assert!(
         stays.code == 1 && stays.stderr.contains("was started with it"),
         "{stays:?}"
     );
-    let verified = world.cli(["verify", world.path(&last).to_str().unwrap()]);
-    assert_eq!(verified.code, 0, "its receipts outlive it: {verified:?}");
 }

@@ -2,6 +2,7 @@
 
 use muniment_ledger::transaction::TransactionId;
 use muniment_ledger::wire::Outcome;
+use muniment_receipts::encoding::hex;
 use muniment_receipts::receipt::{Receipt, ReceiptParts};
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ impl Network {
                     marker_path: &marker_path,
                 });
                 ItemOutcome::Accepted(Recorded {
-                    id: hex::encode(record),
+                    id: hex(record),
                     version: *version,
                     transaction: transaction_id.clone(),
                     height: block.height,

@@ -141,7 +141,12 @@ async fn send(
     let documents = desk.documents(results.iter().flatten()).await?;
     let items = results
         .into_iter()
-        .map(|result| result.map(|ready| item(&ready)))
+        .map(|result| {
+            result.map(|ready| Item {
+                input: ready.input,
+                record: None,
+            })
+        })
         .collect();
     submission.batch(kind, items, documents).await
 }

@@ -14,6 +14,11 @@ use tokio::sync::watch;
 /// Key of the advisory lock: `muniment` in ASCII.
 const WRITER: i64 = 0x6d75_6e69_6d65_6e74;
 
+/// Most memory for pages of an SQLite file, as its pragma wants it: in KiB, negative. What the writer has changed and has
+/// no room for is written before the commit, and again by it: a batch of invoices is several megabytes.
+const WRITER_CACHE: &str = "-16000";
+const READER_CACHE: &str = "-2000";
+
 /// Whether a URL is PostgreSQL's.
 pub fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
@@ -29,7 +34,7 @@ pub fn shown(url: &str) -> String {
 
 /// Options of a connection that reads.
 pub fn reader(url: &str) -> ConnectOptions {
-    let mut options = common(url);
+    let mut options = common(url, READER_CACHE);
     options.max_connections(if is_postgres(url) { 8 } else { 2 });
     options
 }
@@ -37,7 +42,7 @@ pub fn reader(url: &str) -> ConnectOptions {
 /// Options of the one connection that writes. `ended` is raised when it is lost: with PostgreSQL there is no second one,
 /// because another server may have written meanwhile, and what this one remembers may be old.
 pub fn writer(url: &str, ended: watch::Sender<bool>) -> ConnectOptions {
-    let mut options = common(url);
+    let mut options = common(url, WRITER_CACHE);
     options.max_connections(1);
     let (first, ended) = (Arc::new(AtomicBool::new(true)), Arc::new(ended));
     options.map_sqlx_postgres_pool_opts(move |pool| {
@@ -83,7 +88,7 @@ pub async fn check(connection: &DatabaseConnection) -> Result<String, DbErr> {
     row.map_or_else(|| Ok("no answer".to_owned()), |row| row.try_get_by_index(0))
 }
 
-fn common(url: &str) -> ConnectOptions {
+fn common(url: &str, cache: &'static str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .min_connections(1)
@@ -94,7 +99,7 @@ fn common(url: &str) -> ConnectOptions {
         // The writer's connection must not be closed under it, and an idle server shall not wake up to check.
         .map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None))
         // The busy timeout is set when the handle opens, before WAL is asked for: the other order fails under load.
-        .map_sqlx_sqlite_opts(|sqlite| {
+        .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .create_if_missing(true)
                 .busy_timeout(Duration::from_secs(5))
@@ -105,6 +110,7 @@ fn common(url: &str) -> ConnectOptions {
                 .pragma("wal_autocheckpoint", "4000")
                 // Else a large statement wants a file in /tmp, which a container with a read-only root doesn't have.
                 .pragma("temp_store", "MEMORY")
+                .pragma("cache_size", cache)
                 .statement_cache_capacity(64)
         });
     options

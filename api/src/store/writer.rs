@@ -69,6 +69,15 @@ pub enum Write {
         /// Network.
         network: String,
     },
+    /// Revokes all API keys of a tenant and its parties.
+    RevokeAll {
+        /// Tenant.
+        tenant: String,
+        /// When.
+        at: i64,
+    },
+    /// Drops what waits for a network that is gone.
+    Abandon([u8; 32]),
     /// A new API key.
     ApiKey(api_key::Model),
     /// Revokes an API key of a tenant.
@@ -251,6 +260,20 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
         Write::Describe(row) => describe(on, row).await?,
         Write::Undescribe { tenant, network } => {
             description::Entity::delete_by_id((tenant.clone(), network.clone()))
+                .exec(on)
+                .await?;
+        }
+        Write::RevokeAll { tenant, at } => {
+            api_key::Entity::update_many()
+                .col_expr(api_key::Column::RevokedAt, Expr::value(*at))
+                .filter(api_key::Column::Tenant.eq(tenant.as_str()))
+                .filter(api_key::Column::RevokedAt.is_null())
+                .exec(on)
+                .await?;
+        }
+        Write::Abandon(network) => {
+            outbox::Entity::delete_many()
+                .filter(outbox::Column::Network.eq(network.as_slice()))
                 .exec(on)
                 .await?;
         }

@@ -14,10 +14,12 @@ use crate::client::Client;
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::Output;
+use crate::trust;
 use manifest::Manifest;
 
 /// How long a network is waited for.
 const LIMIT: Duration = Duration::from_secs(120);
+const MADE: &str = "made";
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Which files.
@@ -38,6 +40,7 @@ pub struct Args {
 #[derive(Deserialize)]
 struct Seen {
     generation: i64,
+    deleting: bool,
     spec: Value,
     status: Value,
 }
@@ -46,7 +49,7 @@ struct Seen {
 pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     let found = manifest::read(&args.files)?;
     found.left.iter().for_each(|sentence| output.say(sentence));
-    let client = Client::new(choice.load()?.of_platform())?;
+    let client = client(&found.manifests, choice)?;
     let mut all = true;
     // All are applied before any is waited for.
     let mut begun = Vec::new();
@@ -56,7 +59,10 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
         begun.push((one, seen, how));
     }
     for (one, seen, how) in begun {
-        let ready = one.is_tenant() || ready(&client, one, seen.generation, output).await?;
+        let ready = ready(&client, one, seen.generation, output).await?;
+        if ready && !one.is_tenant() {
+            met(one, how == MADE, choice, output).await?;
+        }
         all &= ready;
         if output.json() {
             let (kind, name) = (one.kind(), one.to_string());
@@ -69,7 +75,7 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
 /// Runs `delete`.
 pub async fn delete(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     let found = manifest::read(&args.files)?;
-    let client = Client::new(choice.load()?.of_platform())?;
+    let client = client(&found.manifests, choice)?;
     // Networks before the tenants that they are of.
     for one in found.manifests.iter().rev() {
         let how = match client.delete(&one.url(&client.context().server)).await {
@@ -85,22 +91,86 @@ pub async fn delete(args: &Args, choice: &Choice, output: Output) -> Result<bool
     Ok(true)
 }
 
+/// For the server that the user has chosen, with the platform's key where the user has it. In a cluster a key is the
+/// tenant's, so the files say which.
+fn client(manifests: &[Manifest], choice: &Choice) -> Result<Client> {
+    let refused = |what: String, next: &str| Err(Failure::usage("other_tenant", what, next));
+    if let Some(tenant) = &choice.tenant
+        && let Some(other) = manifests.iter().find(|one| one.tenant() != tenant)
+    {
+        return refused(
+            format!("{other} isn't of the tenant {tenant}"),
+            "leave --tenant out, or name another file",
+        );
+    }
+    if !choice.names_cluster() {
+        // The key of the platform, or of whichever tenant: that it isn't the right one, the server says.
+        return Client::new(
+            Choice {
+                tenant: None,
+                ..choice.clone()
+            }
+            .load_platform()?,
+        );
+    }
+    if let Some(tenant) = manifests.iter().find(|one| one.is_tenant()) {
+        return refused(
+            format!("{tenant} is for those who run the platform"),
+            "use kubectl with the same file, and name here only files with networks",
+        );
+    }
+    let first = manifests.first();
+    if let Some(other) = manifests
+        .iter()
+        .find(|one| Some(one.tenant()) != first.map(Manifest::tenant))
+    {
+        return refused(
+            format!("{other} is of another tenant than the first"),
+            "apply each tenant's networks by themselves",
+        );
+    }
+    let chosen = Choice {
+        tenant: first.map(|one| one.tenant().to_owned()),
+        network: choice.network.clone().or_else(|| Some(first?.name().to_owned())),
+        ..choice.clone()
+    };
+    Client::new(chosen.load()?)
+}
+
 /// A result for people.
 fn told(output: Output, line: &str) -> Result<()> {
     if output.json() { Ok(()) } else { output.line(line) }
 }
 
+/// A network that was made here is the one that its name means from now on, whatever had it before.
+async fn met(one: &Manifest, made: bool, choice: &Choice, output: Output) -> Result<()> {
+    if made && !choice.names_cluster() && choice.load()?.data_dir.is_some() {
+        let context = Choice {
+            tenant: Some(one.tenant().to_owned()),
+            network: Some(one.name().to_owned()),
+            ..choice.clone()
+        };
+        trust::adopt(&Client::new(context.load()?)?).await?;
+    }
+    told(output, &format!("next:  {}", one.next()))
+}
+
 /// Makes it, or changes what differs. A field that the file doesn't have goes back to its default.
 async fn apply(client: &Client, one: &Manifest) -> Result<(Seen, &'static str)> {
     let server = &client.context().server;
-    let known: Seen = match client.get(&one.resource_url(server)).await {
-        Ok(known) => known,
-        Err(failure) if failure.code == "not_found" => {
-            let body = json!({ "name": one.name(), "spec": one.spec() });
-            let made = client.ask(Method::POST, &one.collection_url(server), &body).await?;
-            return Ok((made, "made"));
+    let known = match client.get::<Seen>(&one.resource_url(server)).await {
+        Ok(known) if known.deleting => {
+            gone(client, one).await?;
+            None
         }
+        Ok(known) => Some(known),
+        Err(failure) if failure.code == "not_found" => None,
         Err(failure) => return Err(failure),
+    };
+    let Some(known) = known else {
+        let body = json!({ "name": one.name(), "spec": one.spec() });
+        let made = client.ask(Method::POST, &one.collection_url(server), &body).await?;
+        return Ok((made, MADE));
     };
     let patch = manifest::difference(&known.spec, one.spec());
     if patch == json!({}) {
@@ -117,7 +187,7 @@ async fn apply(client: &Client, one: &Manifest) -> Result<(Seen, &'static str)> 
     Ok((changed, how))
 }
 
-/// Waits until a network is ready as it is described now.
+/// Waits until it is there as it is described now: a tenant with its keys, a network with its quorum.
 async fn ready(client: &Client, one: &Manifest, generation: i64, output: Output) -> Result<bool> {
     let (start, url) = (Instant::now(), one.resource_url(&client.context().server));
     loop {
@@ -125,12 +195,12 @@ async fn ready(client: &Client, one: &Manifest, generation: i64, output: Output)
         let status = &seen.status;
         let current = status["observedGeneration"].as_i64() >= Some(generation);
         let said = condition(status, "Ready");
+        if current && one.is_tenant() {
+            return Ok(true);
+        }
         if current && said["status"] == "True" {
             let quorum = status["display"]["quorum"].as_str().unwrap_or_default();
             told(output, &format!("{one} is ready: quorum {quorum}"))?;
-            if let Some(next) = one.next() {
-                told(output, &format!("next:  {next}"))?;
-            }
             return Ok(true);
         }
         let refused = status["state"] == "Refused";

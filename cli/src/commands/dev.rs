@@ -137,7 +137,8 @@ impl Dev<'_> {
         let address = listener.local_addr().unwrap_or(self.listen);
         let (context, signer) = access::open(&api, &self.wanted, &root, address).await?;
         access::platform(&api, &root, &context.server).await?;
-        let desk = Arc::new(Desk::new(self.wanted.network.clone(), signer, catalog()));
+        let desk = Arc::new(Desk::new(self.wanted.network.clone(), catalog()));
+        desk.signs(self.wanted.network.tenant.as_str(), &signer);
         let (described, wanted) = self.described(&api, &desk).await?;
         let local = self.supervisor(data)?;
         directory.attach(local.clone(), described.clone());
@@ -151,7 +152,7 @@ impl Dev<'_> {
             root: root.clone(),
             server: context.server.clone(),
         };
-        keeper.desk.sees(keeper.controller.outcomes());
+        keeper.desk.sees(keeper.controller.outcomes(), local.clone());
 
         let attended = async {
             let key = self.wanted.key();
@@ -207,6 +208,9 @@ impl Dev<'_> {
             self.wanted.network.name.to_string(),
         );
         let spec = serde_json::to_value(&self.wanted.resource.spec).unwrap_or_default();
+        // A file that can't be used isn't remembered.
+        desk.check(&self.wanted.resource)
+            .map_err(|error| sentence("bad_network", &error))?;
         for (target, spec, anew) in [
             (Target::Tenant(tenant.clone()), serde_json::json!({}), false),
             (Target::Network(tenant, name), spec, self.wanted.named),

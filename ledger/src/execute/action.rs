@@ -11,6 +11,7 @@ mod refs;
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
+use muniment_receipts::encoding::hex;
 use serde_json::Value;
 
 use self::claims::Writes;
@@ -19,8 +20,8 @@ use super::ExecuteError;
 use super::overlay::{InForce, Overlay};
 use super::reject::Reject;
 use crate::block::{Hash, Header};
-use crate::state::{Record, StateError, record_id, record_key};
-use crate::template::rule::values::{Fault, Held, Values};
+use crate::state::{Record, record_id, record_key};
+use crate::template::rule::values::{Fault, Given, Held, Values};
 use crate::template::validate::validate;
 use crate::template::{Action, Role};
 
@@ -95,7 +96,7 @@ impl Act<'_> {
         let count = self.count(overlay, input, &subject)?;
         let mut values = None;
         if self.action().computes {
-            let mut known = self.values(input, &subject, &refs, count.as_ref())?;
+            let mut known = self.values(input, &subject, &refs, count.as_ref());
             accept!(self.variables(&mut known).map_err(about));
             accept!(self.due(&known).map_err(about));
             accept!(self.rules(&known).map_err(about));
@@ -103,8 +104,9 @@ impl Act<'_> {
         }
         let mut writes = Writes::new(overlay);
         let also = accept!(self.change_refs(&refs, values.as_ref(), input, &mut writes)?);
-        let version = accept!(self.change(subject.before, subject.id, values.as_ref(), input, &mut writes)?);
+        let version = accept!(self.change(&subject, values.as_ref(), input, &mut writes)?);
         let mut writes = writes.finish();
+        drop(values);
         writes.extend(count.map(|count| count.moved_on(input)).transpose()?);
         Ok(Ok(Done {
             record: subject.id,
@@ -237,20 +239,20 @@ impl Act<'_> {
     }
 
     /// What the action's expressions are evaluated on.
-    fn values(
-        &self,
-        input: &Value,
-        subject: &Subject,
-        refs: &[Referred],
-        count: Option<&claims::Count<'_>>,
-    ) -> Result<Values<'static>, StateError> {
+    fn values<'v>(
+        &'v self,
+        input: &'v Value,
+        subject: &'v Subject,
+        refs: &'v [Referred],
+        count: Option<&'v claims::Count<'_>>,
+    ) -> Values<'v, 'v> {
         let uses = self.action().uses;
         let mut values = Values::default();
         if uses.id {
-            values.set("id", &Value::String(hex::encode(subject.id)));
+            values.set("id", hex(&subject.id));
         }
         if let (true, Some(record)) = (uses.record, &subject.before) {
-            values.set("record", &json(record)?);
+            values.set("record", given(record));
         }
         for (used, name, value) in [
             (uses.input, "input", input),
@@ -262,16 +264,16 @@ impl Act<'_> {
             }
         }
         if uses.refs {
-            values.set("refs", &refs::json(refs)?);
+            values.set("refs", refs::given(refs));
         }
         if let (true, Some(count)) = (uses.counters, count) {
-            values.set("counters", &count.json());
+            values.set("counters", count.given());
         }
-        Ok(values)
+        values
     }
 
     /// A deadline may be raised only when it has passed.
-    fn due(&self, values: &Values<'_>) -> Result<(), Reject> {
+    fn due(&self, values: &Values<'_, '_>) -> Result<(), Reject> {
         let Some(after) = &self.action().after else {
             return Ok(());
         };
@@ -292,14 +294,14 @@ impl Act<'_> {
         Err(Reject::new("NOT_DUE", message, "/action"))
     }
 
-    fn variables(&self, values: &mut Values<'_>) -> Result<(), Reject> {
+    fn variables<'v>(&'v self, values: &mut Values<'_, 'v>) -> Result<(), Reject> {
         self.action().variables.iter().try_for_each(|(name, expression)| {
             let made = values.make(name, expression);
             made.map_err(|fault| faulty(fault, &format!("`variables.{name}`")))
         })
     }
 
-    fn rules(&self, values: &Values<'_>) -> Result<(), Reject> {
+    fn rules(&self, values: &Values<'_, '_>) -> Result<(), Reject> {
         match values.first_failed(&self.action().require) {
             None => Ok(()),
             Some((rule, Held::Fault(fault))) => {
@@ -362,6 +364,27 @@ fn duplicate(earlier: Hash, what: &str) -> Reject {
     Reject::new("DUPLICATE", message, "/input").about(earlier)
 }
 
-fn json(record: &Record) -> Result<Value, StateError> {
-    serde_json::to_value(record).map_err(|error| StateError(error.into()))
+/// A record as expressions see it: like its JSON.
+fn given(record: &Record) -> Given<'_> {
+    let fields = record.fields.iter();
+    let regions = record.regions.iter();
+    Given::object([
+        ("createdHeight", record.created_height.into()),
+        ("createdTime", record.created_time.into()),
+        ("creator", record.creator.as_str().into()),
+        (
+            "fields",
+            Given::object(fields.map(|(name, value)| (name.as_str(), value.into()))),
+        ),
+        ("id", record.id.as_str().into()),
+        (
+            "regions",
+            Given::object(regions.map(|(name, state)| (name.as_str(), state.as_str().into()))),
+        ),
+        ("revision", u64::from(record.revision).into()),
+        ("template", record.template.as_str().into()),
+        ("updatedHeight", record.updated_height.into()),
+        ("updatedTime", record.updated_time.into()),
+        ("version", u64::from(record.version).into()),
+    ])
 }

@@ -145,7 +145,7 @@ impl ReplicaApplication {
         }
     }
 
-    fn build(&self) -> Result<(Header, Vec<Arc<Prepared>>), Fatal> {
+    fn build(&self) -> Result<(Block, Vec<Arc<Prepared>>), Fatal> {
         let tip = self.replica.tip();
         let limits = &self.replica.limits;
         let time = now().max(tip.time + 1);
@@ -171,7 +171,7 @@ impl ReplicaApplication {
         header.time = time;
         header.transactions = transactions.len() as u32;
         header.transactions_root = transactions_root(&transactions).map_err(fatal("transactions can't be encoded"))?;
-        Ok((header, chosen))
+        Ok((Block { header, transactions }, chosen))
     }
 
     /// Judges a block of the next height and, when it is good, keeps it on disk.
@@ -388,12 +388,12 @@ impl ReplicaApplication {
         &mut self,
         header: &Header,
         located: Located,
-        folded: Folded,
+        mut folded: Folded,
         ids: &[TransactionId],
         own: Option<OwnCheckpoint>,
     ) -> Result<(), StoreError> {
         let hash = located.hash;
-        self.tree.adopt(&folded.nodes);
+        self.tree.adopt(&mut folded.nodes);
         let sets = sets::in_changes(&folded.state)?;
         let commit = Commit {
             height: header.height,
@@ -403,6 +403,7 @@ impl ReplicaApplication {
             nodes: folded.nodes.new,
             stale: folded.nodes.stale,
             history: folded.history,
+            created: folded.created,
             transactions: ids.iter().map(|id| id.0).collect(),
         };
         let replica = &self.replica;
@@ -458,13 +459,9 @@ impl Application for ReplicaApplication {
         {
             return Ok((hash, bytes));
         }
-        let (header, chosen) = self.build()?;
-        let transactions = chosen.iter().map(|p| p.transaction().clone()).collect();
-        let block = Block {
-            header: header.clone(),
-            transactions,
-        };
+        let (block, chosen) = self.build()?;
         let bytes = borsh::to_vec(&block).map_err(fatal("block can't be encoded"))?;
+        let header = block.header;
         let hash = self
             .replica
             .store

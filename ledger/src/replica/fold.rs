@@ -39,6 +39,8 @@ pub struct Folded {
     pub nodes: tree::NodeBatch,
     /// Record steps.
     pub history: Vec<(Hash, u32, HistoryRow)>,
+    /// New records with their templates.
+    pub created: Vec<(String, Hash)>,
 }
 
 /// Executes a block on the state that `view` shows, which must be that of its parent.
@@ -106,6 +108,7 @@ pub fn fold(
         state: executed.changes.into_iter().collect(),
         nodes,
         history: history.collect(),
+        created: executed.created,
         frontier,
     })
 }

@@ -179,6 +179,7 @@ fn commit_genesis(store: &Store, facts: &NetworkFacts) -> Result<(), OpenError> 
         nodes: nodes.new,
         stale: nodes.stale,
         history: Vec::new(),
+        created: Vec::new(),
         transactions: Vec::new(),
     };
     Ok(store.commit(&commit, &[])?)

@@ -16,7 +16,6 @@ mod prove;
 mod update;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use jmt::proof::SparseMerkleProof;
 use jmt::{KeyHash, RootHash};
@@ -72,8 +71,8 @@ impl MemoryTree {
     /// # Errors
     /// When the version doesn't follow the newest.
     pub fn commit(&mut self, version: u64, changes: &Changes) -> Result<Hash, StateError> {
-        let (root, batch) = commit(self, version, changes)?;
-        self.cache.adopt(&batch);
+        let (root, mut batch) = commit(self, version, changes)?;
+        self.cache.adopt(&mut batch);
         self.nodes.extend(batch.new);
         for row in &batch.stale {
             self.nodes.remove(row);
@@ -109,7 +108,7 @@ pub struct NodeBatch {
     /// Rows of pages that are no more.
     pub stale: Vec<Vec<u8>>,
     version: u64,
-    upper: Vec<(u16, Arc<Page>)>,
+    upper: Vec<(u16, Box<Page>)>,
 }
 
 /// A state key's value, or its absence, with the proof.

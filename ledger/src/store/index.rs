@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use fjall::compaction::Leveled;
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch as WriteBatch, PersistMode, Readable, Snapshot,
 };
@@ -28,7 +29,10 @@ const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_HEIGHTS: u64 = 64;
 /// Block cache and write buffers of one replica in bytes. Small on purpose: an idle replica costs almost nothing.
 const CACHE: u64 = 8 * 1024 * 1024;
-const MEMTABLE: u64 = 8 * 1024 * 1024;
+const MEMTABLE: u64 = 16 * 1024 * 1024;
+/// So many write buffers' worth of files gather before they are merged into what lies below. Keys are hashes, so each
+/// merge writes all below again; reads ask the filter of each file, which is in memory.
+const GATHERED: u8 = 8;
 /// Write buffers that are worth a file each when nothing is written any more.
 const WORTH_FLUSHING: u64 = 1024 * 1024;
 const JOURNAL: u64 = 128 * 1024 * 1024;
@@ -116,6 +120,8 @@ pub struct Commit<'a> {
     pub stale: Vec<Vec<u8>>,
     /// Record id, version and row.
     pub history: Vec<(Hash, u32, HistoryRow)>,
+    /// Template and id of each new record.
+    pub created: Vec<(String, Hash)>,
     /// Ids of the block's transactions.
     pub transactions: Vec<Hash>,
 }
@@ -184,7 +190,10 @@ impl Index {
             .map_err(named)?;
         let table = |name: &str| {
             database
-                .keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE))
+                .keyspace(name, || {
+                    let options = KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
+                    options.compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(GATHERED)))
+                })
                 .map_err(named)
         };
         let tables = Arc::new(Tables {
@@ -255,7 +264,8 @@ impl Index {
     /// [`StoreError::Index`]; nothing is changed then.
     pub fn commit(&self, commit: &Commit<'_>, sync: bool) -> Result<(), StoreError> {
         let tables = &self.tables;
-        let rows = commit.state.len() + commit.nodes.len() + commit.history.len() + commit.transactions.len() + 8;
+        let records = commit.history.len() + commit.created.len();
+        let rows = commit.state.len() + commit.nodes.len() + records + commit.transactions.len() + 8;
         let mut batch = WriteBatch::with_capacity(self.database.clone(), rows);
         self.put_block(&mut batch, commit)?;
         if sync {
@@ -263,12 +273,7 @@ impl Index {
         }
         for (key, value) in &commit.state {
             match value {
-                Some(value) => {
-                    batch.insert(&tables.state, key.as_slice(), value.as_slice());
-                    if let Some(id) = key.strip_prefix(RECORDS) {
-                        batch.insert(&tables.templates, template_row(value, id)?, []);
-                    }
-                }
+                Some(value) => batch.insert(&tables.state, key.as_slice(), value.as_slice()),
                 None => batch.remove(&tables.state, key.as_slice()),
             }
         }
@@ -278,8 +283,15 @@ impl Index {
         for key in &commit.stale {
             batch.remove(&tables.nodes, key.as_slice());
         }
+        let mut bytes = Vec::new();
         for (record, version, row) in &commit.history {
-            batch.insert(&tables.history, history_key(record, *version), encode(row)?);
+            bytes.clear();
+            borsh::to_writer(&mut bytes, row).map_err(unwritten)?;
+            batch.insert(&tables.history, history_key(record, *version), bytes.as_slice());
+        }
+        // Nobody removes records or changes their template.
+        for (template, record) in &commit.created {
+            batch.insert(&tables.templates, template_key(template, record), []);
         }
         for id in &commit.transactions {
             batch.insert(&tables.transactions, id.as_slice(), commit.height.to_be_bytes());
@@ -368,27 +380,18 @@ fn named(path: &Path, error: fjall::Error) -> StoreError {
 }
 
 fn encode(value: &impl BorshSerialize) -> Result<Vec<u8>, StoreError> {
-    borsh::to_vec(value).map_err(|source| StoreError::Decode { what: "row", source })
+    borsh::to_vec(value).map_err(unwritten)
+}
+
+fn unwritten(source: std::io::Error) -> StoreError {
+    StoreError::Decode { what: "row", source }
 }
 
 fn decode<T: BorshDeserialize>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
     borsh::from_slice(bytes).map_err(|source| StoreError::Decode { what, source })
 }
 
-/// Key of a record in the table of templates. Nobody removes records or changes their template.
-fn template_row(record: &[u8], id: &[u8]) -> Result<Vec<u8>, StoreError> {
-    #[derive(serde::Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        template: std::borrow::Cow<'a, str>,
-    }
-    let named: Named<'_> = serde_json::from_slice(record).map_err(|source| StoreError::Decode {
-        what: "record",
-        source: source.into(),
-    })?;
-    Ok(template_key(&named.template, id))
-}
-
+/// Key of a record in the table of templates.
 fn template_key(template: &str, id: &[u8]) -> Vec<u8> {
     [template.as_bytes(), &[0], id].concat()
 }

@@ -34,6 +34,7 @@ mod volumes;
 pub(crate) use access::Access;
 pub use driver::ClusterBackend;
 pub use failure::ApiFailure;
+pub use hosts::HostRestart;
 
 /// How this operator runs nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]

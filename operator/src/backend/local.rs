@@ -170,6 +170,11 @@ impl Local {
         self.reconciler.look(network).await
     }
 
+    /// The last status of a network that was reconciled.
+    pub fn recall(&self, network: &NetworkRef) -> Option<LedgerNetworkStatus> {
+        self.reconciler.recall(network)
+    }
+
     /// Takes one step of a removal. The data is put away, never deleted.
     ///
     /// # Errors

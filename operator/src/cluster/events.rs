@@ -45,16 +45,41 @@ pub async fn tell(recorder: &Recorder, about: &ObjectReference, old: &[Condition
             continue;
         }
         let warning = !is_well(condition) || (condition.type_ == kind::DEGRADED && condition.status == "True");
-        let event = Event {
-            type_: if warning { EventType::Warning } else { EventType::Normal },
-            reason: condition.reason.clone(),
-            note: Some(condition.message.chars().take(NOTE).collect()),
-            action: condition.type_.clone(),
-            secondary: None,
-        };
-        if let Err(error) = recorder.publish(&event, about).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "an event can't be written");
-        }
+        let type_ = if warning { EventType::Warning } else { EventType::Normal };
+        publish(
+            recorder,
+            about,
+            type_,
+            &condition.reason,
+            &condition.type_,
+            &condition.message,
+        )
+        .await;
+    }
+}
+
+/// Tells of something that has no condition.
+pub async fn warn(recorder: &Recorder, about: &ObjectReference, reason: &str, note: &str) {
+    publish(recorder, about, EventType::Warning, reason, reason, note).await;
+}
+
+async fn publish(
+    recorder: &Recorder,
+    about: &ObjectReference,
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    note: &str,
+) {
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note.chars().take(NOTE).collect()),
+        action: action.to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, about).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "an event can't be written");
     }
 }
 

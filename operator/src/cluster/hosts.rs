@@ -2,23 +2,32 @@
 //!
 //! Owns the choice of the next one. A host counts as well when its pod is Ready, which its own probe says: every validator
 //! in it takes part, or is known to be broken. What sits in the hosts is [`crate::backend::cluster`]'s, and so is the last
-//! look before one goes: whether a validator in another host is out just now.
+//! look before one goes: whether a validator in another host is out just now. A restart that has to wait long is told as an
+//! event of its host's StatefulSet, with who is in its way.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
-use kube::{Api, Client, ResourceExt};
+use kube::runtime::events::Recorder;
+use kube::{Api, Client, Resource, ResourceExt};
 use thiserror::Error;
 
+use super::events;
 use super::pace::{self, Pace};
 use crate::backend::BackendError;
-use crate::backend::cluster::{ApiFailure, ClusterBackend, names};
+use crate::backend::cluster::{ApiFailure, ClusterBackend, HostRestart, names};
 
 /// Label of a pod with the revision of its StatefulSet that it was made from.
 const REVISION: &str = "controller-revision-hash";
+/// A restart that has waited so long is told, and again and again after as long as events are kept.
+const PATIENCE: Duration = Duration::from_secs(120);
+const AGAIN: Duration = Duration::from_secs(1_800);
+/// Reason of the event.
+const HELD: &str = "RestartHeld";
 
 /// What every pass needs.
 pub struct Context {
@@ -28,8 +37,29 @@ pub struct Context {
     pub namespace: String,
     /// What sits in the hosts.
     pub backend: Arc<ClusterBackend>,
+    /// Where events go.
+    pub recorder: Recorder,
     /// Pauses after failures.
     pub pace: Pace,
+    /// The restart that has to wait.
+    pub waits: Mutex<Option<Wait>>,
+}
+
+/// A restart that has to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    since: Instant,
+    told: Option<Instant>,
+}
+
+impl Wait {
+    /// Whether it is to be told now.
+    fn is_due(&self, now: Instant) -> bool {
+        match self.told {
+            Some(told) => now - told >= AGAIN,
+            None => now - self.since >= PATIENCE,
+        }
+    }
 }
 
 /// A pass that didn't reach its end.
@@ -52,8 +82,8 @@ fn unlisted(error: kube::Error) -> HostsError {
 enum Step {
     /// Every host runs as the chart wants it.
     Done,
-    /// Something is to be restarted, but one is away or catching up.
-    Hold,
+    /// This pod is to be restarted, but these are away or catching up.
+    Hold(String, Vec<String>),
     /// Delete this pod; its set makes it anew.
     Restart(String),
 }
@@ -65,18 +95,66 @@ pub async fn reconcile(_: Arc<StatefulSet>, context: Arc<Context>) -> Result<Act
     let found = sets.list(&labels).await.map_err(unlisted)?.items;
     let there = pods.list(&labels).await.map_err(unlisted)?.items;
     let pause = match next(&found, &there) {
-        Step::Done => pace::calm(),
-        Step::Hold => pace::WAITING,
+        Step::Done => {
+            context.passed();
+            pace::calm()
+        }
+        Step::Hold(name, away) => {
+            let why = format!(
+                "{} of {} hosts aren't Ready: {}",
+                away.len(),
+                found.len(),
+                away.join(", ")
+            );
+            context.held(&found, &name, &why).await;
+            pace::WAITING
+        }
         Step::Restart(name) => {
             if let Some(pod) = there.iter().find(|pod| pod.name_any() == name) {
-                let restarted = context.backend.restart_host(pod).await?;
-                tracing::info!(host = name, restarted, "to be restarted with new settings");
+                match context.backend.restart_host(pod).await? {
+                    HostRestart::Done => {
+                        tracing::info!(host = name, "restarted with new settings");
+                        context.passed();
+                    }
+                    HostRestart::Held(why) => context.held(&found, &name, &why).await,
+                }
             }
             pace::WAITING
         }
     };
-    context.pace.succeeded("hosts");
+    context.pace.reset("hosts");
     Ok(Action::requeue(pause))
+}
+
+impl Context {
+    /// No restart waits any more.
+    fn passed(&self) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A restart waits. Said as an event when it does so for long: a host that another one's seats hold up stays on the old
+    /// image, and nobody would know.
+    async fn held(&self, sets: &[StatefulSet], pod: &str, why: &str) {
+        tracing::info!(host = pod, why, "a restart with new settings waits");
+        let Some(since) = self.due(Instant::now()) else {
+            return;
+        };
+        if let Some(set) = sets.iter().find(|set| pod_name(set) == pod) {
+            let minutes = since.as_secs() / 60;
+            let note = format!("waits for {minutes} minutes to be restarted with new settings: {why}");
+            events::warn(&self.recorder, &set.object_ref(&()), HELD, &note).await;
+        }
+    }
+
+    /// For how long it has been waited, if it is to be told now.
+    fn due(&self, now: Instant) -> Option<Duration> {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = waits.get_or_insert(Wait { since: now, told: None });
+        wait.is_due(now).then(|| {
+            wait.told = Some(now);
+            now - wait.since
+        })
+    }
 }
 
 fn api<K>(context: &Context) -> Api<K>
@@ -89,16 +167,18 @@ where
 /// After a pass that failed.
 pub fn on_error(_: Arc<StatefulSet>, error: &HostsError, context: Arc<Context>) -> Action {
     tracing::warn!(error = error as &dyn std::error::Error, "hosts can't be kept");
-    Action::requeue(context.pace.after_failure("hosts"))
+    Action::requeue(context.pace.longer("hosts"))
+}
+
+/// The one pod of a host's set.
+fn pod_name(set: &StatefulSet) -> String {
+    format!("{}-0", set.name_any())
 }
 
 /// Every shared network has a validator in each host and may lose one, so one goes at a time, and only while all others
 /// are well. One that isn't well takes nothing away, and a new pod may be just what it needs.
 fn next(sets: &[StatefulSet], pods: &[Pod]) -> Step {
-    let pod = |set: &StatefulSet| {
-        pods.iter()
-            .find(|pod| pod.name_any() == format!("{}-0", set.name_any()))
-    };
+    let pod = |set: &StatefulSet| pods.iter().find(|pod| pod.name_any() == pod_name(set));
     let stale: Vec<&StatefulSet> = sets
         .iter()
         .filter(|set| pod(set).is_some_and(|pod| is_stale(set, pod)))
@@ -107,12 +187,12 @@ fn next(sets: &[StatefulSet], pods: &[Pod]) -> Step {
         return Step::Done;
     };
     let is_well = |set: &&StatefulSet| pod(set).is_some_and(is_ready);
-    let restart = |set: &StatefulSet| Step::Restart(format!("{}-0", set.name_any()));
+    let restart = |set: &StatefulSet| Step::Restart(pod_name(set));
     let away: Vec<&StatefulSet> = sets.iter().filter(|set| !is_well(set)).collect();
     match away.as_slice() {
         [] => restart(first),
         [one] if stale.iter().any(|set| set.name_any() == one.name_any()) => restart(one),
-        _ => Step::Hold,
+        _ => Step::Hold(pod_name(first), away.iter().map(|set| pod_name(set)).collect()),
     }
 }
 
@@ -167,9 +247,10 @@ mod tests {
         let mut mixed = pods(["b", "a", "a", "a"]);
         assert_eq!(next(&sets("b"), &mixed), Step::Restart("muniment-host-1-0".into()));
         mixed[0] = pod(0, "b", false);
-        assert_eq!(next(&sets("b"), &mixed), Step::Hold, "it is catching up");
+        let held = Step::Hold("muniment-host-1-0".into(), vec!["muniment-host-0-0".into()]);
+        assert_eq!(next(&sets("b"), &mixed), held, "it is catching up");
         mixed.remove(0);
-        assert_eq!(next(&sets("b"), &mixed), Step::Hold, "it is being made anew");
+        assert_eq!(next(&sets("b"), &mixed), held, "it is being made anew");
     }
 
     #[test]
@@ -178,7 +259,21 @@ mod tests {
         there[2] = pod(2, "a", false);
         assert_eq!(next(&sets("b"), &there), Step::Restart("muniment-host-2-0".into()));
         there[3] = pod(3, "a", false);
-        assert_eq!(next(&sets("b"), &there), Step::Hold);
+        let away = vec!["muniment-host-2-0".into(), "muniment-host-3-0".into()];
+        assert_eq!(next(&sets("b"), &there), Step::Hold("muniment-host-0-0".into(), away));
+    }
+
+    #[test]
+    fn a_restart_that_waits_long_is_told_now_and_then() {
+        let since = Instant::now();
+        let due = |told: Option<Duration>, after: Duration| {
+            let told = told.map(|told| since + told);
+            Wait { since, told }.is_due(since + after)
+        };
+        assert!(!due(None, PATIENCE / 2), "hosts follow one another");
+        assert!(due(None, PATIENCE));
+        assert!(!due(Some(PATIENCE), PATIENCE * 2));
+        assert!(due(Some(PATIENCE), PATIENCE + AGAIN));
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// Pauses after failures.
     pub pace: Pace,
+    /// Pauses while nothing moves.
+    pub still: Pace,
     /// When status was written.
     pub writes: Writes,
     /// What is counted.
@@ -104,7 +106,7 @@ pub async fn reconcile(network: Arc<LedgerNetwork>, context: Arc<Context>) -> Re
 pub fn on_error(network: Arc<LedgerNetwork>, error: &PassError, context: Arc<Context>) -> Action {
     let key = key(&network);
     tracing::warn!(network = key, error = error as &dyn std::error::Error, "pass failed");
-    Action::requeue(context.pace.after_failure(&key))
+    Action::requeue(context.pace.longer(&key))
 }
 
 struct Pass<'a> {
@@ -144,8 +146,8 @@ impl Pass<'_> {
             }
             Ok(found) => match self.applied(&found).await {
                 Ok(status) => {
-                    self.context.pace.succeeded(&self.key);
-                    let pause = pause(&status);
+                    self.context.pace.reset(&self.key);
+                    let pause = self.pause(&status);
                     (status, pause)
                 }
                 Err(error) => {
@@ -198,7 +200,7 @@ impl Pass<'_> {
             "network can't be kept"
         );
         let pause = if error.retry() {
-            self.context.pace.after_failure(&self.key)
+            self.context.pace.longer(&self.key)
         } else {
             pace::calm()
         };
@@ -262,8 +264,9 @@ impl Pass<'_> {
                 Ok(Removal::Pending) => {
                     let before = self.network.status.as_ref();
                     let status = deleting(before, reason::DELETING, "validators are stopping", Timestamp::now());
+                    let pause = self.unsettled(&status);
                     self.write(status).await?;
-                    return Ok(pace::BUSY);
+                    return Ok(pause);
                 }
                 // A namespace that goes takes everything with it, our rights first.
                 Err(error) if self.namespace_goes().await => {
@@ -285,13 +288,34 @@ impl Pass<'_> {
                 }
             }
         }
-        self.context.pace.succeeded(&self.key);
+        self.context.pace.reset(&self.key);
+        self.context.still.reset(&self.key);
         self.context.writes.forget(&self.key);
         self.context.metrics.expires(&self.key, None);
         finalize::remove(&self.api(), self.network, finalize::NETWORK)
             .await
             .map_err(self.failed("the finalizer"))?;
         Ok(pace::calm())
+    }
+
+    /// When to look again at a network that is kept.
+    fn pause(&self, status: &LedgerNetworkStatus) -> Duration {
+        // People who have to approve something take their time.
+        let is_voted_on = |one: &Condition| one.type_ == kind::PROGRESSING && one.reason == reason::NEEDS_GOVERNANCE;
+        if is_settled(status) {
+            self.context.still.reset(&self.key);
+            pace::calm()
+        } else if status.conditions.iter().any(is_voted_on) {
+            pace::WAITING
+        } else {
+            self.unsettled(status)
+        }
+    }
+
+    /// When to look again at a network that isn't yet what it is to be: soon while it moves, and less and less often while
+    /// it doesn't, as when its nodes answer nobody. What Kubernetes has to tell of its pods wakes us anyway.
+    fn unsettled(&self, status: &LedgerNetworkStatus) -> Duration {
+        self.context.still.longer_while(&self.key, status::look(status))
     }
 
     async fn namespace_goes(&self) -> bool {
@@ -316,19 +340,6 @@ fn reason_of(error: &BackendError) -> &'static str {
         BackendError::NoHosts { .. } | BackendError::HostsFull { .. } => reason::NO_ROOM,
         BackendError::HostsOff { .. } => reason::HOSTS_OFF,
         _ => reason::PLATFORM,
-    }
-}
-
-/// When to look again at a network that is kept.
-fn pause(status: &LedgerNetworkStatus) -> Duration {
-    // People who have to approve something take their time.
-    let is_voted_on = |one: &Condition| one.type_ == kind::PROGRESSING && one.reason == reason::NEEDS_GOVERNANCE;
-    if is_settled(status) {
-        pace::calm()
-    } else if status.conditions.iter().any(is_voted_on) {
-        pace::WAITING
-    } else {
-        pace::BUSY
     }
 }
 

@@ -33,11 +33,17 @@ pub async fn keep(access: Access, networks: Store<LedgerNetwork>, backend: &Clus
 async fn look(access: &Access, networks: &Store<LedgerNetwork>, backend: &ClusterBackend) -> Result<(), BackendError> {
     // Who sits there is looked at first: the description of whoever comes meanwhile is there by then.
     for network in backend.seated().await? {
-        if !is_described(access, networks, &network).await? {
-            tracing::warn!(
+        match is_described(access, networks, &network).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
                 %network,
                 "sits in the hosts without a LedgerNetwork; make it again with the same name and placement, and delete it"
-            );
+            ),
+            // The others are looked for all the same.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%network, error, "it can't be seen whether this is left over in the hosts");
+            }
         }
     }
     backend.tidy_hosts().await

@@ -1,10 +1,15 @@
 //! How soon an object is looked at again.
+//!
+//! Passes that find nothing to do come less and less often. Whoever is taken from the queue when all places are held isn't
+//! who waits longest, so the places must not be held by those about whom there is no news.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use kube::runtime::utils::Backoff;
+use kube::runtime::watcher;
 
 /// While something is under way.
 pub const BUSY: Duration = Duration::from_secs(1);
@@ -12,44 +17,61 @@ pub const BUSY: Duration = Duration::from_secs(1);
 pub const WAITING: Duration = Duration::from_secs(15);
 /// All is well. In case an event was lost.
 const CALM: Duration = Duration::from_secs(60);
-/// Longest pause after failures.
-const LONGEST: Duration = Duration::from_secs(60);
+/// Longest pause of an object, and of watches that fail.
+const LONGEST: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
+/// Looks at an object that doesn't move before its pauses begin to grow.
+const PATIENCE: usize = 5;
 
-/// Failures in a row, by object.
+type Pauses = std::iter::Chain<std::iter::RepeatN<Duration>, ExponentialBackoff>;
+
+/// Pauses that get longer, by object: after failures, or while nothing moves.
 #[derive(Default)]
-pub struct Pace(Mutex<HashMap<String, u32>>);
+pub struct Pace {
+    patience: usize,
+    objects: Mutex<HashMap<String, (String, Pauses)>>,
+}
 
 impl Pace {
-    /// A pause after one more failure: twice as long each time, with jitter.
-    pub fn after_failure(&self, key: &str) -> Duration {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(key.to_owned()).or_default();
-        let pause = BUSY.saturating_mul(1 << (*count).min(6)).min(LONGEST);
-        *count = count.saturating_add(1);
-        jitter(pause)
+    /// Of objects that are expected to move by themselves soon.
+    pub fn patient() -> Self {
+        Self {
+            patience: PATIENCE,
+            ..Self::default()
+        }
     }
 
-    /// Forgets failures.
-    pub fn succeeded(&self, key: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    /// The next pause: twice as long each time, with jitter.
+    pub fn longer(&self, key: &str) -> Duration {
+        self.longer_while(key, String::new())
+    }
+
+    /// As [`Self::longer`], and anew when the object doesn't look as it did.
+    pub fn longer_while(&self, key: &str, look: String) -> Duration {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let anew = || std::iter::repeat_n(BUSY, self.patience).chain(doubling());
+        let (before, pauses) = objects.entry(key.to_owned()).or_insert_with(|| (look.clone(), anew()));
+        if *before != look {
+            (*before, *pauses) = (look, anew());
+        }
+        jitter(pauses.next().unwrap_or(LONGEST.0))
+    }
+
+    /// Begins anew: it went well.
+    pub fn reset(&self, key: &str) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
-/// Pauses between attempts of watches that fail. All watches of a controller share them, so they don't grow: after the
-/// API server was away each watch fails once or twice more, and none is tried while another one's pause lasts.
-#[derive(Debug)]
-pub struct Attempts;
-
-impl Iterator for Attempts {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(jitter(BUSY))
-    }
+fn doubling() -> ExponentialBackoff {
+    let builder = ExponentialBuilder::new().with_min_delay(BUSY).with_max_delay(LONGEST.0);
+    builder.without_max_times().build()
 }
 
-impl Backoff for Attempts {
-    fn reset(&mut self) {}
+/// Pauses between attempts of watches that fail. All watches of a controller share them, and none is tried while another
+/// one's pause lasts: after the API server was away each fails once or twice more, so they grow slowly and not far.
+pub fn attempts() -> impl Backoff {
+    let builder = ExponentialBuilder::new().with_min_delay(BUSY).with_max_delay(LONGEST.1);
+    watcher::ExponentialBackoff::from(builder.with_factor(1.1).without_max_times())
 }
 
 /// A pause while all is well.
@@ -68,25 +90,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dozen_watches_that_fail_in_turn_are_back_within_seconds() {
-        let pauses: Duration = Attempts.take(12).sum();
-        assert!(pauses <= Duration::from_secs(15), "{pauses:?}");
+    fn a_dozen_watches_that_fail_in_turn_are_back_within_half_a_minute() {
+        let pauses: Duration = attempts().take(12).sum();
+        assert!(pauses <= Duration::from_secs(30), "{pauses:?}");
+        let mut attempts = attempts();
+        assert_eq!(attempts.nth(40), Some(LONGEST.1), "an API server that stays away");
+        attempts.reset();
+        assert_eq!(attempts.next(), Some(BUSY));
     }
 
     #[test]
     fn failures_in_a_row_are_answered_slower_and_slower() {
         let pace = Pace::default();
-        let pauses: Vec<Duration> = (0..10).map(|_| pace.after_failure("a")).collect();
+        let pauses: Vec<Duration> = (0..10).map(|_| pace.longer("a")).collect();
         assert!(
-            pauses[0] <= Duration::from_millis(1250) && pauses[9] >= LONGEST,
+            pauses[0] <= Duration::from_millis(1250) && pauses[9] >= LONGEST.0,
             "{pauses:?}"
         );
-        assert!(pauses[9] <= LONGEST.mul_f64(1.25));
+        assert!(pauses[9] <= LONGEST.0.mul_f64(1.25));
         assert!(
-            pace.after_failure("b") < Duration::from_secs(2),
+            pace.longer("b") < Duration::from_secs(2),
             "each object has a count of its own"
         );
-        pace.succeeded("a");
-        assert!(pace.after_failure("a") < Duration::from_secs(2));
+        pace.reset("a");
+        assert!(pace.longer("a") < Duration::from_secs(2));
+    }
+
+    /// 200 networks of simulated pods, say: they take few of the places there are.
+    #[test]
+    fn an_object_that_stays_as_it_is_costs_little_and_is_seen_soon_when_it_starts() {
+        let pace = Pace::patient();
+        let look = |how: &str| pace.longer_while("a", how.to_owned());
+        let pauses: Vec<Duration> = (0..20).map(|_| look("silent")).collect();
+        assert!(pauses[..PATIENCE].iter().all(|pause| *pause < BUSY * 2), "{pauses:?}");
+        let mut gone = Duration::ZERO;
+        for pause in &pauses[PATIENCE..] {
+            gone += *pause;
+            assert!(*pause <= gone, "never longer than it has been waited for");
+        }
+        let quarter = Duration::from_secs(900);
+        let mut looks = pauses.iter().scan(Duration::ZERO, |at, pause| {
+            *at += *pause;
+            Some(*at)
+        });
+        let count = looks.position(|at| at > quarter);
+        assert!(
+            count.is_none_or(|count| count < 30),
+            "{count:?} looks in a quarter of an hour"
+        );
+        assert!(look("one answers") < BUSY * 2);
     }
 }

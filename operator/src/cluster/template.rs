@@ -59,14 +59,14 @@ pub async fn reconcile(template: Arc<RecordTemplate>, context: Arc<Context>) -> 
             .unwrap_or_default();
         events::tell(&context.recorder, &template.object_ref(&()), old, &new.conditions).await;
     }
-    context.pace.succeeded(&key(&template));
+    context.pace.reset(&key(&template));
     Ok(Action::await_change())
 }
 
 /// After a pass that couldn't report.
 pub fn on_error(template: Arc<RecordTemplate>, error: &PassError, context: Arc<Context>) -> Action {
     tracing::warn!(error = error as &dyn std::error::Error, "pass failed");
-    Action::requeue(context.pace.after_failure(&key(&template)))
+    Action::requeue(context.pace.longer(&key(&template)))
 }
 
 /// The verdict. Pure.

@@ -86,7 +86,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, context: Arc<Context>) -> Result<Act
 pub fn on_error(tenant: Arc<Tenant>, error: &PassError, context: Arc<Context>) -> Action {
     let name = tenant.name_any();
     tracing::warn!(tenant = name, error = error as &dyn std::error::Error, "pass failed");
-    Action::requeue(context.pace.after_failure(&name))
+    Action::requeue(context.pace.longer(&name))
 }
 
 struct Pass<'a> {
@@ -127,7 +127,7 @@ impl Pass<'_> {
         };
         let (space, pause) = match space {
             Ok(space) => {
-                self.context.pace.succeeded(&self.name);
+                self.context.pace.reset(&self.name);
                 (space, pace::calm())
             }
             Err(error) => {
@@ -140,7 +140,7 @@ impl Pass<'_> {
                     reason: reason::PLATFORM,
                     message: chain(&error),
                 };
-                (refused, self.context.pace.after_failure(&self.name))
+                (refused, self.context.pace.longer(&self.name))
             }
         };
         let usage = quota::usage(&self.own_networks());
@@ -253,7 +253,7 @@ impl Pass<'_> {
         if self.tenant.spec.deletion_policy == DeletionPolicy::Delete && self.namespace_is_left().await? {
             return self.leaving("the namespace is being deleted").await;
         }
-        self.context.pace.succeeded(&self.name);
+        self.context.pace.reset(&self.name);
         finalize::remove(&self.api(), self.tenant, finalize::TENANT)
             .await
             .map_err(self.failed("the finalizer"))?;

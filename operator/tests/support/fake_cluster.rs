@@ -47,6 +47,8 @@ struct State {
     mounts: fake_hosts::Mounts,
     /// They bring nothing new.
     kubelets_stopped: bool,
+    /// A host's pod that is made anew right after the hosts' pods are looked at next.
+    restless: Option<Key>,
     /// Reads of single objects, by plural and name.
     reads: BTreeMap<String, usize>,
     /// Who the validators are, from the sealed genesis on.
@@ -202,6 +204,18 @@ impl FakeCluster {
         settle(&mut state, self.pods);
     }
 
+    /// A hand that deletes the StatefulSet and leaves its pods running.
+    pub fn abandon_pods(&self) {
+        let mut state = self.lock();
+        state.take(&key("statefulsets", "notary-validator")).unwrap();
+        let pods: Vec<Key> = state.objects.keys().filter(|key| key.0 == "pods").cloned().collect();
+        for at in pods {
+            let mut pod = state.objects[&at].clone();
+            pod["metadata"]["ownerReferences"] = Value::Null;
+            state.put(&at, pod);
+        }
+    }
+
     /// The ledger decides that a validator joins, or leaves.
     pub fn decide(&self, validator: &ValidatorKeys, joins: bool) {
         let mut state = self.lock();
@@ -326,7 +340,18 @@ async fn serve(cluster: web::Data<FakeCluster>, request: HttpRequest, body: web:
         .get("content-type")
         .map(|v| v.to_str().unwrap().to_owned());
     let answer = match (request.method().as_str(), at.2.is_empty()) {
-        ("GET", true) => list(&state, &at, &query),
+        ("GET", true) => {
+            let answer = list(&state, &at, &query);
+            if state
+                .restless
+                .as_ref()
+                .is_some_and(|pod| (&pod.0, &pod.1) == (&at.0, &at.1))
+            {
+                let pod = state.restless.take();
+                pod.and_then(|pod| state.take(&pod));
+            }
+            answer
+        }
         ("GET", false) => {
             *state.reads.entry(format!("{}/{}", at.0, at.2)).or_default() += 1;
             match state.objects.get(&at) {

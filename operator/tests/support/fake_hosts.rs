@@ -87,6 +87,18 @@ impl FakeCluster {
         super::settle(&mut state, self.pods);
     }
 
+    /// A hand that deletes an object of the control plane.
+    pub fn delete_own(&self, plural: &str, name: &str) {
+        let mut state = self.lock();
+        state.take(&at(plural, name)).expect("there is such an object");
+        super::settle(&mut state, self.pods);
+    }
+
+    /// A host is made anew between the next look at the hosts' pods and the one after it.
+    pub fn make_anew_after_a_look(&self, host: usize) {
+        self.lock().restless = Some(at("pods", &format!("{NAME}-{host}-0")));
+    }
+
     /// The hosts' Secrets reach no pod that runs, or do again.
     pub fn stop_kubelets(&self, stopped: bool) {
         let mut state = self.lock();
@@ -108,7 +120,12 @@ impl FakeCluster {
 fn files(state: &State, host: usize) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     for part in 0..4 {
-        let secret = &state.objects[&at("secrets", &format!("{NAME}-{host}-seats-{part}"))];
+        let Some(secret) = state
+            .objects
+            .get(&at("secrets", &format!("{NAME}-{host}-seats-{part}")))
+        else {
+            continue;
+        };
         for (name, file) in secret["data"].as_object().into_iter().flatten() {
             let bytes = base64::engine::general_purpose::STANDARD.decode(file.as_str().unwrap());
             all.insert(name.clone(), bytes.unwrap());

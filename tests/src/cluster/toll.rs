@@ -3,20 +3,21 @@
 //!
 //! Behind it stands `kubectl proxy`, so that nothing of TLS or credentials is our business.
 
+mod gate;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as Lines};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use gate::Gate;
 
 /// The gate. Open for as many writes as it is told; ends when it is dropped.
 pub struct Toll {
-    left: watch::Sender<usize>,
-    held: Arc<Notify>,
+    gate: Gate,
     behind: Child,
-    task: tokio::task::JoinHandle<()>,
+    _task: JoinSet<()>,
 }
 
 impl Toll {
@@ -42,98 +43,31 @@ impl Toll {
             .expect("it says where it listens")
             .to_owned();
         let listener = TcpListener::bind(address).await.unwrap();
-        let (left, held) = (watch::Sender::new(0), Arc::new(Notify::new()));
-        let gate = (left.clone(), held.clone());
-        let task = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let (upstream, (left, held)) = (upstream.clone(), gate.clone());
-                // A connection that breaks is the operator's to make anew.
-                tokio::spawn(async move {
-                    let _ = pass(client, &upstream, &left, &held).await;
-                });
-            }
-        });
+        let gate = Gate::default();
+        let mut task = JoinSet::new();
+        task.spawn(gate.clone().serve(listener, upstream));
         Self {
-            left,
-            held,
+            gate,
             behind,
-            task,
+            _task: task,
         }
     }
 
     /// Lets so many more writes through.
     pub fn open(&self, writes: usize) {
-        self.left.send_replace(writes);
+        self.gate.open(writes);
     }
 
-    /// Resolves when a write is held.
+    /// Resolves when a write is held, and every one before it was answered: whoever is killed now has done all of its
+    /// writes or none of any.
     pub async fn held(&self) {
-        self.held.notified().await;
+        self.gate.held().await;
     }
 }
 
 impl Drop for Toll {
     fn drop(&mut self) {
-        self.task.abort();
         let _ = self.behind.kill();
         let _ = self.behind.wait();
-    }
-}
-
-/// One connection: requests one after another, answers as they come.
-async fn pass(client: TcpStream, upstream: &str, left: &watch::Sender<usize>, held: &Notify) -> std::io::Result<()> {
-    let (from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = TcpStream::connect(upstream).await?.into_split();
-    let answers = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
-    let mut requests = Lines::new(from_client);
-    loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            if requests.read_until(b'\n', &mut head).await? == 0 {
-                answers.abort();
-                return Ok(());
-            }
-        }
-        let text = String::from_utf8_lossy(&head).to_lowercase();
-        let length = text
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        requests.read_exact(&mut body).await?;
-        if is_write(&text) {
-            toll(left, held).await;
-        }
-        // Whose credentials these are is `kubectl proxy`'s business.
-        let head = String::from_utf8_lossy(&head);
-        let lines = head
-            .split_inclusive("\r\n")
-            .filter(|line| !line.to_lowercase().starts_with("authorization:"));
-        to_server.write_all(lines.collect::<String>().as_bytes()).await?;
-        to_server.write_all(&body).await?;
-    }
-}
-
-/// Who leads and what is told of events isn't what is tested.
-fn is_write(head: &str) -> bool {
-    let line = head.lines().next().unwrap_or_default();
-    !line.starts_with("get ") && !line.contains("/leases") && !line.contains("/events")
-}
-
-/// Takes one of the writes that are left, or waits for there to be one.
-async fn toll(left: &watch::Sender<usize>, held: &Notify) {
-    let mut seen = left.subscribe();
-    loop {
-        let paid = left.send_if_modified(|left| {
-            let some = *left > 0;
-            *left -= usize::from(some);
-            some
-        });
-        if paid {
-            return;
-        }
-        held.notify_one();
-        if seen.wait_for(|left| *left > 0).await.is_err() {
-            return;
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Where a submitted invoice is made ready for the ledger: parties found, document judged, record named (`subject`), place in
 //! the series held (`place`), copy sealed (`copy`).
 
+mod batch;
 mod copy;
 mod place;
 mod subject;
@@ -8,19 +9,17 @@ mod subject;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::join_all;
 use muniment_receipts::key::SignerKey;
 use serde_json::{Map, Value};
 
-use super::asked::{self, Asked, BatchItem};
+use super::asked::Asked;
 use crate::ctx::Ctx;
 use crate::invoice::TEMPLATE;
 use crate::invoice::input::{self, Entry, Terms};
-use crate::invoice::judge::{Source, judge};
+use crate::invoice::judge::{Judged, Source, judge};
 use crate::invoice::kept::Kept;
 use crate::keys::{Owner, Purpose, random};
 use crate::networks::Network;
-use crate::numbering::Next;
 use crate::problem::{ApiError, Code};
 use crate::sign::Kind;
 pub use copy::unseal;
@@ -143,14 +142,24 @@ impl<'a> Desk<'a> {
     /// 422 with what was found, or with what the ledger has no place for.
     pub async fn judge(&self, source: Source, asked: &Asked, terms: Terms) -> Result<Ready, ApiError> {
         let profile = asked.profile()?;
+        let judged = self.away(move || judge(source, profile)).await??;
+        self.ready(judged, asked, terms).await
+    }
+
+    /// Judging is work for a processor: no more at once than there are, and away from the async workers.
+    async fn away<T: Send + 'static>(&self, judge: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
         let judging = &self.ctx.state().judging;
         let permit = judging.clone().acquire_owned().await.map_err(ApiError::internal)?;
         let job = move || {
-            let judged = judge(source, profile);
+            let judged = judge();
             drop(permit);
             judged
         };
-        let mut judged = tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)??;
+        tokio::task::spawn_blocking(job).await.map_err(ApiError::internal)
+    }
+
+    /// Makes the action's input of a document that passed.
+    async fn ready(&self, mut judged: Judged, asked: &Asked, terms: Terms) -> Result<Ready, ApiError> {
         if terms.committed {
             judged.kept.salt = Some(match self.salt(&judged.kept.content()).await? {
                 Some(salt) => salt,
@@ -167,73 +176,6 @@ impl<'a> Desk<'a> {
             invoice: Box::new(judged.invoice),
             kept: judged.kept,
         })
-    }
-
-    /// Judges all documents of a batch.
-    pub async fn judge_all(&self, items: Vec<Result<BatchItem, ApiError>>) -> Vec<Result<Ready, ApiError>> {
-        // Most items of a batch ask for the same: names are looked up once.
-        let mut known: BTreeMap<String, Terms> = BTreeMap::new();
-        let mut jobs = Vec::with_capacity(items.len());
-        for item in items {
-            let prepared = match item {
-                Ok(item) => self
-                    .terms_once(&item.asked, &mut known)
-                    .await
-                    .map(|terms| (item, terms)),
-                Err(error) => Err(error),
-            };
-            jobs.push(async {
-                let (item, terms) = prepared?;
-                self.judge(item.source, &item.asked, terms).await
-            });
-        }
-        join_all(jobs).await
-    }
-
-    async fn terms_once(&self, asked: &Asked, known: &mut BTreeMap<String, Terms>) -> Result<Terms, ApiError> {
-        let key = format!("{asked:?}");
-        if let Some(terms) = known.get(&key) {
-            return Ok(terms.clone());
-        }
-        let terms = self.terms(asked).await?;
-        known.insert(key, terms.clone());
-        Ok(terms)
-    }
-
-    /// Numbers the good ones of a batch from a place on.
-    ///
-    /// # Errors
-    /// 500 when the store fails.
-    pub async fn number_all(
-        &self,
-        results: Vec<Result<Ready, ApiError>>,
-        place: &Place<'_>,
-        first: Next,
-    ) -> Result<Vec<Result<Ready, ApiError>>, ApiError> {
-        let good = results.iter().filter(|result| result.is_ok()).count();
-        let free = place.free(first, good).await?;
-        let mut free = free.into_iter().peekable();
-        let mut numbered = Vec::with_capacity(results.len());
-        for result in results {
-            let again = match (result, free.peek()) {
-                (Ok(ready), Some(next)) => self.number(ready, place.series(), *next).await,
-                (Ok(_), None) => Err(ApiError::internal("fewer numbers than documents")),
-                (Err(error), _) => Err(error),
-            };
-            // What is refused takes no number.
-            if again.is_ok() {
-                free.next();
-            }
-            numbered.push(again);
-        }
-        Ok(numbered)
-    }
-
-    async fn number(&self, ready: Ready, series: &str, next: Next) -> Result<Ready, ApiError> {
-        let mut invoice = ready.invoice;
-        invoice.number.clear();
-        let source = asked::with_number(Source::Json(invoice, Vec::new()), &asked::number(series, next.number))?;
-        self.judge(source, &ready.asked, ready.terms.at(next.place)).await
     }
 
     /// The action of the template.

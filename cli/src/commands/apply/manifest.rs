@@ -35,6 +35,11 @@ impl Manifest {
         self.network.as_ref().unwrap_or(&self.tenant)
     }
 
+    /// The tenant that it is, or is of.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
     /// Whether it is a tenant.
     pub fn is_tenant(&self) -> bool {
         self.network.is_none()
@@ -69,10 +74,10 @@ impl Manifest {
         format!("{}{below}", self.url(server))
     }
 
-    /// A command for what to do with it next.
-    pub fn next(&self) -> Option<String> {
-        let (tenant, network) = (&self.tenant, self.network.as_ref()?);
-        Some(format!("muniment notarize FILE --tenant {tenant} --network {network}"))
+    /// A command for what to do with a network next.
+    pub fn next(&self) -> String {
+        let (tenant, network) = (&self.tenant, self.name());
+        format!("muniment notarize FILE --tenant {tenant} --network {network}")
     }
 }
 

@@ -66,13 +66,12 @@ async fn grant_to(keys: &Access, path: &Path, data: &Path, server: &str, tenant:
     {
         return Ok(());
     }
+    // The database holds hashes only: a key whose file is gone is gone. A new one is in the file before it is valid, so that
+    // none is valid that nobody has.
+    let failed = |error: &muniment_api::ServeError| sentence("tenant", error);
     let api_key = match known {
         Some(known) => known.api_key,
-        // The database holds hashes only: a key whose file is gone is gone.
-        None => {
-            let key = keys.new_api_key(tenant, "dev").await;
-            key.map_err(|error| sentence("tenant", &error))?.to_string()
-        }
+        None => keys.draw().map_err(|error| failed(&error))?.to_string(),
     };
     let context = Context {
         version: 1,
@@ -84,7 +83,9 @@ async fn grant_to(keys: &Access, path: &Path, data: &Path, server: &str, tenant:
         data_dir: Some(data.to_owned()),
         identity: None,
     };
-    context::save(path, &context)
+    context::save(path, &context)?;
+    let adopted = keys.adopt(tenant, "dev", &context.api_key).await;
+    adopted.map_err(|error| failed(&error)).map(drop)
 }
 
 /// A tenant is gone, and with it its context file.

@@ -9,6 +9,8 @@ use muniment_api::{NetworkDirectory, NetworkEntry};
 use muniment_ledger::client::Endpoint;
 use muniment_operator::Local;
 
+use super::judge::reference;
+
 /// Empty until the supervisor is attached: the API opens first, because a network's genesis needs the tenant's key.
 #[derive(Default)]
 pub struct Directory(OnceLock<(Arc<Local>, Arc<Embedded>)>);
@@ -27,16 +29,25 @@ impl NetworkDirectory for Directory {
         let Some((local, described)) = self.0.get() else {
             return Vec::new();
         };
-        let suspended: Vec<String> = described.all().into_iter().filter_map(suspended).collect();
+        let all = described.all();
+        // Nothing is accepted any more for a network that is going.
+        let going = |network: &muniment_operator::NetworkEntry| {
+            all.iter()
+                .any(|one| one.deleting && reference(&one.target).as_ref() == Some(&network.network))
+        };
+        let suspended: Vec<String> = all.iter().filter_map(suspended).collect();
         let running = local.networks().await.into_iter();
-        running.filter_map(|network| entry(network, &suspended)).collect()
+        running
+            .filter(|network| !going(network))
+            .filter_map(|network| entry(network, &suspended))
+            .collect()
     }
 }
 
 /// The name of a tenant that may read and not write.
-fn suspended(one: Described) -> Option<String> {
-    match one.target {
-        Target::Tenant(name) if one.spec["suspended"] == serde_json::json!(true) => Some(name),
+fn suspended(one: &Described) -> Option<String> {
+    match &one.target {
+        Target::Tenant(name) if one.spec["suspended"] == serde_json::json!(true) => Some(name.clone()),
         _ => None,
     }
 }

@@ -8,40 +8,69 @@ use muniment_api::embedded::{Described, Judge};
 use muniment_api::resources::{Refused, Target};
 use muniment_crds::condition::reason;
 use muniment_crds::jiff::Timestamp;
-use muniment_crds::{LedgerNetwork, LedgerNetworkSpec, TenantName, TenantSpec};
+use muniment_crds::{LedgerNetwork, LedgerNetworkSpec, LedgerNetworkStatus, NetworkName, TenantName, TenantSpec};
 use muniment_operator::cluster::quota;
 use muniment_operator::controller::Outcome;
-use muniment_operator::{Catalog, Effect, Impact, NetworkRef, ReconcileError, in_dev, status, validate};
+use muniment_operator::{Catalog, Effect, Impact, Local, NetworkRef, ReconcileError, in_dev, status, validate};
 use muniment_receipts::genesis::Member;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+/// Reports of the controller, by `tenant/network`.
+pub type Reports = watch::Receiver<BTreeMap<String, Outcome>>;
+
 /// The judge of one `dev`.
 pub struct Desk {
     own: NetworkRef,
-    key: String,
     catalog: Catalog,
-    outcomes: OnceLock<watch::Receiver<BTreeMap<String, Outcome>>>,
+    seen: OnceLock<(Reports, Arc<Local>)>,
     signers: RwLock<BTreeMap<String, String>>,
 }
 
 impl Desk {
-    /// `own` is the network that this `dev` was started with, `key` the key that signs for its tenant.
-    pub fn new(own: NetworkRef, key: String, catalog: Catalog) -> Self {
+    /// `own` is the network that this `dev` was started with.
+    pub fn new(own: NetworkRef, catalog: Catalog) -> Self {
         Self {
             own,
-            key,
             catalog,
-            outcomes: OnceLock::new(),
+            seen: OnceLock::new(),
             signers: RwLock::default(),
         }
     }
 
     /// From now on this is what is seen.
-    pub fn sees(&self, outcomes: watch::Receiver<BTreeMap<String, Outcome>>) {
+    pub fn sees(&self, outcomes: Reports, local: Arc<Local>) {
         // Told once; a second one would be a bug and changes nothing.
-        let _ = self.outcomes.set(outcomes);
+        let _ = self.seen.set((outcomes, local));
+    }
+
+    fn last(&self, target: &Target) -> Option<LedgerNetworkStatus> {
+        self.seen.get()?.1.recall(&reference(target)?)
+    }
+
+    /// Whether a network can be made as a file says.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, resource: &LedgerNetwork) -> Result<(), Refused> {
+        let tenant = resource.metadata.namespace.clone().unwrap_or_default();
+        let signers = self.signers.read().unwrap_or_else(PoisonError::into_inner);
+        // The key of a tenant that was made this moment isn't known yet: any other stands for it.
+        let key = signers.get(&tenant).or_else(|| signers.values().next());
+        let members: Vec<Member> = key
+            .map(|key| Member {
+                name: tenant,
+                key: key.clone(),
+            })
+            .into_iter()
+            .collect();
+        validate(resource, &members, &self.catalog).map_err(|error| {
+            let first = error.violations.first();
+            let place = first.map(|one| pointer(&one.field)).unwrap_or_default();
+            invalid(error.to_string(), &place)
+        })?;
+        refuse(&in_dev(None, &resource.spec))
     }
 
     /// The key that signs for a tenant is known.
@@ -64,35 +93,39 @@ impl Desk {
             let message = "there is no such tenant; make it first, or write it into the same file";
             return Err(Refused::Forbidden(message.to_owned()));
         };
-        let spec: LedgerNetworkSpec = read(new)?;
-        let Some(resource) = resource(target, 1, spec) else {
+        let Some(resource) = resource(target, 1, read(new)?) else {
             return Ok(());
         };
-        // Whose key it will be isn't known yet; what is wrong with the description doesn't depend on it.
-        let member = Member {
-            name: resource.metadata.namespace.clone().unwrap_or_default(),
-            key: self.key.clone(),
-        };
-        validate(&resource, &[member], &self.catalog).map_err(|error| {
-            let first = error.violations.first();
-            let place = first.map(|one| pointer(&one.field)).unwrap_or_default();
-            invalid(error.to_string(), &place)
-        })?;
-        let old: Option<LedgerNetworkSpec> = old.map(read).transpose()?;
-        let effects = in_dev(old.as_ref(), &resource.spec);
-        if let Some(effect) = effects.iter().find(|effect| effect.impact == Impact::Refused) {
-            return Err(invalid(Effect::to_string(effect), &pointer(effect.field)));
+        self.check(&resource)?;
+        // What is sealed is sealed with the genesis, whatever was described before.
+        if let Some(status) = self.last(target).filter(|status| status.network_id.is_some())
+            && let Some(mut sealed) = old.and_then(|old| read::<LedgerNetworkSpec>(old).ok())
+        {
+            sealed.validators.count = status.validators.desired;
+            refuse(&in_dev(Some(&sealed), &resource.spec))?;
         }
-        within_quota(tenant, resource, all)
+        within_quota(tenant, &resource, all)
     }
 }
 
-/// Counts what the tenant would have with this network.
-fn within_quota(tenant: &Described, network: LedgerNetwork, all: &[Described]) -> Result<(), Refused> {
+fn refuse(effects: &[Effect]) -> Result<(), Refused> {
+    match effects.iter().find(|effect| effect.impact == Impact::Refused) {
+        None => Ok(()),
+        Some(effect) => Err(invalid(effect.to_string(), &pointer(effect.field))),
+    }
+}
+
+/// Counts what the tenant would have with this network. What takes no more than before is never refused.
+fn within_quota(tenant: &Described, network: &LedgerNetwork, all: &[Described]) -> Result<(), Refused> {
     let spec: TenantSpec = read(&tenant.spec)?;
-    let others = networks(&tenant.target, all).filter(|other| other.metadata.name != network.metadata.name);
-    let with: Vec<Arc<LedgerNetwork>> = others.chain([network.clone()]).map(Arc::new).collect();
-    match quota::over(&spec.quota, &quota::usage(&with)) {
+    let (before, others): (Vec<_>, Vec<_>) = networks(&tenant.target, all)
+        .map(Arc::new)
+        .partition(|one| one.metadata.name == network.metadata.name);
+    let share = |one: &LedgerNetwork| quota::usage(&[Arc::new(one.clone())]);
+    let (new, old) = (share(network), quota::usage(&before));
+    let more = new.networks > old.networks || new.validators > old.validators || new.storage_bytes > old.storage_bytes;
+    let with: Vec<Arc<LedgerNetwork>> = others.into_iter().chain([Arc::new(network.clone())]).collect();
+    match quota::over(&spec.quota, &quota::usage(&with)).filter(|_| more) {
         None => Ok(()),
         Some(over) => Err(Refused::Forbidden(format!(
             "with this network the tenant would have {over}; make room, or raise the quota of the tenant"
@@ -109,6 +142,17 @@ fn networks<'a>(tenant: &'a Target, all: &'a [Described]) -> impl Iterator<Item 
 
 fn owns(tenant: &Target, network: &Target) -> bool {
     matches!((tenant, network), (Target::Tenant(tenant), Target::Network(of, _)) if tenant == of)
+}
+
+/// Name of a described network.
+pub fn reference(target: &Target) -> Option<NetworkRef> {
+    let Target::Network(tenant, name) = target else {
+        return None;
+    };
+    Some(NetworkRef {
+        tenant: TenantName::new(tenant).ok()?,
+        name: NetworkName::new(name).ok()?,
+    })
 }
 
 /// The custom resource of a described network.
@@ -178,30 +222,41 @@ impl Judge for Desk {
                     _ => "Active",
                 };
                 let signers = self.signers.read().unwrap_or_else(PoisonError::into_inner);
-                json!({ "state": state, "signer": signers.get(name), "usage": quota::usage(&with) })
+                let signer = signers.get(name);
+                let observed = signer.map(|_| one.generation);
+                json!({
+                    "state": state, "signer": signer, "observedGeneration": observed, "usage": quota::usage(&with),
+                })
             }
             Target::Network(tenant, name) => {
-                let outcomes = self.outcomes.get().map(|outcomes| outcomes.borrow());
+                if let Err(why) = read::<LedgerNetworkSpec>(&one.spec) {
+                    return self.refused(one, reason::INVALID, &why.to_string());
+                }
+                let outcomes = self.seen.get().map(|(outcomes, _)| outcomes.borrow());
                 let outcome = outcomes.as_ref().and_then(|all| all.get(&format!("{tenant}/{name}")));
-                outcome.map_or(Value::Null, |outcome| seen(one.generation, outcome))
+                match outcome {
+                    None => Value::Null,
+                    Some(Ok(status)) => serde_json::to_value(status).unwrap_or_default(),
+                    Some(Err(error)) => {
+                        let reason = match error.as_ref() {
+                            ReconcileError::Backend(_) => reason::PLATFORM,
+                            ReconcileError::Invalid(_) | ReconcileError::Plan(_) => reason::INVALID,
+                        };
+                        self.refused(one, reason, &crate::error::chain(error.as_ref()))
+                    }
+                }
             }
         }
     }
 }
 
-fn seen(generation: i64, outcome: &Outcome) -> Value {
-    let status = match outcome {
-        Ok(status) => status.clone(),
-        Err(error) => {
-            let reason = match error.as_ref() {
-                ReconcileError::Backend(_) => reason::PLATFORM,
-                ReconcileError::Invalid(_) | ReconcileError::Plan(_) => reason::INVALID,
-            };
-            let message = crate::error::chain(error.as_ref());
-            status::refused(Some(generation), None, None, reason, &message, Timestamp::now())
-        }
-    };
-    serde_json::to_value(status).unwrap_or_default()
+impl Desk {
+    /// What was seen last stays, and the reason is said.
+    fn refused(&self, one: &Described, reason: &str, why: &str) -> Value {
+        let last = self.last(&one.target);
+        let status = status::refused(Some(one.generation), None, last.as_ref(), reason, why, Timestamp::now());
+        serde_json::to_value(status).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -210,13 +265,16 @@ mod tests {
     use super::*;
     use crate::commands::dev::catalog;
 
+    const KEY: &str = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
     fn desk() -> Desk {
         let own = NetworkRef {
             tenant: TenantName::new("demo").unwrap(),
             name: muniment_crds::NetworkName::new("notary").unwrap(),
         };
-        let key = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".to_owned();
-        Desk::new(own, key, catalog())
+        let desk = Desk::new(own, catalog());
+        desk.signs("acme", KEY);
+        desk
     }
 
     fn described(target: Target, spec: Value) -> Described {
@@ -257,11 +315,6 @@ mod tests {
         };
         assert_eq!(new(json!({ "preventDeletion": true })), "taken");
         for (more, place, words) in [
-            (
-                json!({ "validators": { "count": 7 } }),
-                "/spec/validators/count",
-                "stays 4",
-            ),
             (
                 json!({ "validators": { "count": 3 } }),
                 "/spec/validators/count",

@@ -9,11 +9,11 @@ use std::time::Duration;
 use muniment_api::Access;
 use muniment_api::embedded::{Described, Embedded};
 use muniment_api::resources::{Resources, Target};
-use muniment_crds::{LedgerNetworkSpec, NetworkName, TenantName};
+use muniment_crds::LedgerNetworkSpec;
 use muniment_operator::{Controller, Desired, Local, NetworkRef, Removal};
 use muniment_receipts::genesis::Member;
 
-use super::judge::{Desk, read, resource};
+use super::judge::{Desk, Reports, read, reference, resource};
 use super::{access, sentence};
 use crate::error::Result;
 
@@ -38,7 +38,7 @@ pub struct Keeper {
     pub server: String,
 }
 
-/// Which networks are wanted, each with who signs for its tenant.
+/// Which networks are wanted, each with who signs for its tenant. What can't be used is left out, and its status says why.
 ///
 /// # Errors
 /// When a key can't be made or stored.
@@ -52,73 +52,80 @@ pub async fn desired(described: &[Described], keys: &Access, desk: &Desk) -> Res
         else {
             continue;
         };
-        let signer = keys.signer(tenant).await.map_err(|error| sentence("tenant", &error))?;
-        desk.signs(tenant, &signer.to_string());
+        let key = signer(tenant, keys, desk).await?;
         desired.push(Desired {
             resource,
             members: vec![Member {
                 name: tenant.clone(),
-                key: signer.to_string(),
+                key,
             }],
         });
     }
     Ok(desired)
 }
 
+async fn signer(tenant: &str, keys: &Access, desk: &Desk) -> Result<String> {
+    let signer = keys.signer(tenant).await.map_err(|error| sentence("tenant", &error))?;
+    desk.signs(tenant, &signer.to_string());
+    Ok(signer.to_string())
+}
+
 impl Keeper {
     /// Goes on until it is dropped. `wanted` is what the controller was started with.
     pub async fn run(&self, mut wanted: Vec<Desired>) {
         let (mut changes, mut outcomes) = (self.described.changes(), self.controller.outcomes());
-        // Whether the controller has looked since it was told last: only then nothing of what it was told before is
-        // under way.
-        let mut looked = true;
+        // Whether the controller has reported since it was told last: only then nothing that it was told before is under
+        // way.
+        let mut reported = true;
         loop {
             changes.borrow_and_update();
-            if let Err(failure) = self.pass(&mut wanted, &mut looked).await {
-                tracing::warn!("what is described can't be brought about: {failure}");
-            }
+            self.pass(&mut wanted, &mut outcomes, &mut reported).await;
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
                 changed = outcomes.changed() => {
                     if changed.is_err() { return }
-                    looked = true;
+                    reported = true;
                     self.described.touch();
                 }
             }
         }
     }
 
-    async fn pass(&self, wanted: &mut Vec<Desired>, looked: &mut bool) -> Result<()> {
+    async fn pass(&self, wanted: &mut Vec<Desired>, outcomes: &mut Reports, reported: &mut bool) {
         let all = self.described.all();
         for one in &all {
             if let Target::Tenant(tenant) = &one.target {
-                self.tenant(tenant, one.deleting, &all).await?;
+                told(tenant, self.tenant(tenant, one.deleting, &all).await);
             }
         }
-        let desired = desired(&all, &self.keys, &self.desk).await?;
-        if desired != *wanted {
-            self.controller.want(desired.clone());
-            (*wanted, *looked) = (desired, false);
-        }
-        if !*looked {
-            return Ok(());
+        match desired(&all, &self.keys, &self.desk).await {
+            Ok(desired) if desired != *wanted => {
+                self.controller.want(desired.clone());
+                outcomes.mark_unchanged();
+                (*wanted, *reported) = (desired, false);
+            }
+            Ok(_) => {}
+            Err(failure) => return told("all networks", Err(failure)),
         }
         for one in all.iter().filter(|one| one.deleting) {
-            if let Target::Network(tenant, name) = &one.target
-                && let (Ok(tenant), Ok(name)) = (TenantName::new(tenant), NetworkName::new(name))
-            {
-                self.remove(&NetworkRef { tenant, name }).await?;
-                self.forget(&one.target).await?;
+            let Some(network) = reference(&one.target) else {
+                continue;
+            };
+            // A pass that the last report tells of may have been over it.
+            let key = network.to_string();
+            let under_way = !*reported || outcomes.borrow().contains_key(&key);
+            if !under_way {
+                told(&key, self.remove(&network, &one.target).await);
             }
         }
-        Ok(())
     }
 
     /// Gives a tenant its keys, or forgets one that is deleted.
     async fn tenant(&self, tenant: &str, deleting: bool, all: &[Described]) -> Result<()> {
         if deleting {
             access::forget(&self.root, tenant)?;
-            return self.forget(&Target::Tenant(tenant.to_owned())).await;
+            let gone = self.described.forget_tenant(tenant).await;
+            return gone.map_err(|error| sentence("store", &error));
         }
         let networks: BTreeSet<&str> = all
             .iter()
@@ -128,15 +135,17 @@ impl Keeper {
             })
             .collect();
         let first = networks.first().copied().unwrap_or_default();
-        access::grant(&self.keys, &self.root, &self.server, tenant, first).await
+        access::grant(&self.keys, &self.root, &self.server, tenant, first).await?;
+        signer(tenant, &self.keys, &self.desk).await.map(drop)
     }
 
-    async fn forget(&self, target: &Target) -> Result<()> {
-        let gone = self.described.forget(target).await;
-        gone.map_err(|error| sentence("store", &error))
-    }
-
-    async fn remove(&self, network: &NetworkRef) -> Result<()> {
+    /// Puts a network's ledger aside, and forgets the network.
+    async fn remove(&self, network: &NetworkRef, target: &Target) -> Result<()> {
+        let id = self.local.recall(network).and_then(|status| status.network_id);
+        let id = id.and_then(|id| {
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(id, &mut bytes).ok().map(|()| bytes)
+        });
         while self
             .local
             .remove(network)
@@ -146,7 +155,16 @@ impl Keeper {
         {
             tokio::time::sleep(AGAIN).await;
         }
+        let gone = self.described.forget_network(target, id).await;
+        gone.map_err(|error| sentence("store", &error))?;
         tracing::info!(network = network.to_string(), "removed; its data is kept in `removed`");
         Ok(())
+    }
+}
+
+/// One that fails must not stop the others; it is tried again at the next change or report.
+fn told(what: &str, outcome: Result<()>) {
+    if let Err(failure) = outcome {
+        tracing::warn!(what, "what is described can't be brought about: {failure}");
     }
 }

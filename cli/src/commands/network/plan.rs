@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<LedgerNetwork> {
 
 /// How the network is described now.
 async fn known(choice: &Choice, wanted: &LedgerNetwork) -> Result<Known> {
-    let context = choice.load()?;
+    let context = choice.load_platform()?;
     let dev = context.data_dir.is_some();
     let url = format!(
         "{}/v1/tenants/{}/networks/{}/resource",
@@ -109,7 +109,7 @@ async fn known(choice: &Choice, wanted: &LedgerNetwork) -> Result<Known> {
         part(wanted.metadata.namespace.as_ref()),
         part(wanted.metadata.name.as_ref())
     );
-    let spec = match Client::new(context.of_platform())?.get::<Described>(&url).await {
+    let spec = match Client::new(context)?.get::<Described>(&url).await {
         Ok(known) => Some(known.spec),
         Err(failure) if failure.code == "not_found" => None,
         Err(failure) => return Err(failure),

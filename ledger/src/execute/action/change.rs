@@ -1,10 +1,11 @@
 //! What becomes of the records of an accepted action.
 
+use muniment_receipts::encoding::hex;
 use serde_json::Value;
 
 use super::claims::Writes;
 use super::refs::Referred;
-use super::{Act, Judged, accept, faulty, json};
+use super::{Act, Judged, Subject, accept, faulty, given};
 use crate::block::Hash;
 use crate::execute::reject::Reject;
 use crate::state::{Record, record_key};
@@ -16,28 +17,28 @@ impl Act<'_> {
     /// Changes or creates the record acted on. Gives its new version.
     pub(super) fn change(
         &self,
-        before: Option<Record>,
-        id: Hash,
-        values: Option<&Values<'_>>,
+        subject: &Subject,
+        values: Option<&Values<'_, '_>>,
         input: &Value,
         writes: &mut Writes<'_, '_>,
     ) -> Judged<u32> {
-        let mut after = match &before {
+        let Subject { id, before } = subject;
+        let mut after = match before {
             Some(before) => before.clone(),
-            None => self.fresh(&id),
+            None => self.fresh(id),
         };
         let change = &self.action().change;
-        accept!(self.next(&mut after, before.is_some(), change, values, input, id)?);
-        accept!(writes.claim(&self.in_force.template, before.as_ref(), &after, id)?);
-        writes.put(record_key(&id), after.canonical()?);
+        accept!(self.next(&mut after, before.is_some(), change, values, input, *id)?);
+        accept!(writes.claim(&self.in_force.template, before.as_ref(), &after, *id)?);
+        writes.put(record_key(id), after.canonical()?);
         Ok(Ok(after.version))
     }
 
     /// Changes the records referred to. Gives their new versions.
-    pub(super) fn change_refs(
+    pub(super) fn change_refs<'v>(
         &self,
-        refs: &[Referred],
-        values: Option<&Values<'_>>,
+        refs: &'v [Referred],
+        values: Option<&Values<'_, 'v>>,
         input: &Value,
         writes: &mut Writes<'_, '_>,
     ) -> Judged<Vec<(Hash, u32)>> {
@@ -48,7 +49,7 @@ impl Act<'_> {
             }
             for (id, before) in &referred.records {
                 let with = match (values, reference.many) {
-                    (Some(values), true) => Some(values.with("item", &json(before)?)),
+                    (Some(values), true) => Some(values.with("item", given(before))),
                     _ => None,
                 };
                 let mut after = before.clone();
@@ -70,7 +71,7 @@ impl Act<'_> {
             created_time: self.header.time,
             creator: self.signer.to_owned(),
             fields: Default::default(),
-            id: hex::encode(id),
+            id: hex(id),
             regions: regions
                 .map(|region| (region.name.clone(), region.initial.clone()))
                 .collect(),
@@ -88,7 +89,7 @@ impl Act<'_> {
         record: &mut Record,
         existed: bool,
         change: &Change,
-        values: Option<&Values<'_>>,
+        values: Option<&Values<'_, '_>>,
         input: &Value,
         id: Hash,
     ) -> Judged<()> {
@@ -109,7 +110,7 @@ impl Act<'_> {
         &self,
         record: &mut Record,
         change: &Change,
-        values: Option<&Values<'_>>,
+        values: Option<&Values<'_, '_>>,
         input: &Value,
     ) -> Result<(), Reject> {
         for (field, assign) in &change.set {
@@ -161,7 +162,7 @@ impl Act<'_> {
     }
 }
 
-fn states(record: &mut Record, change: &Change, values: Option<&Values<'_>>) -> Result<(), Reject> {
+fn states(record: &mut Record, change: &Change, values: Option<&Values<'_, '_>>) -> Result<(), Reject> {
     for (region, cases) in &change.to {
         for case in cases {
             let holds = match (&case.when, values) {

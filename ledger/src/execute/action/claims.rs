@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Act, Judged, Subject, Write, accept, duplicate};
@@ -12,6 +12,7 @@ use crate::block::Hash;
 use crate::execute::overlay::Overlay;
 use crate::execute::reject::Reject;
 use crate::state::{Record, StateError, counter_key, unique_key};
+use crate::template::rule::values::Given;
 use crate::template::{Counter, Source, Template, Unique};
 
 /// First line of what a unique key is the hash of.
@@ -143,8 +144,12 @@ pub struct Count<'t> {
 
 impl Count<'_> {
     /// The variable `counters`.
-    pub fn json(&self) -> Value {
-        json!({ &self.counter.name: { "next": self.row.count + 1, "previous": self.row.link } })
+    pub fn given(&self) -> Given<'_> {
+        let row = [
+            ("next", (self.row.count + 1).into()),
+            ("previous", self.row.link.as_str().into()),
+        ];
+        Given::object([(self.counter.name.as_str(), Given::object(row))])
     }
 
     /// The write that moves it on.

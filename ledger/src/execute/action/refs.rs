@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use muniment_receipts::encoding::from_hex_exact;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Act, Judged, Reject, accept, from};
 use crate::block::Hash;
 use crate::execute::overlay::Overlay;
-use crate::state::{Record, StateError, record_key};
+use crate::state::{Record, record_key};
+use crate::template::rule::values::Given;
 use crate::template::validate::validate;
 use crate::template::{Reference, Template};
 
@@ -107,19 +108,13 @@ fn readable(record: &Record, template: &Template) -> bool {
 }
 
 /// The variable `refs`. A reference that the input leaves out is absent.
-pub fn json(refs: &[Referred]) -> Result<Value, StateError> {
-    let mut all = Map::new();
-    for referred in refs {
-        let mut records = Vec::with_capacity(referred.records.len());
-        for (_, record) in &referred.records {
-            records.push(super::json(record)?);
-        }
-        let value = match (referred.many, records.pop()) {
-            (true, last) => Value::Array(records.into_iter().chain(last).collect()),
-            (false, Some(record)) => record,
-            (false, None) => continue,
+pub fn given(refs: &[Referred]) -> Given<'_> {
+    Given::object(refs.iter().filter_map(|referred| {
+        let mut records = referred.records.iter().map(|(_, record)| super::given(record));
+        let value = match referred.many {
+            true => Given::list(records),
+            false => records.next()?,
         };
-        all.insert(referred.name.clone(), value);
-    }
-    Ok(Value::Object(all))
+        Some((referred.name.as_str(), value))
+    }))
 }

@@ -1,7 +1,7 @@
 //! The upper levels of the tree in memory: every version reads and changes most of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::NodeBatch;
 use super::page::{Page, nibble};
@@ -11,33 +11,35 @@ use crate::block::Hash;
 const CACHED_NIBBLES: usize = 3;
 
 /// The pages of the upper levels, of one version. Never wrong, only incomplete: it serves none but the version that
-/// follows its own.
+/// follows its own, which takes out what it changes and puts it back when it is adopted.
 #[derive(Debug, Default)]
 pub struct Cache(Mutex<Cached>);
 
 #[derive(Debug, Default)]
 struct Cached {
     version: u64,
-    pages: HashMap<u16, Arc<Page>>,
+    pages: HashMap<u16, Box<Page>>,
 }
 
 impl Cache {
     /// Takes over the upper levels of a version that is to be stored. Whoever can't store it must not go on.
-    pub fn adopt(&self, batch: &NodeBatch) {
+    pub fn adopt(&self, batch: &mut NodeBatch) {
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if batch.version != cached.version + 1 {
             cached.pages.clear();
         }
         cached.version = batch.version;
-        cached.pages.extend(batch.upper.iter().cloned());
+        cached.pages.extend(batch.upper.drain(..));
     }
 
-    /// The page of the first `depth` nibbles of a key as the version before `version` has it.
-    pub(super) fn page(&self, version: u64, key: &Hash, depth: usize) -> Option<Arc<Page>> {
+    /// Takes out the page of the first `depth` nibbles of a key as the version before `version` has it.
+    pub(super) fn take(&self, version: u64, key: &Hash, depth: usize) -> Option<Box<Page>> {
         let place = place(key, depth)?;
-        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = version == cached.version + 1;
-        cached.pages.get(&place).filter(|_| current).cloned()
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if version != cached.version + 1 {
+            return None;
+        }
+        cached.pages.remove(&place)
     }
 }
 

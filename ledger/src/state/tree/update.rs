@@ -3,8 +3,6 @@
 //! Owns the walk from the root to the changed keys and back. Each changed page is read, hashed and written once per
 //! version, whatever the number of its keys that change.
 
-use std::sync::Arc;
-
 use super::cache::place;
 use super::page::{Leaf, Page, Slot, nibble, row};
 use super::{NodeBatch, StateError, TreeStore, stored_page};
@@ -63,15 +61,15 @@ impl Update<'_> {
         self.batch.new.push((row(&first.key, depth), bytes));
         self.batch
             .upper
-            .extend(place(&first.key, depth).map(|place| (place, Arc::from(page))));
+            .extend(place(&first.key, depth).map(|place| (place, page)));
         Ok(Slot::Page(hash))
     }
 
-    /// A page to change. Pages are large: they are copied once here, and not moved about.
+    /// A page to change. Pages are large: they are not copied or moved about.
     fn load(&self, key: &Hash, depth: usize) -> Result<Box<Page>, StateError> {
         let cache = self.store.cache();
-        match cache.and_then(|cache| cache.page(self.batch.version, key, depth)) {
-            Some(page) => Ok(Box::new((*page).clone())),
+        match cache.and_then(|cache| cache.take(self.batch.version, key, depth)) {
+            Some(page) => Ok(page),
             None => stored_page(self.store, key, depth).map(Box::new),
         }
     }

@@ -6,7 +6,8 @@ use super::action::Declared;
 use super::shapes::Shapes;
 use super::{input_path, resolve, state};
 use crate::template::check::Shape;
-use crate::template::rule::Expression;
+use crate::template::rule::values::Values;
+use crate::template::rule::{Expression, Uses};
 use crate::template::schema::{self, Property, Schema, check_name};
 use crate::template::validate::validate;
 use crate::template::yaml::{At, Yaml};
@@ -205,12 +206,21 @@ fn compute(at: At<'_>, property: &Property, shapes: &Shapes<'_>) -> Result<Assig
     let expression = Expression::compile(at, shapes)?;
     let wanted = Shape::from(&property.schema);
     if expression.shape.meets(&wanted) || expression.shape == Shape::Null && !property.required {
-        return Ok(Assign::Compute(expression));
+        return Ok(settled(&expression, property).map_or(Assign::Compute(expression), Assign::Constant));
     }
     Err(at.error(format!(
         "this is {}, but the field `{}` is {wanted}",
         expression.shape, property.name
     )))
+}
+
+/// The value of an expression over no variables, such as an empty list, if it is one that the field can have.
+fn settled(expression: &Expression, property: &Property) -> Option<Value> {
+    if expression.uses != Uses::default() {
+        return None;
+    }
+    let value = Values::default().value(expression).ok().flatten()?;
+    validate(&property.schema, &value).is_ok().then_some(value)
 }
 
 impl Change {

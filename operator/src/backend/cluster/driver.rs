@@ -392,6 +392,13 @@ impl Backend for ClusterBackend {
         if set.is_some() || !self.pods(network).await?.is_empty() {
             return Ok(Removal::Pending);
         }
+        let abandoned = own::abandoned(&self.access, network).await?;
+        for pod in &abandoned {
+            self.access.delete(pod).await?;
+        }
+        if !abandoned.is_empty() {
+            return Ok(Removal::Pending);
+        }
         // No pod is left, so nothing of this protects or serves anyone any more.
         self.access
             .delete_named::<Service>(namespace, &names::headless(network))

@@ -30,7 +30,7 @@ use crate::network::NetworkRef;
 use crate::plan::Seat;
 
 pub use driver::Shared;
-pub use gate::Gate;
+pub use gate::{Gate, HostRestart};
 
 /// Hosts, and so validators of a shared network.
 pub const HOSTS: usize = 4;

@@ -113,7 +113,10 @@ impl LocalBackend {
     async fn taken(&self, except: &NetworkRef) -> Result<BTreeSet<u16>, BackendError> {
         let mut taken = BTreeSet::new();
         for other in self.list().await?.into_iter().filter(|n| n != except) {
-            let seats = Allocation::read(&self.folder(&other))?
+            // A damaged file of another network is that network's trouble, told by its own passes.
+            let seats = Allocation::read(&self.folder(&other))
+                .ok()
+                .flatten()
                 .map(|a| a.seats)
                 .unwrap_or_default();
             taken.extend(seats.iter().flat_map(|s| [s.api.port(), s.consensus.port()]));

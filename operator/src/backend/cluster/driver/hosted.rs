@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use muniment_crds::{DeletionPolicy, Placement};
 
 use super::ClusterBackend;
-use crate::backend::cluster::hosts::Shared;
+use crate::backend::cluster::hosts::{HostRestart, Shared};
 use crate::backend::{BackendError, Removal};
 use crate::network::NetworkRef;
 
@@ -69,14 +69,14 @@ impl ClusterBackend {
         }
     }
 
-    /// Restarts a host by deleting its pod, unless a validator in another host is out. `false`: not now.
+    /// Restarts a host by deleting its pod, unless a validator in another host is out.
     ///
     /// # Errors
     /// When the hosts' objects can't be read, or the pod can't be deleted.
-    pub async fn restart_host(&self, pod: &Pod) -> Result<bool, BackendError> {
+    pub async fn restart_host(&self, pod: &Pod) -> Result<HostRestart, BackendError> {
         match self.shared() {
             Some(shared) => shared.restart(pod).await,
-            None => Ok(false),
+            None => Ok(HostRestart::Held("hosts are switched off".to_owned())),
         }
     }
 

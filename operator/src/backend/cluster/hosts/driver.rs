@@ -178,14 +178,20 @@ impl<'a> Shared<'a> {
         self.part(host, shard_of(port)).await
     }
 
-    pub(super) async fn part(&self, host: usize, shard: usize) -> Result<Secret, BackendError> {
+    /// One that is missing has no seats. Only who has to write into it can't do without.
+    pub(super) async fn part_if_there(&self, host: usize, shard: usize) -> Result<Option<Secret>, BackendError> {
         let name = self.hosts.secret(host, shard);
-        let found = self.access.get(&self.hosts.namespace, &name).await?;
-        found.ok_or_else(|| BackendError::Object {
-            what: format!("Secret {}/{name}", self.hosts.namespace),
-            problem: "it isn't there".to_owned(),
-            fix: "it is part of the chart: run helm upgrade",
-        })
+        self.access.get(&self.hosts.namespace, &name).await
+    }
+
+    async fn part(&self, host: usize, shard: usize) -> Result<Secret, BackendError> {
+        self.part_if_there(host, shard)
+            .await?
+            .ok_or_else(|| BackendError::Object {
+                what: format!("Secret {}/{}", self.hosts.namespace, self.hosts.secret(host, shard)),
+                problem: "it isn't there".to_owned(),
+                fix: "it is part of the chart: run helm upgrade",
+            })
     }
 
     /// What is to lie in the hosts' Secrets, by validator. Nothing for a network that sleeps.

@@ -15,61 +15,76 @@ use crate::backend::BackendError;
 use crate::backend::cluster::{observe, speech};
 use crate::prober::SeatAnswer;
 
+/// What became of the wish to restart a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostRestart {
+    /// Its pod is made anew.
+    Done,
+    /// Not now, and why.
+    Held(String),
+}
+
 /// Held by whoever takes validators in hosts away.
 #[derive(Default)]
 pub struct Gate(pub Mutex<()>);
 
 impl Shared<'_> {
-    /// Restarts a host, unless a validator in another one is out. `false`: not now.
-    pub async fn restart(&self, host: &Pod) -> Result<bool, BackendError> {
+    /// Restarts a host, unless a validator in another one is out.
+    pub async fn restart(&self, host: &Pod) -> Result<HostRestart, BackendError> {
         let _held = self.gate.0.lock().await;
         let pods = self.pods().await?;
         for other in (0..HOSTS).filter(|other| self.hosts.pod(*other) != host.name_any()) {
-            let pod = self.pod_of(other, &pods).filter(|pod| speech::is_ready(pod));
-            let Some(pod) = pod else { return Ok(false) };
-            if !self.is_whole(other, pod).await? {
-                return Ok(false);
+            let name = self.hosts.pod(other);
+            let Some(pod) = self.pod_of(other, &pods).filter(|pod| speech::is_ready(pod)) else {
+                return Ok(HostRestart::Held(format!("{name} isn't Ready")));
+            };
+            if let Some(why) = self.lacks(other, pod).await? {
+                return Ok(HostRestart::Held(format!("{name}: {why}")));
             }
         }
         self.access.delete(host).await?;
-        Ok(true)
+        Ok(HostRestart::Done)
     }
 
-    /// Whether everyone in a host takes part, as it is to be now: the host says so, and has taken over what lies in its
-    /// Secrets.
-    async fn is_whole(&self, host: usize, pod: &Pod) -> Result<bool, BackendError> {
+    /// What a host lacks of everyone in it taking part, as it is to be now: the host says so, and has taken over what lies
+    /// in its Secrets.
+    async fn lacks(&self, host: usize, pod: &Pod) -> Result<Option<String>, BackendError> {
         let Some(address) = observe::host(pod) else {
-            return Ok(false);
+            return Ok(Some("it has no address yet".to_owned()));
         };
         if !self.prober.is_whole(&self.hosts.base(&address)).await {
-            return Ok(false);
+            return Ok(Some("it doesn't say that all of its validators take part".to_owned()));
         }
         for shard in 0..SHARDS {
-            let secret = self.part(host, shard).await?;
-            if !self.has_taken_over(&address, &secret).await {
-                tracing::info!(
-                    host,
-                    part = shard,
-                    "a seat isn't taken over yet: no other host is restarted"
-                );
-                return Ok(false);
+            let Some(secret) = self.part_if_there(host, shard).await? else {
+                continue;
+            };
+            let (all, out) = self.not_taken_over(&address, &secret).await;
+            if let Some(first) = out.first() {
+                let (secret, missing) = (secret.name_any(), out.len());
+                return Ok(Some(format!(
+                    "{missing} of {all} seats in {secret} aren't taken over, {first} for one"
+                )));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
-    async fn has_taken_over(&self, address: &str, secret: &Secret) -> bool {
+    /// How many seats lie in a Secret, and those that the host at this address doesn't run as they are there.
+    async fn not_taken_over(&self, address: &str, secret: &Secret) -> (usize, Vec<String>) {
         let seats = seats_in(secret);
-        let runs = seats.keys().map(|seat| async move {
-            let files = Files::of(secret, seat);
+        let all = seats.len();
+        let runs = seats.into_keys().map(|seat| async move {
+            let files = Files::of(secret, &seat);
             // What can't be read runs nowhere.
-            let Some(token) = files.token(seat) else { return true };
-            match self.prober.seat(&self.hosts.seat_url(address, seat), &token).await {
-                SeatAnswer::Taken(status) => Some(status.settings) == files.settings(seat),
+            let token = files.token(&seat)?;
+            let same = match self.prober.seat(&self.hosts.seat_url(address, &seat), &token).await {
+                SeatAnswer::Taken(status) => Some(status.settings) == files.settings(&seat),
                 SeatAnswer::Free | SeatAnswer::Silent => false,
-            }
+            };
+            (!same).then_some(seat)
         });
-        join_all(runs).await.into_iter().all(|runs| runs)
+        (all, join_all(runs).await.into_iter().flatten().collect())
     }
 
     /// Gives a seat settings that restart its replica, unless another host isn't the one any more that was seen.

@@ -22,13 +22,16 @@ impl Shared<'_> {
         let pods = self.pods().await?;
         let mut left = false;
         for (host, shard) in parts() {
-            let (secret, pod) = (self.part(host, shard).await?, self.pod_of(host, &pods));
+            let Some(secret) = self.part_if_there(host, shard).await? else {
+                continue;
+            };
             let files = Files::of(&secret, &seat);
             if files.is_empty() {
                 continue;
             }
             left = true;
-            self.change(&secret, pod, &departure(&files, &seat, erase)).await?;
+            self.change(&secret, self.pod_of(host, &pods), &departure(&files, &seat, erase))
+                .await?;
         }
         if left {
             return Ok(Removal::Pending);
@@ -41,8 +44,9 @@ impl Shared<'_> {
     pub async fn take_all_back(&self) -> Result<(), BackendError> {
         let pods = self.pods().await?;
         for (host, shard) in parts() {
-            let secret = self.part(host, shard).await?;
-            self.take_back_from(&secret, self.pod_of(host, &pods)).await?;
+            if let Some(secret) = self.part_if_there(host, shard).await? {
+                self.take_back_from(&secret, self.pod_of(host, &pods)).await?;
+            }
         }
         Ok(())
     }
