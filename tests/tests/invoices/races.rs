@@ -95,7 +95,7 @@ impl<'d> Ring<'d> {
     }
 
     async fn record(&self, id: [u8; 32]) -> Value {
-        let view = self.day.world.node("validator-1").record(&id).await.unwrap();
+        let view = self.day.world.node("validator-0").record(&id).await.unwrap();
         view.expect("the record").record
     }
 }
