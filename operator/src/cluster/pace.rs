@@ -17,8 +17,10 @@ pub const BUSY: Duration = Duration::from_secs(1);
 pub const WAITING: Duration = Duration::from_secs(15);
 /// All is well. In case an event was lost.
 const CALM: Duration = Duration::from_secs(60);
-/// Longest pause of an object, and of watches that fail.
-const LONGEST: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
+/// Longest pause of an object.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Longest pause of watches that fail.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(5);
 /// Looks at an object that doesn't move before its pauses begin to grow.
 const PATIENCE: usize = 5;
 
@@ -53,7 +55,7 @@ impl Pace {
         if *before != look {
             (*before, *pauses) = (look, anew());
         }
-        jitter(pauses.next().unwrap_or(LONGEST.0))
+        jitter(pauses.next().unwrap_or(LONGEST))
     }
 
     /// Begins anew: it went well.
@@ -63,14 +65,16 @@ impl Pace {
 }
 
 fn doubling() -> ExponentialBackoff {
-    let builder = ExponentialBuilder::new().with_min_delay(BUSY).with_max_delay(LONGEST.0);
+    let builder = ExponentialBuilder::new().with_min_delay(BUSY).with_max_delay(LONGEST);
     builder.without_max_times().build()
 }
 
 /// Pauses between attempts of watches that fail. All watches of a controller share them, and none is tried while another
 /// one's pause lasts: after the API server was away each fails once or twice more, so they grow slowly and not far.
 pub fn attempts() -> impl Backoff {
-    let builder = ExponentialBuilder::new().with_min_delay(BUSY).with_max_delay(LONGEST.1);
+    let builder = ExponentialBuilder::new()
+        .with_min_delay(BUSY)
+        .with_max_delay(LONGEST_ATTEMPT);
     watcher::ExponentialBackoff::from(builder.with_factor(1.1).without_max_times())
 }
 
@@ -94,7 +98,7 @@ mod tests {
         let pauses: Duration = attempts().take(12).sum();
         assert!(pauses <= Duration::from_secs(30), "{pauses:?}");
         let mut attempts = attempts();
-        assert_eq!(attempts.nth(40), Some(LONGEST.1), "an API server that stays away");
+        assert_eq!(attempts.nth(40), Some(LONGEST_ATTEMPT), "an API server that stays away");
         attempts.reset();
         assert_eq!(attempts.next(), Some(BUSY));
     }
@@ -104,10 +108,10 @@ mod tests {
         let pace = Pace::default();
         let pauses: Vec<Duration> = (0..10).map(|_| pace.longer("a")).collect();
         assert!(
-            pauses[0] <= Duration::from_millis(1250) && pauses[9] >= LONGEST.0,
+            pauses[0] <= Duration::from_millis(1250) && pauses[9] >= LONGEST,
             "{pauses:?}"
         );
-        assert!(pauses[9] <= LONGEST.0.mul_f64(1.25));
+        assert!(pauses[9] <= LONGEST.mul_f64(1.25));
         assert!(
             pace.longer("b") < Duration::from_secs(2),
             "each object has a count of its own"

@@ -203,16 +203,11 @@ fn to_json(value: &dyn Val) -> Option<Value> {
         let items = items.inner().iter().map(|item| to_json(item.as_ref()));
         items.collect::<Option<_>>().map(Value::Array)
     } else if let Some(members) = value.downcast_ref::<CelMap<'_>>() {
-        let member = |(name, value): (&CelMapKey<'_>, &Box<dyn Val + '_>)| match name {
+        let members = members.inner().iter().map(|(name, value)| match name {
             CelMapKey::String(name) => Some((name.inner().to_owned(), to_json(value.as_ref())?)),
             _ => None,
-        };
-        members
-            .inner()
-            .iter()
-            .map(member)
-            .collect::<Option<_>>()
-            .map(Value::Object)
+        });
+        members.collect::<Option<_>>().map(Value::Object)
     } else {
         value.downcast_ref::<CelNull>().map(|_| Value::Null)
     }

@@ -394,6 +394,7 @@ impl Backend for ClusterBackend {
         }
         let abandoned = own::abandoned(&self.access, network).await?;
         for pod in &abandoned {
+            tracing::warn!(%network, pod = pod.name_any(), "runs without its StatefulSet; it is ended with its network");
             self.access.delete(pod).await?;
         }
         if !abandoned.is_empty() {
