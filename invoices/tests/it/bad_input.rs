@@ -206,10 +206,18 @@ fn characters_that_xml_cannot_hold_are_neither_read_nor_written() {
         refusal(invoice().replace("\"EUR\"", "\"&#2;\"").as_bytes()).code(),
         "XML_MALFORMED"
     );
-    let draft = DRAFT.replace("Chair", "Ch\\u0001air").replace("C62", "C\\u0002");
-    let invoice = muniment_invoices::make(draft.as_bytes()).unwrap();
+    for (from, to, field) in [
+        ("Chair", "Ch\\u0001air", "lines[0].item.name"),
+        ("C62", "C\\u0002", "lines[0].unit"),
+    ] {
+        let refused = muniment_invoices::make(DRAFT.replace(from, to).as_bytes()).unwrap_err();
+        assert_eq!(refused.code(), "character_not_allowed");
+        assert!(refused.to_string().contains(field), "{refused}");
+    }
+    let mut invoice = muniment_invoices::make(DRAFT.as_bytes()).unwrap();
+    invoice.type_code = "3\u{1}80".to_owned();
     for text in [invoice.to_ubl(), invoice.to_cii()] {
-        assert!(text.contains("Ch\u{FFFD}air") && text.contains("\"C\u{FFFD}\""));
+        assert!(text.contains("3\u{FFFD}80"));
         assert!(read(text.as_bytes(), &Limits::DEFAULT).is_ok());
     }
 }
