@@ -110,10 +110,13 @@ impl Networks {
 
     /// Starts networks that are new in the directory and stops those that left it. At most once a second.
     pub async fn refresh(&self) {
-        let mut refreshed = self.refreshed.lock().await;
-        if refreshed.is_some_and(|at| at.elapsed() < Duration::from_secs(1)) {
-            return;
+        let refreshed = self.refreshed.lock().await;
+        if refreshed.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+            self.look(refreshed).await;
         }
+    }
+
+    async fn look(&self, mut refreshed: tokio::sync::MutexGuard<'_, Option<Instant>>) {
         let entries = self.directory.networks().await;
         self.keep(&entries);
         let mut broken = HashMap::new();
@@ -183,7 +186,16 @@ impl Networks {
         if let Some(network) = self.get(tenant, name) {
             return Ok(network);
         }
-        self.refresh().await;
+        let key = (tenant.to_owned(), name.to_owned());
+        if self.known_trouble(&key).is_none() && self.entry(tenant, name).await.is_some() {
+            // It came since the last look, however short ago that was: whoever made it was told that it is there.
+            let refreshed = self.refreshed.lock().await;
+            if self.get(tenant, name).is_none() {
+                self.look(refreshed).await;
+            }
+        } else {
+            self.refresh().await;
+        }
         self.get(tenant, name)
             .ok_or_else(|| self.trouble(tenant, Some(name)).unwrap_or_else(ApiError::not_found))
     }
