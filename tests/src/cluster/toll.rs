@@ -6,8 +6,10 @@
 mod gate;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -30,6 +32,8 @@ impl Toll {
         let mut behind = Command::new(tool)
             .args(["kubectl", "proxy", "--port=0", "--reject-paths=^$", "--accept-hosts=.*"])
             .stdout(Stdio::piped())
+            // The tool is a script: what it starts ends with it.
+            .process_group(0)
             .spawn()
             .unwrap();
         let mut said = String::new();
@@ -67,7 +71,7 @@ impl Toll {
 
 impl Drop for Toll {
     fn drop(&mut self) {
-        let _ = self.behind.kill();
+        let _ = kill_process_group(Pid::from_child(&self.behind), Signal::KILL);
         let _ = self.behind.wait();
     }
 }
