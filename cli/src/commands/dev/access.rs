@@ -59,16 +59,13 @@ pub async fn grant(keys: &Access, data: &Path, server: &str, tenant: &str, netwo
 }
 
 async fn grant_to(keys: &Access, path: &Path, data: &Path, server: &str, tenant: &str, network: &str) -> Result<()> {
+    let failed = |error: &muniment_api::ServeError| sentence("tenant", error);
     let known = read(path).filter(|known| known.tenant == tenant);
-    if known
+    let is_current = known
         .as_ref()
-        .is_some_and(|known| known.server == server && known.network == network)
-    {
-        return Ok(());
-    }
+        .is_some_and(|known| known.server == server && known.network == network);
     // The database holds hashes only: a key whose file is gone is gone. A new one is in the file before it is valid, so that
     // none is valid that nobody has.
-    let failed = |error: &muniment_api::ServeError| sentence("tenant", error);
     let api_key = match known {
         Some(known) => known.api_key,
         None => keys.draw().map_err(|error| failed(&error))?.to_string(),
@@ -83,7 +80,10 @@ async fn grant_to(keys: &Access, path: &Path, data: &Path, server: &str, tenant:
         data_dir: Some(data.to_owned()),
         identity: None,
     };
-    context::save(path, &context)?;
+    if !is_current {
+        context::save(path, &context)?;
+    }
+    // Also when the file was there: a kill may have come between the two. One that was revoked stays so.
     let adopted = keys.adopt(tenant, "dev", &context.api_key).await;
     adopted.map_err(|error| failed(&error)).map(drop)
 }
