@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::access::{Access, Bootstrap};
@@ -35,6 +36,8 @@ use crate::store::{Store, StoreError, Write, Writer};
 const IDEMPOTENCY_MS: i64 = 48 * 3_600 * 1_000;
 /// How often the directory is asked, beside whenever a name isn't known.
 const REFRESH: Duration = Duration::from_secs(5);
+/// How long closing the database may take.
+const LAST_WRITES: Duration = Duration::from_millis(500);
 /// Most receipts verified at once.
 const VERIFYING: usize = 8;
 
@@ -283,6 +286,8 @@ impl Api {
         refreshing.abort();
         proposing.abort();
         self.state.networks.stop();
+        // All that counts is on disk; a connection that somebody still holds isn't waited for.
+        let _ = timeout(LAST_WRITES, store.close()).await;
         Ok(())
     }
 }

@@ -97,6 +97,8 @@ async fn ctrl_c_stops_all_processes() {
         for name in world.validators() {
             assert_eq!(world.process(&name), None, "{name} is still there after {signal:?}");
         }
+        // A copy of the database file by itself is a whole backup now.
+        assert!(!world.data().join("muniment.db-wal").exists(), "after {signal:?}");
     }
 }
 

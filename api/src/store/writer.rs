@@ -188,7 +188,6 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
             Err(error) => drop(group.pop().map(|command| command.done.send(Err(error)))),
         }
     }
-    drop(connection.close().await);
 }
 
 /// Answers how many API keys or documents each command revoked or erased.
