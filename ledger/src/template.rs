@@ -30,6 +30,8 @@ pub mod schema;
 pub mod validate;
 pub mod yaml;
 
+use std::fmt;
+
 use native::Native;
 use rule::{Expression, Rule, Uses};
 use schema::Schema;
@@ -133,6 +135,19 @@ pub enum Source {
     Height,
     /// Time of the block in milliseconds.
     Time,
+}
+
+/// As people call it in a sentence.
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Creator => formatter.write_str("creator"),
+            Self::Signer => formatter.write_str("signer"),
+            Self::Input(path) => formatter.write_str(&path.join(".")),
+            Self::Height => formatter.write_str("height"),
+            Self::Time => formatter.write_str("time"),
+        }
+    }
 }
 
 impl Source {

@@ -154,3 +154,28 @@ fn every_category_of_the_standard_is_taken() {
         assert_eq!(check(&of(unknown)).unwrap_err().code, "EN16931_CATEGORY", "{unknown}");
     }
 }
+
+/// A day has one spelling, here and where documents are judged.
+#[test]
+fn days_are_those_of_the_documents() {
+    let check = native::find("en16931").unwrap().check;
+    for (text, is_day) in [
+        ("2026-11-24", true),
+        ("2024-02-29", true),
+        ("2026-02-29", false),
+        ("-026-01-01", false),
+        ("+026-01-01", false),
+        (" 026-01-01", false),
+        ("2026-01- 1", false),
+        ("20260101", false),
+        ("2026-01-01Z", false),
+        ("２0-01-01", false),
+        ("", false),
+    ] {
+        let mut dated = input(&[(0, 100)], 0, 0);
+        dated["issueDate"] = json!(text);
+        let code = check(&dated).map_err(|finding| finding.code);
+        assert_eq!(code, if is_day { Ok(()) } else { Err("EN16931_DATE") }, "{text:?}");
+        assert_eq!(muniment_invoices::is_date(text), is_day, "{text:?}");
+    }
+}

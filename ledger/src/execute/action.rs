@@ -233,7 +233,13 @@ impl Act<'_> {
             .collect();
         let id = record_id(&template.name, own.map(|_| action.name.as_str()), &identity)?;
         if overlay.contains(&record_key(&id))? {
-            return Ok(Err(duplicate(id, "the same record is on the ledger already")));
+            let names: Vec<String> = own
+                .unwrap_or(&template.identity)
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            let what = format!("a record with the same {} is on the ledger already", listed(&names));
+            return Ok(Err(duplicate(id, &what)));
         }
         Ok(Ok(id))
     }
@@ -357,6 +363,14 @@ fn faulty(fault: Fault, what: &str) -> Reject {
 fn moment(milliseconds: i64) -> String {
     let since = u64::try_from(milliseconds).unwrap_or(0).min(253_402_300_799_999);
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(since)).to_string()
+}
+
+/// Names in a sentence.
+fn listed(names: &[String]) -> String {
+    match names {
+        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        names => names.concat(),
+    }
 }
 
 fn duplicate(earlier: Hash, what: &str) -> Reject {

@@ -27,6 +27,14 @@ eda7e11a5622bfe31ab17f3aca1e0ba1fd4e929be370c66bf29a50a9d7af0e9e
 b17702b44d13d965cb248fcd00839b8a0f32838c54da661d53d10d51296142d7
 ";
 
+/// Records are stored as serde_json writes them. With its `preserve_order`, which any crate of the tree could turn on, values
+/// that expressions compute would come in a random order.
+#[test]
+fn objects_are_written_in_the_order_of_their_names() {
+    let object: serde_json::Value = serde_json::from_str(r#"{ "b": { "d": 1, "c": 2 }, "a": 3 }"#).unwrap();
+    assert_eq!(object.to_string(), r#"{"a":3,"b":{"c":2,"d":1}}"#);
+}
+
 fn hex(bytes: impl AsRef<[u8]>) -> String {
     hex::encode(bytes)
 }

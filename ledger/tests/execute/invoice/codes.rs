@@ -76,6 +76,14 @@ fn documents_that_are_not_issued() {
     let abroad = with(document("380", 2, 10_000), json!({ "regime": "FR", "series": "S" }));
     world.no(OTHER_SELLER, "issue", abroad, None, "FOREIGN_SUPPLIER");
     world.no(OTHER_SELLER, "issue", good(), None, "DUPLICATE");
+    // It is another document; its number is what is there already.
+    let Outcome::Rejected { message, .. } =
+        world.act(SELLER, "issue", with(good(), json!({ "content": digest(9) })), None)
+    else {
+        panic!("a number twice")
+    };
+    let told = "a record with the same supplier, number and year is on the ledger already: ";
+    assert!(message.starts_with(told), "{message}");
 }
 
 #[test]
