@@ -2,12 +2,13 @@
 //! for a place that another one got. What holds without gaps and twice for nobody is the ledger's.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most series that are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// What comes next in a series. The number runs ahead of the place where somebody has given one by hand.
+/// What comes next in a series. Place and number are two: what is numbered by hand has a place, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Next {
     /// Place in the issuer's chain.
@@ -16,30 +17,41 @@ pub struct Next {
     pub number: u64,
 }
 
-impl Next {
-    /// The one after it.
-    pub fn after(self) -> Self {
-        Self {
-            place: self.place + 1,
-            number: self.number + 1,
-        }
-    }
+/// What is remembered of a series, under the lock of who takes its next place.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// All numbers up to this one are taken.
+    pub taken: u64,
+    /// The next place if it is known, and [`Slot::moved`] when it was found.
+    pub place: Option<(u64, u64)>,
 }
 
-/// The next of a series, if it is known, under the lock of who takes it.
-pub type Slot = Arc<tokio::sync::Mutex<Option<Next>>>;
+/// An issuer's series.
+#[derive(Debug, Default)]
+pub struct Slot {
+    /// What is remembered.
+    pub held: Arc<tokio::sync::Mutex<Held>>,
+    moved: AtomicU64,
+}
+
+impl Slot {
+    /// How often something came into the series that has its number from elsewhere.
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::SeqCst)
+    }
+}
 
 type Key = ([u8; 32], String, String);
 
 /// All series.
 #[derive(Default)]
 pub struct Numbering {
-    slots: Mutex<HashMap<Key, Slot>>,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
 }
 
 impl Numbering {
     /// The slot of an issuer's series.
-    pub fn slot(&self, network: [u8; 32], issuer: &str, series: &str) -> Slot {
+    pub fn slot(&self, network: [u8; 32], issuer: &str, series: &str) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= REMEMBERED {
             // Those that nobody holds are found again in the projection.
@@ -49,5 +61,13 @@ impl Numbering {
             .entry((network, issuer.to_owned(), series.to_owned()))
             .or_default()
             .clone()
+    }
+
+    /// Notes that something came into a series, perhaps, that has its number from elsewhere.
+    pub fn moved(&self, network: [u8; 32], issuer: &str, series: &str) {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(&(network, issuer.to_owned(), series.to_owned())) {
+            slot.moved.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }

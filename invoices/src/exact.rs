@@ -71,10 +71,19 @@ pub fn exact(invoice: &Invoice, problems: &[Problem], fragment: bool) -> Exact {
     }
 }
 
+/// Whether a price can be for so many pieces (BT-149).
+#[must_use]
+pub fn counts(base: Decimal) -> bool {
+    base > Decimal::ZERO
+}
+
 /// Quantity times price of one unit, less allowances, plus charges, rounded once.
 #[must_use]
 pub fn line_net(line: &Line) -> Option<Decimal> {
-    let base = line.price.base.filter(|base| !base.is_zero()).unwrap_or(Decimal::ONE);
+    let base = line.price.base.unwrap_or(Decimal::ONE);
+    if !counts(base) {
+        return None;
+    }
     // Multiplied before it is divided, so that thirds stay exact as long as they can.
     let gross = line.quantity?.checked_mul(line.price.net?)?.checked_div(base)?;
     let net = gross
@@ -173,13 +182,22 @@ impl Judge {
 
     fn line(&mut self, line: &Line) {
         let place = format!("line {}", line.id);
-        self.compare(
-            "BT-131",
-            &place,
-            "quantity x price / base quantity - allowances + charges",
-            line_net(line),
-            line.net,
-        );
+        match line.price.base.filter(|base| !counts(*base)) {
+            Some(base) => self.push(
+                "BT-149",
+                place.clone(),
+                "a base quantity is above zero",
+                None,
+                Some(base),
+            ),
+            None => self.compare(
+                "BT-131",
+                &place,
+                "quantity x price / base quantity - allowances + charges",
+                line_net(line),
+                line.net,
+            ),
+        }
         if let (Some(gross), Some(discount)) = (line.price.gross, line.price.discount) {
             let net = gross.checked_sub(discount);
             self.compare("BT-146", &place, "gross price - discount", net, line.price.net);

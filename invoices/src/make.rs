@@ -4,7 +4,7 @@
 use rust_decimal::Decimal;
 
 use crate::dates::{NoDate, dates};
-use crate::exact::{bases, cents, line_net, sum, vat_of};
+use crate::exact::{bases, cents, counts, line_net, sum, vat_of};
 use crate::form::read_form;
 use crate::model::{Adjustment, Invoice, Line, Totals, Vat};
 
@@ -50,6 +50,19 @@ pub enum MakeError {
         /// As computed.
         expected: Decimal,
     },
+    /// A VAT breakdown has a category and rate that nothing is of.
+    #[error(
+        "the VAT breakdown has category {category} at {rate} % with the taxable amount {found}, but no line, allowance or \
+         charge is of it: it must be 0"
+    )]
+    NothingTaxed {
+        /// Category.
+        category: String,
+        /// Rate.
+        rate: Decimal,
+        /// Base as given.
+        found: Decimal,
+    },
     /// Numbers beyond 28 digits.
     #[error("{0}: the numbers are too large")]
     TooLarge(String),
@@ -69,7 +82,7 @@ impl MakeError {
             Self::NoDate(_) => "not_a_date",
             Self::NoPlaceForDueDate => "no_place_for_due_date",
             Self::Missing { .. } => "number_missing",
-            Self::Differs { .. } => "amount_differs",
+            Self::Differs { .. } | Self::NothingTaxed { .. } => "amount_differs",
             Self::TooLarge(_) => "number_too_large",
         }
     }
@@ -86,6 +99,7 @@ impl MakeError {
             Self::NoPlaceForDueDate => "leave dueDate out, or give payment with its code, such as 58",
             Self::Missing { .. } => "give it, as a text such as \"12.50\"",
             Self::Differs { .. } => "leave the amount out, or mend what it is computed from",
+            Self::NothingTaxed { .. } => "leave the entry out, or mend category and rate of the lines",
             Self::TooLarge(_) => "give numbers of at most 28 digits",
         }
     }
@@ -123,7 +137,9 @@ pub fn complete(mut invoice: Invoice) -> Result<Invoice, MakeError> {
         complete_adjustment(adjustment, "document")?;
     }
     let too_large = || MakeError::TooLarge("document".to_owned());
-    invoice.vat = breakdown(&invoice).ok_or_else(too_large)?;
+    let computed = breakdown(&invoice).ok_or_else(too_large)?;
+    fits(&invoice.vat, &computed)?;
+    invoice.vat = computed;
     let computed = totals(&invoice).ok_or_else(too_large)?;
     let given = &mut invoice.totals;
     settle(
@@ -192,10 +208,23 @@ fn complete_line(line: &mut Line, number: usize) -> Result<(), MakeError> {
         what,
     };
     line.quantity.ok_or_else(|| missing("the quantity"))?;
-    if let (None, Some(gross)) = (line.price.net, line.price.gross) {
-        line.price.net = gross.checked_sub(line.price.discount.unwrap_or_default());
+    match (line.price.gross, line.price.discount) {
+        (Some(gross), Some(discount)) => {
+            let net = gross.checked_sub(discount);
+            settle(
+                &mut line.price.net,
+                net,
+                &place,
+                "the net price (BT-146), gross less discount,",
+            )?;
+        }
+        (Some(gross), None) if line.price.net.is_none() => line.price.net = Some(gross),
+        _ => {}
     }
     line.price.net.ok_or_else(|| missing("the price"))?;
+    if line.price.base.is_some_and(|base| !counts(base)) {
+        return Err(missing("a base quantity above zero (BT-149)"));
+    }
     for adjustment in line.allowances.iter_mut().chain(&mut line.charges) {
         complete_adjustment(adjustment, &place)?;
     }
@@ -223,6 +252,28 @@ fn complete_adjustment(adjustment: &mut Adjustment, place: &str) -> Result<(), M
             what: "the amount of an allowance or charge",
         }),
     }
+}
+
+/// Whether a VAT breakdown that is given is the one of the lines.
+fn fits(given: &[Vat], computed: &[Vat]) -> Result<(), MakeError> {
+    for entry in given {
+        let rate = entry.rate.unwrap_or_default();
+        let of = computed
+            .iter()
+            .find(|one| one.category == entry.category && one.rate.unwrap_or_default() == rate);
+        let Some(of) = of else {
+            return Err(MakeError::NothingTaxed {
+                category: entry.category.clone(),
+                rate,
+                found: entry.base.unwrap_or_default(),
+            });
+        };
+        let place = format!("VAT category {} at {rate} %", entry.category);
+        let (mut base, mut vat) = (entry.base, entry.vat);
+        settle(&mut base, of.base, &place, "the taxable amount (BT-116)")?;
+        settle(&mut vat, of.vat, &place, "the VAT (BT-117)")?;
+    }
+    Ok(())
 }
 
 /// One entry for each category and rate; reasons of exemptions are taken from what the client gave.

@@ -111,7 +111,7 @@ impl Word {
         for field in self.fields {
             let value = match given.get(field.name).filter(|value| !value.is_null()) {
                 Some(value) => Some(field.read(value, parties)?),
-                None => field.absent.value(field.name, given, record, now)?,
+                None => field.absent.value(field.name, given, &input, record, now)?,
             };
             if let Some(value) = value {
                 input.insert(field.name.to_owned(), value);
@@ -176,6 +176,7 @@ impl Absent {
         self,
         name: &str,
         given: &Map<String, Value>,
+        made: &Map<String, Value>,
         record: &Value,
         now: i64,
     ) -> Result<Option<Value>, ApiError> {
@@ -193,7 +194,7 @@ impl Absent {
             Self::Said => some(number("refundSaid")),
             // An offer holds no longer than the pledge itself.
             Self::OfferEnd => {
-                let until = given.get("until").and_then(Value::as_i64).unwrap_or(i64::MAX);
+                let until = made.get("until").and_then(Value::as_i64).unwrap_or(i64::MAX);
                 Some((now + OFFER_MS).min(until).into())
             }
         })
@@ -235,10 +236,9 @@ mod tests {
             (&pledge["lender"], &pledge["amount"]),
             (&json!("ed25519:k"), &json!(6_000))
         );
-        assert_eq!(
-            (&pledge["until"], &pledge["expires"]),
-            (&json!(2_000), &json!(1_000 + OFFER_MS))
-        );
+        assert_eq!((&pledge["until"], &pledge["expires"]), (&json!(2_000), &json!(2_000)));
+        let long = json!({ "pledge": "a", "lender": "bank", "until": "1971-01-01T00:00:00Z" });
+        assert_eq!(input("pledge", long).unwrap()["expires"], 1_000 + OFFER_MS);
         let claim = json!({ "employer": "bank", "until": "1970-01-01T00:00:02Z" });
         assert_eq!(input("claim", claim).unwrap()["amount"], 9_100);
         assert_eq!(input("reimburse", json!({})).unwrap()["amount"], 700);

@@ -14,6 +14,9 @@ const SELF_BILLED: [&str; 8] = ["261", "389", "471", "473", "500", "501", "502",
 /// Most entries of a VAT breakdown.
 const MOST_VAT: usize = 16;
 
+/// Most that an invoice is rounded by, hundredths.
+const MOST_ROUNDING: i64 = 99;
+
 /// What the document itself doesn't say.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
@@ -111,6 +114,7 @@ pub fn input(judged: &Judged, terms: &Terms, entry: &Entry) -> Result<Map<String
     put("verdict", verdict);
     put("recipient", terms.recipient.clone().into());
     put("buyer", tax_identity(&invoice.buyer).map(named).into());
+    put("agent", terms.agent.clone().into());
     put("authority", terms.authority.clone().into());
     put("reportBy", terms.report_by.into());
     put("totals", totals(invoice)?);
@@ -123,7 +127,6 @@ pub fn input(judged: &Judged, terms: &Terms, entry: &Entry) -> Result<Map<String
         Entry::Credit(of) => put("invoice", of.clone().into()),
         Entry::Issue | Entry::Replace(_) => {
             put("dueDate", invoice.due_date.clone().into());
-            put("agent", terms.agent.clone().into());
             if let Entry::Replace(of) = entry {
                 put("original", of.clone().into());
             }
@@ -192,6 +195,13 @@ fn tax_identity(party: &Party) -> Option<String> {
 
 fn totals(invoice: &Invoice) -> Result<Value, ApiError> {
     let totals = &invoice.totals;
+    let rounding = hundredths("BT-114", totals.rounding)?;
+    if rounding.abs() > MOST_ROUNDING {
+        return Err(unfit(
+            "BT-114",
+            "a rounding amount is less than one unit of the currency: -0.99 to 0.99",
+        ));
+    }
     Ok(json!({
         "lines": amount("BT-106", totals.lines)?,
         "allowances": amount("BT-107", totals.allowances)?,
@@ -200,7 +210,7 @@ fn totals(invoice: &Invoice) -> Result<Value, ApiError> {
         "vat": amount("BT-110", totals.vat)?,
         "gross": amount("BT-112", totals.gross)?,
         "prepaid": amount("BT-113", totals.paid)?,
-        "rounding": hundredths("BT-114", totals.rounding)?,
+        "rounding": rounding,
         "due": amount("BT-115", totals.due)?,
     }))
 }
@@ -221,6 +231,11 @@ fn vat(invoice: &Invoice) -> Result<Value, ApiError> {
 /// An amount that can't be negative on the ledger.
 fn amount(term: &str, value: Option<Decimal>) -> Result<i64, ApiError> {
     let amount = hundredths(term, value)?;
+    if amount < 0 && term == "BT-115" {
+        let detail = "it is negative, because more is prepaid (BT-113) than the invoice is over; state at most the total with VAT as \
+             prepaid, and pay back the rest";
+        return Err(unfit(term, detail));
+    }
     if amount < 0 {
         let detail = "it is negative, and the ledger takes no negative amounts; if the buyer is owed money, make it a credit note (type \
              381) with positive amounts, else put discounts into the allowances of their VAT category so that no sum is below \

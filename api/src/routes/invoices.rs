@@ -9,6 +9,8 @@ mod desk;
 pub mod read;
 pub mod search;
 
+use std::collections::BTreeSet;
+
 use actix_web::web::{Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use muniment_receipts::statement::Item;
@@ -63,9 +65,11 @@ pub async fn create(
     if !asked.auto()? {
         let ready = desk.judge(source, &asked, terms).await?;
         let kind = desk.kind(&ready.entry).await?;
-        return submission
+        let sent = submission
             .single(&kind, item(&ready), desk.documents([&ready]).await?)
             .await;
+        desk.moved(BTreeSet::from([ready.series().to_owned()])).await;
+        return sent;
     }
     let mut place = desk.place(&terms.series).await?;
     let next = place.next().await?;
@@ -122,14 +126,20 @@ pub async fn batch(
     }
     let kind = desk.kind(&entry).await?;
     if !auto {
-        return send(&desk, submission, &kind, results).await;
+        let series = results
+            .iter()
+            .flatten()
+            .map(|ready| ready.series().to_owned())
+            .collect();
+        let sent = send(&desk, submission, &kind, results).await;
+        desk.moved(series).await;
+        return sent;
     }
     let mut place = desk.place(&batch.series).await?;
     let first = place.next().await?;
     let results = desk.number_all(results, &place, first).await?;
-    let sent = send(&desk, submission.waiting(), &kind, results).await;
-    place.forget();
-    sent
+    // Nobody knows which of them are taken: they are counted again.
+    send(&desk, submission.waiting(), &kind, results).await
 }
 
 async fn send(

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-fn form(number: &str) -> Value {
+pub fn form(number: &str) -> Value {
     json!({
         "number": number, "issueDate": "2026-11-24", "typeCode": "380", "currency": "EUR", "dueDate": "2026-12-24",
         "specification": "urn:cen.eu:en16931:2017",
@@ -24,7 +24,12 @@ fn ubl(number: &str) -> String {
     muniment_invoices::make(text.as_bytes()).unwrap().to_ubl()
 }
 
-async fn submit(world: &World, query: &str, media_type: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
+pub async fn submit(
+    world: &World,
+    query: &str,
+    media_type: &str,
+    body: impl Into<reqwest::Body>,
+) -> (StatusCode, Value) {
     let request = world
         .request(Method::POST, &format!("{NETWORK}/invoices?{query}"))
         .header("prefer", "wait=20")
@@ -33,7 +38,7 @@ async fn submit(world: &World, query: &str, media_type: &str, body: impl Into<re
     answer(request.send().await.unwrap()).await
 }
 
-async fn get(world: &World, path: &str) -> (StatusCode, Vec<u8>) {
+pub async fn get(world: &World, path: &str) -> (StatusCode, Vec<u8>) {
     let response = world.get(&format!("{NETWORK}/invoices{path}")).send().await.unwrap();
     (response.status(), response.bytes().await.unwrap().to_vec())
 }

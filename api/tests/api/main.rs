@@ -10,6 +10,7 @@ mod liar;
 mod path;
 mod records;
 mod resources;
+mod series;
 mod signed;
 mod store;
 mod support;

@@ -184,6 +184,18 @@ fn each_difference_says_where_and_how() {
 }
 
 #[test]
+fn a_price_for_no_pieces_is_none() {
+    for base in [Decimal::ZERO, Decimal::NEGATIVE_ONE] {
+        let mut made = invoice();
+        made.lines[0].price.base = Some(base);
+        for fragment in [false, true] {
+            let told = told(&made, fragment);
+            assert_eq!(told, ["BT-149 | line 1 | a base quantity is above zero"], "{base}");
+        }
+    }
+}
+
+#[test]
 fn a_breakdown_that_is_missing_is_told_unless_it_is_a_fragment() {
     let mut made = invoice();
     made.vat.remove(0);

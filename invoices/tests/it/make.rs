@@ -88,6 +88,59 @@ fn an_amount_that_does_not_fit_is_refused_with_the_right_one() {
 }
 
 #[test]
+fn a_breakdown_that_is_given_is_the_one_of_the_lines() {
+    let given = |vat: &str| {
+        make(
+            DRAFT
+                .replace("\"totals\"", &format!("\"vat\": [{vat}], \"totals\""))
+                .as_bytes(),
+        )
+    };
+    let reason = given(
+        r#"{ "category": "S", "rate": "19.0", "base": "32.5", "vat": "6.18" }, { "category": "S", "rate": "7" }"#,
+    );
+    assert_eq!(reason.unwrap().vat.len(), 2);
+    for (vat, told) in [
+        (
+            r#"{ "category": "S", "rate": "19", "base": "100.00" }"#,
+            "VAT category S at 19 %: the taxable amount (BT-116) is 100.00, but must be 32.50; ",
+        ),
+        (
+            r#"{ "category": "S", "rate": "19", "vat": "19.99" }"#,
+            "VAT category S at 19 %: the VAT (BT-117) is 19.99, but must be 6.18; ",
+        ),
+        (
+            r#"{ "category": "E", "base": "5" }"#,
+            "category E at 0 % with the taxable amount 5, but no line",
+        ),
+    ] {
+        let error = given(vat).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        assert_eq!(error.code(), "amount_differs");
+    }
+}
+
+#[test]
+fn a_price_fits_its_parts_and_is_for_some_pieces() {
+    let priced = |price: &str| make(DRAFT.replace(r#"{ "net": "12.50" }"#, price).as_bytes());
+    let net = |price: &str| priced(price).unwrap().lines[0].price.net.unwrap().to_string();
+    assert_eq!(net(r#"{ "gross": "15", "discount": "2.5" }"#), "12.5");
+    assert_eq!(net(r#"{ "gross": "15", "discount": "2.5", "net": "12.50" }"#), "12.5");
+    assert_eq!(net(r#"{ "gross": "12.50" }"#), "12.50");
+    let error = priced(r#"{ "gross": "15", "discount": "1", "net": "12.50" }"#)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("12.50") && error.contains("must be 14"), "{error}");
+    for base in ["0", "0.00", "-1"] {
+        let error = priced(&format!(r#"{{ "net": "12.50", "base": "{base}" }}"#)).unwrap_err();
+        assert!(
+            error.to_string().contains("BT-149") && error.code() == "number_missing",
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn missing_and_unknown_members_are_named() {
     let error = make(DRAFT.replace(r#""quantity": "3", "#, "").as_bytes()).unwrap_err();
     assert_eq!(
@@ -150,6 +203,13 @@ fn dates_are_days_of_the_calendar() {
             "24.11.2026",
             "2026-11-24Z",
             "2026-13-01",
+            "-026-01-01",
+            "+026-01-01",
+            " 026-01-01",
+            "2026-01- 1",
+            "2026-01-+1",
+            "２0-01-01",
+            "2026/01/01",
         ] {
             let error = dated(pointer, wrong).unwrap_err();
             let told = format!("{field} ({term}) is {wrong:?}, which is no day of the calendar");

@@ -195,7 +195,7 @@ async fn drafts_and_their_credit_notes_go_in_batches_and_go_on_where_they_stoppe
     .unwrap();
     files.push(wrong.clone());
     let named: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let (code, told) = submit(world, &named, &[]);
+    let (code, told) = submit(world, &named, &["--agent", "bank"]);
     assert_eq!((code, told.len()), (1, 4), "{told:?}");
     let of = |told: &[Value], file: &Path| {
         let name = file.to_str().unwrap();
@@ -213,7 +213,7 @@ async fn drafts_and_their_credit_notes_go_in_batches_and_go_on_where_they_stoppe
     // Mended and sent again: the rest is left alone, with its receipt or without.
     std::fs::write(&wrong, form("MANY-3", "100").to_string()).unwrap();
     std::fs::remove_file(receipt(&files[1])).unwrap();
-    let (code, told) = submit(world, &named, &[]);
+    let (code, told) = submit(world, &named, &["--agent", "bank"]);
     assert_eq!((code, told.len()), (0, 4), "{told:?}");
     for file in &files[..3] {
         assert_eq!(of(&told, file)["done"]["already"], true, "{told:?}");

@@ -196,6 +196,11 @@ fn batch_item(value: Value, common: &Map<String, Value>, auto: bool) -> Result<B
         let detail = format!("in a batch that is numbered, `{field}` stands beside `items` and is the same for all");
         return Err(ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}")));
     }
+    if !auto && own.contains_key("number") {
+        let detail =
+            "only a whole batch is numbered, by `number` beside `items`; any other number stands in the document";
+        return Err(ApiError::new(Code::INVALID_FIELD, detail).at("/number"));
+    }
     let mut all = common.clone();
     all.extend(own);
     let asked = Asked::read(all, "")?;

@@ -6,7 +6,7 @@ mod copy;
 mod place;
 mod subject;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muniment_receipts::key::SignerKey;
@@ -38,6 +38,13 @@ pub struct Ready {
     terms: Terms,
     invoice: Box<muniment_invoices::Invoice>,
     kept: Kept,
+}
+
+impl Ready {
+    /// The series it comes into.
+    pub fn series(&self) -> &str {
+        &self.terms.series
+    }
 }
 
 /// The desk of one request.
@@ -194,6 +201,20 @@ impl<'a> Desk<'a> {
     pub async fn place(&self, series: &str) -> Result<Place<'_>, ApiError> {
         let signer = self.own_key(self.ctx.owner()).await?;
         let slot = self.ctx.state().numbering.slot(self.network.entry.id, &signer, series);
-        Ok(Place::new(slot.lock_owned().await, self.network, signer, series))
+        Ok(Place::hold(slot, self.network, signer, series).await)
+    }
+
+    /// Notes that something came into these series, perhaps, with a number of its own: what is next there is counted again.
+    pub async fn moved(&self, series: BTreeSet<String>) {
+        // Without a key nothing has come.
+        let Ok(signer) = self.own_key(self.ctx.owner()).await else {
+            return;
+        };
+        for series in series {
+            self.ctx
+                .state()
+                .numbering
+                .moved(self.network.entry.id, &signer, &series);
+        }
     }
 }

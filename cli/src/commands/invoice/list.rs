@@ -7,6 +7,9 @@ use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Output, table};
 
+/// Invoices of a page, unless asked otherwise.
+const LIMIT: u16 = 50;
+
 /// Lists invoices, the newest first; all that is given must hold.
 #[derive(clap::Args)]
 pub struct Args {
@@ -44,33 +47,61 @@ pub struct Args {
     #[arg(long, value_name = "NEXT")]
     after: Option<String>,
     /// Most invoices to show, 1 to 200.
-    #[arg(long, default_value_t = 50, value_name = "N",
+    #[arg(long, default_value_t = LIMIT, value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=i64::from(LARGEST_PAGE)))]
     limit: u16,
+}
+
+impl Args {
+    /// What was asked for: option, parameter and value.
+    fn filters(&self) -> Vec<(&'static str, &'static str, &str)> {
+        let all = [
+            ("number", "number", &self.number),
+            ("series", "series", &self.series),
+            ("party", "party", &self.party),
+            ("from", "from", &self.from),
+            ("to", "to", &self.to),
+            ("min-amount", "minAmount", &self.min_amount),
+            ("max-amount", "maxAmount", &self.max_amount),
+            ("currency", "currency", &self.currency),
+            ("state", "state", &self.state),
+            ("credits", "credits", &self.credits),
+        ];
+        let given = |(option, name, value): (_, _, &'_ Option<String>)| Some((option, name, value.as_deref()?));
+        all.into_iter().filter_map(given).collect()
+    }
+
+    /// The command that shows the next page of the same.
+    fn next(&self, after: &str) -> String {
+        let mut command = "muniment invoice list".to_owned();
+        for (option, _, value) in self.filters() {
+            command.push_str(&format!(" --{option}={}", quoted(value)));
+        }
+        if self.limit != LIMIT {
+            command.push_str(&format!(" --limit {}", self.limit));
+        }
+        format!("{command} --after {}", quoted(after))
+    }
+}
+
+/// A value as a shell takes it for one word.
+fn quoted(value: &str) -> String {
+    let plain = |one: char| one.is_ascii_alphanumeric() || "-_.:,/@+=".contains(one);
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 /// Runs the command.
 pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<()> {
     let client = Client::new(choice.load()?)?;
-    let given = [
-        ("number", &args.number),
-        ("series", &args.series),
-        ("party", &args.party),
-        ("from", &args.from),
-        ("to", &args.to),
-        ("minAmount", &args.min_amount),
-        ("maxAmount", &args.max_amount),
-        ("currency", &args.currency),
-        ("state", &args.state),
-        ("credits", &args.credits),
-        ("after", &args.after),
-    ];
     let limit = args.limit.to_string();
-    let given = given
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let page = [("after", args.after.as_deref()), ("limit", Some(limit.as_str()))];
+    let page = page.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let given = args.filters().into_iter().map(|(_, name, value)| (name, value));
     let url = client.url("/invoices");
-    let url = reqwest::Url::parse_with_params(&url, given.chain([("limit", limit.as_str())]))
+    let url = reqwest::Url::parse_with_params(&url, given.chain(page))
         .map_err(|error| Failure::usage("bad_server", format!("{url} is no address: {error}"), "check --server"))?;
     let page: InvoicePage = client.get(url.as_str()).await?;
     if output.json() {
@@ -99,7 +130,46 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<()> {
     }
     output.line(table(&rows))?;
     if let Some(next) = page.next {
-        output.say(format!("  next: muniment invoice list --after {next}"));
+        output.say(format!("  next: {}", args.next(&next)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(clap::Parser)]
+    struct List {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// Who looks for some invoices isn't led on to others.
+    #[test]
+    fn the_next_page_is_of_the_same_question() {
+        let next = |given: &[&str]| {
+            let args = List::try_parse_from(["list"].iter().chain(given)).unwrap().args;
+            args.next("2026-01-01_ab")
+        };
+        assert_eq!(next(&[]), "muniment invoice list --after 2026-01-01_ab");
+        let given = [
+            "--state",
+            "settlement:Open",
+            "--min-amount",
+            "1.00",
+            "--party",
+            "it's a name",
+            "--limit",
+            "1",
+            "--after",
+            "x",
+        ];
+        assert_eq!(
+            next(&given),
+            r"muniment invoice list --party='it'\''s a name' --min-amount=1.00 --state=settlement:Open --limit 1 --after 2026-01-01_ab"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! The next place and number of an issuer's series, held while they are being taken.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use tokio::sync::OwnedMutexGuard;
@@ -7,23 +9,30 @@ use tokio::sync::OwnedMutexGuard;
 use super::super::asked;
 use super::CATCH_UP;
 use crate::networks::Network;
-use crate::numbering::Next;
+use crate::numbering::{Held, Next, Slot};
 use crate::problem::ApiError;
+
+/// Numbers that are looked up together where the first ones are taken.
+const LOOK: usize = 500;
 
 /// A series that is held.
 pub struct Place<'a> {
-    /// The next, if it is known.
-    held: OwnedMutexGuard<Option<Next>>,
+    held: OwnedMutexGuard<Held>,
+    slot: Arc<Slot>,
+    /// [`Slot::moved`] when the place was found.
+    moved: u64,
     network: &'a Network,
     signer: String,
     series: String,
 }
 
 impl<'a> Place<'a> {
-    /// A series, by who holds its slot.
-    pub fn new(held: OwnedMutexGuard<Option<Next>>, network: &'a Network, signer: String, series: &str) -> Self {
+    /// A series; waits for whoever holds it.
+    pub async fn hold(slot: Arc<Slot>, network: &'a Network, signer: String, series: &str) -> Self {
         Self {
-            held,
+            held: slot.held.clone().lock_owned().await,
+            moved: slot.moved(),
+            slot,
             network,
             signer,
             series: series.to_owned(),
@@ -40,58 +49,60 @@ impl<'a> Place<'a> {
     /// # Errors
     /// 500 when the store fails.
     pub async fn next(&mut self) -> Result<Next, ApiError> {
-        let next = match *self.held {
-            Some(next) => next,
-            None => {
+        self.moved = self.slot.moved();
+        // Until somebody can say what became of it.
+        let place = match self.held.place.take() {
+            Some((place, moved)) if moved == self.moved => place,
+            _ => {
                 self.network.caught_up(CATCH_UP).await;
                 let taken = self.network.places(&self.signer, &self.series).await;
-                let place = taken.map_err(ApiError::internal)? + 1;
-                Next { place, number: place }
+                taken.map_err(ApiError::internal)? + 1
             }
         };
-        let free = self.free(next, 1).await?;
-        free.first()
+        let number = self.held.taken + 1;
+        let free = self.free(Next { place, number }, 1).await?;
+        let next = free
+            .first()
             .copied()
-            .ok_or_else(|| ApiError::internal("a series has no next number"))
+            .ok_or_else(|| ApiError::internal("a series has no next number"))?;
+        self.held.taken = next.number - 1;
+        Ok(next)
     }
 
-    /// The first so many places from here on, with numbers that this issuer has not given by hand. Others' numbers are
-    /// none of its series. One look-up, as long as none is taken.
+    /// The first so many places from here on, with numbers that this issuer has not used. Others' numbers are none of its
+    /// series. One look-up, as long as none is taken.
     ///
     /// # Errors
     /// 500 when the store fails.
     pub async fn free(&self, first: Next, count: usize) -> Result<Vec<Next>, ApiError> {
-        let (mut free, mut next) = (Vec::with_capacity(count), first);
+        let (mut free, mut next, mut look) = (Vec::with_capacity(count), first, count);
         while free.len() < count {
             let numbers: Vec<(u64, String)> = (next.number..)
-                .take(count - free.len())
+                .take(look)
                 .map(|number| (number, asked::number(&self.series, number)))
                 .collect();
             let asked: Vec<&str> = numbers.iter().map(|(_, text)| text.as_str()).collect();
             let taken = self.network.taken(&self.signer, &asked).await;
             let taken = taken.map_err(ApiError::internal)?;
-            for (number, text) in numbers {
-                next.number = number;
-                if !taken.contains(&text) {
-                    free.push(next);
-                    next.place += 1;
-                }
+            for (number, _) in numbers.iter().filter(|(_, text)| !taken.contains(text)) {
+                next.number = *number;
+                free.push(next);
+                next.place += 1;
             }
-            next.number += 1;
+            next.number = numbers.last().map_or(next.number, |(number, _)| number + 1);
+            look = LOOK;
         }
+        free.truncate(count);
         Ok(free)
     }
 
     /// Notes what became of it: taken, or still free; unknown when nobody can say yet.
     pub fn settle(&mut self, next: Next, sent: &Result<HttpResponse, ApiError>) {
-        *self.held = match sent {
-            Ok(answer) if answer.status() == StatusCode::CREATED => Some(next.after()),
-            _ => None,
-        };
-    }
-
-    /// After several at once nobody knows which were taken: they are counted again.
-    pub fn forget(&mut self) {
-        *self.held = None;
+        if sent.as_ref().is_ok_and(|answer| answer.status() == StatusCode::CREATED) {
+            *self.held = Held {
+                taken: next.number,
+                place: Some((next.place + 1, self.moved)),
+            };
+        }
     }
 }

@@ -17,6 +17,11 @@ impl Desk<'_> {
                 ApiError::new(Code::INVALID_FIELD, detail).at(format!("/{field}"))
             })
         };
+        if asked.credits.is_some() && asked.replaces.is_some() {
+            let detail =
+                "a document is a credit note for an invoice or takes the place of one: give `credits` or `replaces`";
+            return Err(ApiError::new(Code::INVALID_FIELD, detail).at("/credits"));
+        }
         if let Some(original) = &asked.replaces {
             self.agrees(judged, original, "replaces").await?;
             return Ok(Entry::Replace(id(original, "replaces")?));
