@@ -280,8 +280,11 @@ fn keep_networks(
             Api::<Pod>::namespaced(client.clone(), &settings.namespace),
             hosts,
             move |pod| {
-                let changed = known.changed(&pod);
-                changed.then(|| networks_in_hosts(&in_hosts)).unwrap_or_default()
+                if known.changed(&pod) {
+                    networks_in_hosts(&in_hosts)
+                } else {
+                    Vec::new()
+                }
             },
         )
         .watches(Api::<Tenant>::all(client.clone()), all(), move |tenant| {
