@@ -67,8 +67,9 @@ impl Args {
             ("state", "state", &self.state),
             ("credits", "credits", &self.credits),
         ];
-        let given = |(option, name, value): (_, _, &'_ Option<String>)| Some((option, name, value.as_deref()?));
-        all.into_iter().filter_map(given).collect()
+        all.into_iter()
+            .filter_map(|(option, name, value)| Some((option, name, value.as_deref()?)))
+            .collect()
     }
 
     /// The command that shows the next page of the same.
