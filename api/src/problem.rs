@@ -45,6 +45,7 @@ codes! {
     NOT_FOUND 404 "not_found" "Not found";
     NO_SUCH_RECORD 404 "no_such_record" "No such record";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "Method not allowed";
+    NETWORK_ASLEEP 409 "network_asleep" "The network sleeps";
     ALREADY_EXISTS 409 "already_exists" "There is one already";
     FIELD_OWNED_ELSEWHERE 409 "field_owned_elsewhere" "A field is kept by somebody else";
     DUPLICATE 409 "duplicate" "Already recorded";
@@ -150,6 +151,27 @@ impl ApiError {
         Self::new(Code::TENANT_SUSPENDED, detail)
     }
 
+    /// The tenant may not make, change or delete networks.
+    pub fn suspended_networks() -> Self {
+        let detail = "the tenant is suspended: its networks run, keep their data and stay as they are, nothing was changed; \
+                      ask whoever runs the platform, whose key may change them";
+        Self::new(Code::TENANT_SUSPENDED, detail)
+    }
+
+    /// The network's validators sleep.
+    pub fn asleep(tenant: &str, network: &str) -> Self {
+        let detail = format!(
+            "the network sleeps and takes no writes, nothing was accepted; wake it with spec.desiredState `Running` \
+             (`muniment apply`, kubectl, or PATCH /v1/tenants/{tenant}/networks/{network}), then send again"
+        );
+        Self::new(Code::NETWORK_ASLEEP, detail)
+    }
+
+    /// The network is being detached; under its name it, or another one, may be attached in a moment.
+    pub fn closed() -> Self {
+        Self::undecided("the network is just being attached anew, nothing was accepted; send again")
+    }
+
     /// What a request made could not be written.
     pub fn unwritten(error: StoreError) -> Self {
         match error {
@@ -178,7 +200,10 @@ impl ApiError {
     pub fn overloaded(seconds: u16) -> Self {
         Self::new(
             Code::OVERLOADED,
-            format!("too many actions wait for finality; send again after {seconds} s, nothing was accepted"),
+            format!(
+                "too many actions of this network, or of its tenant's others, wait for finality; send again after \
+                 {seconds} s, nothing was accepted"
+            ),
         )
         .header(RETRY_AFTER, HeaderValue::from(seconds))
     }
