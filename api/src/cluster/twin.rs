@@ -74,8 +74,9 @@ impl Twin {
 }
 
 fn failure(code: u16) -> HttpResponse {
+    let reason = if code == 404 { "NotFound" } else { "Conflict" };
     let body = json!({ "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": "no",
-        "reason": "x" });
+        "reason": reason });
     HttpResponse::build(code.try_into().unwrap()).json(body)
 }
 
