@@ -45,7 +45,6 @@ codes! {
     NOT_FOUND 404 "not_found" "Not found";
     NO_SUCH_RECORD 404 "no_such_record" "No such record";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "Method not allowed";
-    NETWORK_ASLEEP 409 "network_asleep" "The network sleeps";
     ALREADY_EXISTS 409 "already_exists" "There is one already";
     FIELD_OWNED_ELSEWHERE 409 "field_owned_elsewhere" "A field is kept by somebody else";
     DUPLICATE 409 "duplicate" "Already recorded";
@@ -70,6 +69,7 @@ codes! {
     IDEMPOTENCY_MISMATCH 422 "idempotency_mismatch" "The idempotency key was used with another body";
     INTERNAL 500 "internal" "Internal error";
     NO_DESCRIPTIONS 501 "no_descriptions" "This server keeps no descriptions";
+    NETWORK_ASLEEP 503 "network_asleep" "The network sleeps";
     OVERLOADED 503 "overloaded" "Too much work in flight";
     UNAVAILABLE 503 "unavailable" "The network doesn't answer";
     STORE_DAMAGED 503 "store_damaged" "The server's database is damaged";
@@ -164,7 +164,8 @@ impl ApiError {
             "the network sleeps and takes no writes, nothing was accepted; wake it with spec.desiredState `Running` \
              (`muniment apply`, kubectl, or PATCH /v1/tenants/{tenant}/networks/{network}), then send again"
         );
-        Self::new(Code::NETWORK_ASLEEP, detail)
+        // Whoever tries again after it was woken is taken.
+        Self::new(Code::NETWORK_ASLEEP, detail).header(RETRY_AFTER, HeaderValue::from(5_u16))
     }
 
     /// The network is being detached; under its name it, or another one, may be attached in a moment.

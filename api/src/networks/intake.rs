@@ -40,9 +40,9 @@ impl Network {
     /// `held` is held until then.
     ///
     /// # Errors
-    /// 403 when the tenant is suspended, 409 when the network sleeps or the idempotency key was faster with another
-    /// operation, 503 when too much is in flight or the network is being attached anew, 500 when it can't be written; then
-    /// it isn't accepted.
+    /// 403 when the tenant is suspended, 409 when the idempotency key was faster with another operation, 503 when the
+    /// network sleeps or is being attached anew or too much is in flight, 500 when it can't be written; then it isn't
+    /// accepted.
     pub async fn accept(
         &self,
         signed: Signed,

@@ -72,11 +72,8 @@ fn shared(path: &str, operation: &Operation) -> Vec<(&'static str, &'static str)
     if path.contains("{network}") {
         all.push((
             "503",
-            "the network doesn't answer, or too much is in flight; `Retry-After` says when to come again",
+            "the network doesn't answer or sleeps, or too much is in flight; `Retry-After` says when to come again",
         ));
-        if operation.request_body.is_some() {
-            all.push(("409", "the network sleeps, or the idempotency key is in use right now"));
-        }
     }
     all
 }
