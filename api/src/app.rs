@@ -347,6 +347,7 @@ mod tests {
     use super::*;
     use crate::directory::MemoryDirectory;
     use crate::routes::verify::verify;
+    use crate::store::documents::DocumentKey;
     use crate::store::entity::{document, operation, outbox};
 
     async fn api(folder: &tempfile::TempDir) -> Api {
@@ -415,6 +416,61 @@ mod tests {
         assert_eq!(kept().await, [3]);
     }
 
+    /// What the ledger took of one original is what is kept, whatever else was sent of it, before or since.
+    #[tokio::test]
+    async fn no_variant_of_a_document_takes_anothers_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(&folder).await;
+        let store = &api.state.networks.shared().store;
+        let document = |variant: u8, created_at: i64| document::Model {
+            network: vec![1; 32],
+            issuer: "ed25519:x".to_owned(),
+            content: vec![2; 32],
+            variant: vec![variant; 32],
+            key: vec![0; 72],
+            body: vec![variant; 9],
+            kept: false,
+            erased_at: None,
+            created_at,
+        };
+        let write = async |write: Write| store.writer.write_counted(vec![write]).await.unwrap();
+        // Twice the same in one write is one.
+        write(Write::Documents(vec![document(1, 5), document(2, 5), document(1, 5)])).await;
+        let key = DocumentKey {
+            issuer: "ed25519:x".to_owned(),
+            content: vec![2; 32],
+            variant: vec![1; 32],
+        };
+        write(Write::Keep {
+            network: [1; 32],
+            documents: vec![key],
+        })
+        .await;
+        write(Write::Documents(vec![document(3, 6), document(1, 7)])).await;
+        let found = async |variant: u8| {
+            let variant = [variant; 32];
+            store.document(&[1; 32], "ed25519:x", &[2; 32], &variant).await.unwrap()
+        };
+        let kept = document::Model {
+            kept: true,
+            ..document(1, 5)
+        };
+        assert_eq!(found(1).await, Some(kept));
+        assert_eq!(found(3).await.map(|row| row.body), Some(vec![3; 9]));
+        // The original goes with each of them.
+        let erase = || Write::Erase {
+            network: [1; 32],
+            issuer: "ed25519:x".to_owned(),
+            content: vec![2; 32],
+            at: 8,
+        };
+        assert_eq!(write(erase()).await, 3);
+        assert_eq!(write(erase()).await, 0);
+        for variant in 1..=3 {
+            assert!(found(variant).await.unwrap().body.is_empty(), "{variant}");
+        }
+    }
+
     #[tokio::test]
     async fn documents_are_forgotten_only_when_nothing_of_theirs_can_come() {
         const HOUR: i64 = 3_600_000;
@@ -425,6 +481,7 @@ mod tests {
             network: vec![1; 32],
             issuer: "ed25519:x".to_owned(),
             content: vec![number; 32],
+            variant: vec![7; 32],
             key: vec![0; 72],
             body: vec![0; 99],
             kept,
@@ -454,7 +511,9 @@ mod tests {
                 .unwrap();
             let mut left = Vec::new();
             for number in 1..=3_u8 {
-                let found = store.document(&[1; 32], "ed25519:x", &[number; 32]).await.unwrap();
+                let content = [number; 32];
+                let found = store.document(&[1; 32], "ed25519:x", &content, &[7; 32]);
+                let found = found.await.unwrap();
                 left.extend(found.map(|_| number));
             }
             left

@@ -5,7 +5,7 @@
 //! [`crate::ctx::Ctx`] gives.
 
 mod connect;
-mod documents;
+pub mod documents;
 pub mod entity;
 pub mod invoices;
 mod migration;

@@ -3,6 +3,7 @@
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 /// First byte of the stored form. What was stored before there were versions has none: it begins with its form, 0 to 2.
@@ -108,6 +109,17 @@ pub fn committed(salt: &[u8; 32], id: &str) -> String {
         .chain_update(salt)
         .chain_update(id);
     format!("SHA256:{}", hex::encode_upper(hash.finalize()))
+}
+
+/// What tells the documents of one original apart, out of an input or the fields of its record: the digest of the report
+/// and of what was judged, and the commitment that the salt opens. The same bytes may be sent twice, under two profiles or
+/// salts, and the ledger takes one of them.
+pub fn variant(fields: &Map<String, Value>) -> [u8; 32] {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let report = fields.get("verdict").and_then(|verdict| verdict.get("digest"));
+    let parts = [report, fields.get("canonical"), fields.get("buyer")].map(text);
+    // None of them has a line break.
+    digest(format!("muniment.dev/document-variant/v1\n{}", parts.join("\n")).as_bytes())
 }
 
 /// SHA-256.

@@ -157,12 +157,20 @@ impl Network {
         self.shared.store.taken(self.number, issuer, numbers).await
     }
 
-    /// The documents of an invoice, by its issuer and the digest of their original, if they are kept here.
+    /// The documents of an invoice, by its issuer, the digest of their original and their variant, if they are kept here.
     ///
     /// # Errors
     /// The store's.
-    pub async fn document(&self, issuer: &str, content: &[u8; 32]) -> Result<Option<document::Model>, StoreError> {
-        self.shared.store.document(&self.entry.id, issuer, content).await
+    pub async fn document(
+        &self,
+        issuer: &str,
+        content: &[u8; 32],
+        variant: &[u8; 32],
+    ) -> Result<Option<document::Model>, StoreError> {
+        self.shared
+            .store
+            .document(&self.entry.id, issuer, content, variant)
+            .await
     }
 
     /// Erases documents; false if there are none.

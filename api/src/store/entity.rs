@@ -291,6 +291,9 @@ pub mod document {
         /// SHA-256 of the original, as the ledger has it.
         #[sea_orm(primary_key, auto_increment = false)]
         pub content: Vec<u8>,
+        /// Digest of what else the ledger says of it (`invoice::kept::variant`); empty in rows from before there were any.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub variant: Vec<u8>,
         /// The document's own key, wrapped; all zero once it is erased.
         pub key: Vec<u8>,
         /// Ciphertext; empty once it is erased.

@@ -39,14 +39,22 @@ pub struct Search {
 }
 
 impl Store {
-    /// Documents of an issuer by the digest of their original.
+    /// Documents of an issuer by the digest of their original and by their variant.
     pub(crate) async fn document(
         &self,
         network: &[u8; 32],
         issuer: &str,
         content: &[u8; 32],
+        variant: &[u8; 32],
     ) -> Result<Option<document::Model>, StoreError> {
-        document::Entity::find_by_id((network.to_vec(), issuer.to_owned(), content.to_vec()))
+        use document::Column as C;
+        document::Entity::find()
+            .filter(C::Network.eq(network.as_slice()))
+            .filter(C::Issuer.eq(issuer))
+            .filter(C::Content.eq(content.as_slice()))
+            // Rows from before there were variants have the empty one.
+            .filter(C::Variant.is_in([variant.as_slice(), &[]]))
+            .order_by_desc(C::Variant)
             .one(&self.reader)
             .await
             .map_err(failed("a document"))

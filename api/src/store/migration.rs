@@ -18,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(Named),
             Box::new(Descriptions),
             Box::new(Identities),
+            Box::new(Variants),
         ]
     }
 }
@@ -282,6 +283,37 @@ impl MigrationTrait for Identities {
         let statement = "CREATE TABLE tenant_identities (tenant TEXT NOT NULL PRIMARY KEY, identity TEXT NOT NULL, since \
                          INTEGER NOT NULL) STRICT";
         run(manager, &[statement]).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Documents are told apart by all that the ledger says of them. Those that are there have the empty variant, and stay:
+/// whose invoice is on the ledger isn't known without following it anew.
+struct Variants;
+
+impl MigrationName for Variants {
+    fn name(&self) -> &str {
+        "m20261129_000009_document_variants"
+    }
+}
+
+const VARIANTS: &[&str] = &[
+    "CREATE TABLE documents_next (network BLOB NOT NULL, issuer TEXT NOT NULL, content BLOB NOT NULL, variant BLOB NOT \
+     NULL, kept INTEGER NOT NULL, erased_at INTEGER, created_at INTEGER NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, \
+     PRIMARY KEY (network, issuer, content, variant)) STRICT",
+    "INSERT INTO documents_next SELECT network, issuer, content, x'', TRUE, erased_at, created_at, key, body FROM documents",
+    "DROP TABLE documents",
+    "ALTER TABLE documents_next RENAME TO documents",
+    "CREATE INDEX documents_unkept ON documents (created_at) WHERE NOT kept",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Variants {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, VARIANTS).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

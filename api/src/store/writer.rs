@@ -10,11 +10,12 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::StoreError;
+use super::documents::{self, DocumentKey};
 use super::entity::{
     api_key, description, digest, document, followed, idempotency, invoice, operation, outbox, party, signing_key,
     tenant_identity,
 };
-use super::{StoreError, documents};
 
 /// Most commands in one transaction; bounds how long a commit can take.
 const GROUP: usize = 4_096;
@@ -37,14 +38,14 @@ pub enum Write {
     Digests(Vec<digest::Model>),
     /// A new signing key; fails when the version exists.
     SigningKey(signing_key::Model),
-    /// Documents of invoices; those that are there stay, also when they were erased.
+    /// Documents of invoices; none takes another's place, and what was erased stays so.
     Documents(Vec<document::Model>),
     /// Documents that an invoice on the ledger has.
     Keep {
         /// Network id.
         network: [u8; 32],
-        /// Issuers and SHA-256 of the originals.
-        documents: Vec<(String, Vec<u8>)>,
+        /// Which.
+        documents: Vec<DocumentKey>,
     },
     /// Destroys a document and its key.
     Erase {

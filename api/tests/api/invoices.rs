@@ -436,6 +436,61 @@ async fn a_document_that_is_sent_twice_before_it_is_final_keeps_its_salt() {
     assert_eq!(opened(&world, id, b"FR12345678901").await, buyer(&world, id).await);
 }
 
+/// The same document twice in a batch, and sent again at once in another way: what the ledger took can be opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_what_the_ledger_took() {
+    let world = World::start().await;
+    let mut invoice = form("41");
+    invoice["buyer"]["vatId"] = json!("FR12345678901");
+    let items =
+        json!([{ "invoice": invoice }, { "invoice": invoice }, { "invoice": form("42") }, { "invoice": form("42") }]);
+    let batch = json!({ "recipient": "acme", "committed": true, "items": items });
+    let path = format!("{NETWORK}/invoices:batch");
+    let (status, made) = answer(world.post(&path, &batch).send().await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK, "{made}");
+    for at in [0, 1] {
+        if let Some(id) = made["items"][at]["id"]
+            .as_str()
+            .filter(|_| made["items"][at]["status"] == "accepted")
+        {
+            assert_eq!(
+                opened(&world, id, b"FR12345678901").await,
+                buyer(&world, id).await,
+                "{made}"
+            );
+        }
+    }
+    assert_eq!(made["items"][0]["status"], "accepted", "{made}");
+    assert_eq!(made["items"][2]["status"], "accepted", "{made}");
+
+    let mut invoice = form("43");
+    invoice["buyer"]["vatId"] = json!("FR12345678901");
+    for query in ["recipient=acme&committed=true", "recipient=acme"] {
+        let request = world
+            .request(Method::POST, &format!("{NETWORK}/invoices?{query}"))
+            .header("prefer", "wait=0")
+            .header("content-type", "application/json")
+            .body(invoice.to_string());
+        let (status, made) = answer(request.send().await.unwrap()).await;
+        assert!([202, 409].contains(&status.as_u16()), "{made}");
+    }
+    let all = async || {
+        let page = list(&world, "number=43").await;
+        let all = page["invoices"].as_array().unwrap().clone();
+        let ids = all.iter().map(|one| one["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    world
+        .until("it is on the ledger", async || !all().await.is_empty())
+        .await;
+    for id in all().await {
+        let known = buyer(&world, &id).await;
+        if known != json!("FR12345678901") {
+            assert_eq!(opened(&world, &id, b"FR12345678901").await, known);
+        }
+    }
+}
+
 /// Others' numbers are none of an issuer's series.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_number_leaves_no_gap_in_a_series() {

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::runtime::Network;
-use crate::invoice::{TEMPLATE, row};
+use crate::invoice::{TEMPLATE, kept, row};
+use crate::store::documents::DocumentKey;
 use crate::store::entity::invoice::Model;
 
 /// How a statement of the template spells its name.
@@ -23,8 +24,8 @@ const LOOKS: usize = 8;
 pub struct Seen {
     new: BTreeMap<[u8; 32], Model>,
     changed: BTreeSet<[u8; 32]>,
-    /// Issuers of new ones, and digests of their originals.
-    pub documents: Vec<(String, Vec<u8>)>,
+    /// Documents of new ones.
+    pub documents: Vec<DocumentKey>,
 }
 
 impl Seen {
@@ -53,8 +54,11 @@ impl Seen {
             "issue" | "credit" | "replace" => {
                 let content = input.get("content").and_then(Value::as_str);
                 let content = content.and_then(|text| hex::decode(text).ok());
-                self.documents
-                    .extend(content.map(|content| (signer.to_owned(), content)));
+                self.documents.extend(content.map(|content| DocumentKey {
+                    issuer: signer.to_owned(),
+                    content,
+                    variant: kept::variant(&input).to_vec(),
+                }));
                 match row::of_issue(network, &record, signer, &input).filter(|_| action == "issue") {
                     Some(row) => drop(self.new.insert(record, row)),
                     None => drop(self.changed.insert(record)),

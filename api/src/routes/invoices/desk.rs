@@ -161,10 +161,7 @@ impl<'a> Desk<'a> {
     /// Makes the action's input of a document that passed.
     async fn ready(&self, mut judged: Judged, asked: &Asked, terms: Terms) -> Result<Ready, ApiError> {
         if terms.committed {
-            judged.kept.salt = Some(match self.salt(&judged.kept.content()).await? {
-                Some(salt) => salt,
-                None => random().map_err(ApiError::internal)?,
-            });
+            judged.kept.salt = Some(random().map_err(ApiError::internal)?);
         }
         let entry = self.entry(&judged, asked).await?;
         let input = input::input(&judged, &terms, &entry)?;

@@ -6,15 +6,18 @@ use actix_web::web::{Path, Query};
 use muniment_invoices::{Invoice as Model, Limits};
 use muniment_ledger::wire::RecordView;
 use serde::Deserialize;
+use serde_json::Map;
 
 use super::super::records::{StepPage, Steps, record_id};
 use super::desk::unseal;
 use crate::ctx::{Ctx, With};
-use crate::invoice::{TEMPLATE, access, kept::Kept};
+use crate::invoice::kept::{Kept, variant};
+use crate::invoice::{TEMPLATE, access};
 use crate::keys::Purpose;
 use crate::networks::Network;
 use crate::networks::lookup::unavailable;
 use crate::problem::{ApiError, Code};
+use crate::store::entity::document as stored;
 use crate::types::{InvoiceRecord, InvoiceStep, Problem};
 
 /// What opens the commitment to the buyer's id on the ledger, hex.
@@ -39,11 +42,7 @@ pub async fn record(network: &Network, id: &[u8; 32]) -> Result<RecordView, ApiE
 pub async fn get(ctx: Ctx, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
     let network = ctx.network(&path.1).await?;
     let view = record(&network, &record_id(&path.2)?).await?;
-    let document = match network
-        .document(issuer(&view), &content(&view)?)
-        .await
-        .map_err(ApiError::internal)?
-    {
+    let document = match row(&network, &view).await? {
         None => "elsewhere",
         Some(row) if row.erased_at.is_some() => "erased",
         Some(_) => "kept",
@@ -198,11 +197,11 @@ pub async fn erase(ctx: Ctx, path: Path<(String, String, String)>) -> Result<Htt
         .await
         .map_err(ApiError::internal)?
     {
-        let row = network
-            .document(issuer(&view), &content)
-            .await
-            .map_err(ApiError::internal)?;
-        return Err(if row.is_some() { erased() } else { elsewhere() });
+        return Err(if row(&network, &view).await?.is_some() {
+            erased()
+        } else {
+            elsewhere()
+        });
     }
     tracing::info!(
         request = ctx.request_id,
@@ -254,11 +253,7 @@ async fn open(ctx: &Ctx, path: &(String, String, String)) -> Result<Opened, ApiE
         return Err(ApiError::new(Code::FORBIDDEN, detail));
     }
     let content = content(&view)?;
-    let row = network
-        .document(issuer(&view), &content)
-        .await
-        .map_err(ApiError::internal)?;
-    let row = row.ok_or_else(elsewhere)?;
+    let row = row(&network, &view).await?.ok_or_else(elsewhere)?;
     if row.erased_at.is_some() {
         return Err(erased());
     }
@@ -276,6 +271,14 @@ async fn own_key(ctx: &Ctx) -> Result<String, ApiError> {
     let keys = &ctx.state().networks.shared().keys;
     let key = keys.ensure(ctx.owner(), Purpose::Statement).await;
     key.map(|key| key.to_string()).map_err(ApiError::internal)
+}
+
+/// What is kept of an invoice, as its record names it.
+async fn row(network: &Network, view: &RecordView) -> Result<Option<stored::Model>, ApiError> {
+    let none = Map::new();
+    let variant = variant(view.record["fields"].as_object().unwrap_or(&none));
+    let row = network.document(issuer(view), &content(view)?, &variant).await;
+    row.map_err(ApiError::internal)
 }
 
 fn content(view: &RecordView) -> Result<[u8; 32], ApiError> {

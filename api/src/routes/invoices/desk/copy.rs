@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{Desk, Ready};
 use crate::ctx::Ctx;
-use crate::invoice::kept::Kept;
+use crate::invoice::kept::{Kept, variant};
 use crate::keys::Sealed;
 use crate::networks::Network;
 use crate::problem::ApiError;
@@ -12,22 +12,6 @@ use crate::store::Write;
 use crate::store::entity::document;
 
 impl Desk<'_> {
-    /// The salt of the same document if it was sent before: that one may still be on its way onto the ledger, and what is
-    /// kept has to open its commitment.
-    pub(super) async fn salt(&self, content: &[u8; 32]) -> Result<Option<[u8; 32]>, ApiError> {
-        let issuer = self.own_key(self.ctx.owner()).await?;
-        let row = self
-            .network
-            .document(&issuer, content)
-            .await
-            .map_err(ApiError::internal)?;
-        let Some(row) = row.filter(|row| row.erased_at.is_none()) else {
-            return Ok(None);
-        };
-        let kept = unseal(self.ctx, self.network, &issuer, content, row).await?;
-        Ok(kept.salt)
-    }
-
     /// The documents, sealed.
     ///
     /// # Errors
@@ -47,6 +31,7 @@ impl Desk<'_> {
                 network: self.network.entry.id.to_vec(),
                 issuer: issuer.clone(),
                 content: content.to_vec(),
+                variant: variant(&ready.input).to_vec(),
                 key,
                 body,
                 kept: false,
