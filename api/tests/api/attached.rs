@@ -70,7 +70,9 @@ async fn a_sleeping_network_takes_nothing_and_says_how_to_wake_it() {
         (status == wanted).then_some(said)
     };
     world
-        .until("it sleeps", async || answers(StatusCode::SERVICE_UNAVAILABLE).await.is_some())
+        .until("it sleeps", async || {
+            answers(StatusCode::SERVICE_UNAVAILABLE).await.is_some()
+        })
         .await;
     let problem = answers(StatusCode::SERVICE_UNAVAILABLE).await.unwrap();
     assert_eq!(problem["code"], "network_asleep");
