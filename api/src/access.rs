@@ -40,6 +40,11 @@ pub enum Adopted {
 }
 
 impl Access {
+    /// Closes the database, after everything that serves: nothing can be read or written any more.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
     /// The public key that signs the tenant's statements; made when there is none.
     ///
     /// # Errors

@@ -143,7 +143,7 @@ impl Api {
             return Err(ServeError::Replicas(config.replicas));
         }
         let store = Store::open(&config.database).await?;
-        let keys: Arc<dyn KeyProvider> = Arc::new(SealedKeys::open(&config.keys_dir, store.clone())?);
+        let keys: Arc<dyn KeyProvider> = Arc::new(SealedKeys::open(&config.keys_dir, store.clone()).await?);
         let metrics = Arc::new(Metrics::default());
         let shared = Arc::new(Shared {
             seq: AtomicI64::new(store.last_seq().await?),

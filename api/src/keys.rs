@@ -87,6 +87,12 @@ pub enum KeyError {
         /// What is wrong with it.
         why: String,
     },
+    /// There are sealed keys, and no master key.
+    #[error("{path} is missing, and the keys in the database are sealed with it; put it back from a backup")]
+    Lost {
+        /// File.
+        path: String,
+    },
     /// A sealed key doesn't open: another master key, or the row was changed.
     #[error(
         "the {purpose} key of {owner} doesn't open: the master key isn't the one it was sealed with, or its row was \
@@ -239,8 +245,8 @@ mod contract {
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("k.db").display());
         let store = crate::store::Store::open(&url).await.unwrap();
         let keys = folder.path().join("keys");
-        let first = sealed::SealedKeys::open(&keys, store.clone()).unwrap();
-        let second = sealed::SealedKeys::open(&keys, store).unwrap();
+        let first = sealed::SealedKeys::open(&keys, store.clone()).await.unwrap();
+        let second = sealed::SealedKeys::open(&keys, store).await.unwrap();
         holds(Arc::new(first), Some(Arc::new(second))).await;
     }
 }

@@ -82,8 +82,6 @@ pub struct Store {
     pub(crate) reader: DatabaseConnection,
     /// Where all writes go.
     pub writer: Writer,
-    /// The writer's connection, to close it.
-    writing: DatabaseConnection,
     ended: watch::Receiver<bool>,
 }
 
@@ -124,22 +122,16 @@ impl Store {
         }
         migration::Migrator::up(&writing, None).await.map_err(fail)?;
         let reader = Database::connect(connect::reader(url)).await.map_err(fail)?;
-        let writer = Writer::start(writing.clone());
-        Ok(Self {
-            reader,
-            writer,
-            writing,
-            ended,
-        })
+        let writer = Writer::start(writing);
+        Ok(Self { reader, writer, ended })
     }
 
-    /// Closes the database after the transaction under way; what is written later is refused. With SQLite, all is in its
-    /// one file then, which can be copied by itself; without, what came last is in the file of the log beside it.
+    /// Closes the database when all is written that was asked for; what is asked later is refused. With SQLite, all is in
+    /// its one file then, which can be copied by itself; without, what came last is in the file of the log beside it.
     pub async fn close(&self) {
-        for connection in [&self.reader, &self.writing] {
-            if let Err(error) = connection.close_by_ref().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the database can't be closed");
-            }
+        self.writer.close().await;
+        if let Err(error) = self.reader.close_by_ref().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the database can't be closed");
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, Result, io, named};
 use crate::files;
+use crate::files::Shown;
 
 /// Version of the context file.
 const VERSION: u32 = 1;
@@ -245,7 +246,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Context> {
     let context: Context = serde_json::from_slice(bytes).map_err(|error| {
         Failure::usage(
             "bad_context",
-            format!("{} is not a context file: {error}", path.display()),
+            format!("{} is not a context file: {error}", path.shown()),
             next,
         )
     })?;
@@ -254,7 +255,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Context> {
             "newer_format",
             format!(
                 "{} has version {}, this program knows {VERSION}",
-                path.display(),
+                path.shown(),
                 context.version
             ),
             "use the muniment that wrote it, or a newer one",
@@ -320,7 +321,7 @@ pub fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
     if !path.is_file() {
         return Err(Failure::usage(
             "bad_context",
-            format!("{} is not a file that a context can be written to", path.display()),
+            format!("{} is not a file that a context can be written to", path.shown()),
             "name another one with MUNIMENT_CONTEXT",
         ));
     }
@@ -333,7 +334,7 @@ pub fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
     let Some(kept) = (1..=999).find_map(free) else {
         return Err(Failure::new(
             "io",
-            format!("{} can't be kept: all names from .1 to .999 are taken", path.display()),
+            format!("{} can't be kept: all names from .1 to .999 are taken", path.shown()),
             "remove old ones",
         ));
     };

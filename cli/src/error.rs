@@ -3,6 +3,7 @@
 //! Owns the shape of CLI errors and their exit codes. Library errors become one of these at the edge, with their
 //! chain of causes joined into the sentence.
 
+use crate::files::Shown;
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
@@ -106,7 +107,7 @@ pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure
         std::io::ErrorKind::ReadOnlyFilesystem => "choose a folder on a writable file system",
         _ => "check the path and the disk",
     };
-    Failure::new("io", format!("{what} {}: {error}", path.display()), next)
+    Failure::new("io", format!("{what} {}: {error}", path.shown()), next)
 }
 
 /// An I/O error on a path that the command line or the environment names: bad usage.

@@ -50,6 +50,28 @@ pub fn resolved(path: &Path) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
+/// Names as they are shown to people.
+pub trait Shown {
+    /// The path with what would move a terminal's cursor, or change the order of what is read, escaped: a name can't look
+    /// like a line of ours.
+    fn shown(&self) -> String;
+}
+
+impl Shown for Path {
+    fn shown(&self) -> String {
+        let is_unsafe = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let text = self.to_string_lossy();
+        text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+            if is_unsafe(c) {
+                shown.extend(c.escape_default());
+            } else {
+                shown.push(c);
+            }
+            shown
+        })
+    }
+}
+
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -76,7 +98,7 @@ pub fn write_new(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
     write_as(path, bytes, 0o644, over).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Failure::usage(
             "exists",
-            format!("{} is there already", path.display()),
+            format!("{} is there already", path.shown()),
             "name another file with --out, or replace it with --force",
         ),
         _ => io("can't write", path, &error),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::files;
+use crate::files::Shown;
 use crate::output::Output;
 
 /// Where a made document goes.
@@ -27,7 +28,7 @@ impl Target {
         if output.json() {
             return output.document(&serde_json::json!({ "file": path.to_string_lossy() }));
         }
-        output.say(format!("wrote {}", path.display()));
+        output.say(format!("wrote {}", path.shown()));
         Ok(())
     }
 }

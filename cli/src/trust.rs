@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::context::{Choice, Context, config_dir};
 use crate::error::{Failure, Result, chain, io};
 use crate::files;
+use crate::files::Shown;
 
 /// A trust root and its exact bytes.
 pub struct Root {
@@ -53,7 +54,7 @@ impl Root {
 
     fn read(path: &Path) -> Result<Option<Self>> {
         match std::fs::read(path) {
-            Ok(bytes) => Self::parse(bytes, path.display().to_string()).map(Some),
+            Ok(bytes) => Self::parse(bytes, path.shown()).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io("can't read", path, &error)),
         }
@@ -125,7 +126,7 @@ fn name(context: &Context, id: &str, store: &Path) -> Result<()> {
             ),
             format!(
                 "find out why before you go on; only if it was made anew, delete {}",
-                path.display()
+                path.shown()
             ),
         )),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => files::write(&path, id.as_bytes()),
@@ -154,7 +155,7 @@ pub fn pin(root: &Root, store: &Path) -> Result<()> {
         Some(pinned) if root.root.continues(&pinned.root) => files::write(&path, &root.bytes),
         Some(_) => Err(Failure::new(
             "trust_root_changed",
-            format!("{} differs from the trust root pinned in {}", root.from, path.display()),
+            format!("{} differs from the trust root pinned in {}", root.from, path.shown()),
             "find out why before you go on; only if the new one is right, delete the pinned file",
         )),
     }
@@ -171,7 +172,7 @@ pub fn find(named: Option<&Path>, network: Option<&str>, choice: &Choice) -> Res
             Some(root) => Ok(Some(root)),
             None => Err(Failure::usage(
                 "io",
-                format!("there is no trust root {}", path.display()),
+                format!("there is no trust root {}", path.shown()),
                 "check --trust",
             )),
         };

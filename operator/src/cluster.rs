@@ -267,7 +267,10 @@ fn keep_networks(
         shared.networks.clone(),
         shared.networks.clone(),
     );
-    let hosts = watcher::Config::default().labels(&names::hosts());
+    let (hosts, known) = (
+        watcher::Config::default().labels(&names::hosts()),
+        hosts::Known::default(),
+    );
     controller
         .watches(Api::<StatefulSet>::all(client.clone()), managed(), |set| {
             network_of(&set)
@@ -276,7 +279,13 @@ fn keep_networks(
         .watches(
             Api::<Pod>::namespaced(client.clone(), &settings.namespace),
             hosts,
-            move |_| networks_in_hosts(&in_hosts),
+            move |pod| {
+                if known.changed(&pod) {
+                    networks_in_hosts(&in_hosts)
+                } else {
+                    Vec::new()
+                }
+            },
         )
         .watches(Api::<Tenant>::all(client.clone()), all(), move |tenant| {
             networks_in(&of_tenant, &tenant.name_any())

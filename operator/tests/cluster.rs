@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 mod harness;
 
 use harness::{ClusterHarness, Harness, SharedHarness, network, operator, until};
-use muniment_crds::{DeletionPolicy, DesiredState};
+use muniment_crds::{DeletionPolicy, DesiredState, Placement};
 use muniment_operator::{Backend, BackendError, HostRestart, NodeState, Observation, Removal};
 use serde_json::json;
 
@@ -720,7 +720,11 @@ async fn without_hosts_a_shared_network_is_told_what_to_do() {
 
 async fn taken_out(harness: &SharedHarness, data: DeletionPolicy) {
     until("the network is taken out", || async {
-        let removal = harness.backend().evict(&network(), data).await.unwrap();
+        let removal = harness
+            .backend()
+            .evict(&network(), Placement::Shared, data)
+            .await
+            .unwrap();
         (removal == Removal::Done).then_some(())
     })
     .await;
@@ -823,6 +827,11 @@ async fn a_network_in_hosts_that_are_switched_off_is_neither_changed_nor_let_go(
         without.allocate(&harness.validated()).await.unwrap_err(),
         without.observe(&network()).await.unwrap_err(),
         without.remove(&network(), DeletionPolicy::Delete).await.unwrap_err(),
+        // Its namespace may be gone, its seats aren't.
+        without
+            .evict(&network(), Placement::Shared, DeletionPolicy::Delete)
+            .await
+            .unwrap_err(),
     ];
     for error in errors {
         assert!(matches!(error, BackendError::HostsOff { .. }), "{error}");

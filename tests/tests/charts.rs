@@ -324,6 +324,7 @@ fn what_cannot_work_is_refused_with_the_fix() {
             "kubectl create secret generic muniment-master-key",
         ),
         ("database.url=mysql://me@db/muniment", "does not match pattern"),
+        ("metrics.serviceMonitor.enabled=true", "set metrics.from to a list"),
         ("imagee.tag=x", "imagee"),
         ("api.storage.size=lots", "does not match pattern"),
     ] {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use muniment_tests::binary::{self, Finished};
+use muniment_tests::load::Load;
 use muniment_tests::local::{LocalWorld, free_port};
 use muniment_tests::world::World;
 use rustix::process::Signal;
@@ -97,9 +98,27 @@ async fn ctrl_c_stops_all_processes() {
         for name in world.validators() {
             assert_eq!(world.process(&name), None, "{name} is still there after {signal:?}");
         }
-        // A copy of the database file by itself is a whole backup now.
-        assert!(!world.data().join("muniment.db-wal").exists(), "after {signal:?}");
+        assert_eq!(waits_in_the_log(&world), 0, "after {signal:?}");
     }
+}
+
+/// Bytes that aren't in the database file yet: without any, a copy of it by itself is a whole backup.
+fn waits_in_the_log(world: &LocalWorld) -> u64 {
+    std::fs::metadata(world.data().join("muniment.db-wal")).map_or(0, |log| log.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_under_load_leaves_the_database_in_one_file() {
+    let mut world = LocalWorld::fresh().await;
+    let load = Load::start(&world.api(), 16);
+    for _ in 0..2 {
+        load.progress(100).await;
+        assert_eq!(world.stop_by(Signal::TERM).await, 0, "{}", world.screen());
+        assert_eq!(waits_in_the_log(&world), 0);
+        world.start().await;
+    }
+    load.progress(1).await;
+    assert!(load.finish().await.len() >= 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,8 +181,10 @@ async fn without_the_key_that_signs_in_a_sealed_network_it_does_not_start() {
 
     std::fs::remove_dir_all(&keys).unwrap();
     move_database(&data, &world.path("foreign"));
-    std::fs::rename(kept.join("keys"), &keys).unwrap();
     move_database(&kept, &data);
+    refused(&start(&world), &["master.key is missing", "from a backup"]);
+    assert!(!keys.exists(), "no key is made that hides the loss");
+    std::fs::rename(kept.join("keys"), &keys).unwrap();
     world.start().await;
     assert_eq!(world.api().deposit(&muniment_tests::api::digest()).await.status, 201);
 }

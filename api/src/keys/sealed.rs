@@ -38,8 +38,14 @@ impl SealedKeys {
     /// Reads the master key, or makes it at the first start (folder 0700, file 0600).
     ///
     /// # Errors
-    /// When the file can't be made or read, has another length, or is open to other users.
-    pub fn open(folder: &Path, store: Store) -> Result<Self, KeyError> {
+    /// When the file can't be made or read, has another length, is open to other users, or is missing although keys were
+    /// sealed with it: a new one would only hide that.
+    pub async fn open(folder: &Path, store: Store) -> Result<Self, KeyError> {
+        let file = folder.join(MASTER);
+        if !file.exists() && store.has_signing_keys().await? {
+            let path = file.display().to_string();
+            return Err(KeyError::Lost { path });
+        }
         let master = master(folder)?;
         Ok(Self {
             master,
@@ -275,7 +281,8 @@ mod tests {
         let store = Store::open(&format!("sqlite://{}?mode=rwc", folder.join("k.db").display()))
             .await
             .unwrap();
-        (SealedKeys::open(&folder.join("keys"), store.clone()).unwrap(), store)
+        let keys = SealedKeys::open(&folder.join("keys"), store.clone()).await.unwrap();
+        (keys, store)
     }
 
     #[tokio::test]
@@ -295,7 +302,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (keys, store) = custody(folder.path()).await;
         keys.ensure(&Owner::tenant("acme"), Purpose::Statement).await.unwrap();
-        let other = SealedKeys::open(&folder.path().join("other"), store).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        drop(custody(&elsewhere).await);
+        let other = SealedKeys::open(&elsewhere.join("keys"), store.clone()).await.unwrap();
+        let none = folder.path().join("none");
+        let lost = SealedKeys::open(&none, store).await.err();
+        assert!(matches!(lost, Some(KeyError::Lost { .. })) && !none.exists());
         assert!(matches!(
             other.ensure(&Owner::tenant("acme"), Purpose::Statement).await,
             Err(KeyError::Sealed { .. })

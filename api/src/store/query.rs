@@ -108,6 +108,12 @@ impl Store {
             .map_err(failed("a signing key"))
     }
 
+    /// Whether anybody has one.
+    pub(crate) async fn has_signing_keys(&self) -> Result<bool, StoreError> {
+        let one = signing_key::Entity::find().limit(1).one(&self.reader).await;
+        one.map(|row| row.is_some()).map_err(failed("the signing keys"))
+    }
+
     /// Accepted and not final, in order of acceptance.
     pub(crate) async fn outbox(&self, network: &[u8; 32]) -> Result<Vec<outbox::Model>, StoreError> {
         outbox::Entity::find()

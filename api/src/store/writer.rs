@@ -119,6 +119,8 @@ struct Command {
     writes: Vec<Write>,
     /// Keys revoked or documents erased, or why nothing was written.
     done: oneshot::Sender<Result<u64, Refused>>,
+    /// The writer ends after it and what is queued before; answered when the database is closed.
+    is_last: bool,
 }
 
 /// Why a command wasn't written.
@@ -166,16 +168,34 @@ impl Writer {
     /// # Errors
     /// As [`Self::write`].
     pub async fn write_counted(&self, writes: Vec<Write>) -> Result<u64, StoreError> {
+        self.order(writes, false).await
+    }
+
+    /// Ends the writer when all is written that was asked for before, and closes its connection.
+    pub(super) async fn close(&self) {
+        // One that has ended is closed.
+        let _ = self.order(Vec::new(), true).await;
+    }
+
+    async fn order(&self, writes: Vec<Write>, is_last: bool) -> Result<u64, StoreError> {
         let (done, answer) = oneshot::channel();
         let ended = || StoreError::Write("the writer has ended".to_owned());
-        self.queue.send(Command { writes, done }).await.map_err(|_| ended())?;
+        let command = Command { writes, done, is_last };
+        self.queue.send(command).await.map_err(|_| ended())?;
         Ok(answer.await.map_err(|_| ended())??)
     }
 }
 
 async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Command>) {
-    let mut group = Vec::new();
+    let (mut group, mut closing) = (Vec::new(), None);
     while commands.recv_many(&mut group, GROUP).await > 0 {
+        if let Some(last) = group.iter().position(|command| command.is_last) {
+            commands.close();
+            closing = Some(group.remove(last));
+        }
+        if group.is_empty() {
+            continue;
+        }
         match commit(&connection, &group).await {
             Ok(counts) => {
                 for (command, count) in group.drain(..).zip(counts) {
@@ -197,6 +217,18 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
             Err(error) => drop(group.pop().map(|command| command.done.send(Err(error)))),
         }
     }
+    if let Err(error) = close(connection).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the database can't be closed");
+    }
+    drop(closing.map(|command: Command| command.done.send(Ok(0))));
+}
+
+/// With SQLite, everything is brought into its one file first.
+async fn close(connection: DatabaseConnection) -> Result<(), DbErr> {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    }
+    connection.close().await
 }
 
 /// Answers how many API keys or documents each command revoked or erased.

@@ -56,4 +56,7 @@ capabilities: { drop: [ALL] }
 {{- if and (include "muniment.postgres" .) (not .Values.masterKey.secret) -}}
 {{- fail "PostgreSQL needs masterKey.secret: a Secret with 32 random bytes under `master.key`; make it with: head -c 32 /dev/urandom >master.key && kubectl create secret generic muniment-master-key --from-file=master.key, keep a copy in a safe place, and set masterKey.secret=muniment-master-key" -}}
 {{- end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.from) -}}
+{{- fail "metrics.serviceMonitor.enabled is set and metrics.from is empty, so a network policy keeps everybody from the operator's metrics; set metrics.from to a list of NetworkPolicy peers, e.g. [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" -}}
+{{- end -}}
 {{- end -}}

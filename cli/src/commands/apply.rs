@@ -54,7 +54,7 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     // All are applied before any is waited for.
     let mut begun = Vec::new();
     for one in &found.manifests {
-        let (seen, how) = apply(&client, one).await?;
+        let (seen, how) = apply(&client, one).await.map_err(|failure| about(one, failure))?;
         told(output, &format!("{one} {how}"))?;
         begun.push((one, seen, how));
     }
@@ -81,7 +81,7 @@ pub async fn delete(args: &Args, choice: &Choice, output: Output) -> Result<bool
         let how = match client.delete(&one.url(&client.context().server)).await {
             Ok(()) => gone(&client, one).await?,
             Err(failure) if failure.code == "not_found" => "wasn't there",
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(about(one, failure)),
         };
         told(output, &format!("{one} {how}"))?;
         if output.json() {
@@ -93,7 +93,7 @@ pub async fn delete(args: &Args, choice: &Choice, output: Output) -> Result<bool
 
 /// For the server that the user has chosen, with the platform's key where the user has it. In a cluster a key is the
 /// tenant's, so the files say which.
-fn client(manifests: &[Manifest], choice: &Choice) -> Result<Client> {
+pub fn client(manifests: &[Manifest], choice: &Choice) -> Result<Client> {
     let refused = |what: String, next: &str| Err(Failure::usage("other_tenant", what, next));
     if let Some(tenant) = &choice.tenant
         && let Some(other) = manifests.iter().find(|one| one.tenant() != tenant)
@@ -126,7 +126,7 @@ fn client(manifests: &[Manifest], choice: &Choice) -> Result<Client> {
     {
         return refused(
             format!("{other} is of another tenant than the first"),
-            "apply each tenant's networks by themselves",
+            "take each tenant's networks by themselves",
         );
     }
     let chosen = Choice {
@@ -135,6 +135,20 @@ fn client(manifests: &[Manifest], choice: &Choice) -> Result<Client> {
         ..choice.clone()
     };
     Client::new(chosen.load()?)
+}
+
+/// Which of the files' descriptions it was.
+fn about(one: &Manifest, failure: Failure) -> Failure {
+    // Which key it is asked with is rarely why: the sentence says what isn't allowed.
+    let next = match failure.code.as_str() {
+        "forbidden" => "change what the sentence names; what stands before it in the files was done".to_owned(),
+        _ => failure.next,
+    };
+    Failure {
+        message: format!("{one}: {}", failure.message),
+        next,
+        ..failure
+    }
 }
 
 /// A result for people.

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 
 use crate::context::{Choice, Context};
 use crate::error::{Failure, Result, chain};
+use crate::files::Shown;
 use crate::output::Output;
 use crate::stop::{raised, signal};
 use directory::Directory;
@@ -39,8 +40,10 @@ use screen::Screen;
 
 /// Requests under way get this long before the validators are stopped too.
 const LAST_REQUESTS: Duration = Duration::from_millis(1_000);
-/// Validators get this long; SIGKILL comes before. Together with the requests less than 5 s.
-const LAST_BLOCKS: Duration = Duration::from_millis(3_700);
+/// Validators get this long; SIGKILL comes before.
+const LAST_BLOCKS: Duration = Duration::from_millis(3_200);
+/// And this long the database. All together less than 5 s.
+const LAST_WRITES: Duration = Duration::from_millis(600);
 
 /// Starts a network of four validators and the management API on this machine.
 #[derive(clap::Args)]
@@ -71,7 +74,7 @@ pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     screen.line(&format!(
         "muniment {} · data in {}",
         env!("CARGO_PKG_VERSION"),
-        args.data.display()
+        args.data.shown()
     ))?;
     // A new folder isn't left behind by a start that can't be.
     if !args.data.exists() {
@@ -143,8 +146,9 @@ impl Dev<'_> {
         let local = self.supervisor(data)?;
         directory.attach(local.clone(), described.clone());
         let (events, starting) = (local.events(), AtomicBool::new(true));
+        let store = api.access();
         let keeper = Keeper {
-            keys: api.access(),
+            keys: store.clone(),
             described,
             desk,
             controller: local.keep(wanted.clone()),
@@ -187,6 +191,8 @@ impl Dev<'_> {
         };
         drop(keeper);
         let stopped = timeout(LAST_BLOCKS, local.stop()).await;
+        // Also when requests were left that nobody can answer any more. Nothing is lost where it isn't done in time.
+        let _ = timeout(LAST_WRITES, store.close()).await;
         if stopped.is_err() {
             self.screen
                 .line("some validators did not stop in time; they end with this process")?;
@@ -215,9 +221,14 @@ impl Dev<'_> {
             (Target::Tenant(tenant.clone()), serde_json::json!({}), false),
             (Target::Network(tenant, name), spec, self.wanted.named),
         ] {
-            if anew || !described.all().iter().any(|one| one.target == target) {
-                described.settle(&target, &spec).await.map_err(|error| store(&error))?;
-            }
+            let known = described.all().into_iter().find(|one| one.target == target);
+            let spec = match known {
+                Some(known) if !anew && !known.deleting => continue,
+                // A deletion that had begun is off.
+                Some(known) if !anew => known.spec,
+                _ => spec,
+            };
+            described.settle(&target, &spec).await.map_err(|error| store(&error))?;
         }
         let wanted = keep::desired(&described.all(), &api.access(), desk).await?;
         Ok((described, wanted))
@@ -247,7 +258,7 @@ impl Dev<'_> {
         let key = self.wanted.key();
         let access::Published { client, trust, aside } = access::publish(self.choice, context).await?;
         if let Some(aside) = aside {
-            let aside = aside.display();
+            let aside = aside.shown();
             self.screen.line(&format!(
                 "a context file that no `dev` wrote was there: kept as {aside} (use it with MUNIMENT_CONTEXT)"
             ))?;
@@ -297,7 +308,7 @@ fn lost(database: &Path, network: &str) -> Failure {
         "signing_key_lost",
         format!(
             "{} is missing, and with it the key that signs in network {network}; no other key may write there",
-            database.display()
+            database.shown()
         ),
         "put it back from a backup, or start with another --data for a new network",
     )

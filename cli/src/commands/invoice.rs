@@ -18,6 +18,7 @@ use muniment_invoices::{Invoice, Limits, Unreadable};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::files;
+use crate::files::Shown;
 use crate::output::Output;
 use crate::target::Target;
 
@@ -77,7 +78,7 @@ fn name(path: &Path) -> String {
     if path == Path::new("-") {
         return "stdin".to_owned();
     }
-    path.display().to_string()
+    path.shown()
 }
 
 /// A document that is not larger than an invoice may be.

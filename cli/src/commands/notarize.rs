@@ -15,12 +15,14 @@ use futures::{StreamExt, TryStreamExt};
 use crate::client::{Client, NOT_FINAL};
 use crate::context::Choice;
 use crate::error::{Failure, Result};
+use crate::files::Shown;
 use crate::files::{self, Found};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::trust;
 use journal::Journal;
 use plan::Job;
+pub use plan::OTHER_RECEIPT;
 use write::{Receipted, Writer};
 
 /// Batches on their way at the same time: one is hashed while the other becomes final.
@@ -179,7 +181,7 @@ impl Told {
                     file: &source.document,
                     receipt: &source.receipt,
                 };
-                self.line(&line, || format!("{}: has a valid receipt", source.document.display()))?;
+                self.line(&line, || format!("{}: has a valid receipt", source.document.shown()))?;
             }
             Err(failure) => self.failed(&source.document, failure)?,
         }
@@ -189,7 +191,7 @@ impl Told {
 
     fn failed(&mut self, file: &Path, failure: &Failure) -> Result<()> {
         self.summary.failed += 1;
-        self.progress.talk(&format!("{}: {failure}", file.display()));
+        self.progress.talk(&format!("{}: {failure}", file.shown()));
         let Failure {
             code, message, next, ..
         } = failure;

@@ -8,6 +8,7 @@ use muniment_receipts::receipt::Receipt;
 
 use crate::context::Choice;
 use crate::error::{Failure, Result, named};
+use crate::files::Shown as _;
 use crate::output::{Output, rfc3339, table};
 use crate::{evidence, files, trust};
 
@@ -58,7 +59,7 @@ pub async fn run(command: &Command, choice: &Choice, output: Output) -> Result<b
 
 fn read(path: &Path) -> Result<Receipt> {
     let bytes = std::fs::read(path).map_err(|error| named("can't read", path, &error))?;
-    evidence::parse(&bytes, &path.display().to_string())
+    evidence::parse(&bytes, &path.shown())
 }
 
 /// The trust root of a receipt's network.
@@ -116,7 +117,7 @@ fn export(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, o
         });
     }
     for path in written {
-        output.line(path.display().to_string())?;
+        output.line(path.shown())?;
     }
     output.say("  the checkpoint's origin is in `origin`; the log has no key of its own, so there is no origin.vkey");
     Ok(())

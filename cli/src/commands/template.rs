@@ -12,6 +12,7 @@ use muniment_ledger::template::{MAX_SOURCE, TemplateError};
 
 use crate::error::{Failure, Result};
 use crate::files;
+use crate::files::Shown;
 use crate::output::Output;
 
 /// Checks, tests and draws record templates. Needs no server.
@@ -42,7 +43,7 @@ fn name(path: &Path) -> String {
     if path == Path::new("-") {
         return "stdin".to_owned();
     }
-    path.display().to_string()
+    path.shown()
 }
 
 /// A text file that is not longer than `limit`.

@@ -7,6 +7,7 @@ use muniment_receipts::verify::{Check, Outcome, Report};
 use crate::context::Choice;
 use crate::error::{Failure, Result, named};
 use crate::evidence;
+use crate::files::Shown;
 use crate::files::{self, is_receipt};
 use crate::output::{Output, rfc3339, table};
 use crate::{digest, trust};
@@ -191,7 +192,7 @@ fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output, bri
         };
         output.json_line(&line)?;
     } else if brief && report.overall == Outcome::Pass {
-        output.line(format!("{}: {}", pair.name().display(), word(report.overall)))?;
+        output.line(format!("{}: {}", pair.name().shown(), word(report.overall)))?;
     } else {
         output.line(text(pair, from, &report))?;
     }
@@ -204,12 +205,12 @@ fn missing(pair: &Pair, error: &std::io::Error) -> Failure {
             "no_receipt",
             format!(
                 "{} has no receipt: there is no {}",
-                document.display(),
-                pair.receipt.display()
+                document.shown(),
+                pair.receipt.shown()
             ),
             format!(
                 "name it with --receipt, or make one with `muniment notarize {}`",
-                document.display()
+                document.shown()
             ),
         ),
         _ => named("can't read", &pair.receipt, error),
@@ -218,7 +219,7 @@ fn missing(pair: &Pair, error: &std::io::Error) -> Failure {
 
 /// The verdicts as lines.
 fn text(pair: &Pair, root: Option<&str>, report: &Report) -> String {
-    let mut lines = vec![format!("{}: {}", pair.name().display(), word(report.overall))];
+    let mut lines = vec![format!("{}: {}", pair.name().shown(), word(report.overall))];
     let verdicts = report.verdicts.iter().filter(|verdict| verdict.check != Check::Status);
     let rows: Vec<Vec<String>> = verdicts
         .map(|verdict| {

@@ -10,6 +10,7 @@ use muniment_operator::DataDir;
 
 use super::{Source, TEMPORARY, is_receipt, parent, receipt_path, resolved};
 use crate::error::{Failure, Result, io, named};
+use crate::files::Shown;
 
 /// What was named or found.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
         if !meta.is_dir() && !meta.is_file() {
             return Err(Failure::usage(
                 "no_file",
-                format!("{} is neither a file nor a folder", path.display()),
+                format!("{} is neither a file nor a folder", path.shown()),
                 "write what comes out of it into a file, and notarize that",
             ));
         }
@@ -45,7 +46,7 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
             if is_receipt(path) {
                 return Err(Failure::usage(
                     "is_receipt",
-                    format!("{} is itself a receipt", path.display()),
+                    format!("{} is itself a receipt", path.shown()),
                     "name the document; to check a receipt use `muniment verify`",
                 ));
             }
@@ -60,8 +61,8 @@ pub fn collect(paths: &[PathBuf], recursive: bool, out: Option<&Path>) -> Result
         } else {
             return Err(Failure::usage(
                 "is_folder",
-                format!("{} is a folder", path.display()),
-                format!("add -r to take the files in it: -r {}", path.display()),
+                format!("{} is a folder", path.shown()),
+                format!("add -r to take the files in it: -r {}", path.shown()),
             ));
         }
     }
@@ -90,9 +91,9 @@ fn distinct(found: Vec<Source>) -> Result<Vec<Source>> {
                 "same_receipt",
                 format!(
                     "{} and {} would both get the receipt {}",
-                    other.display(),
-                    source.document.display(),
-                    source.receipt.display()
+                    other.shown(),
+                    source.document.shown(),
+                    source.receipt.shown()
                 ),
                 "notarize them in two runs with different folders for --out, or name a folder above both with -r",
             ));
@@ -111,8 +112,8 @@ fn apart(path: &Path, whole: &Path) -> Result<()> {
         "data_folder",
         format!(
             "{} is in the data folder {} of a muniment server; receipts among its files would damage it",
-            path.display(),
-            data.display()
+            path.shown(),
+            data.shown()
         ),
         "name other files, or put a copy of these and its receipts elsewhere",
     ))
@@ -133,7 +134,7 @@ fn folder(root: &Path, out: Option<&Path>, found: &mut Found) {
         if entry.file_type().is_dir() {
             let below = entry.depth() > 0;
             if below && DataDir::is_one(entry.path()) {
-                let folder = entry.path().display();
+                let folder = entry.path().shown();
                 found
                     .passed
                     .push(format!("{folder} is the data folder of a muniment server: passed by"));
@@ -171,14 +172,14 @@ fn folder(root: &Path, out: Option<&Path>, found: &mut Found) {
     }
     found.passed.extend(told(&hidden));
     found.passed.extend(others.first().map(|first| {
-        let (many, first) = (others.len(), first.display());
+        let (many, first) = (others.len(), first.shown());
         format!("{many} links and other things that are no files were passed by, {first} first; name what they lead to")
     }));
 }
 
 /// One sentence on all hidden folders.
 fn told(hidden: &[PathBuf]) -> Option<String> {
-    let first = hidden.first()?.display();
+    let first = hidden.first()?.shown();
     Some(match hidden.len() {
         1 => format!("{first} is hidden: passed by; name it to take what is in it"),
         many => format!("{many} hidden folders were passed by, {first} first; name one to take what is in it"),

@@ -5,6 +5,7 @@
 //! look before one goes: whether a validator in another host is out just now. A restart that has to wait long is told as an
 //! event of its host's StatefulSet, with who is in its way.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,35 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_secs(1_800);
 /// Reason of the event.
 const HELD: &str = "RestartHeld";
+
+/// What was seen last of the hosts' pods, as far as it says something of the networks in them.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<BTreeMap<String, Look>>);
+
+#[derive(Debug, PartialEq)]
+struct Look {
+    uid: Option<String>,
+    address: Option<String>,
+    is_ready: bool,
+    is_leaving: bool,
+}
+
+impl Known {
+    /// Whether there is news of it: our own marks on it, and the kubelet's many reports, are none, and each wakes all
+    /// networks in the hosts.
+    pub fn changed(&self, pod: &Pod) -> bool {
+        let look = Look {
+            uid: pod.uid(),
+            address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()),
+            is_ready: is_ready(pod),
+            is_leaving: pod.metadata.deletion_timestamp.is_some(),
+        };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = known.get(&pod.name_any()) != Some(&look);
+        known.insert(pod.name_any(), look);
+        is_news
+    }
+}
 
 /// What every pass needs.
 pub struct Context {
@@ -235,6 +265,19 @@ mod tests {
 
     fn pods(revisions: [&str; 4]) -> Vec<Pod> {
         (0..4).map(|host| pod(host, revisions[host], true)).collect()
+    }
+
+    #[test]
+    fn a_mark_on_a_pod_is_no_news_of_its_networks() {
+        let (known, mut seen) = (Known::default(), pod(0, "a", true));
+        assert!(known.changed(&seen));
+        seen.annotations_mut()
+            .insert("muniment.dev/poke".to_owned(), "1".to_owned());
+        assert!(!known.changed(&seen), "its own mark");
+        assert!(known.changed(&pod(0, "a", false)), "it isn't ready any more");
+        assert!(known.changed(&pod(0, "a", true)) && known.changed(&pod(1, "a", true)));
+        seen.metadata.uid = Some("other".to_owned());
+        assert!(known.changed(&seen), "another pod of that name");
     }
 
     #[test]

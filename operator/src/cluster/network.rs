@@ -276,16 +276,15 @@ impl Pass<'_> {
                         "left to the namespace's end"
                     );
                     // What sits in the hosts isn't in the namespace.
-                    if self.context.reconciler.backend().evict(&network, data).await? == Removal::Pending {
-                        return Ok(pace::BUSY);
+                    let placement = self.network.spec.placement;
+                    let backend = self.context.reconciler.backend();
+                    match backend.evict(&network, placement, data).await {
+                        Ok(Removal::Done) => {}
+                        Ok(Removal::Pending) => return Ok(pace::BUSY),
+                        Err(error) => return self.stuck(error).await,
                     }
                 }
-                Err(error) => {
-                    let before = self.network.status.as_ref();
-                    let status = deleting(before, reason_of(&error), &chain(&error), Timestamp::now());
-                    self.write(status).await?;
-                    return Err(error.into());
-                }
+                Err(error) => return self.stuck(error).await,
             }
         }
         self.context.pace.reset(&self.key);
@@ -296,6 +295,14 @@ impl Pass<'_> {
             .await
             .map_err(self.failed("the finalizer"))?;
         Ok(pace::calm())
+    }
+
+    /// Says why the removal doesn't go on.
+    async fn stuck(&self, error: BackendError) -> Result<Duration, PassError> {
+        let before = self.network.status.as_ref();
+        let status = deleting(before, reason_of(&error), &chain(&error), Timestamp::now());
+        self.write(status).await?;
+        Err(error.into())
     }
 
     /// When to look again at a network that is kept.

@@ -23,6 +23,9 @@ use crate::backend::BackendError;
 use crate::backend::cluster::names::{FIELD_MANAGER, TENANT};
 use crate::backend::cluster::{Access, ApiFailure, ClusterSettings};
 
+/// Kubernetes looks for new kinds each half a minute.
+const COUNTABLE: Duration = Duration::from_secs(90);
+
 /// What every pass needs.
 pub struct Context {
     /// The API server.
@@ -128,7 +131,8 @@ impl Pass<'_> {
         let (space, pause) = match space {
             Ok(space) => {
                 self.context.pace.reset(&self.name);
-                (space, pace::calm())
+                let pause = self.uncounted().map_or_else(pace::calm, |left| left.min(pace::calm()));
+                (space, pause)
             }
             Err(error) => {
                 tracing::warn!(
@@ -203,7 +207,8 @@ impl Pass<'_> {
         access.apply(tenant_objects::own_rights(name, settings)).await?;
         access.apply(tenant_objects::default_deny(name)).await?;
         access.apply(tenant_objects::limits(name)).await?;
-        match tenant_objects::resource_quota(name, &self.tenant.spec.quota) {
+        let counted = self.uncounted().is_none();
+        match tenant_objects::resource_quota(name, &self.tenant.spec.quota, counted) {
             Some(quota) => drop(access.apply(quota).await?),
             None => access.delete_named::<ResourceQuota>(name, "muniment-quota").await?,
         }
@@ -212,6 +217,14 @@ impl Pass<'_> {
         access.apply(role).await?;
         access.apply(binding).await?;
         Ok(())
+    }
+
+    /// How long it is until Kubernetes counts this tenant's networks; `None` when it does. Until then only this operator
+    /// keeps a network too many from being made. A tenant is younger than the definition of `LedgerNetwork`.
+    fn uncounted(&self) -> Option<Duration> {
+        let born = self.tenant.creation_timestamp()?.0;
+        let age = Duration::try_from(Timestamp::now().duration_since(born)).unwrap_or_default();
+        COUNTABLE.checked_sub(age).filter(|left| !left.is_zero())
     }
 
     fn own_networks(&self) -> Vec<Arc<LedgerNetwork>> {

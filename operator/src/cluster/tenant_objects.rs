@@ -106,13 +106,15 @@ pub fn default_deny(tenant: &str) -> NetworkPolicy {
 }
 
 /// The tenant's quota as the API server counts it: a network too many is refused at once. `None` without a quota.
-pub fn resource_quota(tenant: &str, quota: &TenantQuota) -> Option<ResourceQuota> {
+/// `counted`: networks too. Kubernetes learns to count a kind half a minute after its definition is there, and a quota
+/// written before lets nobody make one of that kind for five minutes.
+pub fn resource_quota(tenant: &str, quota: &TenantQuota, counted: bool) -> Option<ResourceQuota> {
     let TenantQuota {
         networks,
         validators,
         storage,
     } = quota;
-    let networks = networks.map(|count| {
+    let networks = networks.filter(|_| counted).map(|count| {
         (
             "count/ledgernetworks.muniment.dev".to_owned(),
             Quantity(count.to_string()),
@@ -170,13 +172,22 @@ mod tests {
 
     #[test]
     fn a_quota_is_only_what_the_tenant_has_one_for() {
-        assert!(resource_quota("acme", &TenantQuota::default()).is_none());
+        assert!(resource_quota("acme", &TenantQuota::default(), true).is_none());
         let quota = TenantQuota {
             validators: Some(12),
             storage: Some("40Gi".into()),
             networks: Some(3),
         };
-        let hard = resource_quota("acme", &quota).unwrap().spec.unwrap().hard.unwrap();
+        let hard = |counted| {
+            resource_quota("acme", &quota, counted)
+                .unwrap()
+                .spec
+                .unwrap()
+                .hard
+                .unwrap()
+        };
+        assert_eq!(hard(false).len(), 2, "no network before Kubernetes can count them");
+        let hard = hard(true);
         assert_eq!(hard["persistentvolumeclaims"], Quantity("12".into()));
         assert_eq!(hard["requests.storage"], Quantity("40Gi".into()));
         assert_eq!(hard["count/ledgernetworks.muniment.dev"], Quantity("3".into()));

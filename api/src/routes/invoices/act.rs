@@ -18,10 +18,10 @@ use crate::sign::Kind;
 use crate::types::{Operation, Problem, Recorded};
 
 /// Does something to an invoice: `approve`, `dispute`, `reject`, `respond`, `settle`, `confirm-payment`, `refund`,
-/// `appoint-agent`, `pledge`, `accept-pledge`, `decline-pledge`, `release`, `enforce-pledge`, `acknowledge-pledge`, `consent`, `assign`,
-/// `accept-assignment`, `appoint`, `claim`, `reimburse`, `release-claim`, `settle-clawback`, `cancel`, `request-void`,
+/// `confirm-refund`, `appoint-agent`, `pledge`, `accept-pledge`, `decline-pledge`, `release`, `enforce-pledge`, `acknowledge-pledge`, `consent`, `assign`,
+/// `accept-assignment`, `decline-assignment`, `appoint`, `claim`, `reimburse`, `release-claim`, `settle-clawback`, `cancel`, `request-void`,
 /// `withdraw-void`, `answer-void`, `submit-to-authority`, `answer-authority`, `send-cancellation`, and for what has run
-/// out `expire-offer`, `expire-lock`, `lapse-void`, `report-overdue`. Amounts are decimal texts, times RFC 3339, parties
+/// out `expire-offer`, `expire-assignment`, `expire-lock`, `lapse-void`, `report-overdue`. Amounts are decimal texts, times RFC 3339, parties
 /// names or keys (docs/invoices.md has the fields of each). Credit notes and replacements are documents: submit them.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/networks/{network}/invoices/{record}/actions/{action}",
     tag = "invoices", operation_id = "actOnInvoice", security(("apiKey" = [])),

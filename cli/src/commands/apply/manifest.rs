@@ -7,6 +7,7 @@ use muniment_crds::{GROUP, NetworkName, TenantName, VERSION};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Failure, Result, chain};
+use crate::files::Shown;
 use crate::files::read_bounded;
 
 /// Longest file.
@@ -121,7 +122,7 @@ fn documents(path: &Path, text: &str, found: &mut Found) -> Result<()> {
             "correct the YAML there, and run the same command again",
         )
     })?;
-    for one in all.into_iter().filter(|one| !one.is_null()) {
+    for (number, one) in all.into_iter().enumerate().filter(|(_, one)| !one.is_null()) {
         let text = |pointer: &str| one.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (kind, name) = (text("/kind"), text("/metadata/name"));
         if kind == "Namespace" {
@@ -129,6 +130,10 @@ fn documents(path: &Path, text: &str, found: &mut Found) -> Result<()> {
                 .left
                 .push(format!("namespace {name}: left to kubectl; a tenant needs none here"));
             continue;
+        }
+        if text("/apiVersion").is_empty() || kind.is_empty() || name.is_empty() {
+            let why = format!("document {} lacks `apiVersion`, `kind` or `metadata.name`", number + 1);
+            return Err(bad(path, &why, "compare it with docs/quickstart-kubernetes.md"));
         }
         if text("/apiVersion") != format!("{GROUP}/{VERSION}") {
             let (why, next) = (
@@ -183,7 +188,7 @@ fn known_fields(path: &Path, kind: &str, name: &str, one: &Value) -> Result<()> 
 }
 
 fn bad(path: &Path, why: &str, next: &str) -> Failure {
-    Failure::usage("bad_manifest", format!("{}: {why}", path.display()), next)
+    Failure::usage("bad_manifest", format!("{}: {why}", path.shown()), next)
 }
 
 /// The patch (RFC 7396) that makes `wanted` of `known`.

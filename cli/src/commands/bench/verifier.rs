@@ -7,6 +7,7 @@ use muniment_receipts::verify::{Check, Outcome, Verifier};
 
 use crate::context::Choice;
 use crate::error::{Failure, Result, io};
+use crate::files::Shown;
 use crate::output::Output;
 use crate::{evidence, trust};
 
@@ -22,7 +23,7 @@ struct Report {
 /// Runs the command: the whole verification of one receipt, with parsing, again and again on this thread.
 pub fn run(path: &Path, named: Option<&Path>, time: Duration, choice: &Choice, output: Output) -> Result<bool> {
     let bytes = std::fs::read(path).map_err(|error| io("can't read", path, &error))?;
-    let receipt = evidence::parse(&bytes, &path.display().to_string())?;
+    let receipt = evidence::parse(&bytes, &path.shown())?;
     let Some(root) = trust::find(named, Some(&hex::encode(receipt.network)), choice)? else {
         return Err(Failure::usage(
             "no_trust_root",

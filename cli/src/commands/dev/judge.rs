@@ -79,6 +79,12 @@ impl Desk {
         signers.insert(tenant.to_owned(), key.to_owned());
     }
 
+    /// Forgets the key of a tenant that is gone: one made again under its name isn't ready before it has its own.
+    pub fn forget(&self, tenant: &str) {
+        let mut signers = self.signers.write().unwrap_or_else(PoisonError::into_inner);
+        signers.remove(tenant);
+    }
+
     fn tenant(name: &str, new: &Value) -> Result<(), Refused> {
         TenantName::new(name).map_err(|error| invalid(error.to_string(), "/name"))?;
         let spec: TenantSpec = read(new)?;

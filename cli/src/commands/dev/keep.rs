@@ -124,6 +124,7 @@ impl Keeper {
     async fn tenant(&self, tenant: &str, deleting: bool, all: &[Described]) -> Result<()> {
         if deleting {
             access::forget(&self.root, tenant)?;
+            self.desk.forget(tenant);
             let gone = self.described.forget_tenant(tenant).await;
             return gone.map_err(|error| sentence("store", &error));
         }

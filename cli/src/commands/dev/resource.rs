@@ -8,6 +8,7 @@ use muniment_operator::{Catalog, NetworkRef};
 use muniment_receipts::genesis::GenesisTemplate;
 
 use crate::error::{Failure, Result, chain, io};
+use crate::files::Shown;
 
 const EMBEDDED: &str = include_str!("network.yaml");
 
@@ -30,7 +31,7 @@ impl Wanted {
             None => Self::parse(EMBEDDED, "the embedded network", false),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| io("can't read", path, &error))?;
-                Self::parse(&text, &path.display().to_string(), true)
+                Self::parse(&text, &path.shown(), true)
             }
         }
     }

@@ -7,9 +7,10 @@ use muniment_operator::{Effect, Impact, in_dev, preview};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::Client;
+use crate::commands::apply::{self, manifest, manifest::Manifest};
 use crate::context::Choice;
 use crate::error::{Failure, Result, chain, io};
+use crate::files::Shown;
 use crate::output::Output;
 
 /// Shows what a description would bring about. Changes nothing. Exit code 1 when a part of it can't be.
@@ -41,22 +42,17 @@ impl Known {
 /// Runs the command. The answer is whether everything can be.
 pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     let wanted = read(&args.file)?;
-    let known = known(choice, &wanted).await?;
+    let (name, known) = known(choice, args.file).await?;
     let (exists, effects) = (known.spec.is_some(), known.effects(&wanted.spec));
     let refused = effects.iter().any(|effect| effect.impact == Impact::Refused);
     if output.json() {
         output.document(&json!({ "exists": exists, "effects": effects }))?;
         return Ok(!refused);
     }
-    let name = format!(
-        "{}/{}",
-        part(wanted.metadata.namespace.as_ref()),
-        part(wanted.metadata.name.as_ref())
-    );
     output.line(match (exists, effects.is_empty()) {
-        (true, true) => format!("network {name} is already described so"),
-        (true, false) => format!("network {name} would be changed:"),
-        (false, _) => format!("network {name} would be made:"),
+        (true, true) => format!("{name} is already described so"),
+        (true, false) => format!("{name} would be changed:"),
+        (false, _) => format!("{name} would be made:"),
     })?;
     for effect in &effects {
         let sign = match effect.impact {
@@ -73,15 +69,11 @@ pub async fn run(args: Args, choice: &Choice, output: Output) -> Result<bool> {
     Ok(!refused)
 }
 
-fn part(text: Option<&String>) -> &str {
-    text.map_or("?", String::as_str)
-}
-
 /// The network of a file, among whatever else it describes.
 fn read(path: &Path) -> Result<LedgerNetwork> {
     let text = std::fs::read_to_string(path).map_err(|error| io("can't read", path, &error))?;
     let unusable = |why: String| {
-        let message = format!("{} {why}", path.display());
+        let message = format!("{} {why}", path.shown());
         Failure::usage("bad_network", message, "compare it with crds/ledgernetworks.yaml")
     };
     let all: Vec<serde_json::Value> =
@@ -99,20 +91,30 @@ fn read(path: &Path) -> Result<LedgerNetwork> {
     }
 }
 
-/// How the network is described now.
-async fn known(choice: &Choice, wanted: &LedgerNetwork) -> Result<Known> {
-    let context = choice.load_platform()?;
-    let dev = context.data_dir.is_some();
-    let url = format!(
-        "{}/v1/tenants/{}/networks/{}/resource",
-        context.server,
-        part(wanted.metadata.namespace.as_ref()),
-        part(wanted.metadata.name.as_ref())
-    );
-    let spec = match Client::new(context)?.get::<Described>(&url).await {
+/// The network's name, and how it is described now.
+async fn known(choice: &Choice, file: PathBuf) -> Result<(String, Known)> {
+    let found = manifest::read(&[file])?;
+    let (tenants, networks): (Vec<_>, Vec<_>) = found.manifests.into_iter().partition(Manifest::is_tenant);
+    let client = apply::client(&networks, choice)?;
+    let server = &client.context().server;
+    let Some(network) = networks.first() else {
+        return Err(Failure::usage(
+            "bad_network",
+            "the file describes no LedgerNetwork",
+            "compare it with crds/ledgernetworks.yaml",
+        ));
+    };
+    let spec = match client.get::<Described>(&network.resource_url(server)).await {
         Ok(known) => Some(known.spec),
-        Err(failure) if failure.code == "not_found" => None,
+        Err(failure) if failure.code == "not_found" => {
+            // What a key may not see is answered in the same words.
+            if tenants.is_empty() {
+                client.get::<serde_json::Value>(&network.collection_url(server)).await?;
+            }
+            None
+        }
         Err(failure) => return Err(failure),
     };
-    Ok(Known { spec, dev })
+    let dev = client.context().data_dir.is_some();
+    Ok((network.to_string(), Known { spec, dev }))
 }

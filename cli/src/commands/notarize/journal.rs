@@ -16,6 +16,7 @@ use super::plan::Hashed;
 use crate::context::config_dir;
 use crate::error::{Failure, Result, io};
 use crate::evidence::Disclosure;
+use crate::files::Shown;
 use crate::files::{self, Source};
 
 /// Version of a page.
@@ -66,6 +67,22 @@ pub struct Journal {
 /// A page of this run.
 #[must_use]
 pub struct Open(Option<PathBuf>);
+
+/// Whether the deposit can be written down: pages are JSON, and so UTF-8.
+///
+/// # Errors
+/// When it can't.
+pub fn nameable(source: &Source) -> Result<()> {
+    let (document, receipt) = (files::resolved(&source.document)?, &source.receipt);
+    match [&document, receipt].into_iter().find(|path| path.to_str().is_none()) {
+        None => Ok(()),
+        Some(path) => Err(Failure::new(
+            "file_name",
+            format!("the name of {} isn't UTF-8", path.shown()),
+            "rename it, or its folder",
+        )),
+    }
+}
 
 impl Journal {
     /// Reads what earlier runs left unfinished.
@@ -213,7 +230,7 @@ fn read(path: &Path) -> Result<Option<Page>> {
 fn bad(path: &Path, why: &str) -> Failure {
     Failure::new(
         "bad_journal",
-        format!("{} is not a journal of deposits on their way: {why}", path.display()),
+        format!("{} is not a journal of deposits on their way: {why}", path.shown()),
         "delete it if you don't need what it tells of; its documents may then be deposited a second time",
     )
 }

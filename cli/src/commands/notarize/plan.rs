@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use muniment_api::types::{Digest, NotarizationRequest};
 
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Disclosure};
+use crate::files::Shown;
 use crate::files::Source;
 use crate::{digest, trust};
 
@@ -49,6 +50,7 @@ fn work(source: &Source, root: &trust::Root, plain: bool, journal: &Journal) -> 
     let disclosure = if plain {
         Disclosure::Plain
     } else {
+        journal::nameable(source)?;
         let salt = match journal.salt(source, &document)? {
             Some(salt) => salt,
             None => digest::salt().map_err(|error| {
@@ -85,13 +87,16 @@ pub fn deposit(source: Source, document: [u8; 32], size: u64, disclosure: Disclo
     }
 }
 
+/// Code of [`other_receipt`].
+pub const OTHER_RECEIPT: &str = "other_receipt";
+
 /// A file is where the receipt should go.
 pub fn other_receipt(source: &Source) -> Failure {
     Failure::new(
-        "other_receipt",
+        OTHER_RECEIPT,
         format!(
             "{} is there already and is not a receipt of this network for the file as it is now",
-            source.receipt.display()
+            source.receipt.shown()
         ),
         "move it away, or write the new receipts to another folder with --out",
     )

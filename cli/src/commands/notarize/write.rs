@@ -11,6 +11,7 @@ use super::plan::{Hashed, other_receipt};
 use crate::client::{Client, Written, rejected};
 use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Disclosure};
+use crate::files::Shown;
 use crate::files::{self, Source};
 use crate::trust;
 
@@ -50,12 +51,12 @@ impl Receipted {
     pub fn text(&self, source: &Source) -> String {
         format!(
             "{}\n  id        {}\n  height    {} at {}\n  signed by {}\n  receipt   {}{}",
-            source.document.display(),
+            source.document.shown(),
             self.id,
             self.height,
             self.time,
             self.signed_by.join(", "),
-            self.receipt.display(),
+            self.receipt.shown(),
             if self.earlier {
                 "\n  note      this document was on the ledger before; the receipt is of that record"
             } else {

@@ -17,6 +17,7 @@ use crate::client::Client;
 use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::files;
+use crate::files::Shown;
 use crate::output::Output;
 
 pub async fn run(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Choice, output: Output) -> Result<()> {
@@ -58,7 +59,7 @@ pub async fn run(receipt: &Receipt, to: &Path, named: Option<&Path>, choice: &Ch
         return output.document(&serde_json::json!({ "network": root.network(), "files": written }));
     }
     for path in written {
-        output.line(path.display().to_string())?;
+        output.line(path.shown())?;
     }
     Ok(())
 }

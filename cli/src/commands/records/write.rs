@@ -10,6 +10,7 @@ use super::{id, members, text, word};
 use crate::client::{Client, JSON, Written};
 use crate::context::Choice;
 use crate::error::{Failure, Result, chain};
+use crate::files::Shown;
 use crate::output::Output;
 use crate::{evidence, files, trust};
 
@@ -96,7 +97,7 @@ impl Receipt {
 fn taken(path: &Path, what: &str) -> Failure {
     Failure::usage(
         "exists",
-        format!("{} is there already", path.display()),
+        format!("{} is there already", path.shown()),
         format!("{what}name another file with --receipt, or move that one away"),
     )
 }
@@ -216,7 +217,7 @@ pub fn told(recorded: &Recorded, receipt: Option<&Path>) -> String {
     } = recorded;
     let signed = signed_by.join(", ");
     let kept = receipt
-        .map(|path| format!("\nreceipt   {}", path.display()))
+        .map(|path| format!("\nreceipt   {}", path.shown()))
         .unwrap_or_default();
     format!("record    {id}\nversion   {version}\nheight    {height} at {time}\nsigned by {signed}{kept}")
 }
@@ -245,11 +246,11 @@ fn file(path: &Path) -> Result<Value> {
     let bytes = files::read_bounded(path, LARGEST)?.ok_or_else(|| {
         Failure::usage(
             "too_large",
-            format!("{} is larger than 8 MiB", path.display()),
+            format!("{} is larger than 8 MiB", path.shown()),
             "split it into several batches",
         )
     })?;
-    parse(&bytes, &path.display().to_string())
+    parse(&bytes, &path.shown())
 }
 
 fn parse(bytes: &[u8], from: &str) -> Result<Value> {

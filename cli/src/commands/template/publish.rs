@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::commands::governance;
 use crate::context::Choice;
 use crate::error::Result;
+use crate::files::Shown;
 use crate::output::Output;
 
 /// What to publish.
@@ -25,6 +26,6 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     let source = read_template(&args.file)?;
     let client = Client::open(choice, output)?;
     let recorded = governance::submit(&client, Method::POST, "/templates", &json!({ "source": source })).await?;
-    governance::show(&client, &recorded, &format!("template {}", args.file.display()), output).await?;
+    governance::show(&client, &recorded, &format!("template {}", args.file.shown()), output).await?;
     Ok(true)
 }

@@ -14,6 +14,7 @@ use crate::client::{Client, JSON};
 use crate::context::Choice;
 use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Facts};
+use crate::files::Shown;
 use crate::files::{self, Source};
 use crate::output::Output;
 use crate::trust;
@@ -116,7 +117,7 @@ impl Desk {
                 "other_receipt",
                 format!(
                     "{} is there already, and {}; nothing was sent",
-                    source.receipt.display(),
+                    source.receipt.shown(),
                     why.unwrap_or_default()
                 ),
                 "`muniment verify` tells what it proves; move it away, or name another folder for receipts with --out",
@@ -187,7 +188,7 @@ impl Desk {
         if !files::write_receipt(source, receipt)? {
             return Err(Failure::new(
                 "other_receipt",
-                format!("{} is there already and was not replaced", source.receipt.display()),
+                format!("{} is there already and was not replaced", source.receipt.shown()),
                 format!(
                     "move it away and get this one: `muniment receipt` of record {}",
                     facts.record

@@ -6,6 +6,7 @@ use super::super::name;
 use super::desk::Desk;
 use crate::error::Result;
 use crate::evidence::Facts;
+use crate::files::Shown;
 use crate::files::Source;
 
 /// A registered file.
@@ -53,8 +54,8 @@ impl Desk {
             format!("  id        {}", done.id),
             format!("  height    {} at {}", done.height, done.time),
         ];
-        lines.extend(done.document.map(|path| format!("  document  {}", path.display())));
-        lines.push(format!("  receipt   {}", done.receipt.display()));
+        lines.extend(done.document.map(|path| format!("  document  {}", path.shown())));
+        lines.push(format!("  receipt   {}", done.receipt.shown()));
         if done.already {
             lines.push("  note      it was registered before; the receipt is of that record".to_owned());
         }

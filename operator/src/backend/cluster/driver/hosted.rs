@@ -61,10 +61,19 @@ impl ClusterBackend {
     /// Takes one step of the removal of a network from the hosts, with nothing of what it had in its namespace.
     ///
     /// # Errors
-    /// When the hosts' objects can't be read or written.
-    pub async fn evict(&self, network: &NetworkRef, data: DeletionPolicy) -> Result<Removal, BackendError> {
+    /// When the hosts' objects can't be read or written, or hosts are switched off and the network is to be in them.
+    pub async fn evict(
+        &self,
+        network: &NetworkRef,
+        placement: Placement,
+        data: DeletionPolicy,
+    ) -> Result<Removal, BackendError> {
         match self.shared() {
             Some(shared) => shared.evict(network, data == DeletionPolicy::Delete).await,
+            // Its seats would be forgotten, with keys and data.
+            None if placement == Placement::Shared => Err(BackendError::HostsOff {
+                network: network.clone(),
+            }),
             None => Ok(Removal::Done),
         }
     }
