@@ -5,7 +5,7 @@ use actix_web::{App, HttpServer, web};
 use futures::future::BoxFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -21,6 +21,7 @@ use crate::idempotency::InFlight;
 use crate::keys::sealed::SealedKeys;
 use crate::keys::{KeyError, KeyProvider};
 use crate::metrics::Metrics;
+use crate::networks::room::Room;
 use crate::networks::{Networks, Shared};
 use crate::numbering::Numbering;
 use crate::proposer;
@@ -54,7 +55,8 @@ pub struct ApiConfig {
     pub replicas: u32,
     /// HTTP worker threads.
     pub workers: usize,
-    /// Most actions that are accepted and not final; above, 503 `overloaded`.
+    /// Most actions that are accepted and not final, of all networks; one takes at most half of it. Above, 503
+    /// `overloaded`.
     pub max_in_flight: usize,
     /// How long a statement that the server signs may be executed; at most ten minutes.
     pub validity: Duration,
@@ -113,7 +115,7 @@ impl ServeError {
 
 /// What all handlers share.
 pub struct State {
-    pub(crate) auth: Authenticator,
+    pub(crate) auth: Arc<Authenticator>,
     pub(crate) networks: Networks,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) idempotency: InFlight,
@@ -148,12 +150,11 @@ impl Api {
             store: store.clone(),
             keys: keys.clone(),
             metrics: metrics.clone(),
-            in_flight: AtomicUsize::new(0),
-            max_in_flight: config.max_in_flight,
+            room: Room::new(config.max_in_flight),
             validity: config.validity,
         });
         let state = web::Data::new(State {
-            auth: Authenticator::new(store),
+            auth: Arc::new(Authenticator::new(store)),
             networks: Networks::new(shared, directory),
             metrics,
             idempotency: InFlight::default(),
@@ -188,8 +189,7 @@ impl Api {
     /// # Errors
     /// When they can't be read.
     pub async fn keep_descriptions(&self, judge: Arc<dyn Judge>) -> Result<Arc<Embedded>, ServeError> {
-        let store = self.state.networks.shared().store.clone();
-        let kept = Arc::new(Embedded::open(store, judge).await?);
+        let kept = Arc::new(Embedded::open(self.access(), judge).await?);
         self.describe(kept.clone());
         Ok(kept)
     }
@@ -204,6 +204,7 @@ impl Api {
         Access {
             keys: self.keys.clone(),
             store: self.state.networks.shared().store.clone(),
+            auth: self.state.auth.clone(),
         }
     }
 

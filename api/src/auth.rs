@@ -172,6 +172,13 @@ impl Authenticator {
         self.revocations.fetch_add(1, Ordering::AcqRel);
         seen.retain(|_, (principal, _)| principal.key != key);
     }
+
+    /// Forgets all keys of a tenant and its parties at once, after their revocation.
+    pub fn forget_tenant(&self, tenant: &str) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        self.revocations.fetch_add(1, Ordering::AcqRel);
+        seen.retain(|_, (principal, _)| principal.owner.tenant != tenant);
+    }
 }
 
 /// One answer for unknown, revoked and expired: a finder of an old key learns nothing.

@@ -7,6 +7,8 @@ mod entry;
 pub(crate) mod fields;
 mod provision;
 mod resources;
+#[cfg(test)]
+mod twin;
 
 use futures::StreamExt;
 use kube::runtime::reflector::{self, Store};
@@ -100,14 +102,16 @@ impl Cluster {
         let weak = Arc::downgrade(&self.0);
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.spawn(async move {
+            let mut provision = provision::Provision::new(access);
             if let Some(watched) = weak.upgrade() {
                 // An error means that a watch has ended, which only the end of this process does.
                 let _ = watched.tenants.wait_until_ready().await;
                 let _ = watched.networks.wait_until_ready().await;
                 watched.read().await;
+                // Before anybody is let in with a key of whoever had a tenant's name before.
+                provision.recognise(&watched).await;
                 watched.settled.send_replace(true);
             }
-            let mut provision = provision::Provision::new(access);
             let mut pause = SOON;
             while let Some(watched) = weak.upgrade() {
                 let complete = watched.read().await & provision.pass(&watched).await;
@@ -151,6 +155,22 @@ where
 }
 
 impl Watched {
+    /// Without watches: nothing is seen.
+    #[cfg(test)]
+    fn at_rest(client: Client, config: ClusterConfig) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            config,
+            tenants: reflector::store().0,
+            networks: reflector::store().0,
+            known: RwLock::default(),
+            changed: Notify::new(),
+            settled: watch::Sender::new(false),
+            versions: watch::Sender::new(0),
+            tasks: std::sync::Mutex::default(),
+        })
+    }
+
     fn known(&self, network: &LedgerNetwork) -> Option<Whereabouts> {
         let key = (network.namespace()?, network.name_any());
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ use crate::idempotency::Key;
 use crate::keys::Owner;
 use crate::networks::Network;
 use crate::problem::{ApiError, Code};
-use crate::resources::Resources;
+use crate::resources::{Resources, Target};
 use crate::store::entity::{api_key, idempotency, party};
 use crate::store::{Store, StoreError, Write};
 
@@ -169,6 +169,21 @@ impl Manager {
                       muniment-platform-access in the namespace of the chart, or platform.json in the data folder of \
                       `muniment dev`";
         Err(ApiError::new(Code::FORBIDDEN, detail))
+    }
+
+    /// Refuses changes of a suspended tenant's networks with its own key.
+    ///
+    /// # Errors
+    /// 403 `tenant_suspended`; 501 when this server keeps no descriptions.
+    pub async fn may_change(&self) -> Result<(), ApiError> {
+        if self.is_platform() {
+            return Ok(());
+        }
+        let tenant = self.resources()?.get(&Target::Tenant(self.tenant.clone())).await;
+        if tenant.is_some_and(|tenant| tenant.spec["suspended"] == true) {
+            return Err(ApiError::suspended_networks());
+        }
+        Ok(())
     }
 
     /// Who keeps descriptions.

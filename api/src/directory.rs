@@ -19,6 +19,8 @@ pub struct NetworkEntry {
     pub trust_root: Vec<u8>,
     /// Its tenant is suspended: it is read and takes no writes.
     pub suspended: bool,
+    /// Its validators sleep: it takes no writes until it is woken.
+    pub asleep: bool,
     /// How often each validator was started again, by name, where that is known.
     pub restarts: BTreeMap<String, u32>,
 }
@@ -43,6 +45,12 @@ impl MemoryDirectory {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|other| (&other.tenant, &other.name) != (&entry.tenant, &entry.name));
         entries.push(entry);
+    }
+
+    /// Takes a network away.
+    pub fn remove(&self, tenant: &str, name: &str) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|entry| entry.tenant != tenant || entry.name != name);
     }
 }
 

@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
+use crate::access::{self, Access};
+use crate::auth::Authenticator;
 use crate::cluster::fields::merge;
 use crate::proposer::Wish;
 use crate::resources::{Change, Refused, Resource, Resources, Target};
@@ -51,6 +53,7 @@ type Rows = BTreeMap<(String, String), Described>;
 /// Keeps descriptions in the store.
 pub struct Embedded {
     store: Store,
+    auth: Arc<Authenticator>,
     judge: Arc<dyn Judge>,
     rows: Arc<RwLock<Rows>>,
     /// One change at a time: a quota is counted and used in one step.
@@ -88,7 +91,8 @@ fn unavailable(error: StoreError) -> Refused {
 }
 
 impl Embedded {
-    pub(crate) async fn open(store: Store, judge: Arc<dyn Judge>) -> Result<Self, StoreError> {
+    pub(crate) async fn open(access: Access, judge: Arc<dyn Judge>) -> Result<Self, StoreError> {
+        let store = access.store;
         let mut rows = Rows::new();
         for row in store.descriptions().await? {
             let one = described(row)?;
@@ -97,6 +101,7 @@ impl Embedded {
         Ok(Self {
             rows: Arc::new(RwLock::new(rows)),
             store,
+            auth: access.auth,
             judge,
             changing: Arc::default(),
             versions: watch::Sender::new(0),
@@ -134,19 +139,18 @@ impl Embedded {
         self.forget(target, id.map(Write::Abandon)).await
     }
 
-    /// Forgets a tenant that is gone. Its API keys, and those of its parties, are nobody's from now on.
+    /// Forgets a tenant that is gone, and its parties. Their API keys are nobody's from now on.
     ///
     /// # Errors
     /// When it can't be stored.
     pub async fn forget_tenant(&self, tenant: &str) -> Result<(), StoreError> {
-        let revoke = Write::RevokeAll {
-            tenant: tenant.to_owned(),
-            at: now_ms(),
-        };
-        self.forget(&Target::Tenant(tenant.to_owned()), Some(revoke)).await
+        let end = access::end(tenant, now_ms());
+        self.forget(&Target::Tenant(tenant.to_owned()), end).await?;
+        self.auth.forget_tenant(tenant);
+        Ok(())
     }
 
-    async fn forget(&self, target: &Target, more: Option<Write>) -> Result<(), StoreError> {
+    async fn forget(&self, target: &Target, more: impl IntoIterator<Item = Write>) -> Result<(), StoreError> {
         let turn = self.turn().await;
         let (tenant, network) = key(target);
         let gone = Write::Undescribe { tenant, network };

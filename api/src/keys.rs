@@ -130,6 +130,8 @@ pub enum KeyError {
 pub trait KeyProvider: Send + Sync + 'static {
     /// The owner's public key for a purpose; makes the key when there is none. Idempotent, also under concurrency.
     async fn ensure(&self, owner: &Owner, purpose: Purpose) -> Result<SignerKey, KeyError>;
+    /// The owner's public key for a purpose, if there is one; never makes it.
+    async fn find(&self, owner: &Owner, purpose: Purpose) -> Result<Option<SignerKey>, KeyError>;
     /// Signs the bytes with the owner's key (Ed25519).
     ///
     /// # Errors
@@ -165,6 +167,8 @@ mod contract {
         let (acme, globex) = (&Owner::tenant("acme"), &Owner::tenant("globex"));
         let missing = provider.sign(acme, Purpose::Statement, b"x").await;
         assert!(matches!(missing, Err(KeyError::Missing { .. })), "signs without a key");
+        let none = provider.find(acme, Purpose::Statement).await.unwrap();
+        assert!(none.is_none(), "a look makes a key");
 
         let (one, two) = tokio::join!(
             provider.ensure(acme, Purpose::Statement),
@@ -176,6 +180,8 @@ mod contract {
             key.to_string(),
             provider.ensure(acme, Purpose::Statement).await.unwrap().to_string()
         );
+        let found = provider.find(acme, Purpose::Statement).await.unwrap();
+        assert_eq!(found.map(|found| found.to_string()), Some(key.to_string()));
         let other = provider.ensure(globex, Purpose::Statement).await.unwrap();
         assert_ne!(key.to_string(), other.to_string(), "two tenants share a key");
         for namesake in [

@@ -13,6 +13,8 @@ pub mod lookup;
 pub mod pending;
 pub mod projector;
 pub mod proof;
+pub mod reach;
+pub mod room;
 pub mod runtime;
 pub mod status;
 pub mod submitter;
@@ -21,7 +23,7 @@ pub mod trust;
 pub mod whereabouts;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,8 @@ use crate::keys::KeyProvider;
 use crate::metrics::Metrics;
 use crate::problem::{ApiError, Code};
 use crate::store::Store;
+use room::Room;
+use runtime::AttachError;
 pub use runtime::Network;
 
 /// What all networks share.
@@ -42,34 +46,10 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Last sequence number given to an outbox row.
     pub seq: AtomicI64,
-    /// Actions accepted and not final.
-    pub in_flight: AtomicUsize,
-    /// Most of them.
-    pub max_in_flight: usize,
+    /// Room for actions accepted and not final.
+    pub room: Arc<Room>,
     /// How long a statement of ours may be executed.
     pub validity: Duration,
-}
-
-impl Shared {
-    /// Takes room for actions.
-    ///
-    /// # Errors
-    /// 503 `overloaded` when there is none.
-    pub fn reserve(&self, actions: usize) -> Result<(), ApiError> {
-        let before = self.in_flight.fetch_add(actions, Ordering::Relaxed);
-        // One request always fits an idle server, however low the limit.
-        if before > 0 && before + actions > self.max_in_flight {
-            self.in_flight.fetch_sub(actions, Ordering::Relaxed);
-            self.metrics.overloaded.inc();
-            return Err(ApiError::overloaded(1));
-        }
-        Ok(())
-    }
-
-    /// Gives room back.
-    pub fn release(&self, actions: usize) {
-        self.in_flight.fetch_sub(actions, Ordering::Relaxed);
-    }
 }
 
 /// The running networks by tenant and name.
@@ -118,37 +98,43 @@ impl Networks {
 
     async fn look(&self, mut refreshed: tokio::sync::MutexGuard<'_, Option<Instant>>) {
         let entries = self.directory.networks().await;
-        self.keep(&entries);
+        for (key, gone) in self.gone(&entries) {
+            self.detach(&key, gone).await;
+        }
         let mut broken = HashMap::new();
         for entry in entries {
             let key = (entry.tenant.clone(), entry.name.clone());
-            if let Some(running) = self.get(&key.0, &key.1).filter(|running| running.serves(&entry)) {
-                running.suspended.store(entry.suspended, Ordering::Relaxed);
-                continue;
-            }
-            match Network::start(self.shared.clone(), entry).await {
-                Ok(network) => {
-                    tracing::info!(
-                        tenant = key.0,
-                        network = key.1,
-                        height = network.height(),
-                        "network attached"
-                    );
-                    self.write().insert(key, network);
+            if let Err(error) = self.attach(&key, entry).await {
+                let code = error.code();
+                // Tried again every few seconds, and said once.
+                if self.known_trouble(&key) != Some(code) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(tenant = key.0, network = key.1, error, "network can't be attached");
                 }
-                Err(error) => {
-                    let code = error.code();
-                    // Tried again every few seconds, and said once.
-                    if self.known_trouble(&key) != Some(code) {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::error!(tenant = key.0, network = key.1, error, "network can't be attached");
-                    }
-                    broken.insert(key, code);
-                }
+                broken.insert(key, code);
             }
         }
         *self.broken.write().unwrap_or_else(PoisonError::into_inner) = broken;
         *refreshed = Some(Instant::now());
+    }
+
+    /// Tells the running network what the directory says of it now, or starts it.
+    async fn attach(&self, key: &(String, String), entry: NetworkEntry) -> Result<(), AttachError> {
+        if let Some(running) = self.get(&key.0, &key.1) {
+            if running.entry.id != entry.id {
+                return Err(AttachError::Former);
+            }
+            return running.update(&entry);
+        }
+        let network = Network::start(self.shared.clone(), entry).await?;
+        tracing::info!(
+            tenant = key.0,
+            network = key.1,
+            height = network.height(),
+            "network attached"
+        );
+        self.write().insert(key.clone(), network);
+        Ok(())
     }
 
     fn known_trouble(&self, key: &(String, String)) -> Option<Code> {
@@ -156,12 +142,30 @@ impl Networks {
         broken.get(key).copied()
     }
 
-    fn keep(&self, entries: &[NetworkEntry]) {
-        self.write().retain(|(tenant, name), _| {
+    /// Those that left the directory, or whose name another network has now.
+    fn gone(&self, entries: &[NetworkEntry]) -> Vec<((String, String), Arc<Network>)> {
+        let stays = |(tenant, name): &(String, String), network: &Network| {
             entries
                 .iter()
-                .any(|entry| &entry.tenant == tenant && &entry.name == name)
-        });
+                .any(|entry| &entry.tenant == tenant && &entry.name == name && entry.id == network.entry.id)
+        };
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let gone = running.iter().filter(|(key, network)| !stays(key, network));
+        gone.map(|(key, network)| (key.clone(), network.clone())).collect()
+    }
+
+    /// Closes a network, then takes it out; one whose acceptances can't be stored stays, closed, and is tried again.
+    async fn detach(&self, key: &(String, String), network: Arc<Network>) {
+        // Goes on to its end whether or not anybody waits for it.
+        let closed = tokio::spawn(async move { network.close().await }).await;
+        match closed {
+            Ok(Ok(())) => drop(self.write().remove(key)),
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(tenant = key.0, network = key.1, error, "what waits can't be stored");
+            }
+            Err(error) => tracing::error!(tenant = key.0, network = key.1, %error, "a network can't be closed"),
+        }
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<(String, String), Arc<Network>>> {

@@ -69,6 +69,7 @@ codes! {
     IDEMPOTENCY_MISMATCH 422 "idempotency_mismatch" "The idempotency key was used with another body";
     INTERNAL 500 "internal" "Internal error";
     NO_DESCRIPTIONS 501 "no_descriptions" "This server keeps no descriptions";
+    NETWORK_ASLEEP 503 "network_asleep" "The network sleeps";
     OVERLOADED 503 "overloaded" "Too much work in flight";
     UNAVAILABLE 503 "unavailable" "The network doesn't answer";
     STORE_DAMAGED 503 "store_damaged" "The server's database is damaged";
@@ -150,6 +151,28 @@ impl ApiError {
         Self::new(Code::TENANT_SUSPENDED, detail)
     }
 
+    /// The tenant may not make, change or delete networks.
+    pub fn suspended_networks() -> Self {
+        let detail = "the tenant is suspended: its networks run, keep their data and stay as they are, nothing was changed; \
+                      ask whoever runs the platform, whose key may change them";
+        Self::new(Code::TENANT_SUSPENDED, detail)
+    }
+
+    /// The network's validators sleep.
+    pub fn asleep(tenant: &str, network: &str) -> Self {
+        let detail = format!(
+            "the network sleeps and takes no writes, nothing was accepted; wake it with spec.desiredState `Running` \
+             (`muniment apply`, kubectl, or PATCH /v1/tenants/{tenant}/networks/{network}), then send again"
+        );
+        // Whoever tries again after it was woken is taken.
+        Self::new(Code::NETWORK_ASLEEP, detail).header(RETRY_AFTER, HeaderValue::from(5_u16))
+    }
+
+    /// The network is being detached; under its name it, or another one, may be attached in a moment.
+    pub fn closed() -> Self {
+        Self::undecided("the network is just being attached anew, nothing was accepted; send again")
+    }
+
     /// What a request made could not be written.
     pub fn unwritten(error: StoreError) -> Self {
         match error {
@@ -178,7 +201,10 @@ impl ApiError {
     pub fn overloaded(seconds: u16) -> Self {
         Self::new(
             Code::OVERLOADED,
-            format!("too many actions wait for finality; send again after {seconds} s, nothing was accepted"),
+            format!(
+                "too many actions of this network, or of its tenant's others, wait for finality; send again after \
+                 {seconds} s, nothing was accepted"
+            ),
         )
         .header(RETRY_AFTER, HeaderValue::from(seconds))
     }

@@ -26,6 +26,8 @@ pub mod kind {
     pub const CERTIFICATES_READY: &str = "CertificatesReady";
     /// A tenant's namespace is there, with its policies and rights.
     pub const NAMESPACE_READY: &str = "NamespaceReady";
+    /// The management API has the private half of the key that signs for a tenant. Told while it is not so.
+    pub const SIGNING_KEY_AVAILABLE: &str = "SigningKeyAvailable";
     /// A template can be used.
     pub const VALID: &str = "Valid";
     /// The tenant's networks are within its quota.
@@ -64,7 +66,7 @@ pub mod reason {
     pub const NO_ROOM: &str = "NoRoom";
     /// The network sits in the platform's hosts, and they are switched off.
     pub const HOSTS_OFF: &str = "HostsOff";
-    /// Keys of a validator of a sealed genesis are gone.
+    /// Keys of a validator of a sealed genesis, or the key that signs for a tenant, are gone.
     pub const KEYS_LOST: &str = "KeysLost";
     /// There is no tenant for the namespace, or it isn't ready yet.
     pub const NO_TENANT: &str = "NoTenant";

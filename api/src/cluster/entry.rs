@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
-use muniment_crds::LedgerNetwork;
+use muniment_crds::{DesiredState, LedgerNetwork};
 use muniment_ledger::client::Endpoint;
 use muniment_ledger::tls::{Identity, Material};
 use std::time::{Duration, Instant};
@@ -175,6 +175,7 @@ pub fn entry(network: &LedgerNetwork, known: &Whereabouts, suspended: bool) -> O
         endpoints: known.endpoints.clone(),
         trust_root: known.trust_root.clone(),
         suspended,
+        asleep: network.spec.desired_state == DesiredState::Hibernated,
         restarts: status
             .nodes
             .iter()
@@ -244,7 +245,10 @@ mod tests {
         assert_eq!((entry.tenant.as_str(), entry.id), ("acme", [1; 32]));
         assert_eq!((entry.endpoints.len(), entry.endpoints[0].token.as_str()), (1, "token"));
         assert_eq!(entry.restarts["validator-0"], 2);
-        assert!(entry.suspended);
+        assert!(entry.suspended && !entry.asleep);
+        let mut sleeping = network(Some(&id));
+        sleeping.spec.desired_state = DesiredState::Hibernated;
+        assert!(super::entry(&sleeping, &known(&id), false).unwrap().asleep);
         assert!(super::entry(&network(Some(&id)), &known(&"02".repeat(32)), false).is_none());
     }
 

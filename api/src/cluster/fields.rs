@@ -1,4 +1,5 @@
-//! Which fields of a custom resource are ours: what server-side apply has to be told again, so that it keeps them.
+//! Which fields of a custom resource are ours: what server-side apply has to be told again, so that it keeps them. And
+//! which are somebody else's: to leave those out takes nothing away.
 
 use kube::Resource;
 use serde::Serialize;
@@ -21,6 +22,44 @@ pub fn kept<K: Resource<DynamicType = ()> + Serialize>(resource: &K, manager: &s
         }
     }
     own
+}
+
+/// Fields that a patch would take away and somebody else keeps: by whom, and where.
+pub fn foreign<K: Resource<DynamicType = ()> + Serialize>(
+    resource: &K,
+    manager: &str,
+    patch: &Value,
+) -> Vec<(String, String)> {
+    let value = serde_json::to_value(resource).unwrap_or_default();
+    let mut found = Vec::new();
+    for entry in resource.meta().managed_fields.iter().flatten() {
+        let owner = entry.manager.as_deref().unwrap_or("somebody");
+        // Also what came through `scale`.
+        let of_spec = entry.subresource.as_deref() != Some("status");
+        if let Some(fields) = entry.fields_v1.as_ref().filter(|_| of_spec && owner != manager) {
+            let mut places = Vec::new();
+            taken(patch, &value["spec"], &fields.0["f:spec"], ".spec", &mut places);
+            found.extend(places.into_iter().map(|place| (owner.to_owned(), place)));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Where a patch has null for what is there and is named by a set of fields.
+fn taken(patch: &Value, value: &Value, owned: &Value, place: &str, places: &mut Vec<String>) {
+    for (name, inner) in patch.as_object().into_iter().flatten() {
+        let owned = &owned[format!("f:{name}").as_str()];
+        let (value, place) = (&value[name.as_str()], format!("{place}.{name}"));
+        if owned.is_null() || value.is_null() {
+            continue;
+        }
+        match inner {
+            Value::Null => places.push(place),
+            inner => taken(inner, value, owned, &place, places),
+        }
+    }
 }
 
 /// What of a value is named by a set of fields. A list is taken whole as soon as anything in it is ours: its elements are
@@ -93,6 +132,40 @@ mod tests {
             json!({ "validators": { "count": 7 }, "templates": [{ "name": "notarization" }] })
         );
         assert_eq!(kept(&network, "nobody"), json!({}));
+    }
+
+    #[test]
+    fn what_somebody_else_keeps_isnt_taken_away() {
+        let owns = |manager: &str, fields: Value| json!({ "manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": { "f:spec": fields } });
+        let network: LedgerNetwork = serde_json::from_value(json!({
+            "apiVersion": "muniment.dev/v1alpha1", "kind": "LedgerNetwork",
+            "metadata": { "name": "contracts", "namespace": "acme", "managedFields": [
+                owns("kubectl", json!({ "f:deletionPolicy": {}, "f:limits": { "f:blockActions": {} } })),
+                owns("muniment-api", json!({ "f:preventDeletion": {} })),
+                { "manager": "operator", "operation": "Apply", "subresource": "status", "fieldsType": "FieldsV1",
+                    "fieldsV1": { "f:spec": { "f:preventDeletion": {} } } },
+            ] },
+            "spec": { "templates": [{ "name": "notarization" }], "deletionPolicy": "Delete", "preventDeletion": true,
+                "limits": { "blockActions": 5000 } },
+        }))
+        .unwrap();
+        let found = |patch: Value| foreign(&network, "muniment-api", &patch);
+        let by_kubectl = |place: &str| vec![("kubectl".to_owned(), place.to_owned())];
+        assert_eq!(
+            found(json!({ "deletionPolicy": null })),
+            by_kubectl(".spec.deletionPolicy")
+        );
+        assert_eq!(found(json!({ "limits": null })), by_kubectl(".spec.limits"));
+        assert_eq!(
+            found(json!({ "limits": { "blockActions": null } })),
+            by_kubectl(".spec.limits.blockActions")
+        );
+        for ours in [
+            json!({ "preventDeletion": null, "displayName": null, "limits": { "blockBytes": null } }),
+            json!({ "deletionPolicy": "Retain" }),
+        ] {
+            assert_eq!(found(ours), []);
+        }
     }
 
     #[test]

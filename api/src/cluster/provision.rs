@@ -4,6 +4,11 @@
 //! own; the operator makes it a member of each network. The API key goes into a Secret that the operator
 //! made empty. It is drawn, written into the Secret, and only then known here: an interruption in between leaves a key
 //! that the next pass takes over.
+//!
+//! A tenant is its UID, not its name: who has the name of a former tenant gets none of its API keys. And a key that a Tenant
+//! says and that isn't here is never replaced without an order: most likely this is the wrong database.
+
+mod signer;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
@@ -16,6 +21,7 @@ use std::time::{Duration, Instant};
 use super::{ClusterConfig, PLATFORM, Watched};
 use crate::access::{Access, Adopted};
 use crate::app::ServeError;
+use signer::Signer;
 
 /// Field manager of `status.signer`.
 const MANAGER: &str = "muniment-api";
@@ -44,12 +50,22 @@ pub enum ProvisionError {
     /// Somebody's else.
     #[error("Secret {0} holds an API key of another tenant, or something else; delete its data and it gets a new one")]
     Foreign(String),
+    /// The key that the Tenant says isn't here.
+    #[error("tenant {tenant}: {}", signer::missing(.tenant, .key))]
+    SignerMissing {
+        /// Tenant.
+        tenant: String,
+        /// Public key in its status.
+        key: String,
+    },
 }
 
 /// What was done, by the tenant's UID.
 pub struct Provision {
     access: Access,
     done: HashMap<String, Instant>,
+    /// Names of tenants that were seen, by UID.
+    seen: HashMap<String, String>,
     /// What was last said of those that aren't done.
     said: HashMap<String, String>,
 }
@@ -59,13 +75,66 @@ impl Provision {
         Self {
             access,
             done: HashMap::new(),
+            seen: HashMap::new(),
             said: HashMap::new(),
         }
     }
 
+    /// Finds out whom the tenants' names stand for. Answers whether all that had to be written could be.
+    pub async fn recognise(&mut self, watched: &Watched) -> bool {
+        let tenants = watched.tenants.state();
+        let mut complete = true;
+        let gone: Vec<(String, String)> = self
+            .seen
+            .iter()
+            .filter(|(uid, _)| !tenants.iter().any(|tenant| tenant.uid().as_ref() == Some(uid)))
+            .map(|(uid, name)| (uid.clone(), name.clone()))
+            .collect();
+        for (uid, name) in gone {
+            match self.access.gone(&name, &uid).await {
+                Ok(()) => {
+                    tracing::info!(tenant = name, "the tenant is gone, its API keys are revoked");
+                    self.seen.remove(&uid);
+                }
+                Err(error) => complete = self.unrecognised(&name, &error),
+            }
+        }
+        for tenant in tenants {
+            let (Some(uid), name) = (tenant.uid(), tenant.name_any()) else {
+                continue;
+            };
+            if self.seen.contains_key(&uid) {
+                continue;
+            }
+            match self.access.recognise(&name, &uid).await {
+                Ok(another) => {
+                    if another {
+                        tracing::info!(
+                            tenant = name,
+                            "the name had another tenant before, whose API keys are revoked"
+                        );
+                    }
+                    self.seen.insert(uid, name);
+                }
+                Err(error) => complete = self.unrecognised(&name, &error),
+            }
+        }
+        complete
+    }
+
+    fn unrecognised(&self, tenant: &str, error: &ServeError) -> bool {
+        let error = error as &dyn std::error::Error;
+        tracing::error!(
+            tenant,
+            error,
+            "it can't be written whom the tenant's name stands for; tried again"
+        );
+        false
+    }
+
     /// Looks at every tenant. Answers whether nothing more is awaited.
     pub async fn pass(&mut self, watched: &Watched) -> bool {
-        let mut complete = true;
+        let mut complete = self.recognise(watched).await;
         let tenants = watched.tenants.state();
         self.done
             .retain(|key, _| key == PLATFORM || tenants.iter().any(|tenant| tenant.uid().as_ref() == Some(key)));
@@ -81,7 +150,8 @@ impl Provision {
             let (Some(uid), name) = (tenant.uid(), tenant.name_any()) else {
                 continue;
             };
-            if tenant.metadata.deletion_timestamp.is_some() || !self.due(&uid) {
+            let known = self.seen.contains_key(&uid);
+            if tenant.metadata.deletion_timestamp.is_some() || !known || !self.due(&uid) {
                 continue;
             }
             let found = self.tenant(watched, &tenant, &uid).await;
@@ -104,8 +174,17 @@ impl Provision {
             Err(error) => {
                 let text = error.to_string();
                 if self.said.get(key) != Some(&text) {
+                    let grave = matches!(error, ProvisionError::SignerMissing { .. });
                     let error = &error as &dyn std::error::Error;
-                    tracing::info!(tenant, error, "the tenant doesn't have its keys yet");
+                    if grave {
+                        tracing::error!(
+                            tenant,
+                            error,
+                            "the tenant's signing key is missing; nothing was replaced"
+                        );
+                    } else {
+                        tracing::info!(tenant, error, "the tenant doesn't have its keys yet");
+                    }
                     self.said.insert(key.to_owned(), text);
                 }
                 false
@@ -115,28 +194,63 @@ impl Provision {
 
     async fn tenant(&self, watched: &Watched, tenant: &Tenant, uid: &str) -> Result<(), ProvisionError> {
         let name = tenant.name_any();
-        let signer = self.access.signer(&name).await?.to_string();
-        if tenant.status.as_ref().and_then(|status| status.signer.as_ref()) != Some(&signer) {
-            // The UID: a tenant that is gone meanwhile is not made again.
-            let wanted = json!({
-                "apiVersion": "muniment.dev/v1alpha1", "kind": "Tenant",
-                "metadata": { "name": name, "uid": uid },
-                "status": { "signer": signer },
-            });
-            Api::<Tenant>::all(watched.client.clone())
-                .patch_status(&name, &PatchParams::apply(MANAGER), &Patch::Apply(wanted))
-                .await
-                .map_err(|source| ProvisionError::Kubernetes {
-                    what: format!("status.signer of Tenant {name}"),
-                    done: "written",
-                    source: Box::new(source),
-                })?;
-            tracing::info!(tenant = name, signer, "the tenant has its signing key");
+        let ours = self.access.known_signer(&name).await?.map(|key| key.to_string());
+        let missing = match signer::judge(tenant, ours.as_deref()) {
+            Signer::Stays => {
+                if signer::said(tenant).is_some() {
+                    let status = json!({ "signer": ours });
+                    self.say(watched, tenant, uid, status).await?;
+                }
+                None
+            }
+            Signer::Ours => {
+                let signer = self.access.signer(&name).await?.to_string();
+                self.say(watched, tenant, uid, json!({ "signer": signer })).await?;
+                tracing::info!(tenant = name, signer, "the tenant has its signing key");
+                None
+            }
+            Signer::Missing(key) => {
+                if !signer::said(tenant).is_some_and(|said| said.message == signer::missing(&name, &key)) {
+                    let status = json!({ "signer": key, "conditions": signer::told(tenant, &key) });
+                    self.say(watched, tenant, uid, status).await?;
+                }
+                Some(key)
+            }
+        };
+        // Whatever signs for it: who has the key may read.
+        self.api_key(watched, &name, API_KEY, &name).await?;
+        match missing {
+            None => Ok(()),
+            Some(key) => Err(ProvisionError::SignerMissing { tenant: name, key }),
         }
-        self.api_key(watched, &name, API_KEY, &name).await
     }
 
-    /// The API key in a Secret is known here; an empty Secret gets one.
+    /// Writes our part of a Tenant's status. The UID: a tenant that is gone meanwhile is not made again.
+    async fn say(
+        &self,
+        watched: &Watched,
+        tenant: &Tenant,
+        uid: &str,
+        status: serde_json::Value,
+    ) -> Result<(), ProvisionError> {
+        let name = tenant.name_any();
+        let wanted = json!({
+            "apiVersion": "muniment.dev/v1alpha1", "kind": "Tenant",
+            "metadata": { "name": name, "uid": uid },
+            "status": status,
+        });
+        Api::<Tenant>::all(watched.client.clone())
+            .patch_status(&name, &PatchParams::apply(MANAGER), &Patch::Apply(wanted))
+            .await
+            .map_err(|source| ProvisionError::Kubernetes {
+                what: format!("status.signer of Tenant {name}"),
+                done: "written",
+                source: Box::new(source),
+            })?;
+        Ok(())
+    }
+
+    /// The API key in a Secret is known here; an empty Secret, or one with a key of a former tenant, gets one.
     async fn api_key(
         &self,
         watched: &Watched,
@@ -153,20 +267,23 @@ impl Provision {
         };
         let api: Api<Secret> = Api::namespaced(watched.client.clone(), namespace);
         let secret = api.get(name).await.map_err(failed("read"))?;
-        let key = match kept(&secret) {
-            Some(kept) => kept,
-            None => {
-                let drawn = self.access.draw()?;
-                let filled = fill(&watched.config, tenant, &drawn, secret.resource_version());
-                api.patch(name, &PatchParams::default(), &Patch::Merge(filled))
-                    .await
-                    .map_err(failed("written"))?;
-                drawn.to_string()
+        let foreign = || ProvisionError::Foreign(format!("{namespace}/{name}"));
+        if let Some(kept) = kept(&secret) {
+            match self.access.adopt(tenant, "first", &kept).await? {
+                Adopted::Known | Adopted::Added => return Ok(()),
+                Adopted::Refused => return Err(foreign()),
+                // A namespace that was kept still has it.
+                Adopted::Former => {}
             }
-        };
-        match self.access.adopt(tenant, "first", &key).await? {
+        }
+        let drawn = self.access.draw()?;
+        let filled = fill(&watched.config, tenant, &drawn, secret.resource_version());
+        api.patch(name, &PatchParams::default(), &Patch::Merge(filled))
+            .await
+            .map_err(failed("written"))?;
+        match self.access.adopt(tenant, "first", &drawn).await? {
             Adopted::Known | Adopted::Added => Ok(()),
-            Adopted::Refused => Err(ProvisionError::Foreign(format!("{namespace}/{name}"))),
+            Adopted::Refused | Adopted::Former => Err(foreign()),
         }
     }
 }
@@ -191,30 +308,4 @@ fn fill(config: &ClusterConfig, tenant: &str, key: &str, version: Option<String>
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::*;
-
-    #[test]
-    fn only_an_empty_secret_gets_a_key() {
-        let secret = |data: serde_json::Value| serde_json::from_value::<Secret>(json!({ "data": data })).unwrap();
-        assert_eq!(kept(&Secret::default()), None);
-        assert_eq!(kept(&secret(json!({}))), None);
-        assert_eq!(kept(&secret(json!({ "apiKey": "" }))), None);
-        assert_eq!(kept(&secret(json!({ "apiKey": "YWJj" }))).as_deref(), Some("abc"));
-    }
-
-    #[test]
-    fn the_secret_says_where_the_api_is() {
-        let config = ClusterConfig {
-            namespace: "muniment".to_owned(),
-            service: "muniment-api:8400".to_owned(),
-            public_url: None,
-            platform_access: None,
-        };
-        let filled = fill(&config, "acme", "mnk_x", Some("7".to_owned()));
-        assert_eq!(filled["metadata"]["resourceVersion"], "7");
-        assert_eq!(filled["stringData"]["service"], "muniment/muniment-api:8400");
-        assert!(filled["stringData"].get("server").is_none());
-    }
-}
+mod tests;

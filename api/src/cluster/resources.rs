@@ -18,6 +18,8 @@ use crate::resources::{Change, Refused, Resource, Resources, Target};
 
 /// Field manager of what comes through this API.
 pub const MANAGER: &str = "muniment-api";
+/// How often a deletion is tried while others change the same object.
+const TRIES: usize = 10;
 
 #[async_trait]
 impl Resources for Cluster {
@@ -108,7 +110,13 @@ where
         (Some(_), Change::Create) => return Err(Refused::Exists),
         (None, Change::Merge) => return Err(Refused::Missing),
         (None, Change::Create) => (json!({}), None),
-        (Some(current), Change::Merge) => (fields::kept(current, MANAGER), current.uid()),
+        (Some(current), Change::Merge) => {
+            let foreign = fields::foreign(current, MANAGER, spec);
+            if !foreign.is_empty() {
+                return Err(Refused::Owned(foreign));
+            }
+            (fields::kept(current, MANAGER), current.uid())
+        }
     };
     let mut metadata = json!({ "name": name });
     if let Some(uid) = identity {
@@ -126,25 +134,39 @@ where
     Ok(view(&done))
 }
 
+/// Deletes what isn't protected, as it was when that was looked at: a deletion that has begun can't be taken back.
 async fn delete_one<K>(api: Api<K>, name: &str) -> Result<bool, Refused>
 where
-    K: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug,
+    K: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    let Some(current) = api.get_metadata_opt(name).await.map_err(refused)? else {
-        return Ok(false);
-    };
-    let how = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: current.metadata.uid.clone(),
-            resource_version: None,
-        }),
-        ..DeleteParams::default()
-    };
-    match api.delete(name, &how).await {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(refused(error)),
+    for _ in 0..TRIES {
+        let Some(current) = api.get_opt(name).await.map_err(refused)? else {
+            return Ok(false);
+        };
+        let seen = view(&current);
+        if seen.deleting {
+            return Ok(true);
+        }
+        if seen.spec["preventDeletion"] == true {
+            let message = "it is protected; set spec.preventDeletion to false first";
+            return Err(Refused::Forbidden(message.to_owned()));
+        }
+        let how = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: current.uid(),
+                resource_version: current.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        match api.delete(name, &how).await {
+            Ok(_) => return Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
+            // It was changed meanwhile, perhaps into a protected one.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(refused(error)),
+        }
     }
+    Err(Refused::Unavailable("it changes all the time".into()))
 }
 
 fn view<K: kube::Resource<DynamicType = ()> + Serialize>(resource: &K) -> Resource {
@@ -211,6 +233,37 @@ fn pointer(field: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::cluster::twin;
+
+    const PATH: &str = "/apis/muniment.dev/v1alpha1/namespaces/acme/ledgernetworks/contracts";
+
+    fn network(version: &str, protected: bool) -> Value {
+        json!({
+            "apiVersion": "muniment.dev/v1alpha1", "kind": "LedgerNetwork",
+            "metadata": { "name": "contracts", "namespace": "acme", "uid": "u-1", "resourceVersion": version },
+            "spec": { "templates": [{ "name": "notarization" }], "preventDeletion": protected },
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_protected_network_is_not_deleted_whenever_it_became_so() {
+        let (client, twin) = twin::serve().await;
+        let delete = async || delete_one(networks(client.clone(), "acme"), "contracts").await;
+        assert!(!delete().await.unwrap(), "there is none");
+        twin.put(PATH, network("1", true));
+        let refused = delete().await.unwrap_err().to_string();
+        assert!(refused.contains("set spec.preventDeletion to false"), "{refused}");
+        // It is protected between the look and the deletion.
+        twin.put(PATH, network("2", false));
+        twin.at_next_delete(PATH, network("3", true));
+        assert!(matches!(delete().await, Err(Refused::Forbidden(_))));
+        assert!(twin.get(PATH).is_some());
+        // A change that protects nothing only means another look.
+        twin.put(PATH, network("4", false));
+        twin.at_next_delete(PATH, network("5", false));
+        assert!(delete().await.unwrap());
+        assert!(twin.get(PATH).is_none());
+    }
 
     fn status(code: u16, reason: &str, message: &str, field: &str) -> Status {
         serde_json::from_value(json!({

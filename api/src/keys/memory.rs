@@ -31,6 +31,12 @@ impl KeyProvider for MemoryKeys {
         Ok(SignerKey::ed25519(key.verifying_key().as_bytes()))
     }
 
+    async fn find(&self, owner: &Owner, purpose: Purpose) -> Result<Option<SignerKey>, KeyError> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = keys.get(&(owner.clone(), purpose));
+        Ok(key.map(|key| SignerKey::ed25519(key.verifying_key().as_bytes())))
+    }
+
     async fn sign(&self, owner: &Owner, purpose: Purpose, message: &[u8]) -> Result<[u8; 64], KeyError> {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let key = keys.get(&(owner.clone(), purpose)).ok_or_else(|| KeyError::Missing {

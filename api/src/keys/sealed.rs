@@ -29,7 +29,7 @@ pub struct SealedKeys {
     master: Zeroizing<[u8; 32]>,
     store: Store,
     // `SigningKey` wipes itself when dropped.
-    opened: RwLock<HashMap<(Owner, Purpose), Arc<SigningKey>>>,
+    cache: RwLock<HashMap<(Owner, Purpose), Arc<SigningKey>>>,
     data: RwLock<HashMap<String, Arc<DataKey>>>,
     making: tokio::sync::Mutex<()>,
 }
@@ -50,7 +50,7 @@ impl SealedKeys {
         Ok(Self {
             master,
             store,
-            opened: RwLock::default(),
+            cache: RwLock::default(),
             data: RwLock::default(),
             making: tokio::sync::Mutex::new(()),
         })
@@ -59,11 +59,11 @@ impl SealedKeys {
     fn cached(&self, owner: &Owner, purpose: Purpose) -> Option<Arc<SigningKey>> {
         // The owned key of the map costs allocations per signature; names are short and this is far below the
         // cost of the signature itself.
-        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         opened.get(&(owner.clone(), purpose)).cloned()
     }
 
-    async fn find(&self, owner: &Owner, purpose: Purpose) -> Result<Option<Arc<SigningKey>>, KeyError> {
+    async fn opened(&self, owner: &Owner, purpose: Purpose) -> Result<Option<Arc<SigningKey>>, KeyError> {
         if let Some(key) = self.cached(owner, purpose) {
             return Ok(Some(key));
         }
@@ -79,7 +79,7 @@ impl SealedKeys {
             });
         }
         let key = Arc::new(key);
-        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(opened.entry((owner.clone(), purpose)).or_insert(key).clone()))
     }
 
@@ -169,7 +169,7 @@ impl SealedKeys {
 impl KeyProvider for SealedKeys {
     async fn ensure(&self, owner: &Owner, purpose: Purpose) -> Result<SignerKey, KeyError> {
         let _one_at_a_time = self.making.lock().await;
-        if let Some(key) = self.find(owner, purpose).await? {
+        if let Some(key) = self.opened(owner, purpose).await? {
             return Ok(public(&key));
         }
         let seed = Zeroizing::new(random::<32>()?);
@@ -179,8 +179,12 @@ impl KeyProvider for SealedKeys {
         Ok(public(&key))
     }
 
+    async fn find(&self, owner: &Owner, purpose: Purpose) -> Result<Option<SignerKey>, KeyError> {
+        Ok(self.opened(owner, purpose).await?.map(|key| public(&key)))
+    }
+
     async fn sign(&self, owner: &Owner, purpose: Purpose, message: &[u8]) -> Result<[u8; 64], KeyError> {
-        let key = self.find(owner, purpose).await?.ok_or_else(|| KeyError::Missing {
+        let key = self.opened(owner, purpose).await?.ok_or_else(|| KeyError::Missing {
             owner: owner.clone(),
             purpose: purpose.name(),
         })?;

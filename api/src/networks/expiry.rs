@@ -175,9 +175,9 @@ impl Network {
         for (old, new) in pairs {
             // Its room in flight goes over to the new one.
             let room = new.transaction.actions();
-            self.shared.in_flight.fetch_add(room, Ordering::Relaxed);
+            self.room.take(room);
             if let Some(rows) = self.pending.replace(&old.id, new.clone()) {
-                self.shared.release(old.transaction.actions());
+                self.room.release(old.transaction.actions());
                 late.extend(rows);
             }
             self.send(new);

@@ -43,7 +43,7 @@ pub enum Refusal {
 
 /// Runs until the network is dropped.
 pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mpsc::Sender<Step>) {
-    let Some(mut following) = network.upgrade().map(|it| it.client.following(it.height() + 1)) else {
+    let Some((mut moved, mut following)) = network.upgrade().map(|it| (it.moved.subscribe(), it.next())) else {
         return;
     };
     // The validators may have changed while this server was away.
@@ -54,7 +54,14 @@ pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mp
     // Validators whose next block doesn't continue what we know. One may lie; so many that one is honest may not.
     let mut doubts: BTreeSet<String> = BTreeSet::new();
     loop {
-        let item = following.next_block().await;
+        let item = tokio::select! {
+            item = following.next_block() => item,
+            changed = moved.changed() => {
+                let Some(strong) = network.upgrade().filter(|_| changed.is_ok()) else { return };
+                (following, doubts) = (strong.next(), BTreeSet::new());
+                continue;
+            }
+        };
         let Some(strong) = network.upgrade() else { return };
         let name = strong.entry.name.as_str();
         let refusal = match item {
@@ -94,7 +101,7 @@ pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mp
             );
             strong.height.store(0, Ordering::Release);
             frontier = Frontier::new();
-            following = strong.client.following(1);
+            following = strong.client().following(1);
             doubts.clear();
             if projections.send(Step::Anew).await.is_err() {
                 return;
@@ -202,7 +209,7 @@ async fn follow(
 impl Network {
     /// Gives room back and tells who waits.
     pub(super) fn settle(&self, removed: Removed, decided: Decided) {
-        self.shared.release(removed.entry.transaction.actions());
+        self.room.release(removed.entry.transaction.actions());
         let waited = crate::time::now_ms() - removed.entry.created_at;
         self.shared.metrics.finality(waited);
         let decided = Arc::new(decided);

@@ -40,8 +40,9 @@ impl Network {
     /// `held` is held until then.
     ///
     /// # Errors
-    /// 403 when the tenant is suspended, 409 when the idempotency key was faster with another operation, 503 when too much
-    /// is in flight, 500 when it can't be written; then it isn't accepted.
+    /// 403 when the tenant is suspended, 409 when the idempotency key was faster with another operation, 503 when the
+    /// network sleeps or is being attached anew or too much is in flight, 500 when it can't be written; then it isn't
+    /// accepted.
     pub async fn accept(
         &self,
         signed: Signed,
@@ -53,6 +54,10 @@ impl Network {
         if self.suspended.load(Ordering::Relaxed) {
             return Err(ApiError::suspended());
         }
+        if self.asleep.load(Ordering::Relaxed) {
+            return Err(ApiError::asleep(&self.entry.tenant, &self.entry.name));
+        }
+        let pass = self.pass().ok_or_else(ApiError::closed)?;
         let actions = signed.transaction.actions();
         let entry = Arc::new(self.entry_of(signed, ours));
         let operation = OperationId {
@@ -64,10 +69,13 @@ impl Network {
         if durable || !writes.is_empty() {
             writes.push(Write::Accept(self.row(&entry)?));
         }
-        self.shared.reserve(actions)?;
+        if !self.room.reserve(actions) {
+            self.shared.metrics.overloaded.inc();
+            return Err(ApiError::overloaded(1));
+        }
         let (waiter, decided) = oneshot::channel();
         if !writes.is_empty() {
-            let stored = self.store_and_send(entry, writes, vec![waiter], held).await;
+            let stored = self.store_and_send(entry, writes, vec![waiter], (held, pass)).await;
             stored.map_err(ApiError::unwritten)?;
         } else {
             self.enter(entry, false, vec![waiter]);
@@ -99,18 +107,18 @@ impl Network {
         if self.pending.add(entry.clone(), stored, waiters) {
             self.send(entry);
         } else {
-            self.shared.release(actions);
+            self.room.release(actions);
         }
     }
 
     /// Writes, then makes pending. Runs to its end even if the caller goes away, so that no durable row is left
-    /// without anyone who sends it, and no idempotency key is free before it is stored.
+    /// without anyone who sends it, and no idempotency key is free before it is stored. `until` is held until then.
     pub(super) async fn store_and_send(
         &self,
         entry: Arc<Entry>,
         writes: Vec<Write>,
         waiters: Vec<oneshot::Sender<Arc<Decided>>>,
-        held: Option<Held>,
+        until: impl Send + 'static,
     ) -> Result<(), StoreError> {
         let Some(network) = self.me() else {
             return Err(StoreError::Write("the network is being detached".to_owned()));
@@ -118,12 +126,12 @@ impl Network {
         let job = async move {
             let actions = entry.transaction.actions();
             let written = network.shared.store.writer.write(writes).await;
-            drop(held);
             if let Err(error) = written {
-                network.shared.release(actions);
+                network.room.release(actions);
                 return Err(error);
             }
             network.enter(entry, true, waiters);
+            drop(until);
             Ok(())
         };
         tokio::spawn(job)

@@ -212,7 +212,7 @@ impl Network {
     }
 
     async fn find_block(&self, height: u64) -> Result<ResolvedBlock, ApiError> {
-        let mut following = self.client.following(height);
+        let mut following = self.client().following(height);
         let mut limit = Duration::ZERO;
         loop {
             limit += ATTEMPT;
@@ -251,7 +251,10 @@ impl Network {
             Frontier::new()
         } else {
             let frontier = |proof: &_| proof::check(proof, first, &self.trust())?.frontier();
-            self.client.proven_leaf(first, frontier).await.map_err(Refusal::Leaf)?
+            self.client()
+                .proven_leaf(first, frontier)
+                .await
+                .map_err(Refusal::Leaf)?
         };
         follower::resolve(self.trust(), block.clone(), frontier, true).await
     }
@@ -266,7 +269,7 @@ impl Network {
                 let proven = proof::check(proof, leaf, &self.trust());
                 proven.map(|proven| proven.recorded(step))
             };
-            self.client.proven_leaf(leaf, check).await
+            self.client().proven_leaf(leaf, check).await
         };
         self.proven_step(step, prove).await
     }
@@ -281,7 +284,7 @@ impl Network {
                 let proven = proof::check(proof, leaf, &self.trust());
                 proven.and_then(|proven| proven.cose_receipts(proof, step, &self.trust()))
             };
-            self.client.proven_leaf(leaf, check).await
+            self.client().proven_leaf(leaf, check).await
         };
         self.proven_step(step, prove).await
     }
@@ -316,7 +319,7 @@ impl Network {
                 Ok(Some(proven)) => return Ok(proven),
                 Ok(None) => {
                     tracing::error!(validator, leaf, "a validator names the leaf of another step");
-                    self.client.distrust(&validator);
+                    self.client().distrust(&validator);
                 }
                 Err(error) => failure = failure.or_else(|| Some(unavailable(error))),
             }
@@ -327,7 +330,7 @@ impl Network {
 
     /// So many validators that one of them is honest, as far as we know that many.
     pub(super) fn enough(&self) -> usize {
-        (self.faulty() + 1).min(self.client.names().len()).max(1)
+        (self.faulty() + 1).min(self.client().names().len()).max(1)
     }
 
     /// How many validators may be faulty.

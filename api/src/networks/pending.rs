@@ -138,6 +138,20 @@ impl Pending {
         rows
     }
 
+    /// Those that have no outbox row.
+    pub fn without_row(&self) -> Vec<Arc<Entry>> {
+        let inner = self.lock();
+        let slots = inner.slots.values().filter(|slot| slot.rows.is_empty());
+        slots.map(|slot| slot.entry.clone()).collect()
+    }
+
+    /// Takes all out.
+    pub fn drain(&self) -> Vec<Removed> {
+        let mut inner = self.lock();
+        let ids: Vec<TransactionId> = inner.slots.keys().copied().collect();
+        ids.iter().filter_map(|id| inner.take(id)).collect()
+    }
+
     /// Takes those of a block out that it settles, in the block's order.
     pub fn remove_all<'a>(
         &self,

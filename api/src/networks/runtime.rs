@@ -7,13 +7,15 @@ use muniment_receipts::statement::{BatchHeader, Statement};
 use muniment_receipts::trust::{TrustError, TrustRoot};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::block::ResolvedBlock;
 use super::pending::{Entry, Pending};
+use super::reach::Reach;
+use super::room::Share;
 use super::status::Cached;
 use super::templates::Revisions;
 use super::{Shared, expiry, follower, projector, submitter};
@@ -31,6 +33,12 @@ pub enum AttachError {
     /// The trust root is of another network.
     #[error("the trust root is of network {0}, not of this one")]
     OtherNetwork(String),
+    /// The trust root of a running network tells another story.
+    #[error("the trust root names other validators than those that the network's own changes led to")]
+    OtherValidators,
+    /// Another network had its name, and isn't closed.
+    #[error("what waits in the network that had this name before can't be stored yet")]
+    Former,
     /// The store.
     #[error("the store can't be read")]
     Store(#[from] StoreError),
@@ -46,29 +54,38 @@ impl AttachError {
     /// What users are told.
     pub fn code(&self) -> Code {
         match self {
-            Self::Trust(_) | Self::OtherNetwork(_) => Code::BAD_TRUST_ROOT,
-            Self::Store(_) | Self::Frontier(_) | Self::Row(_) => Code::STORE_DAMAGED,
+            Self::Trust(_) | Self::OtherNetwork(_) | Self::OtherValidators => Code::BAD_TRUST_ROOT,
+            Self::Store(_) | Self::Frontier(_) | Self::Row(_) | Self::Former => Code::STORE_DAMAGED,
         }
     }
 }
 
 /// One attached network.
 pub struct Network {
-    /// As the operator describes it.
+    /// As the operator described it when it was attached.
     pub entry: NetworkEntry,
+    /// See [`Network::client`].
+    pub(super) reach: RwLock<Reach>,
+    /// Tells who follows that its validators answer elsewhere.
+    pub(super) moved: watch::Sender<()>,
     /// See [`Network::trust`].
     pub(super) trust: RwLock<Arc<TrustRoot>>,
-    /// Client of its validators.
-    pub client: NetworkClient,
     /// Number of the network in the projections.
     pub number: i64,
     pub(super) shared: Arc<Shared>,
     pub(super) pending: Pending,
+    /// Its room for what is pending.
+    pub(super) room: Share,
+    /// Held by whoever accepts, and for good by who has closed the network.
+    gate: Arc<tokio::sync::RwLock<()>>,
+    shut: tokio::sync::Mutex<Option<OwnedRwLockWriteGuard<()>>>,
     /// Height and block time up to which outcomes are resolved.
     pub(super) height: AtomicU64,
     pub(super) time: AtomicI64,
     /// Its tenant is suspended.
     pub(super) suspended: AtomicBool,
+    /// Its validators sleep.
+    pub(super) asleep: AtomicBool,
     /// Height up to which SQL is true.
     pub(super) projected: watch::Sender<u64>,
     pub(super) queue: mpsc::UnboundedSender<Arc<Entry>>,
@@ -100,14 +117,19 @@ impl Network {
         let (projections, blocks) = mpsc::channel(64);
         let network = Arc::new_cyclic(|me| Self {
             trust: RwLock::new(Arc::new(trust)),
-            client: NetworkClient::new(entry.endpoints.clone()),
+            reach: RwLock::new(Reach::new(&entry)),
+            moved: watch::Sender::default(),
             number: followed.id,
+            room: Share::new(shared.room.clone(), &entry.tenant),
             shared,
             pending: Pending::default(),
+            gate: Arc::default(),
+            shut: tokio::sync::Mutex::default(),
             height: AtomicU64::new(height),
             time: AtomicI64::new(0),
             projected: watch::Sender::new(height),
             suspended: AtomicBool::new(entry.suspended),
+            asleep: AtomicBool::new(entry.asleep),
             queue,
             status: tokio::sync::Mutex::default(),
             recent: Mutex::default(),
@@ -129,7 +151,7 @@ impl Network {
         network
             .tasks
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .extend(tasks);
         Ok(network)
     }
@@ -151,7 +173,7 @@ impl Network {
             crowded: AtomicBool::new(false),
         });
         if self.pending.add(entry.clone(), true, Vec::new()) {
-            self.shared.in_flight.fetch_add(actions, Ordering::Relaxed);
+            self.room.take(actions);
             self.send(entry);
         }
         Ok(())
@@ -166,11 +188,44 @@ impl Network {
         self.me.upgrade()
     }
 
-    /// Whether an entry of the directory is this network as it runs.
-    pub fn serves(&self, entry: &NetworkEntry) -> bool {
-        self.entry.id == entry.id
-            && self.entry.endpoints == entry.endpoints
-            && self.entry.trust_root == entry.trust_root
+    /// Lets a write in; `None` once the network is closed, or about to be.
+    pub(super) fn pass(&self) -> Option<OwnedRwLockReadGuard<()>> {
+        self.gate.clone().try_read_owned().ok()
+    }
+
+    /// Takes no write any more, and returns when everything that was accepted is in the outbox and nothing of this network
+    /// writes there: whoever starts it again finds all of it. Who still waits is told to ask for the operation.
+    ///
+    /// # Errors
+    /// When that can't be written. It stays closed, and may be closed again.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let mut shut = self.shut.lock().await;
+        if shut.is_none() {
+            *shut = Some(self.gate.clone().write_owned().await);
+        }
+        let tasks: Vec<_> = {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            tasks.drain(..).collect()
+        };
+        for task in tasks {
+            task.abort();
+            // How it ended says nothing.
+            drop(task.await);
+        }
+        self.store_all().await?;
+        let left = self.pending.drain();
+        let actions = left.iter().map(|one| one.entry.transaction.actions()).sum();
+        self.room.release(actions);
+        Ok(())
+    }
+
+    /// Gives each pending transaction its outbox row. All writes of before are on disk then as well: they go one after
+    /// the other.
+    async fn store_all(&self) -> Result<(), StoreError> {
+        let entries = self.pending.without_row();
+        let rows: Result<Vec<Write>, _> = entries.iter().map(|entry| self.row(entry).map(Write::Accept)).collect();
+        let rows = rows.map_err(|error| StoreError::Write(error.to_string()))?;
+        self.shared.store.writer.write(rows).await
     }
 
     /// Height up to which outcomes are resolved.
@@ -180,7 +235,7 @@ impl Network {
 
     /// Client for reads that know all that was followed here.
     pub fn reader(&self) -> NetworkClient {
-        self.client.at_least(self.height())
+        self.client().at_least(self.height())
     }
 
     /// Waits until the projections have what was final when this was called, at most `limit`: who was just given a
@@ -206,12 +261,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for task in self
-            .tasks
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .drain(..)
-        {
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
     }

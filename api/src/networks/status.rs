@@ -26,7 +26,7 @@ impl Network {
             return answer.clone();
         }
         let answers: Vec<(String, Option<NodeStatus>)> = self
-            .client
+            .client()
             .status()
             .await
             .into_iter()

@@ -124,7 +124,7 @@ async fn send(network: &Weak<Network>, mut group: Vec<Arc<Entry>>, turn: usize) 
         }
         let now = crate::time::now_ms();
         group.iter().for_each(|entry| entry.sent(now));
-        match network.client.submit_from(turn, &transactions(&group)).await {
+        match network.client().submit_from(turn, &transactions(&group)).await {
             Ok(admissions) => return hints(group, admissions),
             Err(error) => {
                 network.shared.metrics.submit_failures.inc();
@@ -184,7 +184,7 @@ async fn judge(network: &Weak<Network>, hints: Hints) {
     if hints.refused.is_empty() {
         return;
     }
-    let answers = network.client.submit_each(&transactions(&hints.refused)).await;
+    let answers = network.client().submit_each(&transactions(&hints.refused)).await;
     let answers: Vec<Vec<Admission>> = answers.into_iter().filter_map(|(_, answer)| answer.ok()).collect();
     let mut refused = Vec::new();
     for (index, entry) in hints.refused.iter().enumerate() {

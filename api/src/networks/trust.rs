@@ -20,12 +20,12 @@ impl Network {
     pub fn trust_file(&self) -> Vec<u8> {
         self.trust()
             .canonical()
-            .unwrap_or_else(|_| self.entry.trust_root.clone())
+            .unwrap_or_else(|_| self.reach().trust_root.clone())
     }
 
     /// Asks the validators for changes that aren't known here. Whether there were any.
     pub(super) async fn learn(&self) -> bool {
-        let mut files = self.client.trust_root_at_each();
+        let mut files = self.client().trust_root_at_each();
         while let Some((validator, answer)) = files.next().await {
             let Ok(Some(file)) = answer else { continue };
             let known = self.trust();

@@ -84,8 +84,8 @@ impl Network {
 
     async fn search(&self, id: &TransactionId, wait: Duration) -> Search {
         let height = self.height();
-        let mut answers = self.client.at_least(height).transaction_at_each(id, wait);
-        let honest = self.client.names().len().saturating_sub(self.faulty());
+        let mut answers = self.client().at_least(height).transaction_at_each(id, wait);
+        let honest = self.client().names().len().saturating_sub(self.faulty());
         let (mut search, mut tried, mut said, mut end) = (Search::default(), Vec::new(), 0, None);
         loop {
             let answer = match end {

@@ -72,7 +72,7 @@ fn shared(path: &str, operation: &Operation) -> Vec<(&'static str, &'static str)
     if path.contains("{network}") {
         all.push((
             "503",
-            "the network doesn't answer, or too much is in flight; `Retry-After` says when to come again",
+            "the network doesn't answer or sleeps, or too much is in flight; `Retry-After` says when to come again",
         ));
     }
     all

@@ -1,6 +1,7 @@
 //! Tenants and networks as what is wanted: the custom resources of Kubernetes, or what `muniment dev` keeps of the same.
 //!
-//! The tenant's own keys may work on its networks; tenants themselves belong to the platform's keys.
+//! The tenant's own keys may work on its networks while it isn't suspended; tenants themselves belong to the platform's
+//! keys.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Path};
@@ -74,10 +75,11 @@ pub async fn delete_tenant(manager: Manager) -> Result<HttpResponse, ApiError> {
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/networks", tag = "resources", operation_id = "createNetwork",
     request_body = ResourceRequest, security(("apiKey" = [])), params(("tenant" = String, Path)),
     responses((status = 202, description = "it is being made", body = Resource),
-        (status = 403, description = "a quota", body = Problem),
+        (status = 403, description = "a quota, or the tenant is suspended", body = Problem),
         (status = 409, description = "there is one already", body = Problem),
         (status = 422, description = "a field is wrong", body = Problem)))]
 pub async fn create_network(With(manager, bytes): With<Bytes, Manager>) -> Result<HttpResponse, ApiError> {
+    manager.may_change().await?;
     let (name, spec) = named(&bytes)?;
     let target = Target::Network(manager.tenant().to_owned(), name);
     let made = manager
@@ -92,10 +94,11 @@ pub async fn create_network(With(manager, bytes): With<Bytes, Manager>) -> Resul
     operation_id = "validateNetwork", request_body = ResourceRequest, security(("apiKey" = [])),
     params(("tenant" = String, Path)),
     responses((status = 200, description = "it would be taken", body = Resource),
-        (status = 403, description = "a quota", body = Problem),
+        (status = 403, description = "a quota, or the tenant is suspended", body = Problem),
         (status = 409, description = "a field is kept by somebody else", body = Problem),
         (status = 422, description = "a field is wrong", body = Problem)))]
 pub async fn validate_network(With(manager, bytes): With<Bytes, Manager>) -> Result<HttpResponse, ApiError> {
+    manager.may_change().await?;
     let (name, spec) = named(&bytes)?;
     let target = Target::Network(manager.tenant().to_owned(), name);
     let resources = manager.resources()?;
@@ -123,11 +126,13 @@ pub async fn get_network(With(manager, path): With<Path<(String, String)>, Manag
     operation_id = "changeNetwork", request_body = Object, security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path)),
     responses((status = 202, description = "it is being changed", body = Resource),
+        (status = 403, description = "a quota, or the tenant is suspended", body = Problem),
         (status = 409, description = "a field is kept by somebody else", body = Problem),
         (status = 422, description = "a field is wrong", body = Problem)))]
 pub async fn change_network(
     With(manager, (path, bytes)): With<(Path<(String, String)>, Bytes), Manager>,
 ) -> Result<HttpResponse, ApiError> {
+    manager.may_change().await?;
     change(&manager, target(&manager, &path), &bytes, false).await
 }
 
@@ -136,11 +141,12 @@ pub async fn change_network(
     operation_id = "deleteNetwork", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path)),
     responses((status = 202, description = "it is being deleted"),
-        (status = 403, description = "it is protected", body = Problem),
+        (status = 403, description = "it is protected, or the tenant is suspended", body = Problem),
         (status = 404, description = "no such network", body = Problem)))]
 pub async fn delete_network(
     With(manager, path): With<Path<(String, String)>, Manager>,
 ) -> Result<HttpResponse, ApiError> {
+    manager.may_change().await?;
     delete(&manager, target(&manager, &path)).await
 }
 

@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::app::State;
@@ -71,7 +70,7 @@ pub async fn metrics(state: Data<State>) -> Result<HttpResponse, ApiError> {
     let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
     let networks = state.networks.all();
     let metrics = &state.metrics;
-    let in_flight = state.networks.shared().in_flight.load(Ordering::Relaxed);
+    let in_flight = state.networks.shared().room.held();
     metrics.in_flight.set(gauge(in_flight));
     metrics.networks.set(gauge(networks.len()));
     metrics.broken.set(gauge(state.networks.broken()));

@@ -99,6 +99,30 @@ pub mod party {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// `tenant_identities`: whom the name of a tenant stands for.
+pub mod tenant_identity {
+    use sea_orm::entity::prelude::*;
+
+    /// One name.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "tenant_identities")]
+    pub struct Model {
+        /// Tenant.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant: String,
+        /// UID of its resource; empty while there is none.
+        pub identity: String,
+        /// When another one had the name before, the end of its API keys; 0 if none had.
+        pub since: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// `outbox`: transactions that were accepted and aren't final yet.
 pub mod outbox {
     use sea_orm::entity::prelude::*;

@@ -17,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(KeysOfParties),
             Box::new(Named),
             Box::new(Descriptions),
+            Box::new(Identities),
             Box::new(Variants),
         ]
     }
@@ -259,6 +260,28 @@ impl MigrationTrait for Descriptions {
         let statement = "CREATE TABLE descriptions (tenant TEXT NOT NULL, network TEXT NOT NULL, generation INTEGER NOT \
                          NULL, deleted_at INTEGER NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (tenant, network)) STRICT, \
                          WITHOUT ROWID";
+        run(manager, &[statement]).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Whom the name of a tenant stands for, and since when.
+struct Identities;
+
+impl MigrationName for Identities {
+    fn name(&self) -> &str {
+        "m20261129_000008_tenant_identities"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Identities {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let statement = "CREATE TABLE tenant_identities (tenant TEXT NOT NULL PRIMARY KEY, identity TEXT NOT NULL, since \
+                         INTEGER NOT NULL) STRICT";
         run(manager, &[statement]).await
     }
 

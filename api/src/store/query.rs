@@ -4,7 +4,9 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use std::collections::HashSet;
 
-use super::entity::{api_key, description, digest, followed, idempotency, operation, outbox, party, signing_key};
+use super::entity::{
+    api_key, description, digest, followed, idempotency, operation, outbox, party, signing_key, tenant_identity,
+};
 use super::{Store, StoreError};
 use crate::idempotency::Key;
 
@@ -46,6 +48,14 @@ impl Store {
             .all(&self.reader)
             .await
             .map_err(failed("descriptions"))
+    }
+
+    /// Whom the name of a tenant stands for, if that is known.
+    pub(crate) async fn identity(&self, tenant: &str) -> Result<Option<tenant_identity::Model>, StoreError> {
+        tenant_identity::Entity::find_by_id(tenant.to_owned())
+            .one(&self.reader)
+            .await
+            .map_err(failed("whom a tenant's name stands for"))
     }
 
     /// A tenant's parties by name, after `after`.

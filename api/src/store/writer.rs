@@ -14,6 +14,7 @@ use super::StoreError;
 use super::documents::{self, DocumentKey};
 use super::entity::{
     api_key, description, digest, document, followed, idempotency, invoice, operation, outbox, party, signing_key,
+    tenant_identity,
 };
 
 /// Most commands in one transaction; bounds how long a commit can take.
@@ -77,6 +78,13 @@ pub enum Write {
         /// When.
         at: i64,
     },
+    /// Forgets the parties of a tenant. Their signing keys stay.
+    ForgetParties {
+        /// Tenant.
+        tenant: String,
+    },
+    /// Whom the name of a tenant stands for from now on.
+    Identity(tenant_identity::Model),
     /// Drops what waits for a network that is gone.
     Abandon([u8; 32]),
     /// A new API key.
@@ -303,6 +311,13 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
                 .exec(on)
                 .await?;
         }
+        Write::ForgetParties { tenant } => {
+            party::Entity::delete_many()
+                .filter(party::Column::Tenant.eq(tenant.as_str()))
+                .exec(on)
+                .await?;
+        }
+        Write::Identity(row) => identify(on, row).await?,
         Write::Abandon(network) => {
             outbox::Entity::delete_many()
                 .filter(outbox::Column::Network.eq(network.as_slice()))
@@ -378,6 +393,16 @@ async fn describe(on: &impl ConnectionTrait, row: &description::Model) -> Result
         description::Column::Spec,
     ]);
     description::Entity::insert(row.clone().into_active_model())
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
+    Ok(())
+}
+
+async fn identify(on: &impl ConnectionTrait, row: &tenant_identity::Model) -> Result<(), DbErr> {
+    let mut conflict = OnConflict::column(tenant_identity::Column::Tenant);
+    conflict.update_columns([tenant_identity::Column::Identity, tenant_identity::Column::Since]);
+    tenant_identity::Entity::insert(row.clone().into_active_model())
         .on_conflict(conflict)
         .exec_without_returning(on)
         .await?;

@@ -124,3 +124,37 @@ async fn a_foreign_operation_looks_like_none() {
         .bearer_auth(&world.stranger);
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::NOT_FOUND);
 }
+
+/// On Kubernetes a tenant is its UID. What was made before anybody asked whose the name is belongs to the first who has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tenant_of_the_same_name_has_nothing_of_the_former_one() {
+    let mut world = World::start().await;
+    world.api.take().unwrap().stop().await;
+    let access = world.start_api().await;
+    let (_, partys) = world.bank().await;
+    let status = async |key: &str| {
+        let request = world.client.get(format!("{}/v1/whoami", world.base)).bearer_auth(key);
+        request.send().await.unwrap().status()
+    };
+    assert!(!access.recognise("acme", "uid-1").await.unwrap());
+    assert_eq!(
+        status(&world.key).await,
+        StatusCode::OK,
+        "after an upgrade keys stay good"
+    );
+    assert!(!access.recognise("acme", "uid-1").await.unwrap());
+    assert!(access.recognise("acme", "uid-2").await.unwrap());
+    for old in [&world.key, &partys] {
+        assert_eq!(status(old).await, StatusCode::UNAUTHORIZED);
+    }
+    let new = access.new_api_key("acme", "first").await.unwrap();
+    assert_eq!(status(&new).await, StatusCode::OK);
+    let parties = world.client.get(format!("{}/v1/tenants/acme/parties", world.base));
+    let (_, listed) = answer(parties.bearer_auth(&*new).send().await.unwrap()).await;
+    assert_eq!(listed["parties"], json!([]), "{listed}");
+    assert_eq!(
+        status(&world.stranger).await,
+        StatusCode::OK,
+        "another tenant keeps its keys"
+    );
+}

@@ -96,7 +96,7 @@ async fn a_network_that_is_down_delays_but_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_much_in_flight_is_refused_and_nothing_else() {
-    let world = World::with(|config| config.max_in_flight = 3).await;
+    let world = World::with(|config| config.max_in_flight = 6).await;
     world.replica.hold(true);
     let mut operations = Vec::new();
     for number in 0..3 {

@@ -182,6 +182,49 @@ async fn tenants_belong_to_the_platform_and_a_name_is_no_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_tenants_networks_stay_as_they_are() {
+    let (world, platform) = world().await;
+    let spec = |suspended: bool| json!({ "spec": { "suspended": suspended } });
+    let tenant = json!({ "name": "acme", "spec": { "suspended": false } });
+    send(&world, &platform, Method::POST, "/v1/tenants", tenant).await;
+    let wanted = |name: &str| json!({ "name": name, "spec": { "templates": [{ "name": "notarization" }] } });
+    let (status, _) = send(&world, &world.key, Method::POST, NETWORKS, wanted("contracts")).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let suspend = async |suspended| {
+        let (status, _) = send(&world, &platform, Method::PATCH, "/v1/tenants/acme", spec(suspended)).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+    };
+    suspend(true).await;
+    let one = format!("{NETWORKS}/contracts");
+    let change = json!({ "spec": { "deletionPolicy": "Delete" } });
+    for (method, path, body) in [
+        (Method::POST, NETWORKS.to_owned(), wanted("letters")),
+        (Method::POST, format!("{NETWORKS}:validate"), wanted("letters")),
+        (Method::PATCH, one.clone(), change.clone()),
+        (Method::DELETE, one.clone(), json!({})),
+    ] {
+        let (status, problem) = send(&world, &world.key, method.clone(), &path, body).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::FORBIDDEN, &json!("tenant_suspended")),
+            "{method} {path}"
+        );
+        assert!(problem["detail"].as_str().unwrap().contains("platform"), "{problem}");
+    }
+    let (status, seen) = send(&world, &world.key, Method::GET, &format!("{one}/resource"), json!({})).await;
+    assert_eq!(
+        (status, &seen["spec"]["templates"][0]["name"]),
+        (StatusCode::OK, &json!("notarization"))
+    );
+    // The platform may, and so may the tenant when it is over.
+    let (status, _) = send(&world, &platform, Method::POST, NETWORKS, wanted("letters")).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    suspend(false).await;
+    let (status, _) = send(&world, &world.key, Method::DELETE, &one, json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_tell_each_change_and_the_end() {
     let (world, _) = world().await;
     let key = world.key.clone();

@@ -1,5 +1,6 @@
 //! A world to test in: one API, one node server over the in-memory replica, two tenants.
 
+use muniment_api::access::Access;
 use muniment_api::keys::{Owner, Purpose};
 use muniment_api::{Api, ApiConfig, MemoryDirectory, NetworkEntry};
 use muniment_ledger::client::Endpoint;
@@ -51,7 +52,7 @@ pub struct World {
     pub api: Option<Running>,
     /// Validators beside the first; they run as long as the world.
     _others: Vec<Running>,
-    node_address: SocketAddr,
+    pub node_address: SocketAddr,
 }
 
 /// A deposit of a digest that follows from a number.
@@ -215,15 +216,17 @@ impl World {
         }
     }
 
-    /// Starts the API again on the same folder, after it was stopped or dropped.
-    pub async fn start_api(&mut self) {
+    /// Starts the API again on the same folder, after it was stopped or dropped. Answers what gives access to it.
+    pub async fn start_api(&mut self) -> Access {
         let api = Api::start_or_stand_by(config(&self.folder), self.directory.clone())
             .await
             .unwrap();
+        let access = api.access();
         let (base, running) = serve_api(api);
         (self.base, self.api) = (base, Some(running));
         self.until("the API answers", async || self.get("/healthz").send().await.is_ok())
             .await;
+        access
     }
 
     /// Starts the API again, with who keeps descriptions. Answers a key of the platform.
@@ -293,6 +296,37 @@ impl World {
         }
     }
 
+    /// A network of the tenant globex, beside acme's.
+    pub async fn second(&self) -> (Arc<MemoryReplica>, Running) {
+        let request = self.client.get(format!("{}/v1/whoami", self.base));
+        let (_, whoami) = answer(request.bearer_auth(&self.stranger).send().await.unwrap()).await;
+        let member = Member {
+            name: "globex".to_owned(),
+            key: whoami["signer"].as_str().unwrap().to_owned(),
+        };
+        let (genesis, keys) = test_network(4, vec![member]);
+        let replica = Arc::new(MemoryReplica::new(&genesis, &keys).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let node = serve_node(replica.clone(), listener);
+        self.directory.put(entry("globex", "notary", &replica, &[address]));
+        (replica, node)
+    }
+
+    /// Another address at which the first validator answers.
+    pub fn elsewhere(&self) -> (SocketAddr, Running) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (address, serve_node(self.replica.clone(), listener))
+    }
+
+    /// A figure of `/metrics`.
+    pub async fn figure(&self, name: &str) -> usize {
+        let text = self.get("/metrics").send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse().unwrap()
+    }
+
     /// Waits until an operation isn't pending.
     pub async fn finished(&self, path: &str) -> Value {
         let end = Instant::now() + Duration::from_secs(30);
@@ -321,6 +355,7 @@ pub fn entry(tenant: &str, name: &str, replica: &MemoryReplica, nodes: &[SocketA
         endpoints: nodes.iter().enumerate().map(endpoint).collect(),
         trust_root: replica.trust_root().canonical().unwrap(),
         suspended: false,
+        asleep: false,
         restarts: BTreeMap::from([("validator-0".to_owned(), 7)]),
     }
 }

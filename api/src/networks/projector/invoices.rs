@@ -70,7 +70,7 @@ impl Seen {
 
     /// The rows, those of changed records as the ledger has them at this height or later. Asks until it has them.
     pub async fn rows(mut self, network: &Network, height: u64) -> Vec<Model> {
-        let reader = network.client.at_least(height);
+        let reader = network.client().at_least(height);
         let look = |id: [u8; 32]| {
             let reader = &reader;
             async move {

@@ -74,6 +74,7 @@ fn entry(network: muniment_operator::NetworkEntry, suspended: &[String]) -> Opti
         id,
         endpoints: endpoints.collect(),
         trust_root: network.trust_root,
+        asleep: false,
         restarts,
     })
 }
