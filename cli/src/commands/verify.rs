@@ -1,5 +1,6 @@
 //! `muniment verify`: a document and its receipt, offline.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use muniment_receipts::verify::{Check, Outcome, Report};
@@ -10,6 +11,7 @@ use crate::evidence;
 use crate::files::Shown;
 use crate::files::{self, is_receipt};
 use crate::output::{Output, rfc3339, table};
+use crate::trust::Root;
 use crate::{digest, trust};
 
 /// Checks documents against their receipts. Needs no server.
@@ -72,8 +74,13 @@ pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<u8> {
     }
     // Of many that pass a line each is enough.
     let brief = args.recursive && several;
+    let mut roots = Roots {
+        named: args.trust.as_deref(),
+        choice,
+        known: BTreeMap::new(),
+    };
     for pair in &pairs {
-        match check(pair, args.trust.as_deref(), choice, output, brief) {
+        match check(pair, &mut roots, output, brief) {
             Ok(code) => codes.push(code),
             // One unreadable file of many must not hide the verdicts on the others.
             Err(failure) if several => {
@@ -87,6 +94,23 @@ pub fn run(args: &Args, choice: &Choice, output: Output) -> Result<u8> {
         output.say(summary(&codes));
     }
     Ok(codes.into_iter().fold(0, worse))
+}
+
+/// Trust roots by network. Each is read once: what its verifier has checked for one receipt, it needn't for the next.
+struct Roots<'a> {
+    named: Option<&'a Path>,
+    choice: &'a Choice,
+    known: BTreeMap<Option<String>, Option<Root>>,
+}
+
+impl Roots<'_> {
+    fn find(&mut self, network: Option<String>) -> Result<Option<&Root>> {
+        if !self.known.contains_key(&network) {
+            let root = trust::find(self.named, network.as_deref(), self.choice)?;
+            self.known.insert(network.clone(), root);
+        }
+        Ok(self.known.get(&network).and_then(Option::as_ref))
+    }
 }
 
 /// A file that can't be used: bad usage, as when it is the only one.
@@ -166,7 +190,7 @@ fn one(files: &[PathBuf], receipt: &Path) -> Result<Pair> {
     }
 }
 
-fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output, brief: bool) -> Result<u8> {
+fn check(pair: &Pair, roots: &mut Roots<'_>, output: Output, brief: bool) -> Result<u8> {
     let bytes = std::fs::read(&pair.receipt).map_err(|error| missing(pair, &error))?;
     let document = match &pair.document {
         Some(path) => Some(
@@ -180,9 +204,9 @@ fn check(pair: &Pair, named: Option<&Path>, choice: &Choice, output: Output, bri
     let network = muniment_receipts::receipt::Receipt::parse(&bytes)
         .ok()
         .map(|receipt| hex::encode(receipt.network));
-    let root = trust::find(named, network.as_deref(), choice)?;
-    let report = evidence::judge(&bytes, root.as_ref(), document);
-    let from = root.as_ref().map(|root| root.from.as_str());
+    let root = roots.find(network)?;
+    let report = evidence::judge(&bytes, root, document);
+    let from = root.map(|root| root.from.as_str());
     if output.json() {
         let line = Line {
             file: pair.document.as_deref(),
