@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource, ResourceExt};
-use muniment_crds::condition::reason;
+use muniment_crds::condition::{kind, reason};
 use muniment_crds::jiff::Timestamp;
 use muniment_crds::{DeletionPolicy, LedgerNetwork, Tenant, TenantName, TenantStatus};
 use muniment_receipts::chain;
@@ -235,11 +235,13 @@ impl Pass<'_> {
 
     async fn write(&self, status: TenantStatus) -> Result<(), PassError> {
         let old = self.tenant.status.clone().unwrap_or_default();
-        let theirs = TenantStatus {
+        // What the management API says in the status isn't ours.
+        let mut ours = TenantStatus {
             signer: None,
             ..old.clone()
         };
-        if theirs == status {
+        ours.conditions.retain(|one| one.type_ != kind::SIGNING_KEY_AVAILABLE);
+        if ours == status {
             return Ok(());
         }
         status::write(&self.api(), &self.name, &status)
