@@ -189,7 +189,8 @@ impl Api {
     /// # Errors
     /// When they can't be read.
     pub async fn keep_descriptions(&self, judge: Arc<dyn Judge>) -> Result<Arc<Embedded>, ServeError> {
-        let kept = Arc::new(Embedded::open(self.access(), judge).await?);
+        let server = Arc::downgrade(&self.state.clone().into_inner());
+        let kept = Arc::new(Embedded::open(self.access(), server, judge).await?);
         self.describe(kept.clone());
         Ok(kept)
     }

@@ -4,13 +4,14 @@
 //! it about follows [`Resources::changes`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use crate::access::{self, Access};
+use crate::app::State;
 use crate::auth::Authenticator;
 use crate::cluster::fields::merge;
 use crate::proposer::Wish;
@@ -54,6 +55,7 @@ type Rows = BTreeMap<(String, String), Described>;
 pub struct Embedded {
     store: Store,
     auth: Arc<Authenticator>,
+    server: Weak<State>,
     judge: Arc<dyn Judge>,
     rows: Arc<RwLock<Rows>>,
     /// One change at a time: a quota is counted and used in one step.
@@ -91,7 +93,7 @@ fn unavailable(error: StoreError) -> Refused {
 }
 
 impl Embedded {
-    pub(crate) async fn open(access: Access, judge: Arc<dyn Judge>) -> Result<Self, StoreError> {
+    pub(crate) async fn open(access: Access, server: Weak<State>, judge: Arc<dyn Judge>) -> Result<Self, StoreError> {
         let store = access.store;
         let mut rows = Rows::new();
         for row in store.descriptions().await? {
@@ -102,6 +104,7 @@ impl Embedded {
             rows: Arc::new(RwLock::new(rows)),
             store,
             auth: access.auth,
+            server,
             judge,
             changing: Arc::default(),
             versions: watch::Sender::new(0),
@@ -131,11 +134,15 @@ impl Embedded {
         .await
     }
 
-    /// Forgets a network that is gone, and what waits for it.
+    /// Forgets a network that is gone, and what waits for it. Nothing reaches it any more: what is sent from now on is for
+    /// the next one of its name.
     ///
     /// # Errors
     /// When it can't be stored.
     pub async fn forget_network(&self, target: &Target, id: Option<[u8; 32]>) -> Result<(), StoreError> {
+        if let Some(server) = self.server.upgrade() {
+            server.networks.look_again().await;
+        }
         self.forget(target, id.map(Write::Abandon)).await
     }
 

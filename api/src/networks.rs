@@ -96,6 +96,11 @@ impl Networks {
         }
     }
 
+    /// As [`Self::refresh`], however short ago the last look was.
+    pub async fn look_again(&self) {
+        self.look(self.refreshed.lock().await).await;
+    }
+
     async fn look(&self, mut refreshed: tokio::sync::MutexGuard<'_, Option<Instant>>) {
         let entries = self.directory.networks().await;
         for (key, gone) in self.gone(&entries) {
