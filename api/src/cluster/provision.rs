@@ -210,7 +210,7 @@ impl Provision {
                 None
             }
             Signer::Missing(key) => {
-                if !signer::said(tenant).is_some_and(|said| said.message == signer::missing(&name, &key)) {
+                if signer::said(tenant).is_none_or(|said| said.message != signer::missing(&name, &key)) {
                     let status = json!({ "signer": key, "conditions": signer::told(tenant, &key) });
                     self.say(watched, tenant, uid, status).await?;
                 }

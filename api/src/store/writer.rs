@@ -267,14 +267,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
         Write::Accept(_) => {}
         Write::Operation(row) => operation(on, row).await?,
         Write::Idempotency(row) => idempotency(on, row).await?,
-        Write::Done(ranges) => {
-            for (first, last) in ranges {
-                outbox::Entity::delete_many()
-                    .filter(outbox::Column::Seq.between(*first, *last))
-                    .exec(on)
-                    .await?;
-            }
-        }
+        Write::Done(ranges) => done(on, ranges).await?,
         Write::Advance(row) => advance(on, row).await?,
         Write::Documents(rows) => documents::insert(on, rows).await?,
         Write::Keep { network, documents } => documents::keep(on, network, documents).await?,
@@ -365,6 +358,16 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
         }
     }
     Ok(0)
+}
+
+async fn done(on: &impl ConnectionTrait, ranges: &[(i64, i64)]) -> Result<(), DbErr> {
+    for (first, last) in ranges {
+        outbox::Entity::delete_many()
+            .filter(outbox::Column::Seq.between(*first, *last))
+            .exec(on)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn advance(on: &impl ConnectionTrait, row: &followed::Model) -> Result<(), DbErr> {
