@@ -59,6 +59,8 @@ pub async fn run(network: Weak<Network>, mut frontier: Frontier, projections: mp
             changed = moved.changed() => {
                 let Some(strong) = network.upgrade().filter(|_| changed.is_ok()) else { return };
                 (following, doubts) = (strong.next(), BTreeSet::new());
+                // They answer elsewhere when one came or went, and a quiet network has no block that says so.
+                strong.learn().await;
                 continue;
             }
         };
