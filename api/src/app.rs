@@ -346,7 +346,7 @@ mod tests {
     use super::*;
     use crate::directory::MemoryDirectory;
     use crate::routes::verify::verify;
-    use crate::store::entity::{document, operation, outbox};
+    use crate::store::entity::{document, followed, operation, outbox};
 
     async fn api(folder: &tempfile::TempDir) -> Api {
         let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
@@ -458,8 +458,27 @@ mod tests {
             }
             left
         };
+        let followed = async |time: i64| {
+            let row = followed::Model {
+                id: 0,
+                network: vec![1; 32],
+                height: 1,
+                size: 0,
+                frontier: Vec::new(),
+                time,
+            };
+            store.writer.write(vec![Write::Advance(row)]).await.unwrap();
+        };
+        followed(9 * HOUR).await;
         assert_eq!(left().await, [1, 2, 3], "its statement is still in the outbox");
         store.writer.write(vec![Write::Done(vec![(1, 1)])]).await.unwrap();
+        followed(2 * HOUR).await;
+        assert_eq!(
+            left().await,
+            [1, 2, 3],
+            "its invoice may be in a block that isn't followed yet"
+        );
+        followed(9 * HOUR).await;
         assert_eq!(left().await, [2, 3]);
     }
 }

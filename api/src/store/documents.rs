@@ -68,11 +68,13 @@ pub async fn erase(
     Ok(erased.rows_affected)
 }
 
-/// Forgets documents made before `before` whose invoice didn't come onto the ledger. One that is still in the outbox may
-/// come: its document is a little older than its row there.
+/// Forgets documents made before `before` whose invoice didn't come onto the ledger and can't come any more: its network is
+/// followed to a time at which the statement has long expired, and nothing that old is in the outbox, where what expires is
+/// signed again; a document is a little older than its row there.
 pub async fn forget(on: &DatabaseTransaction, before: i64) -> Result<(), DbErr> {
     let sql = "DELETE FROM documents WHERE NOT kept AND created_at < $1 AND created_at < (SELECT COALESCE(MIN(created_at) \
-               - 3600000, $1) FROM outbox)";
+               - 3600000, $1) FROM outbox) AND created_at < (SELECT time - 3600000 FROM followed WHERE followed.network = \
+               documents.network)";
     raw(on, sql, before).await
 }
 
