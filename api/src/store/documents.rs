@@ -73,8 +73,8 @@ pub async fn erase(
 /// signed again; a document is a little older than its row there.
 pub async fn forget(on: &DatabaseTransaction, before: i64) -> Result<(), DbErr> {
     let sql = "DELETE FROM documents WHERE NOT kept AND created_at < $1 AND created_at < (SELECT COALESCE(MIN(created_at) \
-               - 3600000, $1) FROM outbox) AND created_at < (SELECT time - 3600000 FROM followed WHERE followed.network = \
-               documents.network)";
+               - 3600000, $1) FROM outbox) AND created_at < (SELECT followed.time - 3600000 FROM followed WHERE \
+               followed.network = documents.network)";
     raw(on, sql, before).await
 }
 

@@ -274,7 +274,7 @@ struct InOrder;
 
 impl MigrationName for InOrder {
     fn name(&self) -> &str {
-        "m20261129_000008_in_order"
+        "m20261129_000010_in_order"
     }
 }
 
