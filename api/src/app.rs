@@ -349,7 +349,7 @@ mod tests {
     use crate::directory::MemoryDirectory;
     use crate::routes::verify::verify;
     use crate::store::documents::DocumentKey;
-    use crate::store::entity::{document, operation, outbox};
+    use crate::store::entity::{document, followed, operation, outbox};
 
     async fn api(folder: &tempfile::TempDir) -> Api {
         let database = format!("sqlite://{}?mode=rwc", folder.path().join("muniment.db").display());
@@ -430,7 +430,6 @@ mod tests {
             variant: vec![variant; 32],
             key: vec![0; 72],
             body: vec![variant; 9],
-            kept: false,
             erased_at: None,
             created_at,
         };
@@ -452,11 +451,7 @@ mod tests {
             let variant = [variant; 32];
             store.document(&[1; 32], "ed25519:x", &[2; 32], &variant).await.unwrap()
         };
-        let kept = document::Model {
-            kept: true,
-            ..document(1, 5)
-        };
-        assert_eq!(found(1).await, Some(kept));
+        assert_eq!(found(1).await, Some(document(1, 5)));
         assert_eq!(found(3).await.map(|row| row.body), Some(vec![3; 9]));
         // The original goes with each of them.
         let erase = || Write::Erase {
@@ -478,23 +473,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let api = api(&folder).await;
         let store = &api.state.networks.shared().store;
-        let document = |number: u8, kept: bool, created_at: i64| document::Model {
+        let document = |number: u8, created_at: i64| document::Model {
             network: vec![1; 32],
             issuer: "ed25519:x".to_owned(),
             content: vec![number; 32],
             variant: vec![7; 32],
             key: vec![0; 72],
             body: vec![0; 99],
-            kept,
             erased_at: None,
             created_at,
         };
-        let rows = vec![
-            document(1, false, HOUR),
-            document(2, true, HOUR),
-            document(3, false, 9 * HOUR),
-        ];
-        store.writer.write(vec![Write::Documents(rows)]).await.unwrap();
+        let rows = vec![document(1, HOUR), document(2, HOUR), document(3, 9 * HOUR)];
+        let key = DocumentKey {
+            issuer: "ed25519:x".to_owned(),
+            content: vec![2; 32],
+            variant: vec![7; 32],
+        };
+        let kept = Write::Keep {
+            network: [1; 32],
+            documents: vec![key],
+        };
+        store.writer.write(vec![Write::Documents(rows), kept]).await.unwrap();
         let waiting = outbox::Model {
             seq: 1,
             network: vec![1; 32],
@@ -519,8 +518,34 @@ mod tests {
             }
             left
         };
+        let followed = async |time: i64| {
+            let row = followed::Model {
+                id: 0,
+                network: vec![1; 32],
+                height: 1,
+                size: 0,
+                frontier: Vec::new(),
+                time,
+            };
+            store.writer.write(vec![Write::Advance(row)]).await.unwrap();
+        };
+        followed(9 * HOUR).await;
         assert_eq!(left().await, [1, 2, 3], "its statement is still in the outbox");
         store.writer.write(vec![Write::Done(vec![(1, 1)])]).await.unwrap();
+        followed(2 * HOUR).await;
+        assert_eq!(
+            left().await,
+            [1, 2, 3],
+            "its invoice may be in a block that isn't followed yet"
+        );
+        // Sent once more after its time: what is on the ledger stays, what isn't waits anew.
+        let again = |number| document::Model {
+            key: vec![number; 72],
+            ..document(number, HOUR)
+        };
+        let rows = vec![again(1), again(2)];
+        store.writer.write(vec![Write::Documents(rows)]).await.unwrap();
+        followed(9 * HOUR).await;
         assert_eq!(left().await, [2, 3]);
     }
 }

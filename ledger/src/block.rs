@@ -70,9 +70,27 @@ impl Header {
 /// # Errors
 /// When a transaction can't be encoded, which memory alone can cause.
 pub fn transactions_root(transactions: &[Transaction]) -> Result<Hash, std::io::Error> {
-    let leaf = |transaction| borsh::to_vec(transaction).map(|bytes| merkle::leaf_hash(&bytes));
+    let leaf = |transaction| {
+        let mut hasher = Hasher(merkle::leaf_hasher());
+        borsh::to_writer(&mut hasher, transaction)?;
+        Ok::<Hash, std::io::Error>(hasher.0.finalize().into())
+    };
     let leaves: Vec<_> = transactions.iter().map(leaf).collect::<Result<_, _>>()?;
     Ok(merkle::root(&leaves))
+}
+
+/// Hashes what is written, without a copy of it.
+struct Hasher(Sha256);
+
+impl std::io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A header with its transactions.

@@ -60,8 +60,8 @@ pub trait Replica: Send + Sync + 'static {
     /// Canonical genesis bytes.
     fn genesis(&self) -> &[u8];
     /// Judges transactions (form, signature, membership, validity) and puts the good ones into the mempool; wakes
-    /// the engine. The second value holds the newly admitted ones, which the node relays to the peers.
-    fn admit(&self, transactions: Vec<Transaction>) -> (Vec<Admission>, Vec<Transaction>);
+    /// the engine.
+    fn admit(&self, transactions: Vec<Transaction>) -> Vec<Admission>;
     /// Last executed block.
     fn tip(&self) -> Tip;
     /// Follows the highest height that has a quorum of cosignatures. Blocks become final in order.

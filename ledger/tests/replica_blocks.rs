@@ -121,7 +121,7 @@ fn every_replica_comes_to_the_same_state_also_after_a_restart_and_from_nothing()
     let (replicas, mut order) = world.four();
     for number in 0..40 {
         let at = &replicas[number as usize % replicas.len()];
-        let (admissions, _) = at.admit(vec![world.deposit(&key(1 + number as u8 % 3), number)]);
+        let admissions = at.admit(vec![world.deposit(&key(1 + number as u8 % 3), number)]);
         assert!(matches!(admissions[0], Admission::Accepted { .. }), "{admissions:?}");
         if number % 7 == 0 {
             order.settle().unwrap();
@@ -174,8 +174,7 @@ fn a_decided_transaction_never_waits_again() {
     order.settle().unwrap();
     let waiting: Vec<usize> = replicas.iter().map(|replica| replica.mempool().0).collect();
     assert_eq!(waiting, [0; 4]);
-    let (admissions, fresh) = replicas[1].admit(transactions);
-    assert!(fresh.is_empty());
+    let admissions = replicas[1].admit(transactions);
     let known = |admission: &Admission| matches!(admission, Admission::Known { height: Some(_), .. });
     assert!(admissions.iter().all(known), "{admissions:?}");
 }

@@ -57,7 +57,7 @@ impl World {
                 .map(|n| world.deposit(network, n))
                 .collect();
             for replica in &replicas {
-                let (admissions, _) = replica.admit(some.clone());
+                let admissions = replica.admit(some.clone());
                 let good = |one: &Admission| matches!(one, Admission::Accepted { .. });
                 assert!(admissions.iter().all(good), "{admissions:?}");
             }
@@ -127,7 +127,7 @@ impl World {
             template: "notarization".to_owned(),
             valid_until: now() + 300_000,
         };
-        let (admissions, _) = replica.admit(vec![single(common, &key(member), input, None)]);
+        let admissions = replica.admit(vec![single(common, &key(member), input, None)]);
         match &admissions[0] {
             Admission::Accepted { .. } => Ok(()),
             Admission::Refused { code, .. } => Err(code.clone()),

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Integers of a document lie in `-MAX_INTEGER..=MAX_INTEGER`: those every JSON reader keeps exactly.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -184,7 +184,7 @@ impl<'de, const BUILD: bool> Visitor<'de> for Walk<'_, BUILD> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = Map::new();
+        let mut entries = Vec::new();
         let mut last: Option<Cow<'de, str>> = None;
         self.out.push(b'{');
         while let Some(key) = map.next_key_seed(Key)? {
@@ -203,12 +203,13 @@ impl<'de, const BUILD: bool> Visitor<'de> for Walk<'_, BUILD> {
             self.out.push(b':');
             let value = map.next_value_seed(Walk::<BUILD> { out: self.out })?;
             if BUILD {
-                entries.insert(key.clone().into_owned(), value);
+                entries.push((key.clone().into_owned(), value));
             }
             last = Some(key);
         }
         self.out.push(b'}');
-        Ok(Value::Object(entries))
+        // They ascend: the map is made in one go.
+        Ok(Value::Object(entries.into_iter().collect()))
     }
 }
 

@@ -20,7 +20,12 @@ pub type Hash = [u8; 32];
 
 /// SHA-256(0x00 || leaf).
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(leaf).finalize().into()
+    leaf_hasher().chain_update(leaf).finalize().into()
+}
+
+/// A hasher that gives the hash of a leaf once the leaf's bytes are written to it.
+pub fn leaf_hasher() -> Sha256 {
+    Sha256::new().chain_update([0])
 }
 
 /// SHA-256(0x01 || left || right).

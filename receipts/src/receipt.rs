@@ -193,8 +193,10 @@ impl Receipt {
             record: hex(&self.record),
             kind: RECEIPT_TYPE,
         };
+        let long = file.leaf.len() + file.marker.len() + file.proof.len() + 64 * self.marker_path.len();
+        let mut bytes = Vec::with_capacity(long + 1_024);
         // Strings and one integer always serialise, and in this order of fields the text is canonical.
-        let mut bytes = serde_json::to_vec(&file).unwrap_or_default();
+        let _ = serde_json::to_writer(&mut bytes, &file);
         bytes.push(b'\n');
         bytes
     }

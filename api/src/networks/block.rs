@@ -6,11 +6,12 @@
 //! the header names the transactions. What hangs on nothing is why an action was rejected: code, message and earlier
 //! record are the sender's word.
 
+use muniment_ledger::block::transactions_root;
 use muniment_ledger::transaction::{Transaction, TransactionId};
 use muniment_ledger::wire::{Cosigned, FinalBlock, Outcome};
 use muniment_receipts::checkpoint::Checkpoint;
 use muniment_receipts::leaf::{self, Leaf, Marker};
-use muniment_receipts::merkle::{self, Extension, Frontier, Hash, leaf_hash};
+use muniment_receipts::merkle::{Extension, Frontier, Hash, leaf_hash};
 use muniment_receipts::trust::{Cosignature, Fit, TrustRoot, ValidatorSet};
 use std::collections::BTreeSet;
 
@@ -163,9 +164,7 @@ fn check_marker(block: &FinalBlock) -> Result<Marker, &'static str> {
     if (marker.height, marker.time) != (header.height, header.time) || marker.state_root != block.state_root {
         return Err("its marker has another height, time or state root");
     }
-    let leaf = |transaction| borsh::to_vec(transaction).map(|bytes| leaf_hash(&bytes));
-    let leaves: Result<Vec<Hash>, _> = block.transactions.iter().map(leaf).collect();
-    let root = leaves.map(|leaves| merkle::root(&leaves));
+    let root = transactions_root(&block.transactions);
     if root.ok() != Some(header.transactions_root) || header.transactions as usize != block.transactions.len() {
         return Err("its transactions aren't those of its header");
     }

@@ -66,7 +66,9 @@ impl Network {
         };
         let mut writes = more(operation);
         writes.extend(held.iter().map(|held| held.row(operation)));
-        if durable || !writes.is_empty() {
+        // Documents remember no operation: as long as its caller waits, the ledger alone needs to know of it.
+        let stored = durable || writes.iter().any(|write| !matches!(write, Write::Documents(_)));
+        if stored {
             writes.push(Write::Accept(self.row(&entry)?));
         }
         if !self.room.reserve(actions) {
@@ -75,7 +77,9 @@ impl Network {
         }
         let (waiter, decided) = oneshot::channel();
         if !writes.is_empty() {
-            let stored = self.store_and_send(entry, writes, vec![waiter], (held, pass)).await;
+            let stored = self
+                .store_and_send(entry, stored, writes, vec![waiter], (held, pass))
+                .await;
             stored.map_err(ApiError::unwritten)?;
         } else {
             self.enter(entry, false, vec![waiter]);
@@ -111,11 +115,13 @@ impl Network {
         }
     }
 
-    /// Writes, then makes pending. Runs to its end even if the caller goes away, so that no durable row is left
-    /// without anyone who sends it, and no idempotency key is free before it is stored. `until` is held until then.
+    /// Writes, then makes pending, `stored` when its outbox row is among what is written. Runs to its end even if the caller
+    /// goes away, so that no durable row is left without anyone who sends it, and no idempotency key is free before it is
+    /// stored. `until` is held until then.
     pub(super) async fn store_and_send(
         &self,
         entry: Arc<Entry>,
+        stored: bool,
         writes: Vec<Write>,
         waiters: Vec<oneshot::Sender<Arc<Decided>>>,
         until: impl Send + 'static,
@@ -130,7 +136,7 @@ impl Network {
                 network.room.release(actions);
                 return Err(error);
             }
-            network.enter(entry, true, waiters);
+            network.enter(entry, stored, waiters);
             drop(until);
             Ok(())
         };

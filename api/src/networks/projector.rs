@@ -47,6 +47,7 @@ pub enum Step {
 #[derive(Default)]
 struct Gathered {
     height: u64,
+    time: u64,
     frontier: Frontier,
     digests: Vec<digest::Model>,
     invoices: Seen,
@@ -58,6 +59,7 @@ impl Gathered {
     fn takes(&mut self, network: i64, step: Step) -> bool {
         let Step::Block(projected) = step else { return false };
         self.height = projected.block.header.height;
+        self.time = projected.block.header.time;
         self.frontier = projected.frontier;
         self.digests.extend(digests(network, &projected.block));
         self.invoices.take(network, &projected.block);
@@ -98,6 +100,7 @@ async fn project(network: &Network, gathered: Gathered) {
         height: i64::try_from(gathered.height).unwrap_or(i64::MAX),
         size: i64::try_from(size).unwrap_or(i64::MAX),
         frontier: peaks.concat(),
+        time: i64::try_from(gathered.time).unwrap_or(i64::MAX),
     };
     let mut rows = gathered.digests;
     rows.sort_unstable_by(|one, two| one.digest.cmp(&two.digest));

@@ -301,6 +301,7 @@ async fn followed(shared: &Shared, network: &[u8; 32]) -> Result<followed::Model
         height: 0,
         size: 0,
         frontier: Vec::new(),
+        time: 0,
     };
     shared.store.writer.write(vec![Write::Advance(new)]).await?;
     let row = shared.store.followed(network).await?;

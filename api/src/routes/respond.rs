@@ -1,6 +1,8 @@
 //! How decided and undecided work is answered.
 
+use actix_web::body::{MessageBody, SizedStream};
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::types::{ItemOutcome, LARGEST_PAGE, Operation, Recorded, RecordedBatch
 /// Longest time an answer is held back.
 const LONGEST_WAIT: u64 = 60;
 const DEFAULT_PAGE: usize = 50;
+/// Bytes of a piece of a large answer.
+const PIECE: usize = 32 * 1024;
 /// Most findings of one item of a batch.
 const MAX_FINDINGS: usize = 10;
 
@@ -120,9 +124,20 @@ pub fn batch(operation: OperationId, items: Vec<ItemOutcome>) -> HttpResponse {
     // Receipts are most of it; one allocation of about the right size.
     let mut body = Vec::with_capacity(accepted * 6_000 + 1_000);
     match serde_json::to_writer(&mut body, &batch) {
-        Ok(()) => HttpResponse::Ok().content_type("application/json").body(body),
+        Ok(()) => HttpResponse::Ok()
+            .content_type("application/json")
+            .body(in_pieces(body.into())),
         Err(error) => actix_web::ResponseError::error_response(&ApiError::internal(error)),
     }
+}
+
+/// A large body in pieces: the server copies what it sends into a buffer, which in one piece would be as large again.
+fn in_pieces(body: Bytes) -> impl MessageBody {
+    let (size, length) = (body.len() as u64, body.len());
+    let pieces = (0..length)
+        .step_by(PIECE)
+        .map(move |at| Ok::<_, std::convert::Infallible>(body.slice(at..length.min(at + PIECE))));
+    SizedStream::new(size, futures::stream::iter(pieces))
 }
 
 /// Durably accepted, not decided yet.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Iterable, QueryFilter};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Query, SimpleExpr, ValueTuple};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryFilter,
+};
 
-use super::entity::{document, invoice};
+use super::entity::{document, invoice, waiting};
 use super::writer::raw;
 
 /// Rows of one statement: bounded by the parameters that one may have.
@@ -24,42 +26,93 @@ pub struct DocumentKey {
     pub variant: Vec<u8>,
 }
 
-/// Inserts documents. Those of another variant stay as they are: the ledger may have taken either. One whose invoice
-/// didn't come onto the ledger is sent again: it is as new, and says the same. One that was kept or erased stays.
+/// Inserts documents; those that are new wait for their invoices from then on. Those of another variant stay as they are:
+/// the ledger may have taken either. One that waits already is sent again: it is as new, and says the same. One whose
+/// invoice is on the ledger, or that was erased, stays.
 pub async fn insert(on: &DatabaseTransaction, rows: &[document::Model]) -> Result<(), DbErr> {
-    use document::Column as C;
-    let mut conflict = OnConflict::columns([C::Network, C::Issuer, C::Content, C::Variant]);
-    conflict
-        .update_column(C::CreatedAt)
-        .action_and_where(Expr::cust("NOT documents.kept AND documents.erased_at IS NULL"));
     // No statement may meet a row twice: PostgreSQL refuses it whole.
-    let different: BTreeMap<_, _> = rows
+    let different: BTreeMap<_, _> = rows.iter().rev().map(|row| (id(row), row)).collect();
+    // As they come: one after the other lies together on disk.
+    let rows: Vec<&document::Model> = rows
         .iter()
-        .map(|row| ((&row.network, &row.issuer, &row.content, &row.variant), row))
+        .filter(|row| std::ptr::eq(different[&id(row)], *row))
         .collect();
-    let rows: Vec<&document::Model> = different.into_values().collect();
+    let known = OnConflict::new().do_nothing().to_owned();
     for rows in rows.chunks(ROWS) {
-        document::Entity::insert_many(rows.iter().map(|row| (*row).clone().into_active_model()))
-            .on_conflict(conflict.clone())
+        let added = document::Entity::insert_many(rows.iter().map(|row| (*row).clone().into_active_model()))
+            .on_conflict(known.clone())
             .exec_without_returning(on)
             .await?;
+        if usize::try_from(added).is_ok_and(|added| added == rows.len()) {
+            wait(on, rows).await?;
+        } else {
+            again(on, rows).await?;
+        }
     }
     Ok(())
 }
 
-/// Notes that invoices on the ledger have documents.
+fn id(row: &document::Model) -> (&[u8], &str, &[u8], &[u8]) {
+    (&row.network, &row.issuer, &row.content, &row.variant)
+}
+
+/// From now on these wait, also those that do already.
+async fn wait(on: &DatabaseTransaction, rows: &[&document::Model]) -> Result<(), DbErr> {
+    let mut conflict = OnConflict::columns(waiting::PrimaryKey::iter().map(|key| key.into_column()));
+    conflict.update_column(waiting::Column::CreatedAt);
+    let rows = rows.iter().map(|row| waiting::Model {
+        network: row.network.clone(),
+        issuer: row.issuer.clone(),
+        content: row.content.clone(),
+        variant: row.variant.clone(),
+        created_at: row.created_at,
+    });
+    waiting::Entity::insert_many(rows.map(IntoActiveModel::into_active_model))
+        .on_conflict(conflict)
+        .exec_without_returning(on)
+        .await?;
+    Ok(())
+}
+
+/// Documents of which some were there before: what was inserted now waits, what waited already waits anew.
+async fn again(on: &DatabaseTransaction, rows: &[&document::Model]) -> Result<(), DbErr> {
+    for row in rows {
+        let key = (
+            row.network.clone(),
+            row.issuer.clone(),
+            row.content.clone(),
+            row.variant.clone(),
+        );
+        let there = document::Entity::find_by_id(key.clone()).one(on).await?;
+        // Each document has a key of its own.
+        let inserted = there.is_some_and(|there| there.key == row.key);
+        if inserted || waiting::Entity::find_by_id(key).one(on).await?.is_some() {
+            wait(on, &[row]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes that invoices on the ledger have documents: these wait no longer.
 pub async fn keep(on: &DatabaseTransaction, network: &[u8; 32], documents: &[DocumentKey]) -> Result<(), DbErr> {
+    use waiting::Column as C;
+    let keys: [SimpleExpr; 3] = [C::Issuer, C::Content, C::Variant].map(|column| Expr::col(column).into());
     for documents in documents.chunks(ROWS) {
-        let issuers = documents.iter().map(|key| key.issuer.as_str());
-        let contents = documents.iter().map(|key| key.content.as_slice());
-        let variants = documents.iter().map(|key| key.variant.as_slice());
-        // Each in its list is nearly as good as all in one key: what is kept too long is encrypted, and somebody's own.
-        document::Entity::update_many()
-            .col_expr(document::Column::Kept, Expr::value(true))
-            .filter(document::Column::Network.eq(network.as_slice()))
-            .filter(document::Column::Issuer.is_in(issuers))
-            .filter(document::Column::Content.is_in(contents))
-            .filter(document::Column::Variant.is_in(variants))
+        let rows = documents.iter().map(|key| {
+            ValueTuple::Three(
+                key.issuer.as_str().into(),
+                key.content.as_slice().into(),
+                key.variant.as_slice().into(),
+            )
+        });
+        // A list of tuples is more than SQLite takes, and conditions that are joined by OR cost it far more time.
+        let listed = Query::select()
+            .expr(Expr::col(Asterisk))
+            .from_values(rows, "kept")
+            .to_owned();
+        waiting::Entity::delete_many()
+            .filter(C::Network.eq(network.as_slice()))
+            .filter(Expr::tuple(keys.clone()).in_subquery(listed))
             .exec(on)
             .await?;
     }
@@ -88,12 +141,20 @@ pub async fn erase(
     Ok(erased.rows_affected)
 }
 
-/// Forgets documents made before `before` whose invoice didn't come onto the ledger. One that is still in the outbox may
-/// come: its document is a little older than its row there.
+/// Those that wait since before `$1` and whose invoice can't come any more: its network is followed to a time at which the
+/// statement has long expired, and nothing that old is in the outbox, where what expires is signed again; a document is a
+/// little older than its row there.
+const OVER: &str = "SELECT w.network, w.issuer, w.content, w.variant FROM documents_waiting w JOIN followed f ON f.network = \
+                    w.network WHERE w.created_at < $1 AND w.created_at < f.time - 3600000 AND w.created_at < (SELECT \
+                    COALESCE(MIN(created_at) - 3600000, $1) FROM outbox)";
+
+/// Forgets documents made before `before` whose invoice didn't come onto the ledger and can't come any more.
 pub async fn forget(on: &DatabaseTransaction, before: i64) -> Result<(), DbErr> {
-    let sql = "DELETE FROM documents WHERE NOT kept AND created_at < $1 AND created_at < (SELECT COALESCE(MIN(created_at) \
-               - 3600000, $1) FROM outbox)";
-    raw(on, sql, before).await
+    for table in ["documents", "documents_waiting"] {
+        let sql = format!("DELETE FROM {table} WHERE (network, issuer, content, variant) IN ({OVER})");
+        raw(on, &sql, before).await?;
+    }
+    Ok(())
 }
 
 /// Writes invoices as they are now. An older version never takes the place of a newer one.

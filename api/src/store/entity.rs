@@ -239,6 +239,8 @@ pub mod followed {
         pub size: i64,
         /// Hashes of the Merkle frontier, 32 bytes each.
         pub frontier: Vec<u8>,
+        /// Time of the block at that height, milliseconds; 0 before the first block.
+        pub time: i64,
     }
 
     /// None.
@@ -298,11 +300,40 @@ pub mod document {
         pub key: Vec<u8>,
         /// Ciphertext; empty once it is erased.
         pub body: Vec<u8>,
-        /// Whether an invoice on the ledger has it.
-        pub kept: bool,
         /// When it was erased.
         pub erased_at: Option<i64>,
         /// Creation.
+        pub created_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `documents_waiting`: documents whose invoice isn't known to be on the ledger.
+pub mod waiting {
+    use sea_orm::entity::prelude::*;
+
+    /// One document, named as in `documents`.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "documents_waiting")]
+    pub struct Model {
+        /// Network id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub network: Vec<u8>,
+        /// Key of the issuer.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub issuer: String,
+        /// SHA-256 of the original.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub content: Vec<u8>,
+        /// Digest of what else the ledger says of it.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub variant: Vec<u8>,
+        /// When it was last sent.
         pub created_at: i64,
     }
 

@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(Descriptions),
             Box::new(Identities),
             Box::new(Variants),
+            Box::new(InOrder),
         ]
     }
 }
@@ -318,5 +319,96 @@ impl MigrationTrait for Variants {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// What comes together lies together: rows of invoices stand in the order they came, and only identity and date have an index
+/// in another order. Nothing searches by supplier or recipient alone, so these have none. A document is written once: that
+/// it waits for its invoice stands in a table of its own, which stays small. The time up to which a network is followed
+/// tells whether the invoice can still come.
+struct InOrder;
+
+impl MigrationName for InOrder {
+    fn name(&self) -> &str {
+        "m20261129_000010_in_order"
+    }
+}
+
+const IN_ORDER: &[&str] = &[
+    "CREATE TABLE documents_waiting (network BLOB NOT NULL, issuer TEXT NOT NULL, content BLOB NOT NULL, variant BLOB NOT \
+     NULL, created_at INTEGER NOT NULL, PRIMARY KEY (network, issuer, content, variant)) STRICT, WITHOUT ROWID",
+    "INSERT INTO documents_waiting SELECT network, issuer, content, variant, created_at FROM documents WHERE NOT kept",
+    "DROP INDEX documents_unkept",
+    "ALTER TABLE documents DROP COLUMN kept",
+    "ALTER TABLE followed ADD COLUMN time INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE invoices RENAME TO invoices_before",
+    "CREATE TABLE invoices (network INTEGER NOT NULL, record BLOB NOT NULL, issuer TEXT NOT NULL, supplier TEXT NOT NULL, \
+     recipient TEXT NOT NULL, buyer TEXT, payee TEXT NOT NULL, series TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT \
+     NULL, issue_date TEXT NOT NULL, due_date TEXT, currency TEXT NOT NULL, gross INTEGER NOT NULL, open INTEGER NOT NULL, \
+     credits BLOB, content BLOB NOT NULL, version INTEGER NOT NULL, document TEXT NOT NULL, approval TEXT NOT NULL, \
+     settlement TEXT NOT NULL, encumbrance TEXT NOT NULL, reimbursement TEXT NOT NULL, authority TEXT NOT NULL, named TEXT \
+     NOT NULL, PRIMARY KEY (network, record)) STRICT",
+    "INSERT INTO invoices SELECT network, record, issuer, supplier, recipient, buyer, payee, series, number, kind, issue_date, \
+     due_date, currency, gross, open, credits, content, version, document, approval, settlement, encumbrance, reimbursement, \
+     authority, named FROM invoices_before",
+    "DROP TABLE invoices_before",
+    "CREATE INDEX invoices_number ON invoices (network, number)",
+    "CREATE INDEX invoices_date ON invoices (network, issue_date, record)",
+    "CREATE INDEX invoices_series ON invoices (network, issuer, series)",
+    "CREATE INDEX invoices_credits ON invoices (network, credits) WHERE credits IS NOT NULL",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for InOrder {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, IN_ORDER).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::invoices::Search;
+    use sea_orm::{ConnectionTrait, Database};
+
+    /// A database of before `InOrder` is brought up: its invoices are found as before.
+    #[tokio::test]
+    async fn invoices_of_an_older_database_are_brought_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("x.db").display());
+        let old = Database::connect(&url).await.unwrap();
+        Migrator::up(&old, Some(9)).await.unwrap();
+        let invoice = |record: &str, number: &str| {
+            format!(
+                "INSERT INTO invoices VALUES (1, x'{record}', 'issuer', 'DE1', 'recipient', NULL, 'payee', 'S', '{number}', \
+                 '380', '2026-11-29', NULL, 'EUR', 100, 50, NULL, x'cc', 3, 'Issued', 'None', 'Open', 'Free', 'Unclaimed', \
+                 'NotDue', ' bank ')"
+            )
+        };
+        let followed = "INSERT INTO followed (id, network, height, size, frontier) VALUES (1, zeroblob(32), 7, 9, x'')";
+        for statement in [
+            &invoice(&"bb".repeat(32), "1"),
+            &invoice(&"aa".repeat(32), "2"),
+            followed,
+        ] {
+            old.execute_unprepared(statement).await.unwrap();
+        }
+        old.close().await.unwrap();
+        let store = Store::open(&url).await.unwrap();
+        let found = store.invoices(1, &Search::default(), 9).await.unwrap();
+        let seen: Vec<_> = found
+            .iter()
+            .map(|row| (row.number.as_str(), row.version, row.open, row.named.as_str()))
+            .collect();
+        assert_eq!(seen, [("1", 3, 50, " bank "), ("2", 3, 50, " bank ")]);
+        // What was followed is not read again, and its time isn't known until the next block.
+        let followed = store.followed(&[0; 32]).await.unwrap().unwrap();
+        assert_eq!((followed.height, followed.time), (7, 0));
     }
 }

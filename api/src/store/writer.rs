@@ -376,6 +376,7 @@ async fn advance(on: &impl ConnectionTrait, row: &followed::Model) -> Result<(),
         followed::Column::Height,
         followed::Column::Size,
         followed::Column::Frontier,
+        followed::Column::Time,
     ]);
     let mut model = row.clone().into_active_model();
     if row.id == 0 {

@@ -65,14 +65,13 @@ impl Replica for Liar {
     fn genesis(&self) -> &[u8] {
         self.honest.genesis()
     }
-    fn admit(&self, transactions: Vec<Transaction>) -> (Vec<Admission>, Vec<Transaction>) {
+    fn admit(&self, transactions: Vec<Transaction>) -> Vec<Admission> {
         let Some(admission) = &self.admission else {
             return self.honest.admit(transactions);
         };
         let admissions = transactions.iter().map(admission).collect();
         self.seen.lock().unwrap().extend(transactions);
-        // Held by f+1, as far as the node's server knows: there is nothing to relay.
-        (admissions, Vec::new())
+        admissions
     }
     fn tip(&self) -> Tip {
         if self.behind { Tip::default() } else { self.honest.tip() }

@@ -187,7 +187,7 @@ async fn a_full_share_is_waited_for() {
                     message: "others want room as well".to_owned(),
                 };
             }
-            honest.admit(vec![one.clone()]).0.remove(0)
+            honest.admit(vec![one.clone()]).remove(0)
         }));
         Arc::new(liar)
     })

@@ -260,11 +260,10 @@ impl Act<'_> {
         if let (true, Some(record)) = (uses.record, &subject.before) {
             values.set("record", given(record));
         }
-        for (used, name, value) in [
-            (uses.input, "input", input),
-            (uses.tx, "tx", &self.tx),
-            (uses.block, "block", self.block),
-        ] {
+        if uses.input {
+            self.action().reads.give(&mut values, input);
+        }
+        for (used, name, value) in [(uses.tx, "tx", &self.tx), (uses.block, "block", self.block)] {
             if used {
                 values.set(name, value);
             }

@@ -1,5 +1,6 @@
 //! Committed state with this block's writes on top, and what was looked up once for the block.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -23,6 +24,8 @@ pub struct Overlay<'a> {
     members: HashMap<String, bool>,
     latest: HashMap<String, Option<u32>>,
     templates: HashMap<(String, u32), Option<Arc<Template>>>,
+    /// Committed values that many actions of a block ask for.
+    often: RefCell<HashMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
 /// Template and action that a transaction names.
@@ -46,6 +49,7 @@ impl<'a> Overlay<'a> {
             members: HashMap::new(),
             latest: HashMap::new(),
             templates: HashMap::new(),
+            often: RefCell::new(HashMap::new()),
         }
     }
 
@@ -54,6 +58,19 @@ impl<'a> Overlay<'a> {
             Some(value) => Ok(value.clone()),
             None => self.view.get(key),
         }
+    }
+
+    /// Like `get`, for what many actions of a block ask for: the committed state is asked once.
+    pub fn get_often(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        if let Some(value) = self.changes.get(key) {
+            return Ok(value.clone());
+        }
+        if let Some(value) = self.often.borrow().get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.view.get(key)?;
+        self.often.borrow_mut().insert(key.to_vec(), value.clone());
+        Ok(value)
     }
 
     /// Like `get`, without copying what this block wrote.

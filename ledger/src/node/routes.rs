@@ -10,7 +10,8 @@ mod tiles;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, middleware};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 
 use super::auth;
 use super::problem::Failure;
@@ -66,7 +67,7 @@ async fn other_method() -> Result<HttpResponse, Failure> {
 }
 
 /// Reads a request body of at most [`MAX_BODY`] bytes.
-async fn body(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, Failure> {
+async fn body(request: &HttpRequest, mut payload: web::Payload) -> Result<Bytes, Failure> {
     let too_large = || Failure::too_large(format!("a body has at most {MAX_BODY} bytes; send it in parts"));
     let length = request
         .headers()
@@ -75,11 +76,16 @@ async fn body(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, Fai
     if length.is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
-    match payload.to_bytes_limited(MAX_BODY).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(Failure::body(format!("the body can't be read: {error}"))),
-        Err(_) => Err(too_large()),
+    // Room for all of it at once: a batch would be moved ten times while its room grows.
+    let mut body = BytesMut::with_capacity(length.unwrap_or_default());
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error| Failure::body(format!("the body can't be read: {error}")))?;
+        if body.len() + piece.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&piece);
     }
+    Ok(body.freeze())
 }
 
 /// Reads 64 lower-case hex digits.

@@ -163,24 +163,17 @@ impl LocalReplica {
         *self.tip.write().unwrap_or_else(PoisonError::into_inner) = tip;
     }
 
-    fn admit_one(
-        &self,
-        transaction: Transaction,
-        view: &View,
-    ) -> Result<(Admission, Option<Arc<Prepared>>), StoreError> {
+    fn admit_one(&self, transaction: Transaction, view: &View) -> Result<Admission, StoreError> {
         let transaction_id = transaction.id();
         let id = id_hex(&transaction_id);
         if self.pool().get(&transaction_id).is_some() {
-            return Ok((Admission::Known { id, height: None }, None));
+            return Ok(Admission::Known { id, height: None });
         }
         if let Some(height) = view.transaction(&transaction_id.0)? {
-            return Ok((
-                Admission::Known {
-                    id,
-                    height: Some(height),
-                },
-                None,
-            ));
+            return Ok(Admission::Known {
+                id,
+                height: Some(height),
+            });
         }
         let refused = |refusal: execute::Refusal| Admission::Refused {
             id: id.clone(),
@@ -189,7 +182,7 @@ impl LocalReplica {
         };
         let prepared = match execute::admission(transaction, &self.facts.params) {
             Ok(prepared) => Arc::new(prepared),
-            Err(refusal) => return Ok((refused(refusal), None)),
+            Err(refusal) => return Ok(refused(refusal)),
         };
         let now = super::application::now();
         if prepared.valid_until() > now + MAX_VALIDITY_MS + CLOCK_SLACK {
@@ -197,10 +190,10 @@ impl LocalReplica {
                 code: "VALIDITY_TOO_LONG",
                 message: "`validUntil` is more than ten minutes ahead; choose an earlier time".to_owned(),
             };
-            return Ok((refused(refusal), None));
+            return Ok(refused(refusal));
         }
         if let Err(refusal) = execute::admissible(&prepared, &StateView(view), now.max(self.tip().time + 1)) {
-            return Ok((refused(refusal), None));
+            return Ok(refused(refusal));
         }
         // Under the pool's lock and against the newest commit: what was decided since `view` was taken has left the
         // pool already and must not come back, for nobody would take it out again. What is decided from here on is
@@ -208,14 +201,14 @@ impl LocalReplica {
         let mut pool = self.pool();
         if let Some(height) = self.store.view().transaction(&transaction_id.0)? {
             let height = Some(height);
-            return Ok((Admission::Known { id, height }, None));
+            return Ok(Admission::Known { id, height });
         }
-        Ok(match pool.offer(Arc::clone(&prepared)) {
-            Offer::Added => (Admission::Accepted { id }, Some(prepared)),
-            Offer::Known => (Admission::Known { id, height: None }, None),
-            Offer::Full => (full(id), None),
-            Offer::Share => (share(id), None),
-            Offer::TooLarge => (too_large(id), None),
+        Ok(match pool.offer(prepared) {
+            Offer::Added => Admission::Accepted { id },
+            Offer::Known => Admission::Known { id, height: None },
+            Offer::Full => full(id),
+            Offer::Share => share(id),
+            Offer::TooLarge => too_large(id),
         })
     }
 
@@ -297,30 +290,23 @@ impl Replica for LocalReplica {
         &self.facts.genesis_bytes
     }
 
-    fn admit(&self, transactions: Vec<Transaction>) -> (Vec<Admission>, Vec<Transaction>) {
+    fn admit(&self, transactions: Vec<Transaction>) -> Vec<Admission> {
         let view = self.store.view();
-        let mut admissions = Vec::with_capacity(transactions.len());
-        let mut fresh = Vec::new();
-        for transaction in transactions {
-            let id = id_hex(&transaction.id());
-            match self.admit_one(transaction, &view) {
-                Ok((admission, prepared)) => {
-                    admissions.push(admission);
-                    fresh.extend(prepared.map(|prepared| prepared.transaction().clone()));
-                }
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "a transaction can't be judged"
-                    );
-                    admissions.push(unreadable(id));
-                }
-            }
-        }
-        if !fresh.is_empty() {
+        let judge = |transaction: Transaction| {
+            let id = transaction.id();
+            self.admit_one(transaction, &view).unwrap_or_else(|error| {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a transaction can't be judged"
+                );
+                unreadable(id_hex(&id))
+            })
+        };
+        let admissions: Vec<Admission> = transactions.into_iter().map(judge).collect();
+        if admissions.iter().any(|one| matches!(one, Admission::Accepted { .. })) {
             self.wake();
         }
-        (admissions, fresh)
+        admissions
     }
 
     fn tip(&self) -> Tip {

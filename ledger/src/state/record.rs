@@ -1,5 +1,6 @@
 //! Records: the business objects of a network.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,69 @@ impl Record {
     /// When the bytes aren't a record.
     pub fn parse(bytes: &[u8]) -> Result<Self, StateError> {
         serde_json::from_slice(bytes).map_err(|error| StateError(error.into()))
+    }
+}
+
+/// A record while its next version is made: like [`Record`], and nothing that is there already is copied.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Draft<'a> {
+    /// Height of the block that created it.
+    pub created_height: u64,
+    /// Time of that block, milliseconds.
+    pub created_time: u64,
+    /// Signer key of the creator.
+    pub creator: &'a str,
+    /// Fields as the template describes them.
+    pub fields: BTreeMap<&'a str, Cow<'a, Value>>,
+    /// Record id, hex.
+    pub id: Cow<'a, str>,
+    /// State of each region.
+    pub regions: BTreeMap<&'a str, &'a str>,
+    /// Template revision it lives by.
+    pub revision: u32,
+    /// Template name.
+    pub template: &'a str,
+    /// Height of the block that makes this version.
+    pub updated_height: u64,
+    /// Time of that block, milliseconds.
+    pub updated_time: u64,
+    /// From 1.
+    pub version: u32,
+}
+
+impl<'a> From<&'a Record> for Draft<'a> {
+    fn from(record: &'a Record) -> Self {
+        let fields = record.fields.iter();
+        let regions = record.regions.iter();
+        Self {
+            created_height: record.created_height,
+            created_time: record.created_time,
+            creator: &record.creator,
+            fields: fields
+                .map(|(name, value)| (name.as_str(), Cow::Borrowed(value)))
+                .collect(),
+            id: Cow::Borrowed(&record.id),
+            regions: regions.map(|(name, state)| (name.as_str(), state.as_str())).collect(),
+            revision: record.revision,
+            template: &record.template,
+            updated_height: record.updated_height,
+            updated_time: record.updated_time,
+            version: record.version,
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Canonical JSON, as [`Record::canonical`] gives it.
+    ///
+    /// # Errors
+    /// Never for one made by the executor; kept because serialisation can.
+    pub fn canonical(&self) -> Result<Vec<u8>, StateError> {
+        // Invoices are twice as large as most.
+        let mut bytes = Vec::with_capacity(if self.fields.len() > 24 { 2_048 } else { 768 });
+        serde_json::to_writer(&mut bytes, self).map_err(|error| StateError(error.into()))?;
+        Ok(bytes)
     }
 }
 

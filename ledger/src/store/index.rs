@@ -283,14 +283,19 @@ impl Index {
         for key in &commit.stale {
             batch.remove(&tables.nodes, key.as_slice());
         }
+        // In the order of their keys: neighbours are found faster in the write buffer.
+        let mut history: Vec<_> = commit.history.iter().collect();
+        history.sort_unstable_by_key(|(record, version, _)| (record, version));
         let mut bytes = Vec::new();
-        for (record, version, row) in &commit.history {
+        for (record, version, row) in history {
             bytes.clear();
             borsh::to_writer(&mut bytes, row).map_err(unwritten)?;
             batch.insert(&tables.history, history_key(record, *version), bytes.as_slice());
         }
         // Nobody removes records or changes their template.
-        for (template, record) in &commit.created {
+        let mut created: Vec<_> = commit.created.iter().collect();
+        created.sort_unstable();
+        for (template, record) in created {
             batch.insert(&tables.templates, template_key(template, record), []);
         }
         for id in &commit.transactions {

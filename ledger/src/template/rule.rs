@@ -3,12 +3,14 @@
 //! Owns compiling (with `check`). Evaluation is in `values`.
 
 mod functions;
+pub mod reads;
 pub mod values;
 
 use std::sync::{Arc, LazyLock};
 
 use cel::{Env, ParseErrors, Program};
 
+use self::reads::Reads;
 use super::TemplateError;
 use super::check::{Checker, Shape};
 use super::yaml::At;
@@ -123,6 +125,8 @@ pub struct Expression {
     pub program: Program,
     /// Variables that it names.
     pub uses: Uses,
+    /// What it reads of `input`.
+    pub reads: Reads,
     /// What kind of value it has.
     pub shape: Shape,
     /// Most evaluation steps it can take.
@@ -157,6 +161,7 @@ impl Expression {
         };
         drop(references);
         Ok(Self {
+            reads: Reads::of(program.expression()),
             program,
             uses,
             shape,

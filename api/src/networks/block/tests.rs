@@ -85,8 +85,7 @@ fn no_lie_about_what_was_signed_passes() {
             block.transactions.push(transaction(&block.header.network, 9, 9));
             block.outcomes.push(vec![rejected("NOT_A_MEMBER")]);
             block.header.transactions += 1;
-            let hash = |one| leaf_hash(&borsh::to_vec(one).unwrap());
-            block.header.transactions_root = merkle::root(&block.transactions.iter().map(hash).collect::<Vec<_>>());
+            block.header.transactions_root = transactions_root(&block.transactions).unwrap();
             block.certificate.block = block.header.hash();
         }),
         ("a time far ahead", |block, _| {

@@ -1,5 +1,8 @@
 //! What becomes of the records of an accepted action.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use muniment_receipts::encoding::hex;
 use serde_json::Value;
 
@@ -8,7 +11,7 @@ use super::refs::Referred;
 use super::{Act, Judged, Subject, accept, faulty, given};
 use crate::block::Hash;
 use crate::execute::reject::Reject;
-use crate::state::{Record, record_key};
+use crate::state::{Draft, record_key};
 use crate::template::rule::values::Values;
 use crate::template::validate::validate;
 use crate::template::{Assign, Change, Source};
@@ -23,10 +26,8 @@ impl Act<'_> {
         writes: &mut Writes<'_, '_>,
     ) -> Judged<u32> {
         let Subject { id, before } = subject;
-        let mut after = match before {
-            Some(before) => before.clone(),
-            None => self.fresh(id),
-        };
+        let before = before.as_ref().map(Draft::from);
+        let mut after = before.clone().unwrap_or_else(|| self.fresh(id));
         let change = &self.action().change;
         accept!(self.next(&mut after, before.is_some(), change, values, input, *id)?);
         accept!(writes.claim(&self.in_force.template, before.as_ref(), &after, *id)?);
@@ -47,15 +48,16 @@ impl Act<'_> {
             if reference.change.is_empty() {
                 continue;
             }
-            for (id, before) in &referred.records {
+            for (id, record) in &referred.records {
                 let with = match (values, reference.many) {
-                    (Some(values), true) => Some(values.with("item", given(before))),
+                    (Some(values), true) => Some(values.with("item", given(record))),
                     _ => None,
                 };
+                let before = Draft::from(record);
                 let mut after = before.clone();
                 let values = with.as_ref().or(values);
                 accept!(self.next(&mut after, true, &reference.change, values, input, *id)?);
-                accept!(writes.claim(&self.in_force.template, Some(before), &after, *id)?);
+                accept!(writes.claim(&self.in_force.template, Some(&before), &after, *id)?);
                 writes.put(record_key(id), after.canonical()?);
                 also.push((*id, after.version));
             }
@@ -63,20 +65,20 @@ impl Act<'_> {
         Ok(Ok(also))
     }
 
-    fn fresh(&self, id: &Hash) -> Record {
+    fn fresh(&self, id: &Hash) -> Draft<'_> {
         let template = &self.in_force.template;
         let regions = template.regions.iter();
-        Record {
+        Draft {
             created_height: self.header.height,
             created_time: self.header.time,
-            creator: self.signer.to_owned(),
-            fields: Default::default(),
-            id: hex(id),
+            creator: self.signer,
+            fields: BTreeMap::new(),
+            id: hex(id).into(),
             regions: regions
-                .map(|region| (region.name.clone(), region.initial.clone()))
+                .map(|region| (region.name.as_str(), region.initial.as_str()))
                 .collect(),
             revision: template.revision,
-            template: template.name.clone(),
+            template: &template.name,
             updated_height: self.header.height,
             updated_time: self.header.time,
             version: 1,
@@ -84,13 +86,13 @@ impl Act<'_> {
     }
 
     /// Makes a record its next version.
-    fn next(
-        &self,
-        record: &mut Record,
+    fn next<'d>(
+        &'d self,
+        record: &mut Draft<'d>,
         existed: bool,
-        change: &Change,
+        change: &'d Change,
         values: Option<&Values<'_, '_>>,
-        input: &Value,
+        input: &'d Value,
         id: Hash,
     ) -> Judged<()> {
         if existed {
@@ -106,12 +108,12 @@ impl Act<'_> {
         Ok(self.fields(record, change, values, input))
     }
 
-    fn fields(
-        &self,
-        record: &mut Record,
-        change: &Change,
+    fn fields<'d>(
+        &'d self,
+        record: &mut Draft<'d>,
+        change: &'d Change,
         values: Option<&Values<'_, '_>>,
-        input: &Value,
+        input: &'d Value,
     ) -> Result<(), Reject> {
         for (field, assign) in &change.set {
             let value = match assign {
@@ -119,29 +121,30 @@ impl Act<'_> {
                     Some(value) => value,
                     None => continue,
                 },
-                Assign::Constant(value) => value.clone(),
-                Assign::Remove => Value::Null,
+                Assign::Constant(value) => Cow::Borrowed(value),
+                Assign::Remove => Cow::Owned(Value::Null),
                 Assign::Compute(expression) => {
                     let value = values.map_or(Ok(None), |values| values.value(expression));
                     let value = value.map_err(|fault| faulty(fault, &format!("the new value of `{field}`")))?;
-                    self.fitting(field, value)?
+                    Cow::Owned(self.fitting(field, value)?)
                 }
             };
-            match value {
-                Value::Null => record.fields.remove(field),
-                value => record.fields.insert(field.clone(), value),
+            match *value {
+                Value::Null => record.fields.remove(field.as_str()),
+                _ => record.fields.insert(field, value),
             };
         }
         Ok(())
     }
 
-    fn copied(&self, source: &Source, input: &Value) -> Option<Value> {
-        match source {
-            Source::Input(_) => source.in_input(input).cloned(),
-            Source::Creator | Source::Signer => Some(Value::String(self.signer.to_owned())),
-            Source::Height => Some(self.header.height.into()),
-            Source::Time => Some(self.header.time.into()),
-        }
+    fn copied<'d>(&self, source: &Source, input: &'d Value) -> Option<Cow<'d, Value>> {
+        let value = match source {
+            Source::Input(_) => return source.in_input(input).map(Cow::Borrowed),
+            Source::Creator | Source::Signer => Value::String(self.signer.to_owned()),
+            Source::Height => self.header.height.into(),
+            Source::Time => self.header.time.into(),
+        };
+        Some(Cow::Owned(value))
     }
 
     /// A computed value must fit its field as an input would; null, only where the field may be absent.
@@ -162,7 +165,7 @@ impl Act<'_> {
     }
 }
 
-fn states(record: &mut Record, change: &Change, values: Option<&Values<'_, '_>>) -> Result<(), Reject> {
+fn states<'d>(record: &mut Draft<'d>, change: &'d Change, values: Option<&Values<'_, '_>>) -> Result<(), Reject> {
     for (region, cases) in &change.to {
         for case in cases {
             let holds = match (&case.when, values) {
@@ -174,7 +177,7 @@ fn states(record: &mut Record, change: &Change, values: Option<&Values<'_, '_>>)
                 (Some(_), None) => false,
             };
             if holds {
-                record.regions.insert(region.clone(), case.state.clone());
+                record.regions.insert(region, &case.state);
                 break;
             }
         }

@@ -11,7 +11,7 @@ use super::{Act, Judged, Subject, Write, accept, duplicate};
 use crate::block::Hash;
 use crate::execute::overlay::Overlay;
 use crate::execute::reject::Reject;
-use crate::state::{Record, StateError, counter_key, unique_key};
+use crate::state::{Draft, StateError, counter_key, unique_key};
 use crate::template::rule::values::Given;
 use crate::template::{Counter, Source, Template, Unique};
 
@@ -42,15 +42,23 @@ impl<'o, 's> Writes<'o, 's> {
         self.pending.into_iter().collect()
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+    /// Who has a unique key. A creator's is asked for with each of its records.
+    fn holder(&self, key: &[u8], unique: &Unique) -> Result<Option<Vec<u8>>, StateError> {
         match self.pending.get(key) {
             Some(value) => Ok(value.clone()),
+            None if unique.by_creator => self.overlay.get_often(key),
             None => self.overlay.get(key),
         }
     }
 
     /// Releases and claims the unique keys of a record.
-    pub fn claim(&mut self, template: &Template, before: Option<&Record>, after: &Record, id: Hash) -> Judged<()> {
+    pub fn claim(
+        &mut self,
+        template: &Template,
+        before: Option<&Draft<'_>>,
+        after: &Draft<'_>,
+        id: Hash,
+    ) -> Judged<()> {
         for unique in &template.unique {
             let old = before.map(|record| claim(record, unique)).transpose()?.flatten();
             let new = claim(after, unique)?;
@@ -58,7 +66,7 @@ impl<'o, 's> Writes<'o, 's> {
                 continue;
             }
             if let Some(key) = new {
-                let holder = self.get(&key)?;
+                let holder = self.holder(&key, unique)?;
                 if unique.by_creator {
                     accept!(self.claim_for(key, holder, after, unique));
                     continue;
@@ -82,14 +90,14 @@ impl<'o, 's> Writes<'o, 's> {
         &mut self,
         key: Vec<u8>,
         holder: Option<Vec<u8>>,
-        record: &Record,
+        record: &Draft<'_>,
         unique: &Unique,
     ) -> Result<(), Reject> {
         match holder {
             Some(holder) if holder != record.creator.as_bytes() => Err(taken(unique, None)),
             Some(_) => Ok(()),
             None => {
-                self.put(key, record.creator.clone().into_bytes());
+                self.put(key, record.creator.as_bytes().to_vec());
                 Ok(())
             }
         }
@@ -114,10 +122,14 @@ fn taken(unique: &Unique, holder: Option<Hash>) -> Reject {
 }
 
 /// State key of a record's unique key; none when one of its fields is absent.
-fn claim(record: &Record, unique: &Unique) -> Result<Option<Vec<u8>>, StateError> {
-    let values: Option<Vec<&Value>> = unique.fields.iter().map(|field| record.fields.get(field)).collect();
+fn claim(record: &Draft<'_>, unique: &Unique) -> Result<Option<Vec<u8>>, StateError> {
+    let values: Option<Vec<&Value>> = unique
+        .fields
+        .iter()
+        .map(|field| record.fields.get(field.as_str()).map(|value| &**value))
+        .collect();
     let Some(mut values) = values else { return Ok(None) };
-    let creator = Value::from(record.creator.as_str());
+    let creator = Value::from(record.creator);
     if unique.per_creator {
         values.insert(0, &creator);
     }

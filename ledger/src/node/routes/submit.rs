@@ -29,7 +29,7 @@ pub async fn submit(
         _ => Failure::body(error.to_string()),
     })?;
     let ranges = parsed.ranges;
-    let (mut results, _) = shared.ask(move |replica| replica.admit(parsed.transactions)).await?;
+    let mut results = shared.ask(move |replica| replica.admit(parsed.transactions)).await?;
     let full = results.iter().any(is_full);
 
     if from_peer {

@@ -65,6 +65,12 @@ impl<'v> From<&'v str> for Given<'v> {
     }
 }
 
+impl From<bool> for Given<'_> {
+    fn from(value: bool) -> Self {
+        Self::new(CelBool::from(value))
+    }
+}
+
 /// Heights, times and counts: always far below 2^53.
 impl From<u64> for Given<'_> {
     fn from(number: u64) -> Self {

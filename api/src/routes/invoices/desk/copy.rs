@@ -34,7 +34,6 @@ impl Desk<'_> {
                 variant: variant(&ready.input).to_vec(),
                 key,
                 body,
-                kept: false,
                 erased_at: None,
                 created_at: crate::time::now_ms(),
             });
