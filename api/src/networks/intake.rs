@@ -67,8 +67,8 @@ impl Network {
         let mut writes = more(operation);
         writes.extend(held.iter().map(|held| held.row(operation)));
         // Documents remember no operation: as long as its caller waits, the ledger alone needs to know of it.
-        let stored = durable || writes.iter().any(|write| !matches!(write, Write::Documents(_)));
-        if stored {
+        let has_row = durable || writes.iter().any(|write| !matches!(write, Write::Documents(_)));
+        if has_row {
             writes.push(Write::Accept(self.row(&entry)?));
         }
         if !self.room.reserve(actions) {
@@ -78,7 +78,7 @@ impl Network {
         let (waiter, decided) = oneshot::channel();
         if !writes.is_empty() {
             let stored = self
-                .store_and_send(entry, stored, writes, vec![waiter], (held, pass))
+                .store_and_send(entry, has_row, writes, vec![waiter], (held, pass))
                 .await;
             stored.map_err(ApiError::unwritten)?;
         } else {
@@ -115,13 +115,13 @@ impl Network {
         }
     }
 
-    /// Writes, then makes pending, `stored` when its outbox row is among what is written. Runs to its end even if the caller
+    /// Writes, then makes pending; `has_row` when its outbox row is among what is written. Runs to its end even if the caller
     /// goes away, so that no durable row is left without anyone who sends it, and no idempotency key is free before it is
     /// stored. `until` is held until then.
     pub(super) async fn store_and_send(
         &self,
         entry: Arc<Entry>,
-        stored: bool,
+        has_row: bool,
         writes: Vec<Write>,
         waiters: Vec<oneshot::Sender<Arc<Decided>>>,
         until: impl Send + 'static,
@@ -136,7 +136,7 @@ impl Network {
                 network.room.release(actions);
                 return Err(error);
             }
-            network.enter(entry, stored, waiters);
+            network.enter(entry, has_row, waiters);
             drop(until);
             Ok(())
         };

@@ -241,7 +241,24 @@ impl Network {
     /// Waits until the projections have what was final when this was called, at most `limit`: who was just given a
     /// receipt finds the record. Answers the height up to which they are true.
     pub async fn caught_up(&self, limit: Duration) -> u64 {
-        let wanted = self.height();
+        self.projected_to(self.height(), limit).await
+    }
+
+    /// As [`Self::caught_up`], with what was final at the validators: a server that has just started hasn't followed it
+    /// yet. Asking them takes at most one and a half seconds.
+    pub async fn caught_up_with_validators(&self, limit: Duration) -> u64 {
+        let said = self.client().status().await;
+        let mut heights: Vec<u64> = said
+            .into_iter()
+            .filter_map(|(_, said)| Some(said.ok()?.height))
+            .collect();
+        heights.sort_unstable_by(|one, two| two.cmp(one));
+        // One of so many is honest: nobody alone makes anyone wait.
+        let last = heights.get(self.enough() - 1).copied().unwrap_or_default();
+        self.projected_to(last.max(self.height()), limit).await
+    }
+
+    async fn projected_to(&self, wanted: u64, limit: Duration) -> u64 {
         let mut projected = self.projected.subscribe();
         // Late or not, what is said is how far they are.
         drop(tokio::time::timeout(limit, projected.wait_for(|height| *height >= wanted)).await);

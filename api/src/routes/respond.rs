@@ -133,11 +133,11 @@ pub fn batch(operation: OperationId, items: Vec<ItemOutcome>) -> HttpResponse {
 
 /// A large body in pieces: the server copies what it sends into a buffer, which in one piece would be as large again.
 fn in_pieces(body: Bytes) -> impl MessageBody {
-    let (size, length) = (body.len() as u64, body.len());
+    let length = body.len();
     let pieces = (0..length)
         .step_by(PIECE)
         .map(move |at| Ok::<_, std::convert::Infallible>(body.slice(at..length.min(at + PIECE))));
-    SizedStream::new(size, futures::stream::iter(pieces))
+    SizedStream::new(length as u64, futures::stream::iter(pieces))
 }
 
 /// Durably accepted, not decided yet.
@@ -219,6 +219,17 @@ mod tests {
                 };
                 assert_eq!(code(item), want);
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_the_whole() {
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7] {
+            let whole: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let body = in_pieces(whole.clone().into());
+            assert_eq!(body.size(), actix_web::body::BodySize::Sized(length as u64));
+            let sent = actix_web::body::to_bytes(body).await.unwrap_or_default();
+            assert!(sent == whole, "{length} bytes");
         }
     }
 

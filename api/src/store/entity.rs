@@ -239,7 +239,7 @@ pub mod followed {
         pub size: i64,
         /// Hashes of the Merkle frontier, 32 bytes each.
         pub frontier: Vec<u8>,
-        /// Time of the block at that height, milliseconds; 0 before the first block.
+        /// Time of the block at that height, milliseconds; 0 before the first block, and where it isn't known yet.
         pub time: i64,
     }
 

@@ -322,8 +322,8 @@ impl MigrationTrait for Variants {
     }
 }
 
-/// What comes together lies together: rows of invoices stand in the order they came, and only identity and date have an index
-/// in another order. Nothing searches by supplier or recipient alone, so these have none. A document is written once: that
+/// What comes together lies together: rows of invoices stand in the order they came, and so they do in most of their
+/// indexes. Nothing searches by supplier or recipient alone, so these have none. A document is written once: that
 /// it waits for its invoice stands in a table of its own, which stays small. The time up to which a network is followed
 /// tells whether the invoice can still come.
 struct InOrder;
@@ -374,8 +374,9 @@ impl MigrationTrait for InOrder {
 mod tests {
     use super::*;
     use crate::store::Store;
+    use crate::store::entity::{document, waiting};
     use crate::store::invoices::Search;
-    use sea_orm::{ConnectionTrait, Database};
+    use sea_orm::{ConnectionTrait, Database, EntityTrait};
 
     /// A database of before `InOrder` is brought up: its invoices are found as before.
     #[tokio::test]
@@ -392,10 +393,17 @@ mod tests {
             )
         };
         let followed = "INSERT INTO followed (id, network, height, size, frontier) VALUES (1, zeroblob(32), 7, 9, x'')";
+        let document = |content: &str, kept: bool| {
+            format!(
+                "INSERT INTO documents VALUES (zeroblob(32), 'issuer', x'{content}', x'01', {kept}, NULL, 77, x'02', x'03')"
+            )
+        };
         for statement in [
             &invoice(&"bb".repeat(32), "1"),
             &invoice(&"aa".repeat(32), "2"),
             followed,
+            &document(&"cc".repeat(32), true),
+            &document(&"dd".repeat(32), false),
         ] {
             old.execute_unprepared(statement).await.unwrap();
         }
@@ -410,5 +418,11 @@ mod tests {
         // What was followed is not read again, and its time isn't known until the next block.
         let followed = store.followed(&[0; 32]).await.unwrap().unwrap();
         assert_eq!((followed.height, followed.time), (7, 0));
+        // Both documents are there, and the one whose invoice isn't known to be on the ledger waits since it came.
+        let documents = document::Entity::find().all(&store.reader).await.unwrap();
+        assert_eq!(documents.len(), 2);
+        let waiting = waiting::Entity::find().all(&store.reader).await.unwrap();
+        let waiting: Vec<_> = waiting.iter().map(|row| (row.content[0], row.created_at)).collect();
+        assert_eq!(waiting, [(0xdd, 77)]);
     }
 }

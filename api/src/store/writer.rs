@@ -316,6 +316,7 @@ async fn apply(on: &DatabaseTransaction, write: &Write) -> Result<u64, Refused> 
                 .filter(outbox::Column::Network.eq(network.as_slice()))
                 .exec(on)
                 .await?;
+            documents::abandon(on, network).await?;
         }
         Write::ApiKey(row) => {
             api_key::Entity::insert(row.clone().into_active_model())

@@ -1,6 +1,8 @@
 //! Bad luck: what was accepted is never lost.
 
+use super::invoices::{form, get};
 use super::support::{NETWORK, World, answer, deposit};
+use muniment_ledger::replica::Replica as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -61,6 +63,49 @@ async fn what_was_accepted_survives_the_server() {
     }
     let (_, page) = answer(world.get(&format!("{NETWORK}/records?limit=200")).send().await.unwrap()).await;
     assert_eq!(page["records"].as_array().unwrap().len(), 22, "each is there once");
+}
+
+/// An invoice whose caller waits has no row in the outbox: until its caller is told something, the ledger alone has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_that_is_waited_for_survives_the_server_with_its_document() {
+    let mut world = World::start().await;
+    world.notarize(1).await;
+    world.replica.hold(true);
+    let submit = |world: &World, number: &str, wait: &str| {
+        let request = world.request(Method::POST, &format!("{NETWORK}/invoices?recipient=acme"));
+        request.header("prefer", wait).json(&form(number)).send()
+    };
+    // It is on disk before the wait is given up.
+    let (status, given_up) = answer(submit(&world, "1", "wait=1").await.unwrap()).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{given_up}");
+    // The server goes while this one is waited for, and the validators have it.
+    let waited = tokio::spawn(submit(&world, "2", "wait=30"));
+    world
+        .until("the validators have both", async || world.replica.mempool().0 == 2)
+        .await;
+    world.drop_api().await;
+    assert!(waited.await.unwrap().is_err());
+    world.replica.hold(false);
+    world.start_api().await;
+    accepted(
+        &world
+            .finished(&format!("/v1/operations/{}", given_up["id"].as_str().unwrap()))
+            .await,
+    );
+    for number in ["1", "2"] {
+        let find = async || {
+            let (_, list) = get(&world, &format!("?number={number}")).await;
+            serde_json::from_slice::<Value>(&list).unwrap()["invoices"][0]["id"].clone()
+        };
+        world
+            .until("the invoice is found", async || find().await.is_string())
+            .await;
+        let found = find().await;
+        let (status, document) = get(&world, &format!("/{}/document", found.as_str().unwrap())).await;
+        assert_eq!(status, StatusCode::OK);
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!(document, form(number));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,8 +119,8 @@ impl Draft<'_> {
     /// # Errors
     /// Never for one made by the executor; kept because serialisation can.
     pub fn canonical(&self) -> Result<Vec<u8>, StateError> {
-        // Invoices are twice as large as most.
-        let mut bytes = Vec::with_capacity(if self.fields.len() > 24 { 2_048 } else { 768 });
+        // About 64 bytes for each member.
+        let mut bytes = Vec::with_capacity(512 + 32 * self.fields.len());
         serde_json::to_writer(&mut bytes, self).map_err(|error| StateError(error.into()))?;
         Ok(bytes)
     }
@@ -152,4 +152,37 @@ pub fn record_id(template: &str, action: Option<&str>, identity: &[&Value]) -> R
     )
     .map_err(|error| StateError(error.into()))?;
     Ok(Sha256::digest(&bytes).into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_draft_of_a_record_is_the_record() {
+        let record = Record {
+            created_height: 7,
+            created_time: 1_700_000_000_000,
+            creator: "ed25519:a".to_owned(),
+            fields: [
+                ("text".to_owned(), json!("\u{1}\"\\/\u{2028}é")),
+                ("list".to_owned(), json!([1, { "b": false, "a": null }, "x"])),
+                ("empty".to_owned(), json!({})),
+                ("number".to_owned(), json!(-5)),
+            ]
+            .into(),
+            id: "ab".repeat(32),
+            regions: [("z".to_owned(), "Open".to_owned()), ("a".to_owned(), "None".to_owned())].into(),
+            revision: 3,
+            template: "things".to_owned(),
+            updated_height: 9,
+            updated_time: 1_700_000_000_001,
+            version: 2,
+        };
+        let draft = Draft::from(&record).canonical().unwrap();
+        assert_eq!(draft, record.canonical().unwrap());
+        assert_eq!(Record::parse(&draft).unwrap(), record);
+    }
 }

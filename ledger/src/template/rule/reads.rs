@@ -162,50 +162,100 @@ mod tests {
         }
     }
 
-    /// Whatever is read, it is as if all of the input were there.
-    #[test]
-    fn parts_are_as_good_as_the_whole() {
-        let inputs = [
+    const SOURCES: &[&str] = &[
+        "input.a",
+        "input.a + 1",
+        "input.a * 9223372036854775807",
+        "has(input.a)",
+        "has(input.b) && has(input.b.c)",
+        "has(input.b.c)",
+        "has(input.b.c.x)",
+        "has(input.b.d) ? input.b.d[0] : 0",
+        "input.b",
+        "input.b == {'c': 'x', 'd': [1, 2]}",
+        "input.b.c",
+        "input.b.c.x",
+        "input.b.c == true",
+        "has(input.b.c) && input.b.c == 'x'",
+        "!has(input.b) || input.b.d == [1, 2]",
+        "size(input.list)",
+        "input.list.map(one, one.n)",
+        "input.list.exists(input, input.n == 3)",
+        "input.list.all(one, has(one.n) && has(input.a))",
+        "input.list[0].n",
+        "[input.a, 2]",
+        "{'a': input.a}",
+        "input.nothing.at.all",
+        "has(input.nothing.at.all)",
+        "input.a.b",
+        "other.a",
+        "item.n + input.a",
+    ];
+    const WHOLE: &[&str] = &["input == {}", "size([input])", "[input].all(one, has(one.a))"];
+
+    fn inputs() -> Vec<Value> {
+        vec![
             json!({}),
             json!({ "a": 1, "b": { "c": "x", "d": [1, 2] }, "list": [{ "n": 3 }, { "n": 4 }] }),
             json!({ "a": -7, "b": {}, "list": [] }),
-            json!({ "b": { "c": null, "d": [] } }),
-        ];
-        let sources = [
-            "input.a",
-            "input.a + 1",
-            "has(input.a)",
-            "has(input.b) && has(input.b.c)",
-            "has(input.b.c)",
-            "has(input.b.d) ? input.b.d[0] : 0",
-            "input.b.c",
-            "has(input.b.c) && input.b.c == 'x'",
-            "!has(input.b) || input.b.d == [1, 2]",
-            "input.b",
-            "input == {}",
-            "size(input.list)",
-            "input.list.map(one, one.n)",
-            "input.list.exists(input, input.n == 3)",
-            "input.list.all(one, has(one.n) && has(input.a))",
-            "input.list[0].n",
-            "[input.a, 2]",
-            "{'a': input.a}",
-            "input.nothing.at.all",
-            "input.a.b",
-        ];
-        for source in sources {
-            for input in &inputs {
-                let expression = expression(source);
-                let (mut whole, mut parts) = (Values::default(), Values::default());
-                whole.set(INPUT, input);
-                expression.reads.give(&mut parts, input);
-                let (whole, parts) = (whole.value(&expression), parts.value(&expression));
-                assert_eq!(whole, parts, "{source} of {input}");
+            json!({ "a": null, "b": { "c": null, "d": [] }, "list": [{}] }),
+            json!({ "a": { "b": 1 }, "b": { "c": { "x": 2 } } }),
+            json!({ "b": null, "list": null, "nothing": { "at": {} } }),
+            json!({ "b": 5, "nothing": { "at": { "all": 1 } } }),
+            json!({ "a": true, "b": [{ "c": 1 }], "list": [{ "n": null }] }),
+        ]
+    }
+
+    /// Evaluates each expression where all of the input is known and where only what all of them read is.
+    fn same(sources: &[&str]) {
+        let expressions: Vec<Expression> = sources.iter().map(|source| expression(source)).collect();
+        let mut reads = Reads::default();
+        expressions.iter().for_each(|one| reads.add(&one.reads));
+        let (other, item) = (json!({ "a": 8 }), json!({ "n": 9 }));
+        for input in &inputs() {
+            let (mut whole, mut parts) = (Values::default(), Values::default());
+            whole.set(INPUT, input);
+            reads.give(&mut parts, input);
+            for values in [&mut whole, &mut parts] {
+                values.set("other", &other);
+            }
+            for (source, expression) in sources.iter().zip(&expressions) {
+                let at = || format!("{source} of {input}");
+                assert_eq!(whole.value(expression), parts.value(expression), "{}", at());
+                let (whole, parts) = (whole.with("item", &item), parts.with("item", &item));
+                assert_eq!(
+                    whole.value(expression),
+                    parts.value(expression),
+                    "{} with an item",
+                    at()
+                );
             }
         }
+    }
+
+    #[test]
+    fn parts_are_as_good_as_the_whole() {
+        SOURCES.iter().chain(WHOLE).for_each(|source| same(&[source]));
+        // What one expression asks for must not be seen by another.
+        for first in SOURCES {
+            SOURCES.iter().for_each(|second| same(&[first, second]));
+        }
+        same(SOURCES);
+        same(&[SOURCES, WHOLE].concat());
+    }
+
+    #[test]
+    fn only_what_is_read_is_given() {
+        let reads = expression("has(input.b.c) && input.b.d == [1] || input.list.all(one, one.n > 0)").reads;
+        let names: Vec<&str> = reads.values.iter().map(|path| path.name.as_str()).collect();
+        assert_eq!(names, ["input.b.d", "input.list"]);
+        let tests: Vec<&str> = reads.tests.keys().map(|path| path.name.as_str()).collect();
+        assert_eq!(tests, ["input.b"]);
+        assert!(!reads.whole && expression("input == {}").reads.whole);
+        let input = json!({});
         let absent = expression("input.a");
         let mut values = Values::default();
-        absent.reads.give(&mut values, &inputs[0]);
+        absent.reads.give(&mut values, &input);
         assert_eq!(values.value(&absent), Err(Fault::Undefined));
     }
 }

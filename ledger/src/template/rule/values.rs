@@ -1,6 +1,6 @@
 //! What expressions are evaluated on: JSON as CEL values, and CEL values back as JSON.
 //!
-//! Converts only the variables that an action's expressions name, once per action, and borrows their texts. Integers
+//! Converts only what an action's expressions name (of `input`: what they read), once per action, and borrows the texts. Integers
 //! only: whatever an expression could make beside them (there is nothing that the checker lets through) has no JSON here.
 
 use std::collections::HashMap;

@@ -54,7 +54,7 @@ impl<'a> Place<'a> {
         let place = match self.held.place.take() {
             Some((place, moved)) if moved == self.moved => place,
             _ => {
-                self.network.caught_up(CATCH_UP).await;
+                self.network.caught_up_with_validators(CATCH_UP).await;
                 let taken = self.network.places(&self.signer, &self.series).await;
                 taken.map_err(ApiError::internal)? + 1
             }
