@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muniment_ledger::transaction::Transaction;
-use muniment_ledger::wire::TransactionStatus;
+use muniment_ledger::wire::{Admission, TransactionStatus};
 use muniment_tests::api::Api;
 use muniment_tests::party::Party;
 use muniment_tests::poll;
@@ -80,7 +80,12 @@ impl<'d> Ring<'d> {
     async fn at_once<const N: usize>(&self, sent: [(&str, Transaction); N]) {
         let all = sent.iter().map(|(validator, transaction)| async move {
             let one = [transaction.clone()];
-            self.day.world.node(validator).submit(&one).await.unwrap();
+            // A validator that is a block behind doesn't know the newest members yet.
+            poll::until("the validator takes the transaction", || async {
+                let taken = self.day.world.node(validator).submit(&one).await.ok()?;
+                matches!(taken[0], Admission::Accepted { .. } | Admission::Known { .. }).then_some(())
+            })
+            .await;
         });
         futures::future::join_all(all).await;
         for (validator, transaction) in &sent {
