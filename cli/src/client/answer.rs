@@ -32,13 +32,16 @@ pub fn rejected(problem: Problem) -> ItemOutcome {
     }
 }
 
-/// A refusal of the network: its sentence, and the code that templates and their cases know.
-pub fn refused(code: &str, detail: &str) -> Failure {
-    let next = match code {
-        "not_due" => "run the same command again after that time",
-        _ => "correct what the message names",
+/// A refusal of the network: its sentence, the code that templates and their cases know, and the record that it is about.
+pub fn refused(code: &str, detail: &str, record: Option<&str>) -> Failure {
+    let named = record.filter(|record| !detail.contains(*record));
+    let about = named.map(|record| format!(", record {record}")).unwrap_or_default();
+    let next = match (code, record) {
+        ("not_due", _) => "run the same command again after that time".to_owned(),
+        (_, Some(record)) => format!("look at the record that it is about: `muniment records get {record}`"),
+        (_, None) => "correct what the message names".to_owned(),
     };
-    Failure::new(code, format!("{detail} ({code})"), next)
+    Failure::new(code, format!("{detail} ({code}{about})"), next)
 }
 
 /// A refusal of the server as a CLI error. The server's own words say how to fix it.
@@ -68,5 +71,5 @@ pub fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
         }
         _ => format!("look for request {} in the server's log", problem.request_id),
     };
-    Failure::new(&problem.code, format!("{} ({status})", problem.detail), next)
+    Failure::new(&problem.code, format!("{} ({})", problem.detail, problem.code), next)
 }

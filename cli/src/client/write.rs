@@ -96,10 +96,14 @@ impl Client {
         match self.outcome(below, media_type, body).await? {
             ItemOutcome::Accepted(recorded) => Ok(recorded),
             ItemOutcome::Rejected {
-                code, detail, findings, ..
+                code,
+                detail,
+                record,
+                findings,
+                ..
             } => Err(Failure {
                 findings,
-                ..refused(&code, &detail)
+                ..refused(&code, &detail, record.as_deref())
             }),
         }
     }

@@ -61,8 +61,12 @@ impl Desk {
         let recorded = match self.send(read(file)?, parameters).await? {
             ItemOutcome::Accepted(recorded) => recorded,
             ItemOutcome::Rejected {
-                code, detail, findings, ..
-            } => return Err(refused(&code, &detail, findings)),
+                code,
+                detail,
+                record,
+                findings,
+                ..
+            } => return Err(refused(&code, &detail, record.as_deref(), findings)),
         };
         let url = self.client.url(&format!("/invoices/{}/document", recorded.id));
         let document = self.client.bytes(&url).await?;
@@ -144,7 +148,7 @@ impl Desk {
                 ..
             } => (code, detail, record, findings),
         };
-        let refused = refused(&code, &detail, findings);
+        let refused = refused(&code, &detail, record.as_deref(), findings);
         let earlier = match record {
             Some(record) => self.earlier(&record, document).await,
             None => None,
@@ -199,10 +203,10 @@ impl Desk {
     }
 }
 
-fn refused(code: &str, detail: &str, findings: Vec<Finding>) -> Failure {
+fn refused(code: &str, detail: &str, record: Option<&str>, findings: Vec<Finding>) -> Failure {
     Failure {
         findings,
-        ..crate::client::refused(code, detail)
+        ..crate::client::refused(code, detail, record)
     }
 }
 
