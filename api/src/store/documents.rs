@@ -97,10 +97,10 @@ async fn again(on: &DatabaseTransaction, rows: &[&document::Model]) -> Result<()
         .await?;
     let there: BTreeSet<Vec<u8>> = there.into_iter().collect();
     let inserted: Vec<_> = rows.iter().copied().filter(|row| there.contains(&row.key)).collect();
-    match inserted.is_empty() {
-        true => Ok(()),
-        false => wait(on, &inserted).await,
+    if inserted.is_empty() {
+        return Ok(());
     }
+    wait(on, &inserted).await
 }
 
 /// Those whose content, variant and issuer are listed. SQLite takes no list of tuples, takes conditions joined by OR far more
