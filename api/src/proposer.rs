@@ -119,7 +119,7 @@ async fn grant(state: &State, wish: &Wish) -> Result<(), ApiError> {
     let Some(decided) = ticket.wait(WAIT).await else {
         return Ok(());
     };
-    let outcomes = network.outcomes(&id, &decided);
+    let outcomes: Vec<_> = network.outcomes(&id, &decided).collect();
     tracing::info!(
         network = wish.network,
         action,

@@ -30,9 +30,9 @@ use crate::context::Choice;
 use crate::error::{Failure, Result};
 use crate::output::{Format, Output};
 
-// Fewer cycles per request than the platform's allocator, and the only sensible one with musl.
+// A tenth less processor per request than mimalloc (docs/decisions.md), and musl's own would cost several times as much.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Provable records on ledger networks: notarize files, and check them offline.
 #[derive(Parser)]

@@ -37,7 +37,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use muniment_receipts::leaf;
-use muniment_receipts::statement::Common;
+use muniment_receipts::statement::{Common, item_hashes};
 use serde_json::{Value, json};
 
 pub use prepare::{MAX_TRANSACTION, Params, Prepared, Refusal, admissible, admission};
@@ -135,11 +135,18 @@ pub fn leaves(transactions: &[Transaction], outcomes: &[Vec<Outcome>]) -> Vec<Ve
     transactions
         .iter()
         .zip(outcomes)
-        .flat_map(|(transaction, outcomes)| leaves_of(transaction, outcomes))
+        .flat_map(|(transaction, outcomes)| {
+            let hashes = match transaction {
+                Transaction::Batch { items, .. } => item_hashes(items),
+                Transaction::Single { .. } | Transaction::Attached { .. } => Vec::new(),
+            };
+            leaves_of(transaction, &hashes, outcomes)
+        })
         .collect()
 }
 
-fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
+/// `hashes` are those of a batch's items.
+fn leaves_of(transaction: &Transaction, hashes: &[Hash], outcomes: &[Outcome]) -> Vec<Vec<u8>> {
     let accepted: Vec<_> = (0u32..)
         .zip(outcomes)
         .filter_map(|(index, outcome)| match outcome {
@@ -171,7 +178,7 @@ fn leaves_of(transaction: &Transaction, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
             header,
             signature,
             items,
-        } => leaf::batch_items(header, signature, items, &accepted),
+        } => leaf::hashed_items(header, signature, items, hashes, &accepted),
     }
 }
 
@@ -202,7 +209,7 @@ impl Run<'_> {
         };
         self.execution
             .leaves
-            .extend(leaves_of(&prepared.transaction, &outcomes));
+            .extend(leaves_of(&prepared.transaction, &prepared.item_hashes, &outcomes));
         self.execution.outcomes.push(outcomes);
         Ok(())
     }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::{base64_into, from_base64_exact, from_decimal, from_hex_exact, hex_bytes};
 use crate::jcs::{self, JcsError};
 use crate::merkle::{self, Frontier, Hash};
-use crate::statement::{BatchHeader, Common, Item, Statement, StatementError};
+use crate::statement::{self, BatchHeader, Common, Item, Statement, StatementError};
 
 /// First line of the leaf of an action.
 pub const LEAF_TYPE: &str = "muniment.dev/leaf/v1";
@@ -103,8 +103,18 @@ pub fn batch_items<T: AsRef<[u8]>>(
     items: &[T],
     accepted: &[(u32, Outcome)],
 ) -> Vec<Vec<u8>> {
-    let hashes: Vec<Hash> = items.iter().map(|item| merkle::leaf_hash(item.as_ref())).collect();
-    let tree = Frontier::new().extension(&hashes);
+    hashed_items(header, signature, items, &statement::item_hashes(items), accepted)
+}
+
+/// As [`batch_items`], with what [`statement::item_hashes`] gives of the items.
+pub fn hashed_items<T: AsRef<[u8]>>(
+    header: &[u8],
+    signature: &[u8; 64],
+    items: &[T],
+    hashes: &[Hash],
+    accepted: &[(u32, Outcome)],
+) -> Vec<Vec<u8>> {
+    let tree = Frontier::new().extension(hashes);
     let leaf = |(index, outcome): &(u32, Outcome)| {
         let item = items.get(*index as usize)?.as_ref();
         let path = tree.path(u64::from(*index));

@@ -273,11 +273,13 @@ impl Common {
 
 /// RFC 6962 root over the bytes of the items of a batch.
 pub fn items_root<T: AsRef<[u8]>>(items: &[T]) -> [u8; 32] {
-    let hashes: Vec<_> = items
-        .iter()
-        .map(|item| crate::merkle::leaf_hash(item.as_ref()))
-        .collect();
-    crate::merkle::root(&hashes)
+    crate::merkle::root(&item_hashes(items))
+}
+
+/// RFC 6962 leaf hashes of the items of a batch, of which [`items_root`] is the root.
+pub fn item_hashes<T: AsRef<[u8]>>(items: &[T]) -> Vec<[u8; 32]> {
+    let hash = |item: &T| crate::merkle::leaf_hash(item.as_ref());
+    items.iter().map(hash).collect()
 }
 
 fn open(bytes: &[u8]) -> Result<Fields, StatementError> {

@@ -78,6 +78,7 @@ pub fn input(judged: &Judged, terms: &Terms, entry: &Entry) -> Result<Map<String
     let Judged {
         invoice,
         kept,
+        content,
         rule_set,
     } = judged;
     taken(invoice)?;
@@ -103,7 +104,7 @@ pub fn input(judged: &Judged, terms: &Terms, entry: &Entry) -> Result<Map<String
     put("currency", invoice.currency.clone().into());
     put("issueDate", invoice.issue_date.clone().into());
     put("syntax", kept.form.name().into());
-    put("content", hex::encode(kept.content()).into());
+    put("content", hex::encode(content).into());
     put(
         "canonical",
         kept.made.as_ref().map(|made| hex::encode(digest(made))).into(),

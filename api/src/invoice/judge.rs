@@ -6,7 +6,7 @@ use muniment_invoices::{
     complete, fits_ubl,
 };
 
-use super::kept::{Form, Kept};
+use super::kept::{Form, Kept, digest};
 use crate::problem::ApiError;
 use crate::types::Finding;
 
@@ -29,6 +29,8 @@ pub struct Judged {
     pub invoice: Invoice,
     /// What is to be kept.
     pub kept: Kept,
+    /// SHA-256 of the original; the ledger has it.
+    pub content: [u8; 32],
     /// Rule sets it was judged by, with their versions.
     pub rule_set: &'static str,
 }
@@ -84,6 +86,7 @@ pub fn judge(source: Source, profile: Profile) -> Result<Judged, ApiError> {
     let report = serde_json::to_vec(&report).map_err(ApiError::internal)?;
     Ok(Judged {
         invoice,
+        content: digest(&original),
         kept: Kept {
             form,
             original,

@@ -95,11 +95,6 @@ impl Kept {
     pub fn xml(&self) -> &[u8] {
         self.made.as_deref().unwrap_or(&self.original)
     }
-
-    /// SHA-256 of the original.
-    pub fn content(&self) -> [u8; 32] {
-        digest(&self.original)
-    }
 }
 
 /// A commitment to a party's id. Only who has the salt can tell of whom it is, and no two of one party are alike.

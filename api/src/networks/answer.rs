@@ -32,20 +32,31 @@ pub enum Decided {
 
 impl Network {
     /// Outcomes per action of a decided transaction.
-    pub fn outcomes(&self, id: &TransactionId, decided: &Decided) -> Vec<ItemOutcome> {
+    pub fn outcomes<'a>(
+        &'a self,
+        id: &TransactionId,
+        decided: &'a Decided,
+    ) -> Box<dyn Iterator<Item = ItemOutcome> + Send + 'a> {
         match decided {
-            Decided::Final { block, transaction } => self.in_block(id, block, *transaction),
-            Decided::Refused { code, message, actions } => vec![refused(code, message); *actions],
+            Decided::Final { block, transaction } => Box::new(self.in_block(id, block, *transaction)),
+            Decided::Refused { code, message, actions } => {
+                Box::new(std::iter::repeat_n(refused(code, message), *actions))
+            }
         }
     }
 
-    /// The same of a transaction in a block that was resolved with its leaves.
-    pub(super) fn in_block(&self, id: &TransactionId, block: &ResolvedBlock, transaction: usize) -> Vec<ItemOutcome> {
+    /// The same of a transaction in a block that was resolved with its leaves. Each is made when it is asked for.
+    pub(super) fn in_block<'a>(
+        &'a self,
+        id: &TransactionId,
+        block: &'a ResolvedBlock,
+        transaction: usize,
+    ) -> impl Iterator<Item = ItemOutcome> + Send + 'a {
         let transaction_id = id.to_string();
         let time = crate::time::rfc3339(i64::try_from(block.time).unwrap_or(i64::MAX));
         let marker_path = block.growth.path(block.growth.size() - 1);
         let outcomes = block.outcomes.get(transaction).map_or(&[][..], Vec::as_slice);
-        let tell = |outcome: &Outcome| match outcome {
+        let tell = move |outcome: &Outcome| match outcome {
             Outcome::Accepted {
                 record, version, leaf, ..
             } => {
@@ -75,7 +86,7 @@ impl Network {
             }
             Outcome::Rejected { .. } => rejected(outcome),
         };
-        outcomes.iter().map(tell).collect()
+        outcomes.iter().map(tell)
     }
 }
 

@@ -54,7 +54,7 @@ impl Network {
     pub async fn whereabouts(&self, id: &TransactionId, wait: Duration) -> Result<Whereabouts, ApiError> {
         let search = self.search(id, wait).await;
         if let Some((block, at)) = &search.found {
-            return Ok(Whereabouts::Final(self.in_block(id, block, *at)));
+            return Ok(Whereabouts::Final(self.in_block(id, block, *at).collect()));
         }
         if search.waiting >= self.enough() {
             return Ok(Whereabouts::Pending);

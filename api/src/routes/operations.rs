@@ -94,13 +94,13 @@ pub async fn standing(network: &Network, id: OperationId) -> Result<Option<Stand
         if let Some(rejected) = row.rejected {
             before_signing = serde_json::from_str(&rejected).map_err(ApiError::internal)?;
             if before_signing.items.len() == before_signing.total {
-                return Ok(Some(Standing::Done(before_signing.merge(Vec::new()))));
+                return Ok(Some(Standing::Done(before_signing.merge([]).collect())));
             }
         }
         if let Some(failed) = row.failed {
             let failed: Failed = serde_json::from_str(&failed).map_err(ApiError::internal)?;
             let items = vec![refused(&failed.code, &failed.message); failed.actions];
-            return Ok(Some(Standing::Done(before_signing.merge(items))));
+            return Ok(Some(Standing::Done(before_signing.merge(items).collect())));
         }
         match row.replaced_by.and_then(|id| id.try_into().ok()) {
             Some(next) => transaction = muniment_ledger::transaction::TransactionId(next),
@@ -112,7 +112,7 @@ pub async fn standing(network: &Network, id: OperationId) -> Result<Option<Stand
     Ok(match network.whereabouts(&transaction, wait).await? {
         Whereabouts::Unknown => None,
         Whereabouts::Pending => Some(Standing::Pending),
-        Whereabouts::Final(items) => Some(Standing::Done(before_signing.merge(items))),
+        Whereabouts::Final(items) => Some(Standing::Done(before_signing.merge(items).collect())),
     })
 }
 

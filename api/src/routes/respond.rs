@@ -17,6 +17,8 @@ const LONGEST_WAIT: u64 = 60;
 const DEFAULT_PAGE: usize = 50;
 /// Bytes of a piece of a large answer.
 const PIECE: usize = 32 * 1024;
+/// How the answer to a batch ends: its list, and the answer.
+const END: &[u8] = b"]}";
 /// Most findings of one item of a batch.
 const MAX_FINDINGS: usize = 10;
 
@@ -31,19 +33,17 @@ pub struct Refused {
 
 impl Refused {
     /// Puts the ledger's outcomes into the places between.
-    pub fn merge(self, decided: Vec<ItemOutcome>) -> Vec<ItemOutcome> {
-        let mut all = Vec::with_capacity(self.total.max(decided.len()));
-        let mut refused = self.items.into_iter().peekable();
-        let mut decided = decided.into_iter();
-        loop {
-            if let Some((_, outcome)) = refused.next_if(|(index, _)| *index == all.len()) {
-                all.push(outcome);
-            } else if let Some(outcome) = decided.next() {
-                all.push(outcome);
-            } else {
-                return all;
-            }
-        }
+    pub fn merge<I>(self, decided: I) -> impl Iterator<Item = ItemOutcome> + use<I>
+    where
+        I: IntoIterator<Item = ItemOutcome>,
+    {
+        let (mut refused, mut decided) = (self.items.into_iter().peekable(), decided.into_iter());
+        let mut places = 0..;
+        std::iter::from_fn(move || {
+            let place = places.next()?;
+            let refused = refused.next_if(|(index, _)| *index == place);
+            refused.map(|(_, outcome)| outcome).or_else(|| decided.next())
+        })
     }
 }
 
@@ -109,35 +109,68 @@ fn created(recorded: &Recorded, location: String) -> HttpResponse {
         .json(recorded)
 }
 
-/// Outcomes of a batch as an answer.
-pub fn batch(operation: OperationId, items: Vec<ItemOutcome>) -> HttpResponse {
-    let accepted = items
-        .iter()
-        .filter(|item| matches!(item, ItemOutcome::Accepted(_)))
-        .count();
-    let batch = RecordedBatch {
+/// Outcomes of a batch as an answer. They may be made while they are asked for: receipts are large, and are written one
+/// after the other instead of being kept.
+///
+/// # Errors
+/// 500 when something can't be serialised.
+pub fn batch(operation: OperationId, outcomes: impl Iterator<Item = ItemOutcome>) -> Result<HttpResponse, ApiError> {
+    let mut answer = RecordedBatch {
         operation: operation.to_string(),
-        accepted,
-        rejected: items.len() - accepted,
-        items,
+        accepted: 0,
+        rejected: 0,
+        items: Vec::new(),
     };
-    // Receipts are most of it; one allocation of about the right size.
-    let mut body = Vec::with_capacity(accepted * 6_000 + 1_000);
-    match serde_json::to_writer(&mut body, &batch) {
-        Ok(()) => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(in_pieces(body.into())),
-        Err(error) => actix_web::ResponseError::error_response(&ApiError::internal(error)),
+    let mut items = Pieces::default();
+    for outcome in outcomes {
+        match outcome {
+            ItemOutcome::Accepted(_) => answer.accepted += 1,
+            ItemOutcome::Rejected { .. } => answer.rejected += 1,
+        }
+        if !items.is_empty() {
+            items.last.push(b',');
+        }
+        serde_json::to_writer(&mut items.last, &outcome).map_err(ApiError::internal)?;
+        items.cut();
     }
+    // The list stands last.
+    let mut head = serde_json::to_vec(&answer).map_err(ApiError::internal)?;
+    items.last.extend(head.split_off(head.len() - END.len()));
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(items.after(head)))
 }
 
-/// A large body in pieces: the server copies what it sends into a buffer, which in one piece would be as large again.
-fn in_pieces(body: Bytes) -> impl MessageBody {
-    let length = body.len();
-    let pieces = (0..length)
-        .step_by(PIECE)
-        .map(move |at| Ok::<_, std::convert::Infallible>(body.slice(at..length.min(at + PIECE))));
-    SizedStream::new(length as u64, futures::stream::iter(pieces))
+/// A large body in pieces: in one it would be copied while it grows, and as a whole into the server's buffer.
+#[derive(Default)]
+struct Pieces {
+    full: Vec<Bytes>,
+    last: Vec<u8>,
+}
+
+impl Pieces {
+    fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.last.is_empty()
+    }
+
+    /// Begins another piece when the last is large enough.
+    fn cut(&mut self) {
+        if self.last.len() >= PIECE {
+            let next = Vec::with_capacity(self.last.capacity());
+            self.full.push(std::mem::replace(&mut self.last, next).into());
+        }
+    }
+
+    /// All of it, with something before it.
+    fn after(self, head: Vec<u8>) -> impl MessageBody {
+        let parts: Vec<Bytes> = std::iter::once(head.into())
+            .chain(self.full)
+            .chain([self.last.into()])
+            .collect();
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        let parts = parts.into_iter().map(Ok::<_, std::convert::Infallible>);
+        SizedStream::new(length, futures::stream::iter(parts))
+    }
 }
 
 /// Durably accepted, not decided yet.
@@ -191,6 +224,7 @@ pub fn record_path(network: &Network, record: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::networks::answer::refused;
@@ -209,7 +243,8 @@ mod tests {
                 total: 4,
                 items: places.iter().map(|index| mine(*index)).collect(),
             };
-            let merged = refused.merge(vec![theirs("a"), theirs("b")]);
+            let merged: Vec<_> = refused.merge([theirs("a"), theirs("b")]).collect();
+            assert_eq!(merged.len(), 4);
             let mut decided = ["a", "b"].into_iter();
             for (index, item) in merged.iter().enumerate() {
                 let want = if places.contains(&index) {
@@ -223,13 +258,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pieces_are_the_whole() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7] {
-            let whole: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let body = in_pieces(whole.clone().into());
-            assert_eq!(body.size(), actix_web::body::BodySize::Sized(length as u64));
-            let sent = actix_web::body::to_bytes(body).await.unwrap_or_default();
-            assert!(sent == whole, "{length} bytes");
+    async fn the_answer_to_a_batch_is_its_parts_one_after_the_other() {
+        let operation = OperationId {
+            created_at: 1,
+            transaction: muniment_ledger::transaction::TransactionId([7; 32]),
+        };
+        let accepted = |leaf: u64| {
+            ItemOutcome::Accepted(Recorded {
+                id: "ab".repeat(32),
+                version: 1,
+                transaction: "cd".repeat(32),
+                height: 3,
+                time: "2026-11-29T00:00:00Z".to_owned(),
+                leaf,
+                signed_by: Vec::new(),
+                receipt: "\"receipt\"\n".repeat(600),
+            })
+        };
+        for count in [0, 1, 2, 40] {
+            let items: Vec<_> = (0..count)
+                .map(|at| if at % 3 == 1 { refused("TAKEN", "no") } else { accepted(at) })
+                .collect();
+            let rejected = items.iter().filter(|item| !matches!(item, ItemOutcome::Accepted(_))).count();
+            let whole = RecordedBatch {
+                operation: operation.to_string(),
+                accepted: items.len() - rejected,
+                rejected,
+                items: items.clone(),
+            };
+            let answer = batch(operation, items.into_iter()).unwrap();
+            let length = answer.body().size();
+            let sent = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
+            assert_eq!(length, actix_web::body::BodySize::Sized(sent.len() as u64), "{count}");
+            assert!(sent == serde_json::to_vec(&whole).unwrap(), "{count} items");
         }
     }
 

@@ -126,7 +126,7 @@ impl<'a> Submission<'a> {
         let mut rows: Vec<Write> = self.held.iter().map(|held| held.row(operation)).collect();
         rows.extend(kept(&refused)?.map(|text| self.network.refused_row(operation, text)));
         self.network.store_rows(rows).await.map_err(ApiError::unwritten)?;
-        Ok(respond::batch(operation, refused.merge(Vec::new())))
+        respond::batch(operation, refused.merge([]))
     }
 
     async fn accept(
@@ -229,7 +229,6 @@ pub async fn conclude(
         return Ok(respond::accepted(operation));
     };
     let items = network.outcomes(&operation.transaction, &decided);
-    drop(decided);
     answer(network, operation, shape, refused.merge(items))
 }
 
@@ -241,13 +240,14 @@ pub fn answer(
     network: &Network,
     operation: OperationId,
     shape: Shape,
-    mut items: Vec<ItemOutcome>,
+    items: impl IntoIterator<Item = ItemOutcome>,
 ) -> Result<HttpResponse, ApiError> {
     match shape {
-        Shape::Batch => Ok(respond::batch(operation, items)),
+        Shape::Batch => respond::batch(operation, items.into_iter()),
         Shape::Single => {
             let outcome = items
-                .pop()
+                .into_iter()
+                .next()
                 .ok_or_else(|| ApiError::internal("a decided transaction has no outcome"))?;
             respond::single(outcome, |record| respond::record_path(network, record))
         }

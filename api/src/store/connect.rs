@@ -106,8 +106,9 @@ fn common(url: &str, cache: &'static str) -> ConnectOptions {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
-                // Pages of the outbox are written again and again; most never need to reach the database file.
-                .pragma("wal_autocheckpoint", "4000")
+                // Pages of the outbox and of indexes are written again and again: the fewer times each of them reaches the
+                // database file the better.
+                .pragma("wal_autocheckpoint", "8000")
                 // Else a large statement wants a file in /tmp, which a container with a read-only root doesn't have.
                 .pragma("temp_store", "MEMORY")
                 .pragma("cache_size", cache)

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Query, ValueTuple};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Query, Value, ValueTuple};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryFilter,
-    QuerySelect, QueryTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityName, EntityTrait, IntoActiveModel,
+    Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
 };
 
 use super::entity::{document, invoice, waiting};
@@ -40,10 +40,7 @@ pub async fn insert(on: &DatabaseTransaction, rows: &[document::Model]) -> Resul
         .collect();
     let known = OnConflict::new().do_nothing().to_owned();
     for rows in rows.chunks(ROWS) {
-        let added = document::Entity::insert_many(rows.iter().map(|row| (*row).clone().into_active_model()))
-            .on_conflict(known.clone())
-            .exec_without_returning(on)
-            .await?;
+        let added = add(on, rows.iter().map(|row| (*row).clone()), &known).await?;
         if usize::try_from(added).is_ok_and(|added| added == rows.len()) {
             wait(on, rows).await?;
         } else {
@@ -68,11 +65,30 @@ async fn wait(on: &DatabaseTransaction, rows: &[&document::Model]) -> Result<(),
         variant: row.variant.clone(),
         created_at: row.created_at,
     });
-    waiting::Entity::insert_many(rows.map(IntoActiveModel::into_active_model))
-        .on_conflict(conflict)
-        .exec_without_returning(on)
-        .await?;
-    Ok(())
+    add(on, rows, &conflict).await.map(drop)
+}
+
+/// Inserts whole rows in one statement; answers how many. `insert_many` looks in each row for columns that none of them has
+/// set, which costs as much as the statement.
+async fn add<M>(
+    on: &DatabaseTransaction,
+    rows: impl Iterator<Item = M>,
+    conflict: &OnConflict,
+) -> Result<u64, DbErr>
+where
+    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+{
+    let columns = || <M::Entity as EntityTrait>::Column::iter();
+    let mut insert = Query::insert();
+    insert.into_table(M::Entity::default().table_ref()).columns(columns());
+    for row in rows {
+        let mut row = row.into_active_model();
+        let value = |value: Option<Value>| value.map_or_else(|| Expr::cust("NULL"), Expr::value);
+        let values = columns().map(|column| value(row.take(column).into_value()));
+        insert.values(values).map_err(|error| DbErr::Custom(error.to_string()))?;
+    }
+    insert.on_conflict(conflict.clone());
+    Ok(on.execute(&insert).await?.rows_affected())
 }
 
 /// Documents of one network, of which some were there before: what was inserted now waits, what waited already waits anew.
@@ -202,10 +218,7 @@ pub async fn project(on: &DatabaseTransaction, rows: &[invoice::Model]) -> Resul
         .update_columns(others)
         .action_and_where(Expr::cust("excluded.version >= invoices.version"));
     for rows in rows.chunks(ROWS) {
-        invoice::Entity::insert_many(rows.iter().map(|row| row.clone().into_active_model()))
-            .on_conflict(conflict.clone())
-            .exec_without_returning(on)
-            .await?;
+        add(on, rows.iter().cloned(), &conflict).await?;
     }
     Ok(())
 }

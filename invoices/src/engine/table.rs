@@ -76,66 +76,83 @@ pub(crate) struct Tables(HashMap<&'static str, Table>);
 impl Table {
     /// The part of it that concerns a document.
     pub(crate) fn live(&'static self, document: &Document<'_>) -> Live {
-        let counted = |step: &Step| {
-            let mut attributes = step.attributes.iter();
-            !step.counts.is_empty() || attributes.any(|(name, _)| document.attribute_count(*name) > 0)
-        };
-        // Children come after their parents.
-        let mut alive = vec![false; self.steps.len()];
-        for (number, step) in self.steps.iter().enumerate().rev() {
-            let mut children = step.children.iter();
-            alive[number] =
-                counted(step) || children.any(|(name, child)| alive[*child] && document.all(*name).len() > 0);
-        }
-        let mut live = Live {
-            table: self,
-            steps: Vec::new(),
-            rows: Vec::new(),
-        };
+        let reached = self.reached(document);
+        let alive = self.alive(&reached, document);
+        let steps = kept(&reached, &alive);
         let mut concerns: Vec<bool> = self.rows.iter().map(|row| row.least > 0).collect();
         for rule in &self.anywhere {
             concerns[rule.row] = true;
         }
-        live.grow(&alive, document);
-        for step in &live.steps {
+        for step in &steps {
             let step = &self.steps[step.step];
             for row in step.counts.iter().chain(step.attributes.iter().map(|(_, row)| row)) {
                 concerns[*row] = true;
             }
         }
-        live.rows = (0..self.rows.len()).filter(|row| concerns[*row]).collect();
-        live
-    }
-}
-
-impl Live {
-    /// Lists the steps that are alive, those of one parent side by side.
-    fn grow(&mut self, alive: &[bool], document: &Document<'_>) {
-        let root = LiveStep {
-            name: document.root().name(),
-            step: 0,
-            first: 0,
-            end: 0,
-        };
-        self.steps.extend((!self.table.steps.is_empty()).then_some(root));
-        let mut at = 0;
-        while at < self.steps.len() {
-            let first = self.steps.len();
-            let children = &self.table.steps[self.steps[at].step].children;
-            let children = children
-                .iter()
-                .filter(|(name, child)| alive[*child] && document.all(*name).len() > 0);
-            self.steps.extend(children.map(|(name, step)| LiveStep {
-                name: *name,
-                step: *step,
-                first: 0,
-                end: 0,
-            }));
-            (self.steps[at].first, self.steps[at].end) = (first, self.steps.len());
-            at += 1;
+        Live {
+            table: self,
+            steps,
+            rows: (0..self.rows.len()).filter(|row| concerns[*row]).collect(),
         }
     }
 
+    /// Steps to names that the document has, from above to below, those of one parent side by side: few of many.
+    fn reached(&self, document: &Document<'_>) -> Vec<LiveStep> {
+        let start = |name: Name, step: usize| LiveStep {
+            name,
+            step,
+            first: 0,
+            end: 0,
+        };
+        let mut reached = Vec::new();
+        reached.extend((!self.steps.is_empty()).then(|| start(document.root().name(), 0)));
+        let mut at = 0;
+        while at < reached.len() {
+            let first = reached.len();
+            let children = self.steps[reached[at].step].children.iter();
+            let there = children.filter(|(name, _)| document.all(*name).len() > 0);
+            reached.extend(there.map(|(name, step)| start(*name, *step)));
+            (reached[at].first, reached[at].end) = (first, reached.len());
+            at += 1;
+        }
+        reached
+    }
+
+    /// At which of these, or below, something counts for a row.
+    fn alive(&self, reached: &[LiveStep], document: &Document<'_>) -> Vec<bool> {
+        let counts = |step: &Step| {
+            let mut attributes = step.attributes.iter();
+            !step.counts.is_empty() || attributes.any(|(name, _)| document.attribute_count(*name) > 0)
+        };
+        let mut alive = vec![false; reached.len()];
+        // Children come after their parents.
+        for (number, at) in reached.iter().enumerate().rev() {
+            alive[number] = counts(&self.steps[at.step]) || alive[at.first..at.end].contains(&true);
+        }
+        alive
+    }
+}
+
+/// The first of them, and those that are alive, in the same order.
+fn kept(reached: &[LiveStep], alive: &[bool]) -> Vec<LiveStep> {
+    // How many are kept before each.
+    let mut places = Vec::with_capacity(reached.len() + 1);
+    let mut place = 0;
+    for number in 0..=reached.len() {
+        places.push(place);
+        place += usize::from(number == 0 || alive.get(number) == Some(&true));
+    }
+    let keep = |(number, _): &(usize, &LiveStep)| *number == 0 || alive[*number];
+    let moved = |(_, step): (usize, &LiveStep)| LiveStep {
+        name: step.name,
+        step: step.step,
+        first: places[step.first],
+        end: places[step.end],
+    };
+    reached.iter().enumerate().filter(keep).map(moved).collect()
+}
+
+impl Live {
     /// Rows that do not hold for a context element. `counts` is room that is used again for each element.
     pub(crate) fn judge<'d>(&self, node: Node<'d>, counts: &mut Vec<Count<'d>>) -> Vec<Breach<'d>> {
         let mut breaches = Vec::new();

@@ -8,7 +8,8 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 
 use muniment_receipts::chain;
 use muniment_receipts::key::{KeyError, PreparedKey, SignerKey};
-use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_STATEMENT, Statement, StatementError, items_root};
+use muniment_receipts::merkle;
+use muniment_receipts::statement::{BatchHeader, Common, Item, MAX_STATEMENT, Statement, StatementError, item_hashes};
 use serde_json::Value;
 
 use super::overlay::Overlay;
@@ -48,6 +49,8 @@ pub struct Prepared {
     pub(super) common: Common,
     pub(super) signer: String,
     pub(super) parts: Vec<Part>,
+    /// Of the items of a batch; empty when it is none.
+    pub(super) item_hashes: Vec<Hash>,
 }
 
 /// One action of it.
@@ -86,7 +89,7 @@ impl Prepared {
 /// # Errors
 /// `MALFORMED`, `TOO_LARGE`, `BAD_BATCH`, `BAD_ATTACHMENT`, `WRONG_NETWORK` or `BAD_SIGNATURE`.
 pub fn admission(transaction: Transaction, params: &Params) -> Result<Prepared, Refusal> {
-    let (common, parts) = match &transaction {
+    let (common, parts, item_hashes) = match &transaction {
         Transaction::Single { statement, .. } | Transaction::Attached { statement, .. } => {
             let statement = Statement::parse(statement).map_err(malformed)?;
             let (common, input, record) = split(statement);
@@ -97,6 +100,7 @@ pub fn admission(transaction: Transaction, params: &Params) -> Result<Prepared, 
                     input: Value::Object(input),
                     record,
                 }],
+                Vec::new(),
             )
         }
         Transaction::Batch { header, items, .. } => batch(header, items)?,
@@ -123,6 +127,7 @@ pub fn admission(transaction: Transaction, params: &Params) -> Result<Prepared, 
         common,
         signer,
         parts,
+        item_hashes,
     })
 }
 
@@ -139,7 +144,7 @@ fn split(s: Statement) -> (Common, serde_json::Map<String, Value>, Option<Hash>)
     (common, s.input, s.record)
 }
 
-fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>), Refusal> {
+fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>, Vec<Hash>), Refusal> {
     let header = BatchHeader::parse(header).map_err(malformed)?;
     if items.is_empty() || items.len() > MAX_BATCH || items.len() != header.items as usize {
         let message = format!(
@@ -155,7 +160,8 @@ fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>), Refusa
     if let Some(item) = items.iter().find(|item| item.len() > MAX_STATEMENT) {
         return Err(malformed(StatementError::TooLong(item.len())));
     }
-    if items_root(items) != header.items_root {
+    let hashes = item_hashes(items);
+    if merkle::root(&hashes) != header.items_root {
         let message = "the items are not those whose itemsRoot was signed".to_owned();
         return Err(Refusal {
             code: "BAD_BATCH",
@@ -180,7 +186,7 @@ fn batch(header: &[u8], items: &[Vec<u8>]) -> Result<(Common, Vec<Part>), Refusa
         },
         Err(error) => Part::Unreadable(chain(&error)),
     });
-    Ok((common, parts.collect()))
+    Ok((common, parts.collect(), hashes))
 }
 
 fn malformed(error: StatementError) -> Refusal {

@@ -38,6 +38,7 @@ pub struct Ready {
     terms: Terms,
     invoice: Box<muniment_invoices::Invoice>,
     kept: Kept,
+    content: [u8; 32],
 }
 
 impl Ready {
@@ -179,6 +180,7 @@ impl<'a> Desk<'a> {
             terms,
             invoice: Box::new(judged.invoice),
             kept: judged.kept,
+            content: judged.content,
         })
     }
 

@@ -115,6 +115,7 @@ impl Act<'_> {
         values: Option<&Values<'_, '_>>,
         input: &'d Value,
     ) -> Result<(), Reject> {
+        let mut made = Vec::with_capacity(change.set.len());
         for (field, assign) in &change.set {
             let value = match assign {
                 Assign::Copy(source) => match self.copied(source, input) {
@@ -129,8 +130,16 @@ impl Act<'_> {
                     Cow::Owned(self.fitting(field, value)?)
                 }
             };
+            made.push((field.as_str(), value));
+        }
+        if record.fields.is_empty() {
+            // Sorted already, so that the map is made in one go.
+            record.fields = made.into_iter().filter(|(_, value)| !value.is_null()).collect();
+            return Ok(());
+        }
+        for (field, value) in made {
             match *value {
-                Value::Null => record.fields.remove(field.as_str()),
+                Value::Null => record.fields.remove(field),
                 _ => record.fields.insert(field, value),
             };
         }

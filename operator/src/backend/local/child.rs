@@ -58,9 +58,6 @@ impl Child {
             .arg("--parent")
             .arg(std::process::id().to_string())
             .current_dir(&launch.folder)
-            // Freed memory goes back soon: four validators share a laptop with everything else. At once would cost a fifth
-            // of the throughput.
-            .env("MIMALLOC_PURGE_DELAY", "100")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -21,16 +21,15 @@ impl Desk<'_> {
         let issuer = self.own_key(self.ctx.owner()).await?;
         let mut rows = Vec::new();
         for ready in all {
-            let content = ready.kept.content();
             let plain = ready.kept.encode().map_err(ApiError::internal)?;
             let sealed = keys
-                .seal(self.ctx.tenant(), &context(self.network, &issuer, &content), &plain)
+                .seal(self.ctx.tenant(), &context(self.network, &issuer, &ready.content), &plain)
                 .await;
             let Sealed { key, body } = sealed.map_err(ApiError::internal)?;
             rows.push(document::Model {
                 network: self.network.entry.id.to_vec(),
                 issuer: issuer.clone(),
-                content: content.to_vec(),
+                content: ready.content.to_vec(),
                 variant: variant(&ready.input).to_vec(),
                 key,
                 body,
