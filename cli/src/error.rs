@@ -83,11 +83,22 @@ impl Display for Failure {
             term,
             line,
             message,
+            values,
             fix,
             ..
         } in &self.findings
         {
-            write!(f, "\n  {rule} {term} (line {line}): {message}\n    fix: {fix}")?;
+            // What no line says is about several of them.
+            let place = if *line > 0 {
+                format!(" (line {line})")
+            } else {
+                String::new()
+            };
+            write!(f, "\n  {rule} {term}{place}: {message}")?;
+            if !values.is_empty() {
+                write!(f, "\n    seen: {}", values.join(", "))?;
+            }
+            write!(f, "\n    fix: {fix}")?;
         }
         if !self.next.is_empty() {
             write!(f, "\n  next: {}", self.next)?;
@@ -130,5 +141,29 @@ mod tests {
             "no server is known\n  next: start one with `muniment dev`"
         );
         assert_eq!(failure.to_json()["error"]["code"], "no_context");
+    }
+
+    #[test]
+    fn a_finding_says_where_and_what_was_seen() {
+        let finding = |line: u32, values: &[&str]| Finding {
+            rule: "exact".to_owned(),
+            set: "exact".to_owned(),
+            severity: "fatal".to_owned(),
+            message: "it must be the sum".to_owned(),
+            term: "BT-106".to_owned(),
+            location: String::new(),
+            line,
+            values: values.iter().map(|&value| value.to_owned()).collect(),
+            fix: "add".to_owned(),
+        };
+        let failure = Failure {
+            findings: vec![finding(0, &["expected 3.00", "found 2.99"]), finding(7, &[])],
+            ..Failure::new("not_exact", "no", "")
+        };
+        assert_eq!(
+            failure.to_string(),
+            "no\n  exact BT-106: it must be the sum\n    seen: expected 3.00, found 2.99\n    fix: add\n  exact BT-106 (line 7): \
+             it must be the sum\n    fix: add"
+        );
     }
 }

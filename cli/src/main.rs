@@ -68,7 +68,7 @@ enum Command {
     Notarize(notarize::Args),
     /// Checks documents against their receipts, offline.
     Verify(verify::Args),
-    /// Shows receipts, and takes them apart for other tools.
+    /// Gets receipts, shows them, and takes them apart for other tools.
     #[command(subcommand)]
     Receipt(receipt::Command),
     /// Shows how the network is doing.

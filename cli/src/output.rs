@@ -67,6 +67,23 @@ impl Output {
         }
     }
 
+    /// Whether somebody is there who can be asked.
+    pub fn can_ask(self) -> bool {
+        !self.json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Asks the person at the terminal; only a yes is one.
+    pub fn ask(self, question: &str) -> Result<bool> {
+        let failed = |error: std::io::Error| Failure::new("io", format!("no answer can be read: {error}"), "use --yes");
+        let mut stderr = std::io::stderr().lock();
+        write!(stderr, "{question} [y/N] ")
+            .and_then(|()| stderr.flush())
+            .map_err(failed)?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(failed)?;
+        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    }
+
     /// Shows a failure of the whole command.
     pub fn fail(self, failure: &Failure) {
         let text = if self.json() {

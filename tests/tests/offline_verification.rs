@@ -70,6 +70,31 @@ async fn a_verifier_built_from_the_public_formats_accepts_the_export_and_no_chan
     );
 }
 
+/// Whoever lost a receipt, or never had it, gets it from the server: the same proof of the same step.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_can_be_got_again() {
+    let world = LocalWorld::fresh().await;
+    notarized(&world, "contract.pdf", "a contract");
+    let kept = world.path("contract.pdf.receipt");
+    let record = serde_json::from_str::<Value>(&text(&kept)).unwrap()["record"].clone();
+    std::fs::remove_file(&kept).unwrap();
+    let get = |more: &[&str]| {
+        let mut arguments = vec!["receipt", "get", record.as_str().unwrap()];
+        arguments.extend(["--out", kept.to_str().unwrap()]);
+        arguments.extend(more);
+        world.cli(arguments)
+    };
+    let done = get(&["--version", "1"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(verify(&world, &world.path("contract.pdf"), &[]).0, 0);
+    // What is there isn't replaced unasked, and there is no second step.
+    assert_eq!(get(&[]).code, 2);
+    assert_eq!(get(&["--force"]).code, 0);
+    let none = get(&["--force", "--version", "2"]);
+    assert_eq!(none.code, 1, "{none:?}");
+    assert_eq!(verify(&world, &world.path("contract.pdf"), &[]).0, 0);
+}
+
 /// Every bit of a receipt is tested in the receipts crate; here some bits of each byte region go through the CLI.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_bit_of_receipt_or_document_fails_in_the_cli() {

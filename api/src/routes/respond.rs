@@ -277,9 +277,18 @@ mod tests {
         };
         for count in [0, 1, 2, 40] {
             let items: Vec<_> = (0..count)
-                .map(|at| if at % 3 == 1 { refused("TAKEN", "no") } else { accepted(at) })
+                .map(|at| {
+                    if at % 3 == 1 {
+                        refused("TAKEN", "no")
+                    } else {
+                        accepted(at)
+                    }
+                })
                 .collect();
-            let rejected = items.iter().filter(|item| !matches!(item, ItemOutcome::Accepted(_))).count();
+            let rejected = items
+                .iter()
+                .filter(|item| !matches!(item, ItemOutcome::Accepted(_)))
+                .count();
             let whole = RecordedBatch {
                 operation: operation.to_string(),
                 accepted: items.len() - rejected,

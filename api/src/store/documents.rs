@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Query, Value, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityName, EntityTrait, IntoActiveModel,
-    Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityName, EntityTrait,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
 };
 
 use super::entity::{document, invoice, waiting};
@@ -70,11 +70,7 @@ async fn wait(on: &DatabaseTransaction, rows: &[&document::Model]) -> Result<(),
 
 /// Inserts whole rows in one statement; answers how many. `insert_many` looks in each row for columns that none of them has
 /// set, which costs as much as the statement.
-async fn add<M>(
-    on: &DatabaseTransaction,
-    rows: impl Iterator<Item = M>,
-    conflict: &OnConflict,
-) -> Result<u64, DbErr>
+async fn add<M>(on: &DatabaseTransaction, rows: impl Iterator<Item = M>, conflict: &OnConflict) -> Result<u64, DbErr>
 where
     M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
 {
@@ -85,7 +81,9 @@ where
         let mut row = row.into_active_model();
         let value = |value: Option<Value>| value.map_or_else(|| Expr::cust("NULL"), Expr::value);
         let values = columns().map(|column| value(row.take(column).into_value()));
-        insert.values(values).map_err(|error| DbErr::Custom(error.to_string()))?;
+        insert
+            .values(values)
+            .map_err(|error| DbErr::Custom(error.to_string()))?;
     }
     insert.on_conflict(conflict.clone());
     Ok(on.execute(&insert).await?.rows_affected())

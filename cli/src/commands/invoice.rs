@@ -48,7 +48,7 @@ pub enum Command {
     /// Gets the document of an invoice: as it was submitted, converted, or as a page.
     Document(show::Document),
     /// Erases the document of an invoice for good; its record and receipts stay.
-    Erase(show::Record),
+    Erase(show::Erase),
     #[command(flatten)]
     Act(act::Command),
 }

@@ -1,4 +1,4 @@
-//! `muniment receipt`: looking into a receipt, and taking it apart for other tools.
+//! `muniment receipt`: getting a receipt, looking into it, and taking it apart for other tools.
 
 mod cose;
 
@@ -6,15 +6,29 @@ use std::path::{Path, PathBuf};
 
 use muniment_receipts::receipt::Receipt;
 
+use crate::client::Client;
+use crate::commands::records::id;
 use crate::context::Choice;
 use crate::error::{Failure, Result, named};
 use crate::files::Shown as _;
 use crate::output::{Output, rfc3339, table};
+use crate::target::Target;
 use crate::{evidence, files, trust};
 
-/// Works on receipt files, offline.
+/// Works on receipt files; offline but for `get` and `cose`.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Gets the receipt of a step of a record, whoever made it. `muniment verify` checks it.
+    Get {
+        /// Record id, 64 hex digits.
+        #[arg(value_name = "ID")]
+        record: String,
+        /// The step that made this version of the record [default: the last].
+        #[arg(long, value_name = "N")]
+        version: Option<u32>,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Shows what a receipt says. To check it use `muniment verify`.
     Show {
         /// Receipt file.
@@ -48,6 +62,11 @@ pub enum Command {
 /// Runs the command.
 pub async fn run(command: &Command, choice: &Choice, output: Output) -> Result<bool> {
     match command {
+        Command::Get {
+            record,
+            version,
+            target,
+        } => get(record, *version, target, choice, output).await?,
         Command::Show { receipt } => show(&read(receipt)?, output)?,
         Command::Cose { receipt, to, trust } => {
             cose::run(&read(receipt)?, to, trust.as_deref(), choice, output).await?
@@ -55,6 +74,13 @@ pub async fn run(command: &Command, choice: &Choice, output: Output) -> Result<b
         Command::Export { receipt, to, trust } => export(&read(receipt)?, to, trust.as_deref(), choice, output)?,
     }
     Ok(true)
+}
+
+async fn get(record: &str, version: Option<u32>, target: &Target, choice: &Choice, output: Output) -> Result<()> {
+    let client = Client::new(choice.load()?)?;
+    let step = version.map(|version| format!("?version={version}")).unwrap_or_default();
+    let url = client.url(&format!("/records/{}/receipt{step}", id(record)?));
+    target.deliver(&client.bytes(&url).await?, output)
 }
 
 fn read(path: &Path) -> Result<Receipt> {

@@ -129,6 +129,20 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<()> {
             .join(","),
         ]);
     }
+    if rows.len() == 1 {
+        let filters = args.filters();
+        let all = if filters.is_empty() {
+            "the network has no invoices".to_owned()
+        } else {
+            let given = filters
+                .iter()
+                .map(|(option, _, value)| format!("--{option}={}", quoted(value)));
+            let given: Vec<_> = given.collect();
+            format!("no invoice is like {}; all of it must hold", given.join(" "))
+        };
+        output.say(all);
+        return Ok(());
+    }
     output.line(table(&rows))?;
     if let Some(next) = page.next {
         output.say(format!("  next: {}", args.next(&next)));

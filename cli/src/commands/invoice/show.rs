@@ -20,6 +20,16 @@ pub struct Record {
     id: String,
 }
 
+/// An invoice whose document is to be erased.
+#[derive(clap::Args)]
+pub struct Erase {
+    #[command(flatten)]
+    of: Record,
+    /// Don't ask. Nothing is asked where nobody can answer, either.
+    #[arg(long)]
+    yes: bool,
+}
+
 /// A document of an invoice.
 #[derive(clap::Args)]
 pub struct Document {
@@ -60,7 +70,10 @@ pub async fn history(args: &Record, choice: &Choice, output: Output) -> Result<(
     if output.json() {
         output.document(&steps)
     } else {
-        records::history(&steps, output)
+        records::history(&steps, output)?;
+        let command = format!("muniment receipt get {} --version N --out FILE", args.id);
+        output.say(format!("  receipt of a step: {command}"));
+        Ok(())
     }
 }
 
@@ -76,9 +89,20 @@ pub async fn document(args: &Document, choice: &Choice, output: Output) -> Resul
 }
 
 /// Erases the document.
-pub async fn erase(args: &Record, choice: &Choice, output: Output) -> Result<()> {
+pub async fn erase(args: &Erase, choice: &Choice, output: Output) -> Result<()> {
     let client = Client::new(choice.load()?)?;
-    client.delete(&client.url(&path(&args.id, "/document")?)).await?;
+    let path = path(&args.of.id, "")?;
+    if !args.yes && output.can_ask() {
+        let invoice: InvoiceRecord = client.get(&client.url(&path)).await?;
+        let number = records::text(&invoice.record["fields"]["number"]);
+        if !output.ask(&format!(
+            "the document of invoice {number} will be lost for good; erase it?"
+        ))? {
+            output.say("nothing was erased");
+            return Ok(());
+        }
+    }
+    client.delete(&client.url(&format!("{path}/document"))).await?;
     output.say("the document is erased; record and receipts stay");
     Ok(())
 }

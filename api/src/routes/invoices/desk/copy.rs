@@ -23,7 +23,11 @@ impl Desk<'_> {
         for ready in all {
             let plain = ready.kept.encode().map_err(ApiError::internal)?;
             let sealed = keys
-                .seal(self.ctx.tenant(), &context(self.network, &issuer, &ready.content), &plain)
+                .seal(
+                    self.ctx.tenant(),
+                    &context(self.network, &issuer, &ready.content),
+                    &plain,
+                )
                 .await;
             let Sealed { key, body } = sealed.map_err(ApiError::internal)?;
             rows.push(document::Model {

@@ -94,9 +94,11 @@ impl Shown<'_> {
 
     fn identity(self) -> Self {
         let [number, date, kind] = ["number", "issueDate", "type"].map(|name| text(self.field(name)));
-        let gross = self.money(&self.field("totals")["gross"]);
-        self.row("number", format!("{number} of {date} (type {kind})"))
-            .row("gross", gross)
+        let shown = self.row("number", format!("{number} of {date} (type {kind})"));
+        ["net", "vat", "gross"].into_iter().fold(shown, |shown, name| {
+            let amount = shown.money(&shown.field("totals")[name]);
+            shown.row(name, amount)
+        })
     }
 
     fn texts(self) -> Self {
@@ -112,7 +114,10 @@ impl Shown<'_> {
     }
 
     fn amounts(self) -> Self {
-        let shown = ALWAYS.into_iter().fold(self, |shown, name| {
+        // A credit note is owed by nobody.
+        let note = self.field("note") == &Value::Bool(true);
+        let always = ALWAYS.into_iter().filter(|_| !note);
+        let shown = always.fold(self, |shown, name| {
             let amount = shown.money(shown.field(name));
             shown.row(name, amount)
         });
@@ -239,7 +244,7 @@ mod tests {
     fn record() -> Value {
         json!({ "regions": { "settlement": "Overpaid" }, "fields": {
             "number": "1", "issueDate": "2026-11-24", "type": "380", "currency": "EUR", "supplier": "DE1",
-            "totals": { "gross": 11_900, "prepaid": 0 }, "total": 11_900, "open": 0, "paid": 11_900, "credited": 0,
+            "totals": { "net": 10_000, "vat": 1_900, "gross": 11_900, "prepaid": 0 }, "total": 11_900, "open": 0, "paid": 11_900, "credited": 0,
             "overpaid": 5, "refundDue": 0, "refundSaid": 3, "refunded": 0, "pledged": 700, "payeeConsent": 0,
             "payee": "ed25519:fund", "assignee": "ed25519:bank", "assignmentExpires": 0,
             "payments": [{ "id": "S-1", "amount": 11_900, "overpaid": 5, "time": 1, "confirmed": false }],
@@ -258,6 +263,8 @@ mod tests {
                 .find_map(|(own, value)| (own == name).then_some(value.as_str()))
         };
         for (name, value) in [
+            ("net", "100.00 EUR"),
+            ("vat", "19.00 EUR"),
             ("open", "0.00 EUR"),
             ("overpaid", "0.05 EUR"),
             ("refundSaid", "0.03 EUR"),
