@@ -96,7 +96,7 @@ impl Display for Failure {
             };
             write!(f, "\n  {rule} {term}{place}: {message}")?;
             if !values.is_empty() {
-                write!(f, "\n    seen: {}", values.join(", "))?;
+                write!(f, "\n    values: {}", values.join(", "))?;
             }
             write!(f, "\n    fix: {fix}")?;
         }
@@ -162,7 +162,7 @@ mod tests {
         };
         assert_eq!(
             failure.to_string(),
-            "no\n  exact BT-106: it must be the sum\n    seen: expected 3.00, found 2.99\n    fix: add\n  exact BT-106 (line 7): \
+            "no\n  exact BT-106: it must be the sum\n    values: expected 3.00, found 2.99\n    fix: add\n  exact BT-106 (line 7): \
              it must be the sum\n    fix: add"
         );
     }

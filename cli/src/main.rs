@@ -101,6 +101,9 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| without_environment(error).exit());
     let output = Output { format: cli.output };
+    // Huge pages would triple the memory of an idle validator where the system gives them unasked. Processes started from
+    // here have none either. A kernel that can't be told is none that gives many.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     match run(cli.command, &cli.choice, output) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

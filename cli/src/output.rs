@@ -69,7 +69,7 @@ impl Output {
 
     /// Whether somebody is there who can be asked.
     pub fn can_ask(self) -> bool {
-        !self.json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
     /// Asks the person at the terminal; only a yes is one.

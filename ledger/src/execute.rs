@@ -37,7 +37,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use muniment_receipts::leaf;
-use muniment_receipts::statement::{Common, item_hashes};
+use muniment_receipts::statement::Common;
 use serde_json::{Value, json};
 
 pub use prepare::{MAX_TRANSACTION, Params, Prepared, Refusal, admissible, admission};
@@ -135,18 +135,12 @@ pub fn leaves(transactions: &[Transaction], outcomes: &[Vec<Outcome>]) -> Vec<Ve
     transactions
         .iter()
         .zip(outcomes)
-        .flat_map(|(transaction, outcomes)| {
-            let hashes = match transaction {
-                Transaction::Batch { items, .. } => item_hashes(items),
-                Transaction::Single { .. } | Transaction::Attached { .. } => Vec::new(),
-            };
-            leaves_of(transaction, &hashes, outcomes)
-        })
+        .flat_map(|(transaction, outcomes)| leaves_of(transaction, None, outcomes))
         .collect()
 }
 
-/// `hashes` are those of a batch's items.
-fn leaves_of(transaction: &Transaction, hashes: &[Hash], outcomes: &[Outcome]) -> Vec<Vec<u8>> {
+/// `hashes` are those of a batch's items, if they are known.
+fn leaves_of(transaction: &Transaction, hashes: Option<&[Hash]>, outcomes: &[Outcome]) -> Vec<Vec<u8>> {
     let accepted: Vec<_> = (0u32..)
         .zip(outcomes)
         .filter_map(|(index, outcome)| match outcome {
@@ -178,7 +172,10 @@ fn leaves_of(transaction: &Transaction, hashes: &[Hash], outcomes: &[Outcome]) -
             header,
             signature,
             items,
-        } => leaf::hashed_items(header, signature, items, hashes, &accepted),
+        } => match hashes {
+            Some(hashes) => leaf::hashed_items(header, signature, items, hashes, &accepted),
+            None => leaf::batch_items(header, signature, items, &accepted),
+        },
     }
 }
 
@@ -209,7 +206,7 @@ impl Run<'_> {
         };
         self.execution
             .leaves
-            .extend(leaves_of(&prepared.transaction, &prepared.item_hashes, &outcomes));
+            .extend(leaves_of(&prepared.transaction, Some(&prepared.item_hashes), &outcomes));
         self.execution.outcomes.push(outcomes);
         Ok(())
     }

@@ -106,7 +106,7 @@ pub fn batch_items<T: AsRef<[u8]>>(
     hashed_items(header, signature, items, &statement::item_hashes(items), accepted)
 }
 
-/// As [`batch_items`], with what [`statement::item_hashes`] gives of the items.
+/// As [`batch_items`], with what [`statement::item_hashes`] gives of the items; paths of other hashes prove nothing.
 pub fn hashed_items<T: AsRef<[u8]>>(
     header: &[u8],
     signature: &[u8; 64],

@@ -1,12 +1,13 @@
 //! How decided and undecided work is answered.
 
-use actix_web::body::{MessageBody, SizedStream};
+mod pieces;
+
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use self::pieces::Pieces;
 use crate::networks::Network;
 use crate::operation_id::OperationId;
 use crate::problem::{ApiError, Code};
@@ -15,8 +16,6 @@ use crate::types::{ItemOutcome, LARGEST_PAGE, Operation, Recorded, RecordedBatch
 /// Longest time an answer is held back.
 const LONGEST_WAIT: u64 = 60;
 const DEFAULT_PAGE: usize = 50;
-/// Bytes of a piece of a large answer.
-const PIECE: usize = 32 * 1024;
 /// How the answer to a batch ends: its list, and the answer.
 const END: &[u8] = b"]}";
 /// Most findings of one item of a batch.
@@ -141,38 +140,6 @@ pub fn batch(operation: OperationId, outcomes: impl Iterator<Item = ItemOutcome>
         .body(items.after(head)))
 }
 
-/// A large body in pieces: in one it would be copied while it grows, and as a whole into the server's buffer.
-#[derive(Default)]
-struct Pieces {
-    full: Vec<Bytes>,
-    last: Vec<u8>,
-}
-
-impl Pieces {
-    fn is_empty(&self) -> bool {
-        self.full.is_empty() && self.last.is_empty()
-    }
-
-    /// Begins another piece when the last is large enough.
-    fn cut(&mut self) {
-        if self.last.len() >= PIECE {
-            let next = Vec::with_capacity(self.last.capacity());
-            self.full.push(std::mem::replace(&mut self.last, next).into());
-        }
-    }
-
-    /// All of it, with something before it.
-    fn after(self, head: Vec<u8>) -> impl MessageBody {
-        let parts: Vec<Bytes> = std::iter::once(head.into())
-            .chain(self.full)
-            .chain([self.last.into()])
-            .collect();
-        let length = parts.iter().map(|part| part.len() as u64).sum();
-        let parts = parts.into_iter().map(Ok::<_, std::convert::Infallible>);
-        SizedStream::new(length, futures::stream::iter(parts))
-    }
-}
-
 /// Durably accepted, not decided yet.
 pub fn accepted(operation: OperationId) -> HttpResponse {
     HttpResponse::Accepted()
@@ -228,6 +195,7 @@ pub fn record_path(network: &Network, record: &str) -> String {
 mod tests {
     use super::*;
     use crate::networks::answer::refused;
+    use actix_web::body::MessageBody as _;
     use actix_web::test::TestRequest;
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Query, Value, ValueTuple};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Query, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityName, EntityTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityName, EntityTrait, IdenStatic,
     IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
 };
 
@@ -79,8 +79,12 @@ where
     insert.into_table(M::Entity::default().table_ref()).columns(columns());
     for row in rows {
         let mut row = row.into_active_model();
-        let value = |value: Option<Value>| value.map_or_else(|| Expr::cust("NULL"), Expr::value);
-        let values = columns().map(|column| value(row.take(column).into_value()));
+        let values = columns().map(|column| {
+            let value = row.take(column).into_value();
+            let value = value.ok_or_else(|| DbErr::AttrNotSet(column.as_str().to_owned()))?;
+            Ok(column.save_as(Expr::value(value)))
+        });
+        let values: Vec<_> = values.collect::<Result<_, DbErr>>()?;
         insert
             .values(values)
             .map_err(|error| DbErr::Custom(error.to_string()))?;

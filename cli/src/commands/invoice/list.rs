@@ -72,6 +72,22 @@ impl Args {
             .collect()
     }
 
+    /// What an empty page says.
+    fn nothing(&self) -> String {
+        let filters = self.filters();
+        match (&self.after, filters.is_empty()) {
+            (Some(_), _) => "there are no more".to_owned(),
+            (None, true) => "the network has no invoices".to_owned(),
+            (None, false) => {
+                let given = filters
+                    .iter()
+                    .map(|(option, _, value)| format!("--{option}={}", quoted(value)));
+                let given: Vec<_> = given.collect();
+                format!("no invoice is like {}; all of it must hold", given.join(" "))
+            }
+        }
+    }
+
     /// The command that shows the next page of the same.
     fn next(&self, after: &str) -> String {
         let mut command = "muniment invoice list".to_owned();
@@ -130,17 +146,7 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<()> {
         ]);
     }
     if rows.len() == 1 {
-        let filters = args.filters();
-        let all = if filters.is_empty() {
-            "the network has no invoices".to_owned()
-        } else {
-            let given = filters
-                .iter()
-                .map(|(option, _, value)| format!("--{option}={}", quoted(value)));
-            let given: Vec<_> = given.collect();
-            format!("no invoice is like {}; all of it must hold", given.join(" "))
-        };
-        output.say(all);
+        output.say(args.nothing());
         return Ok(());
     }
     output.line(table(&rows))?;
@@ -160,6 +166,20 @@ mod tests {
     struct List {
         #[command(flatten)]
         args: Args,
+    }
+
+    #[test]
+    fn an_empty_page_says_what_was_asked_for() {
+        let nothing = |given: &[&str]| {
+            let args = List::try_parse_from(["list"].iter().chain(given)).unwrap().args;
+            args.nothing()
+        };
+        assert_eq!(nothing(&[]), "the network has no invoices");
+        assert_eq!(nothing(&["--after", "x"]), "there are no more");
+        assert_eq!(
+            nothing(&["--number", "1", "--party", "a b"]),
+            "no invoice is like --number=1 --party='a b'; all of it must hold"
+        );
     }
 
     /// Who looks for some invoices isn't led on to others.

@@ -9,7 +9,7 @@ use super::Target;
 use crate::client::Client;
 use crate::commands::records;
 use crate::context::Choice;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::output::{Output, table};
 
 /// An invoice.
@@ -94,12 +94,15 @@ pub async fn erase(args: &Erase, choice: &Choice, output: Output) -> Result<()> 
     let path = path(&args.of.id, "")?;
     if !args.yes && output.can_ask() {
         let invoice: InvoiceRecord = client.get(&client.url(&path)).await?;
-        let number = records::text(&invoice.record["fields"]["number"]);
-        if !output.ask(&format!(
-            "the document of invoice {number} will be lost for good; erase it?"
-        ))? {
-            output.say("nothing was erased");
-            return Ok(());
+        let [number, supplier] = ["number", "supplier"].map(|name| records::text(&invoice.record["fields"][name]));
+        let question = format!("the document of invoice {number} of {supplier} will be lost for good; erase it?");
+        // What isn't there is for the server to refuse.
+        if invoice.document == "kept" && !output.ask(&question)? {
+            return Err(Failure::new(
+                "not_erased",
+                "nothing was erased",
+                "answer y, or use --yes",
+            ));
         }
     }
     client.delete(&client.url(&format!("{path}/document"))).await?;

@@ -79,11 +79,9 @@ impl Declared<'_> {
             at.entries(|field, at| Ok((field.to_owned(), self.assign(field, at, input, shapes)?)))
         }));
         parts.settle()?;
-        let mut set = set.flatten().unwrap_or_default();
-        set.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         Ok(Change {
             to: to.flatten().unwrap_or_default(),
-            set,
+            set: set.flatten().unwrap_or_default(),
         })
     }
 

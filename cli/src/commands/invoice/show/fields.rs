@@ -290,6 +290,14 @@ mod tests {
         ] {
             assert_eq!(of(name), Some(value), "{name}");
         }
+        // A credit note is owed by nobody, so nothing is said to be open.
+        let mut note = record();
+        note["fields"]["note"] = json!(true);
+        assert!(
+            super::rows(&note)
+                .iter()
+                .all(|(name, _)| name != "open" && name != "total")
+        );
         for absent in [
             "refundDue",
             "refunded",
