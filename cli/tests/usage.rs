@@ -34,6 +34,15 @@ fn bad_usage_exits_with_2() {
     }
 }
 
+/// A pipe, a cron job or a closed stdin is no consent.
+#[test]
+fn nothing_is_erased_for_good_where_nobody_can_be_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, text) = told(&muniment(home.path(), &["invoice", "erase", &"ab".repeat(32)]));
+    assert_eq!(code, 2);
+    assert!(text.contains("nothing was erased") && text.contains("--yes"), "{text}");
+}
+
 #[test]
 fn a_missing_server_is_one_sentence_and_a_next_step() {
     let home = tempfile::tempdir().unwrap();

@@ -70,29 +70,34 @@ async fn a_verifier_built_from_the_public_formats_accepts_the_export_and_no_chan
     );
 }
 
-/// Whoever lost a receipt, or never had it, gets it from the server: the same proof of the same step.
+/// Whoever lost a receipt, or never had it, gets it from the server: the same proof of the same step, without the salt,
+/// which only the receipt that was made here ever had.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_can_be_got_again() {
     let world = LocalWorld::fresh().await;
-    notarized(&world, "contract.pdf", "a contract");
-    let kept = world.path("contract.pdf.receipt");
-    let record = serde_json::from_str::<Value>(&text(&kept)).unwrap()["record"].clone();
-    std::fs::remove_file(&kept).unwrap();
-    let get = |more: &[&str]| {
-        let mut arguments = vec!["receipt", "get", record.as_str().unwrap()];
-        arguments.extend(["--out", kept.to_str().unwrap()]);
-        arguments.extend(more);
-        world.cli(arguments)
-    };
-    let done = get(&["--version", "1"]);
+    notarized(&world, "salted.pdf", "a contract");
+    let plain = world.path("plain.pdf");
+    std::fs::write(&plain, "another").unwrap();
+    let done = world.cli(["notarize".as_ref(), "--plain".as_ref(), plain.as_os_str()]);
     assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(verify(&world, &world.path("contract.pdf"), &[]).0, 0);
-    // What is there isn't replaced unasked, and there is no second step.
-    assert_eq!(get(&[]).code, 2);
-    assert_eq!(get(&["--force"]).code, 0);
-    let none = get(&["--force", "--version", "2"]);
-    assert_eq!(none.code, 1, "{none:?}");
-    assert_eq!(verify(&world, &world.path("contract.pdf"), &[]).0, 0);
+    for (file, code) in [("salted.pdf", 3), ("plain.pdf", 0)] {
+        let kept = world.path(&format!("{file}.receipt"));
+        let record = serde_json::from_str::<Value>(&text(&kept)).unwrap()["record"].clone();
+        std::fs::remove_file(&kept).unwrap();
+        let get = |more: &[&str]| {
+            let mut arguments = vec!["receipt", "get", record.as_str().unwrap()];
+            arguments.extend(["--out", kept.to_str().unwrap()]);
+            arguments.extend(more);
+            world.cli(arguments).code
+        };
+        assert_eq!(get(&["--version", "1"]), 0, "{file}");
+        assert_eq!(verify(&world, &world.path(file), &[]).0, code, "{file}");
+        // What is there isn't replaced unasked, and there is no second step.
+        assert_eq!(get(&[]), 2, "{file}");
+        assert_eq!(get(&["--force"]), 0, "{file}");
+        assert_eq!(get(&["--force", "--version", "2"]), 1, "{file}");
+        assert_eq!(verify(&world, &world.path(file), &[]).0, code, "{file}");
+    }
 }
 
 /// Every bit of a receipt is tested in the receipts crate; here some bits of each byte region go through the CLI.

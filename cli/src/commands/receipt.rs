@@ -80,7 +80,17 @@ async fn get(record: &str, version: Option<u32>, target: &Target, choice: &Choic
     let client = Client::new(choice.load()?)?;
     let step = version.map(|version| format!("?version={version}")).unwrap_or_default();
     let url = client.url(&format!("/records/{}/receipt{step}", id(record)?));
-    target.deliver(&client.bytes(&url).await?, output)
+    let receipt = client
+        .bytes(&url)
+        .await
+        .map_err(|failure| match (failure.code.as_str(), version) {
+            ("not_found", Some(_)) => Failure {
+                next: format!("`muniment records history {record}` lists the versions, if there is such a record"),
+                ..failure
+            },
+            _ => failure,
+        })?;
+    target.deliver(&receipt, output)
 }
 
 fn read(path: &Path) -> Result<Receipt> {

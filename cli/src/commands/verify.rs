@@ -233,7 +233,7 @@ fn missing(pair: &Pair, error: &std::io::Error) -> Failure {
                 pair.receipt.shown()
             ),
             format!(
-                "name it with --receipt, or make one with `muniment notarize {}`",
+                "name it with --receipt, get it again with `muniment receipt get`, or make one with `muniment notarize {}`",
                 document.shown()
             ),
         ),

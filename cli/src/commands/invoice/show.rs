@@ -25,7 +25,7 @@ pub struct Record {
 pub struct Erase {
     #[command(flatten)]
     of: Record,
-    /// Don't ask. Nothing is asked where nobody can answer, either.
+    /// Don't ask. Where nobody can answer nothing is erased without it.
     #[arg(long)]
     yes: bool,
 }
@@ -90,9 +90,13 @@ pub async fn document(args: &Document, choice: &Choice, output: Output) -> Resul
 
 /// Erases the document.
 pub async fn erase(args: &Erase, choice: &Choice, output: Output) -> Result<()> {
+    if !args.yes && !output.can_ask() {
+        let message = "erasing a document can't be undone, and nobody is there to be asked; nothing was erased";
+        return Err(Failure::usage("not_asked", message, "say --yes if it is meant"));
+    }
     let client = Client::new(choice.load()?)?;
     let path = path(&args.of.id, "")?;
-    if !args.yes && output.can_ask() {
+    if !args.yes {
         let invoice: InvoiceRecord = client.get(&client.url(&path)).await?;
         let [number, supplier] = ["number", "supplier"].map(|name| records::text(&invoice.record["fields"][name]));
         let question = format!("the document of invoice {number} of {supplier} will be lost for good; erase it?");
