@@ -4,7 +4,8 @@ mod cose;
 
 use std::path::{Path, PathBuf};
 
-use muniment_receipts::receipt::Receipt;
+use muniment_receipts::leaf::Leaf;
+use muniment_receipts::receipt::{Disclosure, Receipt};
 
 use crate::client::Client;
 use crate::commands::records::id;
@@ -90,7 +91,19 @@ async fn get(record: &str, version: Option<u32>, target: &Target, choice: &Choic
             },
             _ => failure,
         })?;
+    let receipt = if is_plain(&evidence::parse(&receipt, "the server's answer")?) {
+        evidence::disclose(&receipt, &Disclosure::Plain)?
+    } else {
+        receipt
+    };
     target.deliver(&receipt, output)
+}
+
+/// Whether its statement says that it holds the document's own digest. Then the receipt needs nothing else to say how the
+/// two hang together; of a salted one only its first holder could say it.
+fn is_plain(receipt: &Receipt) -> bool {
+    let action = Leaf::parse(&receipt.leaf).and_then(|leaf| leaf.action());
+    action.is_ok_and(|action| action.input.contains_key("digests") && action.input["mode"] == "plain")
 }
 
 fn read(path: &Path) -> Result<Receipt> {
@@ -167,7 +180,7 @@ struct Shown {
     height: u64,
     leaf: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    disclosure: Option<muniment_receipts::receipt::Disclosure>,
+    disclosure: Option<Disclosure>,
     statement: String,
     checkpoint: String,
 }
