@@ -67,6 +67,9 @@ pub fn proves(receipt: &[u8], root: &Root, document: &[u8; 32]) -> bool {
     judge(receipt, Some(root), Some(*document)).overall == Outcome::Pass
 }
 
+/// Code of a receipt that doesn't hold.
+pub const WRONG: &str = "wrong_receipt";
+
 /// Checks a receipt that a server gave. Without a document everything but the document must pass.
 ///
 /// # Errors
@@ -91,7 +94,7 @@ pub fn check(receipt: &[u8], root: &Root, document: Option<&[u8; 32]>) -> Result
             format!("{:?}: {}", verdict.check, verdict.detail)
         });
         return Err(Failure::new(
-            "wrong_receipt",
+            WRONG,
             format!("the server's receipt does not hold and was not written: {why}"),
             "compare the trust root in `muniment network status` and in ~/.config/muniment/trust",
         ));

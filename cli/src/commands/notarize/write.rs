@@ -170,11 +170,27 @@ impl Writer {
         (stored.is_ok(), stored)
     }
 
-    /// Checking and syncing to disk leave this thread: many receipts are under way at a time.
+    /// The network's validators may have changed since this run began: what the trust root of that moment doesn't hold for
+    /// is checked once more against that of now, which must continue the pinned one as well.
     async fn store(&self, hashed: Hashed, receipt: Vec<u8>, answer: Option<Recorded>) -> Result<Receipted> {
-        let root = self.root.clone();
-        blocking(move || store(&root, &hashed, &receipt, answer.as_ref())).await
+        let given = Arc::new((hashed, receipt, answer));
+        match check_and_write(self.root.clone(), given.clone()).await {
+            Err(failure) if failure.code == evidence::WRONG => {
+                let newest = trust::contact(&self.client).await?;
+                check_and_write(newest, given).await
+            }
+            stored => stored,
+        }
     }
+}
+
+/// Checking and syncing to disk leave this thread: many receipts are under way at a time.
+async fn check_and_write(root: Arc<trust::Root>, given: Arc<(Hashed, Vec<u8>, Option<Recorded>)>) -> Result<Receipted> {
+    blocking(move || {
+        let (hashed, receipt, answer) = &*given;
+        store(&root, hashed, receipt, answer.as_ref())
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
