@@ -33,7 +33,6 @@ pub mod yaml;
 use std::fmt;
 
 use native::Native;
-use rule::reads::Reads;
 use rule::{Expression, Rule, Uses};
 use schema::Schema;
 use serde_json::Value;
@@ -269,8 +268,6 @@ pub struct Action {
     pub change: Change,
     /// Variables that its expressions name.
     pub uses: Uses,
-    /// What they read of `input`.
-    pub reads: Reads,
     /// Has it any expressions?
     pub computes: bool,
 }

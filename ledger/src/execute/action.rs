@@ -21,7 +21,7 @@ use super::overlay::{InForce, Overlay};
 use super::reject::Reject;
 use crate::block::{Hash, Header};
 use crate::state::{Record, record_id, record_key};
-use crate::template::rule::values::{Fault, Given, Held, Values};
+use crate::template::rule::values::{Data, Fault, Held, Values};
 use crate::template::validate::validate;
 use crate::template::{Action, Role};
 
@@ -251,7 +251,7 @@ impl Act<'_> {
         subject: &'v Subject,
         refs: &'v [Referred],
         count: Option<&'v claims::Count<'_>>,
-    ) -> Values<'v, 'v> {
+    ) -> Values<'v> {
         let uses = self.action().uses;
         let mut values = Values::default();
         if uses.id {
@@ -261,7 +261,7 @@ impl Act<'_> {
             values.set("record", given(record));
         }
         if uses.input {
-            self.action().reads.give(&mut values, input);
+            values.set("input", input);
         }
         for (used, name, value) in [(uses.tx, "tx", &self.tx), (uses.block, "block", self.block)] {
             if used {
@@ -278,12 +278,12 @@ impl Act<'_> {
     }
 
     /// A deadline may be raised only when it has passed.
-    fn due(&self, values: &Values<'_, '_>) -> Result<(), Reject> {
+    fn due(&self, values: &Values<'_>) -> Result<(), Reject> {
         let Some(after) = &self.action().after else {
             return Ok(());
         };
         let after = values.value(after).map_err(|fault| faulty(fault, "the deadline"))?;
-        let after = after.and_then(|value| value.as_i64());
+        let after = after.as_i64();
         let Some(after) = after else {
             return Err(faulty(Fault::Undefined, "the deadline"));
         };
@@ -299,14 +299,14 @@ impl Act<'_> {
         Err(Reject::new("NOT_DUE", message, "/action"))
     }
 
-    fn variables<'v>(&'v self, values: &mut Values<'_, 'v>) -> Result<(), Reject> {
+    fn variables<'v>(&'v self, values: &mut Values<'v>) -> Result<(), Reject> {
         self.action().variables.iter().try_for_each(|(name, expression)| {
             let made = values.make(name, expression);
             made.map_err(|fault| faulty(fault, &format!("`variables.{name}`")))
         })
     }
 
-    fn rules(&self, values: &Values<'_, '_>) -> Result<(), Reject> {
+    fn rules(&self, values: &Values<'_>) -> Result<(), Reject> {
         match values.first_failed(&self.action().require) {
             None => Ok(()),
             Some((rule, Held::Fault(fault))) => {
@@ -378,21 +378,21 @@ fn duplicate(earlier: Hash, what: &str) -> Reject {
 }
 
 /// A record as expressions see it: like its JSON.
-fn given(record: &Record) -> Given<'_> {
+fn given(record: &Record) -> Data<'_> {
     let fields = record.fields.iter();
     let regions = record.regions.iter();
-    Given::object([
+    Data::object([
         ("createdHeight", record.created_height.into()),
         ("createdTime", record.created_time.into()),
         ("creator", record.creator.as_str().into()),
         (
             "fields",
-            Given::object(fields.map(|(name, value)| (name.as_str(), value.into()))),
+            Data::object(fields.map(|(name, value)| (name.as_str(), value.into()))),
         ),
         ("id", record.id.as_str().into()),
         (
             "regions",
-            Given::object(regions.map(|(name, state)| (name.as_str(), state.as_str().into()))),
+            Data::object(regions.map(|(name, state)| (name.as_str(), state.as_str().into()))),
         ),
         ("revision", u64::from(record.revision).into()),
         ("template", record.template.as_str().into()),

@@ -1,16 +1,20 @@
 //! CEL expressions, and the rules made of them that an action must satisfy.
 //!
-//! Owns compiling (with `check`). Evaluation is in `values`.
+//! Owns compiling: the crate `cel` parses, `check` says what is let through, `node` makes of it what `evaluate` evaluates.
 
-mod functions;
-pub mod reads;
+mod data;
+mod evaluate;
+mod node;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
 pub mod values;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use cel::{Env, ParseErrors, Program};
+use cel::{Env, ParseErrors};
 
-use self::reads::Reads;
+use self::node::Node;
 use super::TemplateError;
 use super::check::{Checker, Shape};
 use super::yaml::At;
@@ -22,7 +26,8 @@ const MAX_BRACKETS: usize = 16;
 /// Most words and signs in a rule: the parser and the checker recurse once per operator, so this bounds their stack.
 const MAX_TOKENS: usize = 256;
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(functions::environment()));
+/// The parser's: it knows the macros, and no functions.
+static ENV: LazyLock<Env> = LazyLock::new(Env::stdlib);
 
 /// One compiled rule.
 #[derive(Debug)]
@@ -121,12 +126,10 @@ pub(super) fn message(at: At<'_>) -> Result<String, TemplateError> {
 /// A compiled CEL expression.
 #[derive(Debug)]
 pub struct Expression {
-    /// The program to run.
-    pub program: Program,
+    /// What is evaluated.
+    node: Node,
     /// Variables that it names.
     pub uses: Uses,
-    /// What it reads of `input`.
-    pub reads: Reads,
     /// What kind of value it has.
     pub shape: Shape,
     /// Most evaluation steps it can take.
@@ -159,10 +162,9 @@ impl Expression {
             counters: references.has_variable("counters"),
             made: references.has_variable("variables") || references.has_variable("item"),
         };
-        drop(references);
+        let node = Node::of(&program.expression().expr).ok_or_else(|| at.error("this part of CEL is not supported"))?;
         Ok(Self {
-            reads: Reads::of(program.expression()),
-            program,
+            node,
             uses,
             shape,
             cost,

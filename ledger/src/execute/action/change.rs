@@ -21,7 +21,7 @@ impl Act<'_> {
     pub(super) fn change(
         &self,
         subject: &Subject,
-        values: Option<&Values<'_, '_>>,
+        values: Option<&Values<'_>>,
         input: &Value,
         writes: &mut Writes<'_, '_>,
     ) -> Judged<u32> {
@@ -39,7 +39,7 @@ impl Act<'_> {
     pub(super) fn change_refs<'v>(
         &self,
         refs: &'v [Referred],
-        values: Option<&Values<'_, 'v>>,
+        values: Option<&Values<'v>>,
         input: &Value,
         writes: &mut Writes<'_, '_>,
     ) -> Judged<Vec<(Hash, u32)>> {
@@ -91,7 +91,7 @@ impl Act<'_> {
         record: &mut Draft<'d>,
         existed: bool,
         change: &'d Change,
-        values: Option<&Values<'_, '_>>,
+        values: Option<&Values<'_>>,
         input: &'d Value,
         id: Hash,
     ) -> Judged<()> {
@@ -112,7 +112,7 @@ impl Act<'_> {
         &'d self,
         record: &mut Draft<'d>,
         change: &'d Change,
-        values: Option<&Values<'_, '_>>,
+        values: Option<&Values<'_>>,
         input: &'d Value,
     ) -> Result<(), Reject> {
         let mut made = Vec::with_capacity(change.set.len());
@@ -125,7 +125,7 @@ impl Act<'_> {
                 Assign::Constant(value) => Cow::Borrowed(value),
                 Assign::Remove => Cow::Owned(Value::Null),
                 Assign::Compute(expression) => {
-                    let value = values.map_or(Ok(None), |values| values.value(expression));
+                    let value = values.map_or(Ok(None), |values| values.value(expression).map(Some));
                     let value = value.map_err(|fault| faulty(fault, &format!("the new value of `{field}`")))?;
                     Cow::Owned(self.fitting(field, value)?)
                 }
@@ -174,7 +174,7 @@ impl Act<'_> {
     }
 }
 
-fn states<'d>(record: &mut Draft<'d>, change: &'d Change, values: Option<&Values<'_, '_>>) -> Result<(), Reject> {
+fn states<'d>(record: &mut Draft<'d>, change: &'d Change, values: Option<&Values<'_>>) -> Result<(), Reject> {
     for (region, cases) in &change.to {
         for case in cases {
             let holds = match (&case.when, values) {

@@ -12,7 +12,7 @@ use crate::block::Hash;
 use crate::execute::overlay::Overlay;
 use crate::execute::reject::Reject;
 use crate::state::{Draft, StateError, counter_key, unique_key};
-use crate::template::rule::values::Given;
+use crate::template::rule::values::Data;
 use crate::template::{Counter, Source, Template, Unique};
 
 /// First line of what a unique key is the hash of.
@@ -156,12 +156,12 @@ pub struct Count<'t> {
 
 impl Count<'_> {
     /// The variable `counters`.
-    pub fn given(&self) -> Given<'_> {
+    pub fn given(&self) -> Data<'_> {
         let row = [
             ("next", (self.row.count + 1).into()),
             ("previous", self.row.link.as_str().into()),
         ];
-        Given::object([(self.counter.name.as_str(), Given::object(row))])
+        Data::object([(self.counter.name.as_str(), Data::object(row))])
     }
 
     /// The write that moves it on.

@@ -9,7 +9,7 @@ use super::{Act, Judged, Reject, accept, from};
 use crate::block::Hash;
 use crate::execute::overlay::Overlay;
 use crate::state::{Record, record_key};
-use crate::template::rule::values::Given;
+use crate::template::rule::values::Data;
 use crate::template::validate::validate;
 use crate::template::{Reference, Template};
 
@@ -108,11 +108,11 @@ fn readable(record: &Record, template: &Template) -> bool {
 }
 
 /// The variable `refs`. A reference that the input leaves out is absent.
-pub fn given(refs: &[Referred]) -> Given<'_> {
-    Given::object(refs.iter().filter_map(|referred| {
+pub fn given(refs: &[Referred]) -> Data<'_> {
+    Data::object(refs.iter().filter_map(|referred| {
         let mut records = referred.records.iter().map(|(_, record)| super::given(record));
         let value = match referred.many {
-            true => Given::list(records),
+            true => Data::list(records),
             false => records.next()?,
         };
         Some((referred.name.as_str(), value))

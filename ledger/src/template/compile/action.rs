@@ -6,7 +6,6 @@ use super::shapes::Shapes;
 use super::{MAX_PARTS, identity_source, input_path, items, resolve, state};
 use crate::template::check::Shape;
 use crate::template::native::Native;
-use crate::template::rule::reads::Reads;
 use crate::template::rule::{Expression, Rule, Uses};
 use crate::template::schema::{self, Named, Schema, check_name};
 use crate::template::yaml::At;
@@ -107,7 +106,6 @@ impl Declared<'_> {
             require: require.flatten().unwrap_or_default(),
             change: change.unwrap_or_default(),
             uses: Uses::default(),
-            reads: Reads::default(),
             computes: false,
         };
         bounded(at, &mut action)?;
@@ -312,17 +310,16 @@ fn with_variables<'a>(mut shapes: Shapes<'a>, variables: &[(String, Expression)]
     shapes
 }
 
-/// Notes what all expressions of an action name and read, and bounds what they cost together.
+/// Notes what all expressions of an action name, and bounds what they cost together.
 fn bounded(at: At<'_>, action: &mut Action) -> Result<(), TemplateError> {
     if action.require.len() > MAX_PARTS {
         return Err(at.error(format!("an action may have at most {MAX_PARTS} rules")));
     }
-    let (mut uses, mut reads, mut cost) = (Uses::default(), Reads::default(), 0u64);
+    let (mut uses, mut cost) = (Uses::default(), 0u64);
     let mut computes = false;
     let mut note = |expression: &Expression, times: usize| {
         computes = true;
         uses = uses.and(expression.uses);
-        reads.add(&expression.reads);
         cost = cost.saturating_add(expression.cost.saturating_mul(times as u64));
     };
     let rules = action.require.iter().map(|rule| &rule.expression);
@@ -342,6 +339,6 @@ fn bounded(at: At<'_>, action: &mut Action) -> Result<(), TemplateError> {
              split the action"
         )));
     }
-    (action.uses, action.reads, action.computes) = (uses, reads, computes);
+    (action.uses, action.computes) = (uses, computes);
     Ok(())
 }

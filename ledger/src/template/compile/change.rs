@@ -219,7 +219,7 @@ fn settled(expression: &Expression, property: &Property) -> Option<Value> {
     if expression.uses != Uses::default() {
         return None;
     }
-    let value = Values::default().value(expression).ok().flatten()?;
+    let value = Values::default().value(expression).ok()?;
     validate(&property.schema, &value).is_ok().then_some(value)
 }
 
