@@ -22,7 +22,7 @@ pub mod tree;
 mod validators;
 
 pub use genesis::{GenesisError, Governance, MemberEntry, TemplateEntry, canonical, genesis_state};
-pub use record::{Draft, Record, record_id};
+pub use record::{Draft, Fields, Record, record_id};
 pub use validators::{VALIDATORS_KEY, Validators, set_height, set_key, used_key};
 
 use crate::transaction::TransactionId;

@@ -209,8 +209,10 @@ pub enum Assign {
 pub struct Change {
     /// New states of regions: of each the first case that holds.
     pub to: Vec<(String, Vec<Case>)>,
-    /// Fields to write.
+    /// Fields to write, in the order in which they are judged.
     pub set: Vec<(String, Assign)>,
+    /// Places in `set`, sorted by field.
+    pub sorted: Vec<usize>,
 }
 
 impl Change {

@@ -20,7 +20,8 @@ const MAX_COMPILED: usize = 256;
 /// State as later actions of the block see it.
 pub struct Overlay<'a> {
     view: &'a dyn StateRead,
-    changes: Changes,
+    /// Looked into far more often than it is walked: sorted at the end.
+    changes: HashMap<Vec<u8>, Option<Vec<u8>>>,
     members: HashMap<String, bool>,
     latest: HashMap<String, Option<u32>>,
     templates: HashMap<(String, u32), Option<Arc<Template>>>,
@@ -45,7 +46,7 @@ impl<'a> Overlay<'a> {
     pub fn new(view: &'a dyn StateRead) -> Self {
         Self {
             view,
-            changes: Changes::new(),
+            changes: HashMap::new(),
             members: HashMap::new(),
             latest: HashMap::new(),
             templates: HashMap::new(),
@@ -97,7 +98,7 @@ impl<'a> Overlay<'a> {
     }
 
     pub fn into_changes(self) -> Changes {
-        self.changes
+        self.changes.into_iter().collect()
     }
 
     /// Membership, template, revision and action of a transaction.

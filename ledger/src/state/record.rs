@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -74,7 +74,7 @@ pub struct Draft<'a> {
     /// Signer key of the creator.
     pub creator: &'a str,
     /// Fields as the template describes them.
-    pub fields: BTreeMap<&'a str, Cow<'a, Value>>,
+    pub fields: Fields<'a>,
     /// Record id, hex.
     pub id: Cow<'a, str>,
     /// State of each region.
@@ -91,6 +91,46 @@ pub struct Draft<'a> {
     pub version: u32,
 }
 
+/// Fields of a draft, sorted by name.
+#[derive(Clone, Debug, Default)]
+pub struct Fields<'a>(Vec<(&'a str, Cow<'a, Value>)>);
+
+impl<'a> Fields<'a> {
+    /// Fields that come sorted, none twice.
+    pub fn sorted(fields: impl Iterator<Item = (&'a str, Cow<'a, Value>)>) -> Self {
+        let fields: Vec<_> = fields.collect();
+        debug_assert!(fields.is_sorted_by(|(a, _), (b, _)| a < b));
+        Self(fields)
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let place = self.0.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+        self.0.get(place).map(|(_, value)| &**value)
+    }
+
+    /// Gives a field its value; null removes it.
+    pub fn set(&mut self, name: &'a str, value: Cow<'a, Value>) {
+        match self.0.binary_search_by(|(known, _)| (*known).cmp(name)) {
+            Ok(place) if value.is_null() => drop(self.0.remove(place)),
+            Ok(place) => self.0[place].1 = value,
+            Err(_) if value.is_null() => {}
+            Err(place) => self.0.insert(place, (name, value)),
+        }
+    }
+}
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
 impl<'a> From<&'a Record> for Draft<'a> {
     fn from(record: &'a Record) -> Self {
         let fields = record.fields.iter();
@@ -99,9 +139,7 @@ impl<'a> From<&'a Record> for Draft<'a> {
             created_height: record.created_height,
             created_time: record.created_time,
             creator: &record.creator,
-            fields: fields
-                .map(|(name, value)| (name.as_str(), Cow::Borrowed(value)))
-                .collect(),
+            fields: Fields::sorted(fields.map(|(name, value)| (name.as_str(), Cow::Borrowed(value)))),
             id: Cow::Borrowed(&record.id),
             regions: regions.map(|(name, state)| (name.as_str(), state.as_str())).collect(),
             revision: record.revision,
@@ -120,7 +158,7 @@ impl Draft<'_> {
     /// Never for one made by the executor; kept because serialisation can.
     pub fn canonical(&self) -> Result<Vec<u8>, StateError> {
         // About 64 bytes for each member.
-        let mut bytes = Vec::with_capacity(512 + 32 * self.fields.len());
+        let mut bytes = Vec::with_capacity(512 + 32 * self.fields.0.len());
         serde_json::to_writer(&mut bytes, self).map_err(|error| StateError(error.into()))?;
         Ok(bytes)
     }

@@ -62,24 +62,21 @@ fn object(properties: &[Property], value: &Value) -> Result<(), Invalid> {
     let Value::Object(map) = value else {
         return Err(Invalid::here("must be an object"));
     };
-    let mut matched = 0;
+    // Both are sorted by name.
+    let (mut members, mut stranger) = (map.iter().peekable(), None);
     for property in properties {
-        match map.get(&property.name) {
-            Some(value) => {
-                matched += 1;
-                validate(&property.schema, value).map_err(|invalid| invalid.below(&property.name))?;
-            }
-            None if property.required => {
-                return Err(Invalid::here(format!("lacks `{}`", property.name)));
-            }
+        while let Some((name, _)) = members.next_if(|(name, _)| **name < property.name) {
+            stranger = stranger.or(Some(name));
+        }
+        match members.next_if(|(name, _)| **name == property.name) {
+            Some((_, value)) => validate(&property.schema, value).map_err(|invalid| invalid.below(&property.name))?,
+            None if property.required => return Err(Invalid::here(format!("lacks `{}`", property.name))),
             None => {}
         }
     }
-    if matched == map.len() {
+    let Some(stranger) = stranger.or(members.next().map(|(name, _)| name)) else {
         return Ok(());
-    }
-    let known = |name: &str| properties.iter().any(|property| property.name == name);
-    let stranger = map.keys().find(|name| !known(name)).map_or("", String::as_str);
+    };
     let allowed: Vec<_> = properties.iter().map(|property| property.name.as_str()).collect();
     let short: String = stranger.chars().take(64).collect();
     let message = format!("unknown field `{short}`; allowed here: {}", allowed.join(", "));

@@ -1,7 +1,6 @@
 //! What becomes of the records of an accepted action.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use muniment_receipts::encoding::hex;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use super::refs::Referred;
 use super::{Act, Judged, Subject, accept, faulty, given};
 use crate::block::Hash;
 use crate::execute::reject::Reject;
-use crate::state::{Draft, record_key};
+use crate::state::{Draft, Fields, record_key};
 use crate::template::rule::values::Values;
 use crate::template::validate::validate;
 use crate::template::{Assign, Change, Source};
@@ -72,7 +71,7 @@ impl Act<'_> {
             created_height: self.header.height,
             created_time: self.header.time,
             creator: self.signer,
-            fields: BTreeMap::new(),
+            fields: Fields::default(),
             id: hex(id).into(),
             regions: regions
                 .map(|region| (region.name.as_str(), region.initial.as_str()))
@@ -118,30 +117,25 @@ impl Act<'_> {
         let mut made = Vec::with_capacity(change.set.len());
         for (field, assign) in &change.set {
             let value = match assign {
-                Assign::Copy(source) => match self.copied(source, input) {
-                    Some(value) => value,
-                    None => continue,
-                },
-                Assign::Constant(value) => Cow::Borrowed(value),
-                Assign::Remove => Cow::Owned(Value::Null),
+                Assign::Copy(source) => self.copied(source, input),
+                Assign::Constant(value) => Some(Cow::Borrowed(value)),
+                Assign::Remove => Some(Cow::Owned(Value::Null)),
                 Assign::Compute(expression) => {
                     let value = values.map_or(Ok(None), |values| values.value(expression).map(Some));
                     let value = value.map_err(|fault| faulty(fault, &format!("the new value of `{field}`")))?;
-                    Cow::Owned(self.fitting(field, value)?)
+                    Some(Cow::Owned(self.fitting(field, value)?))
                 }
             };
-            made.push((field.as_str(), value));
+            made.push(value);
         }
+        let made = change.sorted.iter().filter_map(|place| {
+            let (field, _) = change.set.get(*place)?;
+            Some((field.as_str(), made.get_mut(*place)?.take()?))
+        });
         if record.fields.is_empty() {
-            // In one go: a map that grows by one field after the other costs more.
-            record.fields = made.into_iter().filter(|(_, value)| !value.is_null()).collect();
-            return Ok(());
-        }
-        for (field, value) in made {
-            match *value {
-                Value::Null => record.fields.remove(field),
-                _ => record.fields.insert(field, value),
-            };
+            record.fields = Fields::sorted(made.filter(|(_, value)| !value.is_null()));
+        } else {
+            made.for_each(|(field, value)| record.fields.set(field, value));
         }
         Ok(())
     }

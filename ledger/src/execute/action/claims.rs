@@ -123,11 +123,7 @@ fn taken(unique: &Unique, holder: Option<Hash>) -> Reject {
 
 /// State key of a record's unique key; none when one of its fields is absent.
 fn claim(record: &Draft<'_>, unique: &Unique) -> Result<Option<Vec<u8>>, StateError> {
-    let values: Option<Vec<&Value>> = unique
-        .fields
-        .iter()
-        .map(|field| record.fields.get(field.as_str()).map(|value| &**value))
-        .collect();
+    let values: Option<Vec<&Value>> = unique.fields.iter().map(|field| record.fields.get(field)).collect();
     let Some(mut values) = values else { return Ok(None) };
     let creator = Value::from(record.creator);
     if unique.per_creator {

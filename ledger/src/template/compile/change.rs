@@ -79,9 +79,13 @@ impl Declared<'_> {
             at.entries(|field, at| Ok((field.to_owned(), self.assign(field, at, input, shapes)?)))
         }));
         parts.settle()?;
+        let set: Vec<(String, Assign)> = set.flatten().unwrap_or_default();
+        let mut sorted: Vec<usize> = (0..set.len()).collect();
+        sorted.sort_by_key(|place| set.get(*place).map(|(field, _)| field));
         Ok(Change {
             to: to.flatten().unwrap_or_default(),
-            set: set.flatten().unwrap_or_default(),
+            set,
+            sorted,
         })
     }
 
