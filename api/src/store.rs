@@ -7,6 +7,7 @@
 mod connect;
 pub mod documents;
 pub mod entity;
+mod insert;
 pub mod invoices;
 mod migration;
 pub mod query;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::access;
 use crate::store::entity::invoice::Model;
 
-/// The row of a record; none when it isn't one of an invoice.
+/// The row of a record, without its place in the log; none when it isn't one of an invoice.
 pub fn of_record(network: i64, record: &Value) -> Option<Model> {
     let fields = record["fields"].as_object()?;
     let id = hex::decode(record["id"].as_str()?).ok()?;
@@ -24,7 +24,7 @@ pub fn of_record(network: i64, record: &Value) -> Option<Model> {
 }
 
 /// The row that an accepted `issue` makes, where its input alone says how the record begins: with nothing prepaid and
-/// nothing to report. None where the record has to be looked at.
+/// nothing to report. None where the record has to be looked at. Without its place in the log, too.
 pub fn of_issue(network: i64, id: &[u8; 32], issuer: &str, input: &Map<String, Value>) -> Option<Model> {
     let totals = input.get("totals")?;
     let fresh = totals["due"].as_i64()? > 0 && totals["prepaid"].as_i64()? == 0;
@@ -56,6 +56,7 @@ fn base(network: i64, id: &[u8], issuer: &str, fields: &Map<String, Value>) -> O
         credits: text(fields, "invoice").and_then(|id| hex::decode(id).ok()),
         content: hex::decode(text(fields, "content")?).ok()?,
         named: format!(" {} ", access::named(fields).into_iter().collect::<Vec<_>>().join(" ")),
+        leaf: 0,
         version: 1,
         document: first("Issued"),
         approval: first("None"),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Query, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityName, EntityTrait, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect,
+    QueryTrait,
 };
 
 use super::entity::{document, invoice, waiting};
+use super::insert::add;
 use super::writer::raw;
 
 /// Rows of one statement: bounded by the parameters that one may have.
@@ -38,9 +39,8 @@ pub async fn insert(on: &DatabaseTransaction, rows: &[document::Model]) -> Resul
         .iter()
         .filter(|row| std::ptr::eq(different[&id(row)], *row))
         .collect();
-    let known = OnConflict::new().do_nothing().to_owned();
     for rows in rows.chunks(ROWS) {
-        let added = add(on, rows.iter().map(|row| (*row).clone()), &known).await?;
+        let added = add(on, rows.iter().map(|row| (*row).clone()), &known()).await?;
         if usize::try_from(added).is_ok_and(|added| added == rows.len()) {
             wait(on, rows).await?;
         } else {
@@ -54,10 +54,8 @@ fn id(row: &document::Model) -> (&[u8], &str, &[u8], &[u8]) {
     (&row.network, &row.issuer, &row.content, &row.variant)
 }
 
-/// From now on these wait, also those that do already.
+/// From now on these wait, which were inserted just now.
 async fn wait(on: &DatabaseTransaction, rows: &[&document::Model]) -> Result<(), DbErr> {
-    let mut conflict = OnConflict::columns(waiting::PrimaryKey::iter().map(|key| key.into_column()));
-    conflict.update_column(waiting::Column::CreatedAt);
     let rows = rows.iter().map(|row| waiting::Model {
         network: row.network.clone(),
         issuer: row.issuer.clone(),
@@ -65,32 +63,12 @@ async fn wait(on: &DatabaseTransaction, rows: &[&document::Model]) -> Result<(),
         variant: row.variant.clone(),
         created_at: row.created_at,
     });
-    add(on, rows, &conflict).await.map(drop)
+    add(on, rows, &known()).await.map(drop)
 }
 
-/// Inserts whole rows in one statement; answers how many. `insert_many` looks in each row for columns that none of them has
-/// set, which costs as much as the statement.
-async fn add<M>(on: &DatabaseTransaction, rows: impl Iterator<Item = M>, conflict: &OnConflict) -> Result<u64, DbErr>
-where
-    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
-{
-    let columns = || <M::Entity as EntityTrait>::Column::iter();
-    let mut insert = Query::insert();
-    insert.into_table(M::Entity::default().table_ref()).columns(columns());
-    for row in rows {
-        let mut row = row.into_active_model();
-        let values = columns().map(|column| {
-            let value = row.take(column).into_value();
-            let value = value.ok_or_else(|| DbErr::AttrNotSet(column.as_str().to_owned()))?;
-            Ok(column.save_as(Expr::value(value)))
-        });
-        let values: Vec<_> = values.collect::<Result<_, DbErr>>()?;
-        insert
-            .values(values)
-            .map_err(|error| DbErr::Custom(error.to_string()))?;
-    }
-    insert.on_conflict(conflict.clone());
-    Ok(on.execute(&insert).await?.rows_affected())
+/// What is there stays as it is.
+fn known() -> OnConflict {
+    OnConflict::new().do_nothing().to_owned()
 }
 
 /// Documents of one network, of which some were there before: what was inserted now waits, what waited already waits anew.
@@ -210,17 +188,19 @@ pub async fn abandon(on: &DatabaseTransaction, network: &[u8; 32]) -> Result<(),
     Ok(())
 }
 
-/// Writes invoices as they are now. An older version never takes the place of a newer one.
+/// Writes invoices as they are now. An older version never takes the place of a newer one, and a first version that of none.
 pub async fn project(on: &DatabaseTransaction, rows: &[invoice::Model]) -> Result<(), DbErr> {
-    let keys = [invoice::Column::Network, invoice::Column::Record];
-    let others =
-        invoice::Column::iter().filter(|column| !matches!(column, invoice::Column::Network | invoice::Column::Record));
-    let mut conflict = OnConflict::columns(keys);
-    conflict
+    use invoice::Column as C;
+    let others = C::iter().filter(|column| !matches!(column, C::Network | C::Record | C::Leaf));
+    let mut newer = OnConflict::columns([C::Network, C::Record]);
+    newer
         .update_columns(others)
         .action_and_where(Expr::cust("excluded.version >= invoices.version"));
-    for rows in rows.chunks(ROWS) {
-        add(on, rows.iter().cloned(), &conflict).await?;
+    let (first, later): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.version == 1);
+    for (rows, conflict) in [(first, known()), (later, newer)] {
+        for rows in rows.chunks(ROWS) {
+            add(on, rows.iter().map(|row| (*row).clone()), &conflict).await?;
+        }
     }
     Ok(())
 }

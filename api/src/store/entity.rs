@@ -390,6 +390,8 @@ pub mod invoice {
         pub content: Vec<u8>,
         /// Keys of all that the record names beside its issuer, each with a space before and after it.
         pub named: String,
+        /// Log index of the step that made it: its place in the order of the ledger.
+        pub leaf: i64,
         /// Record version.
         pub version: i64,
         /// Region `document`.

@@ -34,8 +34,8 @@ pub struct Search {
     pub states: Vec<(invoice::Column, String)>,
     /// The invoice that credit notes are of.
     pub credits: Option<[u8; 32]>,
-    /// Issue date and record after which the page begins.
-    pub after: Option<(String, [u8; 32])>,
+    /// Issue date and leaf after which the page begins.
+    pub after: Option<(String, i64)>,
 }
 
 impl Store {
@@ -60,7 +60,7 @@ impl Store {
             .map_err(failed("a document"))
     }
 
-    /// Invoices, the newest issue date first.
+    /// Invoices, the newest issue date first, and of one day what came last.
     pub(crate) async fn invoices(
         &self,
         network: i64,
@@ -95,16 +95,16 @@ impl Store {
             let key = party.parse::<SignerKey>().ok();
             all = all.add(any.add_option(key.map(|key| C::Named.contains(format!(" {key} ")))));
         }
-        if let Some((date, record)) = &search.after {
+        if let Some((date, leaf)) = &search.after {
             let same = Condition::all()
                 .add(C::IssueDate.eq(date.as_str()))
-                .add(C::Record.lt(record.as_slice()));
+                .add(C::Leaf.lt(*leaf));
             all = all.add(Condition::any().add(C::IssueDate.lt(date.as_str())).add(same));
         }
         invoice::Entity::find()
             .filter(all)
             .order_by_desc(C::IssueDate)
-            .order_by_desc(C::Record)
+            .order_by_desc(C::Leaf)
             .limit(limit)
             .all(&self.reader)
             .await

@@ -20,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(Identities),
             Box::new(Variants),
             Box::new(InOrder),
+            Box::new(NewestFirst),
         ]
     }
 }
@@ -369,60 +370,35 @@ impl MigrationTrait for InOrder {
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::store::Store;
-    use crate::store::entity::{document, waiting};
-    use crate::store::invoices::Search;
-    use sea_orm::{ConnectionTrait, Database, EntityTrait};
+/// Invoices of one day are listed in the order of the ledger, and lie so in the index. Everything is followed anew, so that
+/// each has its place.
+struct NewestFirst;
 
-    /// A database of before `InOrder` is brought up: its invoices are found as before.
-    #[tokio::test]
-    async fn invoices_of_an_older_database_are_brought_along() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}?mode=rwc", folder.path().join("x.db").display());
-        let old = Database::connect(&url).await.unwrap();
-        Migrator::up(&old, Some(9)).await.unwrap();
-        let invoice = |record: &str, number: &str| {
-            format!(
-                "INSERT INTO invoices VALUES (1, x'{record}', 'issuer', 'DE1', 'recipient', NULL, 'payee', 'S', '{number}', \
-                 '380', '2026-11-29', NULL, 'EUR', 100, 50, NULL, x'cc', 3, 'Issued', 'None', 'Open', 'Free', 'Unclaimed', \
-                 'NotDue', ' bank ')"
-            )
-        };
-        let followed = "INSERT INTO followed (id, network, height, size, frontier) VALUES (1, zeroblob(32), 7, 9, x'')";
-        let document = |content: &str, kept: bool| {
-            format!(
-                "INSERT INTO documents VALUES (zeroblob(32), 'issuer', x'{content}', x'01', {kept}, NULL, 77, x'02', x'03')"
-            )
-        };
-        for statement in [
-            &invoice(&"bb".repeat(32), "1"),
-            &invoice(&"aa".repeat(32), "2"),
-            followed,
-            &document(&"cc".repeat(32), true),
-            &document(&"dd".repeat(32), false),
-        ] {
-            old.execute_unprepared(statement).await.unwrap();
-        }
-        old.close().await.unwrap();
-        let store = Store::open(&url).await.unwrap();
-        let found = store.invoices(1, &Search::default(), 9).await.unwrap();
-        let seen: Vec<_> = found
-            .iter()
-            .map(|row| (row.number.as_str(), row.version, row.open, row.named.as_str()))
-            .collect();
-        assert_eq!(seen, [("1", 3, 50, " bank "), ("2", 3, 50, " bank ")]);
-        // What was followed is not read again, and its time isn't known until the next block.
-        let followed = store.followed(&[0; 32]).await.unwrap().unwrap();
-        assert_eq!((followed.height, followed.time), (7, 0));
-        // Both documents are there, and the one whose invoice isn't known to be on the ledger waits since it came.
-        let documents = document::Entity::find().all(&store.reader).await.unwrap();
-        assert_eq!(documents.len(), 2);
-        let waiting = waiting::Entity::find().all(&store.reader).await.unwrap();
-        let waiting: Vec<_> = waiting.iter().map(|row| (row.content[0], row.created_at)).collect();
-        assert_eq!(waiting, [(0xdd, 77)]);
+impl MigrationName for NewestFirst {
+    fn name(&self) -> &str {
+        "m20261129_000011_newest_first"
     }
 }
+
+const NEWEST_FIRST: &[&str] = &[
+    "DELETE FROM invoices",
+    "DROP INDEX invoices_date",
+    "ALTER TABLE invoices ADD COLUMN leaf INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX invoices_date ON invoices (network, issue_date, leaf)",
+    "UPDATE followed SET height = 0, size = 0, frontier = x'', time = 0",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for NewestFirst {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, NEWEST_FIRST).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

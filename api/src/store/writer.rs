@@ -16,6 +16,7 @@ use super::entity::{
     api_key, description, digest, document, followed, idempotency, invoice, operation, outbox, party, signing_key,
     tenant_identity,
 };
+use super::insert::add;
 
 /// Most commands in one transaction; bounds how long a commit can take.
 const GROUP: usize = 4_096;
@@ -253,10 +254,8 @@ async fn commit(connection: &DatabaseConnection, commands: &[Command]) -> Result
     }
     for rows in accepted.chunks(ROWS) {
         // A row that is there already is the same one.
-        outbox::Entity::insert_many(rows.iter().map(|row| (*row).clone().into_active_model()))
-            .on_conflict(OnConflict::column(outbox::Column::Seq).do_nothing().to_owned())
-            .exec_without_returning(&transaction)
-            .await?;
+        let known = OnConflict::column(outbox::Column::Seq).do_nothing().to_owned();
+        add(&transaction, rows.iter().map(|row| (*row).clone()), &known).await?;
     }
     transaction.commit().await?;
     Ok(counts)
@@ -475,13 +474,10 @@ async fn operation(on: &impl ConnectionTrait, row: &operation::Model) -> Result<
     Ok(())
 }
 
-async fn digests(on: &impl ConnectionTrait, rows: &[digest::Model]) -> Result<(), DbErr> {
+async fn digests(on: &DatabaseTransaction, rows: &[digest::Model]) -> Result<(), DbErr> {
+    let known = OnConflict::new().do_nothing().to_owned();
     for rows in rows.chunks(ROWS) {
-        let conflict = OnConflict::new().do_nothing().to_owned();
-        digest::Entity::insert_many(rows.iter().map(|row| row.clone().into_active_model()))
-            .on_conflict(conflict)
-            .exec_without_returning(on)
-            .await?;
+        add(on, rows.iter().cloned(), &known).await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use muniment_ledger::transaction::Transaction;
 use muniment_ledger::wire::{FinalBlock, Outcome};
 use muniment_receipts::statement::{BatchHeader, Item, Statement};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::runtime::Network;
@@ -23,7 +23,8 @@ const LOOKS: usize = 8;
 #[derive(Default)]
 pub struct Seen {
     new: BTreeMap<[u8; 32], Model>,
-    changed: BTreeSet<[u8; 32]>,
+    /// With the leaf of the step that made it, if that is in these blocks; otherwise the row has it already.
+    changed: BTreeMap<[u8; 32], i64>,
     /// Documents of new ones.
     pub documents: Vec<DocumentKey>,
 }
@@ -39,16 +40,29 @@ impl Seen {
                 continue;
             };
             for (outcome, input) in outcomes.iter().zip(inputs) {
-                if let Outcome::Accepted { record, also, .. } = outcome {
-                    self.step(network, *record, &action, &signer, input);
+                if let Outcome::Accepted { record, also, leaf, .. } = outcome {
+                    let leaf = i64::try_from(*leaf).unwrap_or(i64::MAX);
+                    self.step(network, (*record, leaf), &action, &signer, input);
                     // A credit note changes its invoice, for example.
-                    self.changed.extend(also.iter().map(|(record, _)| *record));
+                    also.iter().for_each(|(record, _)| self.changes(*record));
                 }
             }
         }
     }
 
-    fn step(&mut self, network: i64, record: [u8; 32], action: &str, signer: &str, input: Option<Map<String, Value>>) {
+    fn changes(&mut self, record: [u8; 32]) {
+        let leaf = self.new.get(&record).map_or(0, |row| row.leaf);
+        self.changed.entry(record).or_insert(leaf);
+    }
+
+    fn step(
+        &mut self,
+        network: i64,
+        (record, leaf): ([u8; 32], i64),
+        action: &str,
+        signer: &str,
+        input: Option<Map<String, Value>>,
+    ) {
         let input = input.unwrap_or_default();
         match action {
             "issue" | "credit" | "replace" => {
@@ -60,23 +74,27 @@ impl Seen {
                     variant: kept::variant(&input).to_vec(),
                 }));
                 match row::of_issue(network, &record, signer, &input).filter(|_| action == "issue") {
-                    Some(row) => drop(self.new.insert(record, row)),
-                    None => drop(self.changed.insert(record)),
+                    Some(row) => drop(self.new.insert(record, Model { leaf, ..row })),
+                    None => drop(self.changed.insert(record, leaf)),
                 }
             }
-            _ => drop(self.changed.insert(record)),
+            _ => self.changes(record),
         }
     }
 
-    /// The rows, those of changed records as the ledger has them at this height or later. Asks until it has them.
+    /// The rows in the order of the ledger, those of changed records as it has them at this height or later. Asks until it
+    /// has them.
     pub async fn rows(mut self, network: &Network, height: u64) -> Vec<Model> {
         let reader = network.client().at_least(height);
-        let look = |id: [u8; 32]| {
+        let look = |(id, leaf): ([u8; 32], i64)| {
             let reader = &reader;
             async move {
                 loop {
                     match reader.record(&id).await {
-                        Ok(view) => return view.and_then(|view| row::of_record(network.number, &view.record)),
+                        Ok(view) => {
+                            let row = view.and_then(|view| row::of_record(network.number, &view.record))?;
+                            return Some(Model { leaf, ..row });
+                        }
                         Err(error) => {
                             tracing::warn!(network = network.entry.name, %error, "an invoice can't be looked at, trying again");
                             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -85,7 +103,7 @@ impl Seen {
                 }
             }
         };
-        for id in &self.changed {
+        for id in self.changed.keys() {
             self.new.remove(id);
         }
         let changed: Vec<_> = futures::stream::iter(self.changed)
@@ -93,7 +111,9 @@ impl Seen {
             .buffer_unordered(LOOKS)
             .collect()
             .await;
-        self.new.into_values().chain(changed.into_iter().flatten()).collect()
+        let mut rows: Vec<Model> = self.new.into_values().chain(changed.into_iter().flatten()).collect();
+        rows.sort_unstable_by_key(|row| row.leaf);
+        rows
     }
 
     /// How many rows there will be, about.

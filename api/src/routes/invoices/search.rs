@@ -49,7 +49,7 @@ pub struct List {
     limit: Option<usize>,
 }
 
-/// Invoices, the newest issue date first, true up to `height`.
+/// Invoices, the newest issue date first and of one day what came last, true up to `height`.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/invoices", tag = "invoices",
     operation_id = "listInvoices", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path), List),
@@ -159,15 +159,15 @@ fn short(text: &str) -> String {
 }
 
 fn cursor(row: &Model) -> String {
-    format!("{}.{}", row.issue_date, hex::encode(&row.record))
+    format!("{}.{}", row.issue_date, row.leaf)
 }
 
-fn after(text: &str) -> Result<(String, [u8; 32]), ApiError> {
+fn after(text: &str) -> Result<(String, i64), ApiError> {
     let wrong = || bad("`after` must be the `next` of the page before");
-    let (day, record) = text.split_once('.').ok_or_else(wrong)?;
+    let (day, leaf) = text.split_once('.').ok_or_else(wrong)?;
     Ok((
         date("after", day).map_err(|_| wrong())?,
-        record_id(record).map_err(|_| wrong())?,
+        leaf.parse().map_err(|_| wrong())?,
     ))
 }
 
@@ -220,10 +220,16 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_back_and_nothing_else() {
-        let text = format!("2026-11-24.{}", "ab".repeat(32));
-        let (day, record) = after(&text).unwrap();
-        assert_eq!(format!("{day}.{}", hex::encode(record)), text);
-        for wrong in ["", "2026-11-24", "2026-11-24.", "24.11.2026.ab", "2026-11-24.zz"] {
+        assert_eq!(after("2026-11-24.17").unwrap(), ("2026-11-24".to_owned(), 17));
+        let former = format!("2026-11-24.{}", "ab".repeat(32));
+        for wrong in [
+            "",
+            "2026-11-24",
+            "2026-11-24.",
+            "24.11.2026.17",
+            "2026-11-24.zz",
+            &former,
+        ] {
             assert!(after(wrong).is_err(), "{wrong}");
         }
     }
