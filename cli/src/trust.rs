@@ -69,7 +69,7 @@ pub async fn contact(client: &Client) -> Result<Arc<Root>> {
     let root = ask(client).await?;
     let store = store()?;
     // The root first: a name is remembered only for a network whose root isn't refused.
-    pin(&root, &store)?;
+    let root = pin(root, &store)?;
     name(client.context(), &root.network(), &store)?;
     Ok(Arc::new(root))
 }
@@ -81,7 +81,7 @@ pub async fn contact(client: &Client) -> Result<Arc<Root>> {
 pub async fn adopt(client: &Client) -> Result<Arc<Root>> {
     let root = ask(client).await?;
     let store = store()?;
-    pin(&root, &store)?;
+    let root = pin(root, &store)?;
     files::write(&name_path(client.context(), &store), root.network().as_bytes())?;
     Ok(Arc::new(root))
 }
@@ -142,17 +142,19 @@ pub fn store() -> Result<PathBuf> {
     Ok(config_dir()?.join("trust"))
 }
 
-/// Pins a trust root, or checks that it is the pinned one.
+/// Pins a trust root, or checks that it is the pinned one; gives the newer of both.
 ///
 /// # Errors
 /// When another one is pinned for the same network.
-pub fn pin(root: &Root, store: &Path) -> Result<()> {
+pub fn pin(root: Root, store: &Path) -> Result<Root> {
     let path = store.join(format!("{}.json", root.network()));
     match Root::read(&path)? {
-        None => files::write(&path, &root.bytes),
-        Some(pinned) if pinned.bytes == root.bytes || pinned.root.continues(&root.root) => Ok(()),
+        None => files::write(&path, &root.bytes).map(|()| root),
+        Some(pinned) if pinned.bytes == root.bytes => Ok(root),
+        // A server that has just started, or is cut off, may know less than it once said.
+        Some(pinned) if pinned.root.continues(&root.root) => Ok(pinned),
         // Nothing is taken on trust here: each change of validators is proven by a quorum of those before.
-        Some(pinned) if root.root.continues(&pinned.root) => files::write(&path, &root.bytes),
+        Some(pinned) if root.root.continues(&pinned.root) => files::write(&path, &root.bytes).map(|()| root),
         Some(_) => Err(Failure::new(
             "trust_root_changed",
             format!("{} differs from the trust root pinned in {}", root.from, path.shown()),

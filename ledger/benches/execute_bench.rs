@@ -102,9 +102,6 @@ fn invoices(blocks: u64, key: &SigningKey) {
 }
 
 fn main() {
-    if std::env::var_os("ONLY_INVOICES").is_some() {
-        return invoices(60, &key(1));
-    }
     let blocks: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(40);
     let (mut ledger, key) = (Ledger::notary(), key(1));
     let mut n = 0;

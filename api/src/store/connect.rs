@@ -4,6 +4,7 @@
 //! writer's one connection. So the lock and the right to write end together, and the state that a server keeps in memory
 //! is never that of two.
 
+use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, sqlx};
 use std::sync::Arc;
@@ -45,6 +46,18 @@ pub fn writer(url: &str, ended: watch::Sender<bool>) -> ConnectOptions {
     let mut options = common(url, WRITER_CACHE);
     options.max_connections(1);
     let (first, ended) = (Arc::new(AtomicBool::new(true)), Arc::new(ended));
+    // SQLite takes a transaction back by itself when the disk is full, of which the driver knows nothing: it would go on inside
+    // of one that never ends, and what is acknowledged then would not be on disk.
+    options.map_sqlx_sqlite_pool_opts(|pool| {
+        let pool = pool.idle_timeout(None).max_lifetime(None);
+        pool.after_release(|connection, _| {
+            Box::pin(async move {
+                // What takes the last transaction back waits in the connection's queue.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+    });
     options.map_sqlx_postgres_pool_opts(move |pool| {
         let (first, ended) = (first.clone(), ended.clone());
         pool.idle_timeout(None).max_lifetime(None).after_connect(move |_, _| {
@@ -121,6 +134,7 @@ fn common(url: &str, cache: &'static str) -> ConnectOptions {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use sea_orm::{DatabaseTransaction, TransactionTrait};
 
     #[tokio::test]
     async fn sqlite_wants_no_file_for_what_is_temporary() {
@@ -130,6 +144,35 @@ mod tests {
         let asked = Statement::from_string(DbBackend::Sqlite, "PRAGMA temp_store");
         let row = connection.query_one_raw(asked).await.unwrap().unwrap();
         assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), 2, "2 is MEMORY");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_after_the_disk_was_full_is_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/a.db?mode=rwc", folder.path().display());
+        let connection = sea_orm::Database::connect(writer(&url, watch::channel(false).0))
+            .await
+            .unwrap();
+        let run = async |on: &DatabaseTransaction, sql: &str| on.execute_unprepared(sql).await;
+        connection
+            .execute_unprepared("CREATE TABLE a (b BLOB); PRAGMA max_page_count = 20")
+            .await
+            .unwrap();
+        let full = connection.begin().await.unwrap();
+        let failed = run(&full, "INSERT INTO a VALUES (zeroblob(40000000))").await;
+        assert!(failed.is_err_and(|error| error.to_string().contains("full")));
+        drop(full);
+        // One that somebody takes back, as a refused command does.
+        let taken_back = connection.begin().await.unwrap();
+        run(&taken_back, "INSERT INTO a VALUES (x'01')").await.unwrap();
+        drop(taken_back);
+        let good = connection.begin().await.unwrap();
+        run(&good, "INSERT INTO a VALUES (x'02')").await.unwrap();
+        good.commit().await.unwrap();
+        let other = sea_orm::Database::connect(reader(&url)).await.unwrap();
+        let asked = Statement::from_string(DbBackend::Sqlite, "SELECT COUNT(*) FROM a");
+        let row = other.query_one_raw(asked).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1);
     }
 
     #[test]

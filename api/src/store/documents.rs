@@ -188,19 +188,19 @@ pub async fn abandon(on: &DatabaseTransaction, network: &[u8; 32]) -> Result<(),
     Ok(())
 }
 
-/// Writes invoices as they are now. An older version never takes the place of a newer one, and a first version that of none.
+/// Writes invoices as they are now. An older version never takes the place of a newer one. A row without a leaf leaves that
+/// which is there: only the step that makes an invoice knows it.
 pub async fn project(on: &DatabaseTransaction, rows: &[invoice::Model]) -> Result<(), DbErr> {
     use invoice::Column as C;
     let others = C::iter().filter(|column| !matches!(column, C::Network | C::Record | C::Leaf));
-    let mut newer = OnConflict::columns([C::Network, C::Record]);
-    newer
+    let leaf = "CASE WHEN excluded.leaf > 0 THEN excluded.leaf ELSE invoices.leaf END";
+    let mut conflict = OnConflict::columns([C::Network, C::Record]);
+    conflict
         .update_columns(others)
+        .value(C::Leaf, Expr::cust(leaf))
         .action_and_where(Expr::cust("excluded.version >= invoices.version"));
-    let (first, later): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.version == 1);
-    for (rows, conflict) in [(first, known()), (later, newer)] {
-        for rows in rows.chunks(ROWS) {
-            add(on, rows.iter().map(|row| (*row).clone()), &conflict).await?;
-        }
+    for rows in rows.chunks(ROWS) {
+        add(on, rows.iter().cloned(), &conflict).await?;
     }
     Ok(())
 }

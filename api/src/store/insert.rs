@@ -2,12 +2,12 @@
 
 use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityName, EntityTrait,
-    IdenStatic, IntoActiveModel, Iterable, ModelTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityName, EntityTrait, IdenStatic,
+    IntoActiveModel, Iterable, ModelTrait,
 };
 
 /// Inserts whole rows in one statement; answers how many. `insert_many` looks in each row for columns that none of them has
-/// set, which costs as much as the statement. When it fails, the transaction must be given up.
+/// set, which costs as much as the statement.
 pub async fn add<M>(
     on: &DatabaseTransaction,
     rows: impl Iterator<Item = M>,
@@ -32,10 +32,5 @@ where
             .map_err(|error| DbErr::Custom(error.to_string()))?;
     }
     insert.on_conflict(conflict.clone());
-    let mut statement = on.get_database_backend().build(&insert);
-    if statement.db_backend == DbBackend::Sqlite {
-        // SQLite keeps a copy of each page that a statement changes, so as to take back half of it. Nobody wants that half.
-        statement.sql = statement.sql.replacen("INSERT INTO", "INSERT OR FAIL INTO", 1);
-    }
-    Ok(on.execute_raw(statement).await?.rows_affected())
+    Ok(on.execute(&insert).await?.rows_affected())
 }

@@ -60,7 +60,7 @@ impl Store {
             .map_err(failed("a document"))
     }
 
-    /// Invoices, the newest issue date first, and of one day what came last.
+    /// Invoices, the newest issue date first, and within a day the last recorded first.
     pub(crate) async fn invoices(
         &self,
         network: i64,

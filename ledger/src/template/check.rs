@@ -228,6 +228,12 @@ impl Checker {
                  anything else has no fixed order or size"
             )));
         };
+        if comprehension.iter_var.starts_with('.') {
+            return Err(at(node)(format!(
+                "`{}` can't name an item: leave out the dot",
+                comprehension.iter_var
+            )));
+        }
         if comprehension.iter_var2.is_some() {
             return Err(at(node)("macros with two variables are not supported".to_owned()));
         }

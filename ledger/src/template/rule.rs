@@ -26,7 +26,7 @@ const MAX_BRACKETS: usize = 16;
 /// Most words and signs in a rule: the parser and the checker recurse once per operator, so this bounds their stack.
 const MAX_TOKENS: usize = 256;
 
-/// The parser's: it knows the macros, and no functions.
+/// Only parses: macros are taken apart, and what functions there are `check` says.
 static ENV: LazyLock<Env> = LazyLock::new(Env::stdlib);
 
 /// One compiled rule.

@@ -230,6 +230,12 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "size(input.text) > 0",
+        "input.tags.all(.tag, .tag != '')",
+        (33, 31),
+        "spec.actions.write.require[0].rule: `.tag` can't name an item: leave out the dot",
+    ),
+    (
+        "size(input.text) > 0",
         "1.5 > 1.0",
         (33, 17),
         "spec.actions.write.require[0].rule: floating-point numbers are not allowed: use an integer in a small unit",

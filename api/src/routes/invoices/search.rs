@@ -49,7 +49,7 @@ pub struct List {
     limit: Option<usize>,
 }
 
-/// Invoices, the newest issue date first and of one day what came last, true up to `height`.
+/// Invoices, the newest issue date first and within a day the last recorded first, true up to `height`.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/networks/{network}/invoices", tag = "invoices",
     operation_id = "listInvoices", security(("apiKey" = [])),
     params(("tenant" = String, Path), ("network" = String, Path), List),

@@ -40,7 +40,10 @@ async fn documents_of_an_older_database_are_brought_along() {
     let found = store.invoices(1, &Search::default(), 9).await.unwrap();
     assert!(found.is_empty(), "{found:?}");
     let followed = store.followed(&[0; 32]).await.unwrap().unwrap();
-    assert_eq!((followed.id, followed.height, followed.size, followed.time), (1, 0, 0, 0));
+    assert_eq!(
+        (followed.id, followed.height, followed.size, followed.time),
+        (1, 0, 0, 0)
+    );
     // Both documents are there, and the one whose invoice isn't known to be on the ledger waits since it came.
     let documents = document::Entity::find().all(&store.reader).await.unwrap();
     assert_eq!(documents.len(), 2);

@@ -22,16 +22,30 @@ pub enum Fault {
 
 type Evaluated<'x> = Result<Data<'x>, Fault>;
 
-/// What names stand for.
+/// Parts and bytes of text that an expression may make and look at. `check` bounds those whose shape it knows far below.
+pub const MAX_WORK: usize = 4 * 1024 * 1024;
+
+/// What names stand for, while one expression is evaluated.
 pub struct Scope<'s, 'x> {
     variables: &'s [Option<Data<'x>>; VARIABLES.len()],
     locals: Vec<Data<'x>>,
+    /// Of [`MAX_WORK`].
+    left: usize,
 }
 
 impl<'s, 'x> Scope<'s, 'x> {
     pub fn new(variables: &'s [Option<Data<'x>>; VARIABLES.len()]) -> Self {
-        let locals = Vec::new();
-        Self { variables, locals }
+        let (locals, left) = (Vec::new(), MAX_WORK);
+        Self {
+            variables,
+            locals,
+            left,
+        }
+    }
+
+    fn spend(&mut self, work: usize) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(work).ok_or(Fault::Overflow)?;
+        Ok(())
     }
 
     /// The value of an expression.
@@ -52,6 +66,7 @@ impl<'s, 'x> Scope<'s, 'x> {
                 _ => Err(Fault::Undefined),
             },
             Node::List(items) => {
+                self.spend(items.len())?;
                 let items = items.iter().map(|item| self.value(item));
                 Ok(Data::List(List::Made(Rc::new(items.collect::<Result<_, _>>()?))))
             }
@@ -66,7 +81,7 @@ impl<'s, 'x> Scope<'s, 'x> {
             Node::Binary(operator, parts) => {
                 let [a, b] = &**parts;
                 let (a, b) = (self.value(a)?, self.value(b)?);
-                binary(*operator, &a, &b)
+                self.binary(*operator, &a, &b)
             }
             Node::Call(function, arguments) => self.call(*function, arguments),
             Node::Loop(each) => self.each(each),
@@ -78,6 +93,7 @@ impl<'s, 'x> Scope<'s, 'x> {
     }
 
     fn object(&mut self, members: &'x [(String, Node)]) -> Evaluated<'x> {
+        self.spend(members.len())?;
         let members = members
             .iter()
             .map(|(name, value)| Ok((name.as_str(), self.value(value)?)));
@@ -98,10 +114,41 @@ impl<'s, 'x> Scope<'s, 'x> {
         }
     }
 
+    fn binary(&mut self, operator: Binary, a: &Data<'x>, b: &Data<'x>) -> Evaluated<'x> {
+        match (operator, a, b) {
+            (Binary::Equal, a, b) => Ok(Data::Bool(self.equal(a, b)?)),
+            (Binary::NotEqual, a, b) => Ok(Data::Bool(!self.equal(a, b)?)),
+            (Binary::In, item, Data::List(list)) => self.contained(item, list),
+            (Binary::Index, Data::List(list), Data::Int(index)) => {
+                let index = usize::try_from(*index).ok();
+                index.and_then(|index| list.get(index)).ok_or(Fault::Undefined)
+            }
+            (_, a, b) => {
+                self.spend(length(a) + length(b))?;
+                binary(operator, a, b)
+            }
+        }
+    }
+
+    fn equal(&mut self, a: &Data<'x>, b: &Data<'x>) -> Result<bool, Fault> {
+        a.equals(b, &mut self.left).ok_or(Fault::Overflow)
+    }
+
+    fn contained(&mut self, item: &Data<'x>, list: &List<'x>) -> Evaluated<'x> {
+        for known in list.iter() {
+            if self.equal(&known, item)? {
+                return Ok(Data::Bool(true));
+            }
+        }
+        Ok(Data::Bool(false))
+    }
+
     fn call(&mut self, function: Function, arguments: &'x [Node]) -> Evaluated<'x> {
         let mut values = Vec::with_capacity(arguments.len());
         for argument in arguments {
-            values.push(self.value(argument)?);
+            let value = self.value(argument)?;
+            self.spend(length(&value))?;
+            values.push(value);
         }
         match (function, values.as_slice()) {
             (Function::Not, [Data::Bool(value)]) => Ok(Data::Bool(!value)),
@@ -131,15 +178,13 @@ impl<'s, 'x> Scope<'s, 'x> {
         let Data::List(items) = self.value(over)? else {
             return Err(Fault::Undefined);
         };
-        let depth = self.locals.len();
-        let value = match each {
+        self.spend(items.len())?;
+        match each {
             Each::All(holds) => self.until(&items, holds, false),
             Each::Exists(holds) => self.until(&items, holds, true),
             Each::ExistsOne(holds) => self.one(&items, holds),
             Each::Collect { when, item } => self.collect(&items, when.as_ref(), item),
-        };
-        self.locals.truncate(depth);
-        value
+        }
     }
 
     fn with(&mut self, item: Data<'x>, node: &'x Node) -> Evaluated<'x> {
@@ -200,10 +245,18 @@ fn integer<'x>(value: Option<i64>) -> Evaluated<'x> {
     value.map(Data::Int).ok_or(Fault::Overflow)
 }
 
+/// Parts or bytes of text that it takes to look at a value itself, not at what is in it.
+fn length(value: &Data<'_>) -> usize {
+    match value {
+        Data::Text(text) => text.as_str().len(),
+        Data::List(items) => items.len(),
+        Data::Object(object) => object.len(),
+        Data::Null | Data::Bool(_) | Data::Int(_) => 1,
+    }
+}
+
 fn binary<'x>(operator: Binary, a: &Data<'x>, b: &Data<'x>) -> Evaluated<'x> {
     match (operator, a, b) {
-        (Binary::Equal, a, b) => Ok(Data::Bool(a == b)),
-        (Binary::NotEqual, a, b) => Ok(Data::Bool(a != b)),
         (Binary::Less | Binary::AtMost | Binary::Greater | Binary::AtLeast, a, b) => ordered(operator, a, b),
         (Binary::Add, Data::Text(a), Data::Text(b)) => {
             let text: Rc<str> = [a.as_str(), b.as_str()].concat().into();
@@ -216,14 +269,9 @@ fn binary<'x>(operator: Binary, a: &Data<'x>, b: &Data<'x>) -> Evaluated<'x> {
         (Binary::Multiply, Data::Int(a), Data::Int(b)) => integer(a.checked_mul(*b)),
         (Binary::Divide, Data::Int(a), Data::Int(b)) => integer(a.checked_div(*b)),
         (Binary::Remainder, Data::Int(a), Data::Int(b)) => integer(a.checked_rem(*b)),
-        (Binary::In, item, Data::List(list)) => Ok(Data::Bool(list.iter().any(|known| known == *item))),
         (Binary::In, Data::Text(name), Data::Object(object)) => Ok(Data::Bool(object.get(name.as_str()).is_some())),
-        // Names are texts: nothing else is one, and what could be none in CEL has no value.
+        // Names are texts: numbers and truth values could be some in CEL, but none is here.
         (Binary::In, Data::Int(_) | Data::Bool(_), Data::Object(_)) => Ok(Data::Bool(false)),
-        (Binary::Index, Data::List(list), Data::Int(index)) => {
-            let index = usize::try_from(*index).ok();
-            index.and_then(|index| list.get(index)).ok_or(Fault::Undefined)
-        }
         (Binary::Index, Data::Object(object), Data::Text(name)) => object.get(name.as_str()).ok_or(Fault::Undefined),
         _ => Err(Fault::Undefined),
     }

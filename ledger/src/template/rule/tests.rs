@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::node::Node;
-use super::values::{Fault, Values};
+use super::values::{Data, Fault, Values};
 use super::{Expression, Uses};
 use crate::template::check::Shape;
 
@@ -108,7 +108,16 @@ fn peer(program: &Program, input: &Value) -> Result<Value, Fault> {
     })
 }
 
-fn ours(program: &Program, input: &Value) -> Result<Value, Fault> {
+/// As objects and lists are that the executor or an expression makes.
+fn made(value: &Value) -> Data<'_> {
+    match value {
+        Value::Array(items) => Data::list(items.iter().map(made)),
+        Value::Object(members) => Data::object(members.iter().map(|(name, value)| (name.as_str(), made(value)))),
+        other => other.into(),
+    }
+}
+
+fn ours(program: &Program, input: Data<'_>) -> Result<Value, Fault> {
     let expression = Expression {
         node: Node::of(&program.expression().expr).expect("can be evaluated"),
         uses: Uses::default(),
@@ -122,9 +131,10 @@ fn ours(program: &Program, input: &Value) -> Result<Value, Fault> {
 
 fn same(source: &str, input: &Value) -> Result<Value, Fault> {
     let program = PEER.compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
-    let (ours, peer) = (ours(&program, input), peer(&program, input));
-    assert_eq!(ours, peer, "{source} of {input}");
-    ours
+    let peer = peer(&program, input);
+    assert_eq!(ours(&program, input.into()), peer, "{source} of {input}");
+    assert_eq!(ours(&program, made(input)), peer, "{source} of {input}, made");
+    peer
 }
 
 /// Any value that is no list and no object.
@@ -285,7 +295,7 @@ const TWO: [&str; 10] = [
 const TRUTHS: [&str; 8] = [
     "@.all(x, @)",
     "@.exists(x, @)",
-    "@.exists_one(x, @)",
+    "@.existsOne(x, @)",
     "@.all(x, x > 0 && @)",
     "@.exists(x, x.a == 2 || @)",
     "@.all(x, 1 / x == 1 || @)",
@@ -338,5 +348,23 @@ proptest! {
 fn an_object_is_not_joined_to_a_list() {
     let input = json!({ "o": { "a": 1, "b": 2 } });
     let program = PEER.compile("[1] + input.o").unwrap();
-    assert_eq!(ours(&program, &input), Err(Fault::Undefined));
+    assert_eq!(ours(&program, (&input).into()), Err(Fault::Undefined));
+}
+
+/// Each is short, and `check` can't tell how large its value is.
+#[test]
+fn what_would_grow_without_end_overflows() {
+    let grow = |seed: &str, step: &str, times: usize| format!("{seed}{}[0]", format!(".map(a, {step})").repeat(times));
+    let twin = |times: usize| format!("[1]{}", ".map(a, [a, a, a, a])".repeat(times));
+    for source in [
+        grow("['xxxxxxxx']", "a + a + a + a", 17),
+        format!("true ? {} : 1", twin(15)),
+        format!("[{0}].all(e, e == e)", twin(15)),
+        format!("{0} in {0}", twin(15)),
+    ] {
+        let program = PEER.compile(&source).unwrap();
+        assert_eq!(ours(&program, Data::Null), Err(Fault::Overflow), "{source}");
+    }
+    let fine = format!("size({})", twin(15));
+    assert_eq!(ours(&PEER.compile(&fine).unwrap(), Data::Null), Ok(json!(1)));
 }

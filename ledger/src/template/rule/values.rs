@@ -7,7 +7,7 @@ use serde_json::Value;
 pub use super::data::Data;
 use super::data::Object;
 pub use super::evaluate::Fault;
-use super::evaluate::Scope;
+use super::evaluate::{MAX_WORK, Scope};
 use super::node::VARIABLES;
 use super::{Expression, Rule};
 
@@ -73,8 +73,10 @@ impl<'v> Values<'v> {
     /// # Errors
     /// When it has no value.
     pub fn value(&self, expression: &Expression) -> Result<Value, Fault> {
-        let value = Scope::new(&self.known).value(&expression.node);
-        value.map(|value| value.to_json())
+        let value = Scope::new(&self.known).value(&expression.node)?;
+        // What is shared while it is evaluated is written out in JSON.
+        value.weigh(MAX_WORK).ok_or(Fault::Overflow)?;
+        Ok(value.to_json())
     }
 
     /// Whether a condition holds.

@@ -87,7 +87,7 @@ impl Desk {
             ),
             ..failure
         })?;
-        let done = self.keep(&target, &document, recorded.receipt.as_bytes())?;
+        let done = self.keep(&target, &document, recorded.receipt.as_bytes()).await?;
         Ok(Done {
             document: Some(written),
             ..done
@@ -110,7 +110,7 @@ impl Desk {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io("can't read", &source.receipt, &error)),
         };
-        let facts = evidence::check(&receipt, &self.root, Some(&digest(document)));
+        let facts = self.check(&receipt, document).await;
         let other = match &facts {
             Ok(facts) => wanted.difference(facts).await?,
             Err(_) => Some("it does not prove the file as it is now".to_owned()),
@@ -139,7 +139,7 @@ impl Desk {
         wanted: &Wanted<'_>,
     ) -> Result<Done> {
         let (code, detail, record, findings) = match outcome {
-            ItemOutcome::Accepted(recorded) => return self.keep(source, document, recorded.receipt.as_bytes()),
+            ItemOutcome::Accepted(recorded) => return self.keep(source, document, recorded.receipt.as_bytes()).await,
             ItemOutcome::Rejected {
                 code,
                 detail,
@@ -159,7 +159,7 @@ impl Desk {
         match wanted.difference(&facts).await? {
             None => Ok(Done {
                 already: true,
-                ..self.keep(source, document, &receipt)?
+                ..self.keep(source, document, &receipt).await?
             }),
             Some(why) => Err(Failure {
                 message: format!(
@@ -175,7 +175,7 @@ impl Desk {
     async fn earlier(&self, record: &str, document: &[u8]) -> Option<(Vec<u8>, Facts)> {
         let url = self.client.url(&format!("/records/{record}/receipt?version=1"));
         let receipt = self.client.bytes(&url).await.ok()?;
-        let facts = evidence::check(&receipt, &self.root, Some(&digest(document))).ok()?;
+        let facts = self.check(&receipt, document).await.ok()?;
         Some((receipt, facts))
     }
 
@@ -186,9 +186,22 @@ impl Desk {
         }
     }
 
+    /// Whether a receipt proves a document. The network's validators may have changed since the trust root was asked for:
+    /// what it doesn't hold for is checked once more against that of now, which must continue the pinned one.
+    async fn check(&self, receipt: &[u8], document: &[u8]) -> Result<Facts> {
+        let document = digest(document);
+        match evidence::check(receipt, &self.root, Some(&document)) {
+            Err(failure) if failure.code == evidence::WRONG => {
+                let newest = trust::contact(&self.client).await?;
+                evidence::check(receipt, &newest, Some(&document))
+            }
+            checked => checked,
+        }
+    }
+
     /// Checks a receipt against its document, and writes it.
-    fn keep(&self, source: &Source, document: &[u8], receipt: &[u8]) -> Result<Done> {
-        let facts = evidence::check(receipt, &self.root, Some(&digest(document)))?;
+    async fn keep(&self, source: &Source, document: &[u8], receipt: &[u8]) -> Result<Done> {
+        let facts = self.check(receipt, document).await?;
         if !files::write_receipt(source, receipt)? {
             return Err(Failure::new(
                 "other_receipt",
