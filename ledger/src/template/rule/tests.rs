@@ -360,7 +360,7 @@ fn what_would_grow_without_end_overflows() {
         grow("['xxxxxxxx']", "a + a + a + a", 17),
         format!("true ? {} : 1", twin(15)),
         format!("[{0}].all(e, e == e)", twin(15)),
-        format!("{0} in {0}", twin(15)),
+        format!("{0} in [{0}]", twin(15)),
     ] {
         let program = PEER.compile(&source).unwrap();
         assert_eq!(ours(&program, Data::Null), Err(Fault::Overflow), "{source}");
