@@ -8,6 +8,7 @@ mod typing;
 
 pub use shape::Shape;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use cel::IdedExpr;
@@ -19,6 +20,9 @@ use super::yaml::similar;
 const MAX_COST: u64 = 20_000;
 /// Most nodes of a rule's syntax tree after macros are expanded.
 const MAX_NODES: usize = 400;
+
+/// Most parts of what is known of an object that an expression makes. Objects of objects double with each variable.
+const MAX_PARTS: usize = 1_024;
 
 /// Steps that a hash counts for: of a text of a statement's length it takes some microseconds.
 const HASH_COST: u64 = 500;
@@ -134,10 +138,20 @@ impl Checker {
     }
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Found {
-        let (operand, cost) = self.walk(&select.operand)?;
-        let shape = match operand {
-            Shape::Object(mut fields) => match fields.remove(&select.field) {
-                Some(shape) => shape,
+        // Where it lies, if it lies in a variable: what is known of all variables is too much to be copied for each.
+        let (operand, cost) = match place(&self.scope, &select.operand.expr) {
+            Some((shape, nodes)) => {
+                self.nodes += nodes;
+                (Cow::Borrowed(shape), nodes as u64)
+            }
+            None => {
+                let (shape, cost) = self.walk(&select.operand)?;
+                (Cow::Owned(shape), cost)
+            }
+        };
+        let shape = match &*operand {
+            Shape::Object(fields) => match fields.get(&select.field) {
+                Some(shape) => shape.clone(),
                 None => {
                     let known = fields.keys().map(String::as_str);
                     return Err(at(node)(unknown("field", &select.field, known)));
@@ -186,6 +200,12 @@ impl Checker {
             if fields.insert(name.inner().to_owned(), shape).is_some() {
                 return Err(at(&entry.key)(format!("`{}` is there twice", name.inner())));
             }
+        }
+        let parts: usize = fields.values().map(Shape::parts).sum();
+        if parts > MAX_PARTS {
+            return Err(at(node)(format!(
+                "this object would have {parts} parts, allowed are {MAX_PARTS}: put fewer objects into one"
+            )));
         }
         Ok((Shape::Object(fields), cost))
     }
@@ -262,6 +282,21 @@ impl Checker {
             .saturating_add(start_cost)
             .saturating_add(last);
         Ok((result, cost))
+    }
+}
+
+/// The shape of a variable, or of a field that is known to be in one, with the nodes that name it: each is a step.
+fn place<'s>(scope: &'s [(String, Shape)], expression: &Expr) -> Option<(&'s Shape, usize)> {
+    match expression {
+        Expr::Ident(name) => {
+            let known = scope.iter().rev().find(|(known, _)| known == name);
+            known.map(|(_, shape)| (shape, 1))
+        }
+        Expr::Select(select) if !select.test => match place(scope, &select.operand.expr)? {
+            (Shape::Object(fields), nodes) => Some((fields.get(&select.field)?, nodes + 1)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -355,3 +355,23 @@ fn text_counts_as_much_as_there_is_of_it() {
     let error = Template::compile(&long).unwrap_err().to_string();
     assert!(error.contains("steps, allowed are 20000"), "{error}");
 }
+
+/// Objects of objects double with each variable: what is known of them may not.
+#[test]
+fn a_short_template_takes_no_endless_time() {
+    let mut variables = "v0: \"{'a': input.text}\"".to_owned();
+    for n in 1..40 {
+        let before = n - 1;
+        variables += &format!("\n        v{n}: \"{{'a': variables.v{before}, 'b': variables.v{before}}}\"");
+    }
+    let source = GOOD.replace(
+        "      require:\n",
+        &format!("      variables:\n        {variables}\n      require:\n"),
+    );
+    let error = Template::compile(&source).unwrap_err();
+    assert_eq!(error.path, "spec.actions.write.variables.v9", "{error}");
+    assert!(
+        error.message.contains("allowed are 1024: put fewer objects into one"),
+        "{error}"
+    );
+}

@@ -42,6 +42,15 @@ impl Shape {
         }
     }
 
+    /// Parts that it is made of, itself among them.
+    pub fn parts(&self) -> usize {
+        1 + match self {
+            Self::List(item, _) => item.parts(),
+            Self::Object(fields) => fields.values().map(Self::parts).sum(),
+            _ => 0,
+        }
+    }
+
     /// What is known of a value that is one or the other.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
