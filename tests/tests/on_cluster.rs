@@ -115,8 +115,15 @@ async fn nobody_gets_in_without_a_certificate_of_the_network() {
     let (one, two) = (ClusterWorld::fresh().await, ClusterWorld::fresh().await);
     let status = async |client: NetworkClient| client.status().await.pop().unwrap().1;
     status(one.node("validator-0")).await.unwrap();
-    let error = status(one.as_client_of(&two)).await.unwrap_err();
-    assert!(error.to_string().contains("refuses our certificate"), "{error}");
+    // Never an answer. The reason may be lost on its way: the node closes on a request that it didn't read, and the port's
+    // forwarder then drops what the node has said before.
+    let mut reasons = Vec::new();
+    for _ in 0..20 {
+        let error = status(one.as_client_of(&two)).await.unwrap_err();
+        reasons.push(error.to_string());
+    }
+    let told = reasons.iter().any(|reason| reason.contains("refuses our certificate"));
+    assert!(told, "{reasons:#?}");
     let http = muniment_ledger::tls::http(None).unwrap().build().unwrap();
     let plain = http.get(one.door("validator-0") + "/healthz").send().await;
     assert!(plain.is_err(), "plain HTTP to the port of TLS: {plain:?}");
