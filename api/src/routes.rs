@@ -12,6 +12,7 @@ pub mod networks;
 pub mod notarizations;
 pub mod operations;
 pub mod parties;
+pub mod query;
 pub mod records;
 pub mod resources;
 pub mod respond;

@@ -1,9 +1,10 @@
 //! API keys of a tenant.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Bytes, Path};
 use serde::Deserialize;
 
+use super::query::Query;
 use super::respond;
 use crate::auth;
 use crate::body;

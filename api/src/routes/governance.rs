@@ -3,7 +3,7 @@
 //! Reads are the ledger's own answers. Writes are governance statements like any other action: the caller's key signs
 //! a proposal, which is enacted at once where one member decides, and else when enough members have approved it.
 
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use muniment_ledger::execute::governance::{REGION, REVISION, TEMPLATE};
 use muniment_ledger::state::Record as Stored;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
+use super::query::Query;
 use super::records;
 use super::respond::{self, Shape};
 use super::submit::{Begun, Submission};

@@ -11,10 +11,11 @@ pub mod search;
 
 use std::collections::BTreeSet;
 
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use muniment_receipts::statement::Item;
 
+use super::query::Query;
 use super::respond::Shape;
 use super::submit::{self, Begun, Submission};
 use crate::ctx::With;
@@ -59,7 +60,7 @@ pub async fn create(
         Begun::New(submission) => submission,
     };
     let desk = Desk::new(&ctx, &network);
-    let asked = query.into_inner();
+    let asked = query.0;
     let source = asked::source(&request, bytes)?;
     let terms = desk.terms(&asked).await?;
     if !asked.auto()? {

@@ -1,11 +1,12 @@
 //! Notarizations: the friendly surface over deposits.
 
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use muniment_receipts::statement::Item;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::query::Query;
 use super::records;
 use super::respond::{self, Shape};
 use super::submit::{self, Begun, Submission};

@@ -1,9 +1,10 @@
 //! Parties of a tenant: on whose behalf it signs, each with a key of its own.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Bytes, Query};
+use actix_web::web::Bytes;
 use serde::Deserialize;
 
+use super::query::Query;
 use super::respond;
 use crate::body;
 use crate::ctx::With;

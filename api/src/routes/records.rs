@@ -2,10 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LINK;
-use actix_web::web::{Path, Query};
+use actix_web::web::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::query::Query;
 use super::respond;
 use crate::ctx::{Ctx, With};
 use crate::networks::Network;

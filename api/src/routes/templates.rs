@@ -1,6 +1,6 @@
 //! Templates of a network: what is in force, and publishing the next revision.
 
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use muniment_ledger::template::{MAX_SOURCE, Template};
 use muniment_receipts::statement::Item;
@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use sha2::{Digest as _, Sha256};
 
 use super::governance::kind;
+use super::query::Query;
 use super::respond::Shape;
 use super::submit::{Begun, Submission};
 use crate::body;

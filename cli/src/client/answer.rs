@@ -32,13 +32,15 @@ pub fn rejected(problem: Problem) -> ItemOutcome {
     }
 }
 
-/// A refusal of the network: its sentence, the code that templates and their cases know, and the record that it is about.
-pub fn refused(code: &str, detail: &str, record: Option<&str>) -> Failure {
+/// A refusal of the network: its sentence, the code that templates and their cases know, and the record that it is about,
+/// which the command `show` prints.
+pub fn refused(code: &str, detail: &str, record: Option<&str>, show: &str) -> Failure {
     let named = record.filter(|record| !detail.contains(*record));
     let about = named.map(|record| format!(", record {record}")).unwrap_or_default();
     let next = match (code, record) {
         ("not_due", _) => "run the same command again after that time".to_owned(),
-        (_, Some(record)) => format!("look at the record that it is about: `muniment records get {record}`"),
+        ("not_a_member", _) => "let the network admit the key: `muniment member add NAME KEY`".to_owned(),
+        (_, Some(record)) => format!("look at the record that it is about: `muniment {show} {record}`"),
         (_, None) => "correct what the message names".to_owned(),
     };
     Failure::new(code, format!("{detail} ({code}{about})"), next)

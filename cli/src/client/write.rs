@@ -103,7 +103,7 @@ impl Client {
                 ..
             } => Err(Failure {
                 findings,
-                ..refused(&code, &detail, record.as_deref())
+                ..refused(&code, &detail, record.as_deref(), "records get")
             }),
         }
     }

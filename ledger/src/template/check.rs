@@ -27,6 +27,9 @@ const MAX_PARTS: usize = 1_024;
 /// Steps that a hash counts for: of a text of a statement's length it takes some microseconds.
 const HASH_COST: u64 = 500;
 
+/// Macros that look at each item of a list.
+const MACROS: [&str; 5] = ["all", "exists", "exists_one", "map", "filter"];
+
 /// Operators and functions a rule may use.
 const FUNCTIONS: [&str; 28] = [
     "_?_:_",
@@ -211,6 +214,13 @@ impl Checker {
     }
 
     fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Found {
+        // A macro that is written as one has become something else by now.
+        if MACROS.contains(&call.func_name.as_str()) {
+            return Err(at(node)(format!(
+                "`{0}` takes the name of an item and an expression about it, such as `input.names.{0}(name, name != '')`",
+                call.func_name
+            )));
+        }
         if !FUNCTIONS.contains(&call.func_name.as_str()) {
             return Err(at(node)(format!(
                 "the function `{}` is not supported; besides operators and the macros has, all, exists, exists_one, \

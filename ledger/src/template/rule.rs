@@ -187,6 +187,9 @@ fn not_cel(at: At<'_>, source: &str, errors: &ParseErrors) -> TemplateError {
 
 /// Bounds the work of the parser before it runs.
 fn check_source(source: &str) -> Result<(), String> {
+    if source.trim().is_empty() {
+        return Err("there is no expression: write one, such as `input.amount > 0`".to_owned());
+    }
     if source.len() > MAX_SOURCE {
         return Err(format!("a rule may have at most {MAX_SOURCE} bytes"));
     }

@@ -248,6 +248,24 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "size(input.text) > 0",
+        "input.tags.all(tag)",
+        (33, 31),
+        "spec.actions.write.require[0].rule: `all` takes the name of an item and an expression about it, such as `input.names.all(name, name != '')`",
+    ),
+    (
+        "size(input.text) > 0",
+        "min([3]) > 0",
+        (33, 20),
+        "spec.actions.write.require[0].rule: `min` takes two integers, such as `min(input.amount, 100)`",
+    ),
+    (
+        "size(input.text) > 0",
+        "' '",
+        (33, 17),
+        "spec.actions.write.require[0].rule: there is no expression: write one, such as `input.amount > 0`",
+    ),
+    (
+        "size(input.text) > 0",
         "size(input.text) >",
         (33, 34),
         "spec.actions.write.require[0].rule: this is not CEL",

@@ -2,12 +2,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
-use actix_web::web::{Path, Query};
+use actix_web::web::Path;
 use muniment_invoices::{Invoice as Model, Limits};
 use muniment_ledger::wire::RecordView;
 use serde::Deserialize;
 use serde_json::Map;
 
+use super::super::query::Query;
 use super::super::records::{StepPage, Steps, record_id};
 use super::desk::unseal;
 use crate::ctx::{Ctx, With};

@@ -1,10 +1,11 @@
 //! The list of invoices: what may be asked for, and the page that answers it.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Path, Query};
+use actix_web::web::Path;
 use sea_orm::Iterable;
 use serde::Deserialize;
 
+use super::super::query::Query;
 use super::super::records::record_id;
 use super::super::respond;
 use super::desk::Desk;

@@ -41,7 +41,7 @@ pub enum Command {
         #[arg(long, value_name = "REFERENCE")]
         payment: String,
         /// Amount, such as 19.99 [default: all that is open].
-        #[arg(long, value_name = "AMOUNT")]
+        #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
         amount: Option<String>,
     },
     /// The payee offers it to a lender as a pledge.
@@ -58,7 +58,7 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         until: String,
         /// Amount [default: what is open and not pledged].
-        #[arg(long, value_name = "AMOUNT")]
+        #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
         amount: Option<String>,
     },
     /// The lender takes the pledge.
@@ -88,7 +88,7 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         until: String,
         /// Amount [default: what nobody has reimbursed yet].
-        #[arg(long, value_name = "AMOUNT")]
+        #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
         amount: Option<String>,
     },
     /// The employer reimburses what is claimed.
@@ -96,7 +96,7 @@ pub enum Command {
         #[command(flatten)]
         of: Of,
         /// Amount [default: all that is claimed].
-        #[arg(long, value_name = "AMOUNT")]
+        #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
         amount: Option<String>,
     },
     /// The issuer cancels it within a day, before anybody answered.

@@ -58,7 +58,7 @@ pub async fn record(args: &Record, choice: &Choice, output: Output) -> Result<()
     rows.push(row("copy", &invoice.document));
     rows.push(row(
         "version",
-        &format!("{} at height {}", records::text(&record["version"]), invoice.height),
+        &format!("{}, as of height {}", records::text(&record["version"]), invoice.height),
     ));
     output.line(table(&rows))
 }

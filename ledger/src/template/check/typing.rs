@@ -42,7 +42,13 @@ pub fn call(function: &str, arguments: &[Shape]) -> Result<Shape, String> {
         },
         ("sha256", [_]) => each(function, arguments, &TEXT).map(|()| Shape::Text(64)),
         ("startsWith" | "endsWith" | "contains", [_, _]) => each(function, arguments, &TEXT).map(|()| Bool),
-        _ => Err(format!("`{function}` doesn't take {} arguments", arguments.len())),
+        ("min" | "max", _) => Err(format!(
+            "`{function}` takes two integers, such as `{function}(input.amount, 100)`"
+        )),
+        _ => Err(format!(
+            "`{function}` doesn't take so many arguments ({})",
+            arguments.len()
+        )),
     }
 }
 

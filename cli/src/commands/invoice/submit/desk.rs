@@ -219,7 +219,7 @@ impl Desk {
 fn refused(code: &str, detail: &str, record: Option<&str>, findings: Vec<Finding>) -> Failure {
     Failure {
         findings,
-        ..crate::client::refused(code, detail, record)
+        ..crate::client::refused(code, detail, record, "invoice show")
     }
 }
 
