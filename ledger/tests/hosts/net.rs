@@ -1,7 +1,7 @@
 //! Four hosts on loopback, and networks whose seats are mounted into them as a kubelet does it.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -34,9 +34,16 @@ fn name(host: usize) -> String {
     format!("validator-{host}")
 }
 
+/// A free port that no other test of this process was given: until it is in use the system may give it out again.
 fn port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 /// A network with a seat in each host.
