@@ -23,7 +23,7 @@ use crate::output::Output;
 use answer::parse;
 pub use answer::{refusal, refused, rejected};
 use patience::Attempt;
-pub use write::Written;
+pub use write::{Written, new_key};
 
 /// How long a server that was reached before may be away, and how long a write may wait for finality after the server
 /// has said that it isn't final yet.

@@ -3,6 +3,8 @@
 
 #[path = "invoices/again.rs"]
 mod again;
+#[path = "invoices/lost.rs"]
+mod lost;
 #[path = "invoices/races.rs"]
 mod races;
 #[path = "invoices/refusals.rs"]

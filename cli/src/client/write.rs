@@ -11,6 +11,11 @@ use super::answer::{parse, refusal, refused, rejected};
 use super::{Client, JSON, NOT_FINAL, WAIT};
 use crate::error::{Failure, Result};
 
+/// A key of a write that is none's again.
+pub fn new_key() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
 /// Answer to a write.
 pub enum Written<T> {
     /// Final.
@@ -93,7 +98,7 @@ impl Client {
     /// # Errors
     /// As [`Self::notarize`], and when the network refuses it.
     pub async fn step(&self, below: &str, media_type: &str, body: Vec<u8>) -> Result<Recorded> {
-        match self.outcome(below, media_type, body).await? {
+        match self.outcome(below, media_type, body, &new_key()).await? {
             ItemOutcome::Accepted(recorded) => Ok(recorded),
             ItemOutcome::Rejected {
                 code,
@@ -108,13 +113,12 @@ impl Client {
         }
     }
 
-    /// One action, until the network has decided.
+    /// One action, until the network has decided. `key` makes repetitions safe.
     ///
     /// # Errors
     /// As [`Self::notarize`].
-    pub async fn outcome(&self, below: &str, media_type: &str, body: Vec<u8>) -> Result<ItemOutcome> {
-        let key = uuid::Uuid::now_v7().to_string();
-        match self.post(below, media_type, body, &key).await? {
+    pub async fn outcome(&self, below: &str, media_type: &str, body: Vec<u8>, key: &str) -> Result<ItemOutcome> {
+        match self.post(below, media_type, body, key).await? {
             Written::Done(recorded) => Ok(ItemOutcome::Accepted(recorded)),
             Written::Refused(problem) => Ok(rejected(problem)),
             Written::Pending(operation) => self

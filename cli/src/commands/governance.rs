@@ -4,7 +4,7 @@ use muniment_api::types::{ItemOutcome, Proposal, Recorded};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::client::{Client, JSON, Written};
+use crate::client::{Client, JSON, Written, new_key};
 use crate::error::{Failure, Result};
 use crate::output::Output;
 
@@ -18,7 +18,7 @@ pub async fn submit(client: &Client, method: Method, below: &str, body: &Value) 
     } else {
         body.to_string().into_bytes()
     };
-    let key = uuid::Uuid::now_v7().to_string();
+    let key = new_key();
     match client.send(method, below, JSON, body, &key).await? {
         Written::Done(recorded) => Ok(recorded),
         Written::Refused(problem) => Err(refused(&problem.code, &problem.detail)),

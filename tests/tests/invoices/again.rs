@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Day, credit, form};
 
 /// Submits files; exit code, and what is told of each.
-fn submit(world: &LocalWorld, files: &[&Path], more: &[&str]) -> (i32, Vec<Value>) {
+pub fn submit(world: &LocalWorld, files: &[&Path], more: &[&str]) -> (i32, Vec<Value>) {
     let mut arguments = vec!["-o", "json", "invoice", "submit", "--recipient", "buyer"];
     arguments.extend(more);
     arguments.extend(files.iter().map(|file| file.to_str().unwrap()));

@@ -3,6 +3,7 @@
 
 mod desk;
 mod many;
+mod numbered;
 mod same;
 mod told;
 

@@ -8,7 +8,7 @@ use muniment_api::types::{ItemOutcome, Recorded};
 
 use super::journal::Journal;
 use super::plan::{Hashed, other_receipt};
-use crate::client::{Client, Written, rejected};
+use crate::client::{Client, Written, new_key, rejected};
 use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Disclosure};
 use crate::files::Shown;
@@ -118,7 +118,7 @@ impl Writer {
 
     async fn single(&self, hashed: &Hashed) -> Result<ItemOutcome> {
         let body = json(&hashed.request)?;
-        match self.client.notarize(body, &key()).await? {
+        match self.client.notarize(body, &new_key()).await? {
             Written::Done(notarization) => Ok(ItemOutcome::Accepted(notarization)),
             Written::Pending(operation) => {
                 let mut items = self.client.decided(operation).await?.items;
@@ -135,7 +135,7 @@ impl Writer {
     async fn batch(&self, hashed: &[Hashed]) -> Result<Vec<ItemOutcome>> {
         let items: Vec<_> = hashed.iter().map(|hashed| &hashed.request).collect();
         let body = json(&serde_json::json!({ "items": items }))?;
-        match self.client.notarize_batch(body, &key()).await? {
+        match self.client.notarize_batch(body, &new_key()).await? {
             Written::Done(batch) => Ok(batch.items),
             Written::Pending(operation) => Ok(self.client.decided(operation).await?.items),
             Written::Refused(problem) => Err(Failure::new(&problem.code, problem.detail, "correct the request")),
@@ -246,10 +246,6 @@ fn store(root: &trust::Root, hashed: &Hashed, receipt: &[u8], answer: Option<&Re
         receipt: path.clone(),
         earlier: answer.is_none() && hashed.disclosure == Disclosure::Plain,
     })
-}
-
-fn key() -> String {
-    uuid::Uuid::now_v7().to_string()
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {

@@ -7,7 +7,7 @@ use muniment_api::types::{ItemOutcome, Recorded, RecordedBatch};
 use serde_json::{Map, Value, json};
 
 use super::{id, members, text, word};
-use crate::client::{Client, JSON, Written};
+use crate::client::{Client, JSON, Written, new_key};
 use crate::context::Choice;
 use crate::error::{Failure, Result, chain};
 use crate::files::Shown;
@@ -181,7 +181,7 @@ pub async fn batch(args: &Batch, choice: &Choice, output: Output) -> Result<bool
 /// # Errors
 /// When it can't be sent, or is refused as a whole.
 pub async fn outcomes(client: &Client, path: &str, body: &Value) -> Result<Vec<ItemOutcome>> {
-    let key = uuid::Uuid::now_v7().to_string();
+    let key = new_key();
     match client.post::<RecordedBatch>(path, JSON, bytes(body)?, &key).await? {
         Written::Done(batch) => Ok(batch.items),
         Written::Pending(operation) => Ok(client.decided(operation).await?.items),

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::read;
 use super::same::Wanted;
 use super::told::Done;
-use crate::client::{Client, JSON};
+use crate::client::{Client, JSON, new_key};
 use crate::context::Choice;
 use crate::error::{Failure, Result, io};
 use crate::evidence::{self, Facts};
@@ -40,6 +40,11 @@ impl Desk {
         })
     }
 
+    /// Id of the network.
+    pub(super) fn network(&self) -> String {
+        self.root.network()
+    }
+
     /// What is asked for with every document.
     pub fn wanted<'a>(&'a self, parameters: &'a [(&'a str, &'a str)]) -> Wanted<'a> {
         Wanted::new(&self.client, parameters)
@@ -52,54 +57,16 @@ impl Desk {
         if let Some(done) = self.before(&source, &bytes, wanted).await? {
             return Ok(done);
         }
-        let outcome = self.send(bytes.clone(), wanted.parameters()).await?;
+        let outcome = self.send(bytes.clone(), wanted.parameters(), &new_key()).await?;
         self.registered(&source, &bytes, outcome, wanted).await
     }
 
-    /// Registers a draft under the next number; the numbered document is written beside it.
-    pub async fn numbered(&self, file: &Path, parameters: &[(&str, &str)]) -> Result<Done> {
-        let recorded = match self.send(read(file)?, parameters).await? {
-            ItemOutcome::Accepted(recorded) => recorded,
-            ItemOutcome::Rejected {
-                code,
-                detail,
-                record,
-                findings,
-                ..
-            } => return Err(refused(&code, &detail, record.as_deref(), findings)),
-        };
-        let url = self.client.url(&format!("/invoices/{}/document", recorded.id));
-        let document = self.client.bytes(&url).await?;
-        let made: serde_json::Value = serde_json::from_slice(&document).unwrap_or_default();
-        let number = made["number"].as_str().unwrap_or(&recorded.id);
-        let safe = number.replace(|one: char| !one.is_alphanumeric() && !"-_.".contains(one), "_");
-        // Numbers of other series may make the same name: the record's id makes it another.
-        let named = |stem: &str| self.source(&file.with_file_name(format!("{stem}.json")));
-        let mut target = named(&safe);
-        if target.receipt.exists() || target.receipt.with_extension("").exists() {
-            target = named(&format!("{safe}-{}", recorded.id));
-        }
-        let written = target.receipt.with_extension("");
-        files::write_new(&written, &document, false).map_err(|failure| Failure {
-            next: format!(
-                "it is registered: get it with `muniment invoice document {} --out FILE`",
-                recorded.id
-            ),
-            ..failure
-        })?;
-        let done = self.keep(&target, &document, recorded.receipt.as_bytes()).await?;
-        Ok(Done {
-            document: Some(written),
-            ..done
-        })
-    }
-
-    async fn send(&self, bytes: Vec<u8>, parameters: &[(&str, &str)]) -> Result<ItemOutcome> {
+    pub(super) async fn send(&self, bytes: Vec<u8>, parameters: &[(&str, &str)], key: &str) -> Result<ItemOutcome> {
         let query = reqwest::Url::parse_with_params("http://localhost/", parameters)
             .map_err(|error| Failure::usage("bad_parameter", format!("a parameter can't be sent: {error}"), ""))?;
         let path = format!("/invoices?{}", query.query().unwrap_or_default());
         let media_type = if is_json(&bytes) { JSON } else { "application/xml" };
-        self.client.outcome(&path, media_type, bytes).await
+        self.client.outcome(&path, media_type, bytes, key).await
     }
 
     /// What the receipt beside a file says, if there is one. One of another content or purpose stays, and nothing is sent
@@ -199,10 +166,14 @@ impl Desk {
         }
     }
 
-    /// Checks a receipt against its document, and writes it.
-    async fn keep(&self, source: &Source, document: &[u8], receipt: &[u8]) -> Result<Done> {
+    /// Checks a receipt against its document, and writes it. One that is there and proves the document stays.
+    pub(super) async fn keep(&self, source: &Source, document: &[u8], receipt: &[u8]) -> Result<Done> {
         let facts = self.check(receipt, document).await?;
         if !files::write_receipt(source, receipt)? {
+            let there = std::fs::read(&source.receipt).map_err(|error| io("can't read", &source.receipt, &error))?;
+            if let Ok(facts) = self.check(&there, document).await {
+                return Ok(Done::of(facts, source, true));
+            }
             return Err(Failure::new(
                 "other_receipt",
                 format!("{} is there already and was not replaced", source.receipt.shown()),
@@ -216,7 +187,7 @@ impl Desk {
     }
 }
 
-fn refused(code: &str, detail: &str, record: Option<&str>, findings: Vec<Finding>) -> Failure {
+pub(super) fn refused(code: &str, detail: &str, record: Option<&str>, findings: Vec<Finding>) -> Failure {
     Failure {
         findings,
         ..crate::client::refused(code, detail, record, "invoice show")
