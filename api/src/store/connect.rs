@@ -17,7 +17,7 @@ const WRITER: i64 = 0x6d75_6e69_6d65_6e74;
 
 /// Most memory for pages of an SQLite file, as its pragma wants it: in KiB, negative. What the writer has changed and has
 /// no room for is written before the commit, and again by it: a batch of invoices is several megabytes.
-const WRITER_CACHE: &str = "-16000";
+const WRITER_CACHE: &str = "-64000";
 const READER_CACHE: &str = "-2000";
 
 /// Whether a URL is PostgreSQL's.

@@ -39,7 +39,8 @@ impl Desk<'_> {
                     Err(error) => Err(error),
                 });
             }
-            jobs.push(self.judge_some(some));
+            // A job is large, and is moved while it is waited for.
+            jobs.push(Box::pin(self.judge_some(some)));
         }
         join_all(jobs).await.into_iter().flatten().collect()
     }
