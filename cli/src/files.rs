@@ -79,7 +79,8 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-const TEMPORARY: &str = ".muniment-";
+/// How names of files begin that are nobody's documents.
+pub const TEMPORARY: &str = ".muniment-";
 
 /// Writes a file whole: to a temporary file beside it, synced, then renamed over it.
 ///

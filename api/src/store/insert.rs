@@ -65,10 +65,18 @@ fn text<E: EntityTrait>(backend: DbBackend, rows: usize, conflict: &OnConflict) 
         insert.values(row).map_err(|error| DbErr::Custom(error.to_string()))?;
     }
     insert.on_conflict(conflict.clone());
-    let text: Arc<str> = backend.build(&insert).sql.into();
+    let built = backend.build(&insert);
+    let columns = E::Column::iter().count();
+    if built.values.map_or(0, |values| values.0.len()) != rows * columns {
+        return Err(DbErr::Custom(
+            "what is done about rows that are there must have no values".to_owned(),
+        ));
+    }
+    let text: Arc<str> = built.sql.into();
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if known.len() >= TEXTS {
-        known.clear();
+        let one = known.keys().next().cloned();
+        one.and_then(|one| known.remove(&one));
     }
     known.insert(kind, text.clone());
     Ok(text)

@@ -1,6 +1,7 @@
 //! Registering invoices: a receipt beside each file. Whatever was registered before is left as it is, so that the same
 //! command may be run again.
 
+mod attempt;
 mod desk;
 mod many;
 mod numbered;

@@ -1,145 +1,109 @@
 //! Drafts that get their number from the server, and the numbered documents that come back.
 //!
-//! A draft has nothing that would tell a second try from a second invoice. What is on its way is therefore remembered
-//! beside the receipts until its files are written: sent again under the same key it is the same invoice, and takes no
-//! second number.
+//! A draft has nothing that would tell a second try from a second invoice. What is on its way is therefore remembered until
+//! its files are written: sent again under the same key it is the same invoice, and takes no second number.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use muniment_api::problem::Code;
-use muniment_api::types::{ItemOutcome, Recorded};
+use muniment_api::types::{ItemOutcome, Recorded, Whoami};
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use super::super::read;
+use super::attempt::Attempt;
 use super::desk::{Desk, refused};
 use super::told::Done;
-use crate::error::{Failure, Result, io};
-use crate::files::{self, Shown, Source};
+use crate::error::{Failure, Result};
+use crate::files::{self, Source};
 
-/// Ending of what remembers a draft on its way.
-const SENDING: &str = "sending";
-/// How long a key is used again, in seconds: an hour less than servers know one (docs/operations.md).
-const KNOWN: u64 = 47 * 3_600;
+/// Refusals of the content alone: whatever was sent before under the same key was refused likewise.
+const OF_CONTENT: [Code; 3] = [Code::MALFORMED_JSON, Code::BAD_REQUEST, Code::BODY_TOO_LARGE];
+/// Refusals that say nothing of what was sent before under the same key.
+const OF_SENDER: [Code; 3] = [Code::FORBIDDEN, Code::NOT_ALLOWED, Code::TENANT_SUSPENDED];
 
-/// A draft on its way.
-struct Attempt {
-    path: PathBuf,
-    /// Makes repetitions safe.
-    key: String,
-    /// Something else was on its way before, of which nothing was heard.
-    lost: bool,
-}
-
-impl Attempt {
-    /// Goes on with the one at `path` if it was of the same content, or begins another.
-    fn of(path: PathBuf, content: &str) -> Result<Self> {
-        let earlier = match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(io("can't read", &path, &error)),
-        };
-        let same = earlier.as_deref().and_then(|text| {
-            let (key, of) = text.trim().split_once(' ')?;
-            (of == content && is_known(key)).then(|| key.to_owned())
-        });
-        if let Some(key) = same {
-            return Ok(Self { path, key, lost: false });
-        }
-        let key = Uuid::now_v7().to_string();
-        // On disk before anything is sent.
-        files::write_private(&path, format!("{key} {content}\n").as_bytes())?;
-        Ok(Self {
-            path,
-            key,
-            lost: earlier.is_some(),
-        })
-    }
-
-    /// What became of it is known.
-    fn over(self) -> Result<()> {
-        std::fs::remove_file(&self.path).map_err(|error| io("can't remove", &self.path, &error))
-    }
-}
-
-/// Whether servers still know a key: it says when it was made.
-fn is_known(key: &str) -> bool {
-    let made = Uuid::parse_str(key).ok().and_then(|key| key.get_timestamp());
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    made.zip(now.ok())
-        .is_some_and(|(made, now)| now.as_secs() < made.to_unix().0.saturating_add(KNOWN))
-}
-
-/// Whether a server refused the request itself, so that nothing came of it.
-fn is_refusal(failure: &Failure) -> bool {
-    Code::ALL
-        .iter()
-        .any(|code| code.name == failure.code && code.status < 500)
+fn is_one_of(codes: &[Code], name: &str) -> bool {
+    codes.iter().any(|code| code.name == name)
 }
 
 impl Desk {
     /// Registers a draft under the next number; the numbered document is written beside it.
     pub async fn numbered(&self, file: &Path, parameters: &[(&str, &str)]) -> Result<Done> {
         let draft = read(file)?;
-        let content = self.content(&draft, parameters);
-        let attempt = Attempt::of(self.source(file).receipt.with_extension(SENDING), &content)?;
-        if attempt.lost {
-            self.output.say(format!(
-                "{} was sent before with another content or long ago, and no answer came: `muniment invoice list` tells \
-                 whether that is registered; this is sent as another invoice",
-                file.shown()
-            ));
-        }
-        let outcome = match self.send(draft, parameters, &attempt.key).await {
-            Err(failure) if is_refusal(&failure) => {
-                attempt.over()?;
-                return Err(failure);
+        let content = self.content(file, &draft, parameters).await?;
+        let receipt = self.source(file).receipt;
+        let attempt = Attempt::of(receipt.parent().unwrap_or(Path::new(".")), &content)?;
+        let (code, detail, record, findings) = match self.send(draft, parameters, &attempt.key).await {
+            Ok(ItemOutcome::Accepted(recorded)) => {
+                let done = self.file(file, &recorded).await?;
+                attempt.over(self.output);
+                return Ok(done);
             }
-            outcome => outcome?,
-        };
-        let done = match outcome {
-            ItemOutcome::Accepted(recorded) => self.file(file, &recorded).await?,
-            ItemOutcome::Rejected {
+            Ok(ItemOutcome::Rejected {
                 code,
                 detail,
                 record,
                 findings,
                 ..
-            } => {
-                attempt.over()?;
-                return Err(refused(&code, &detail, record.as_deref(), findings));
+            }) => (code, detail, record, findings),
+            Err(failure) => {
+                // All others leave open whether an earlier try was accepted.
+                if is_one_of(&OF_CONTENT, &failure.code) {
+                    attempt.over(self.output);
+                }
+                return Err(failure);
             }
         };
-        attempt.over()?;
-        Ok(done)
-    }
-
-    /// Digest of all that makes a request another one.
-    fn content(&self, draft: &[u8], parameters: &[(&str, &str)]) -> String {
-        let mut digest = Sha256::new_with_prefix(self.network());
-        for (name, value) in parameters {
-            digest.update(format!("{name}={value}\n"));
+        if code == Code::IDEMPOTENCY_MISMATCH.name {
+            return Err(Failure::new(
+                &code,
+                "an earlier run has sent this draft in another form, and something has become of that",
+                "look for it with `muniment invoice list`",
+            ));
         }
-        digest.update(Sha256::digest(draft));
-        hex::encode(digest.finalize())
+        if !is_one_of(&OF_SENDER, &code) {
+            attempt.over(self.output);
+        }
+        Err(refused(&code, &detail, record.as_deref(), findings))
     }
 
-    /// Writes the numbered document and its receipt.
+    /// Digest of all that makes it another invoice: who issues it, where, on what terms, and the draft.
+    async fn content(&self, file: &Path, draft: &[u8], parameters: &[(&str, &str)]) -> Result<[u8; 32]> {
+        let own: Whoami = self
+            .client
+            .get(&format!("{}/v1/whoami", self.client.context().server))
+            .await?;
+        let mut digest = Sha256::new();
+        let (network, path) = (self.network(), files::resolved(file)?);
+        let path = path.as_os_str().as_encoded_bytes();
+        for part in [own.signer.as_bytes(), network.as_bytes(), path, draft] {
+            digest.update(Sha256::digest(part));
+        }
+        for (name, value) in parameters {
+            digest.update(Sha256::digest(format!("{name}={value}")));
+        }
+        Ok(digest.finalize().into())
+    }
+
+    /// Writes the numbered document and its receipt; on disk when this returns.
     async fn file(&self, draft: &Path, recorded: &Recorded) -> Result<Done> {
+        let unwritten = |failure: Failure| Failure {
+            next: format!(
+                "it is registered as {0}: once that is mended the same command writes its files, and `muniment invoice \
+                 document {0}` gets it",
+                recorded.id
+            ),
+            ..failure
+        };
         let url = self.client.url(&format!("/invoices/{}/document", recorded.id));
-        let document = self.client.bytes(&url).await?;
+        let document = self.client.bytes(&url).await.map_err(unwritten)?;
         let target = self.place(draft, &recorded.id, &document);
         let written = target.receipt.with_extension("");
         if !holds(&written, &document) {
-            files::write_new(&written, &document, false).map_err(|failure| Failure {
-                next: format!(
-                    "it is registered: get it with `muniment invoice document {} --out FILE`",
-                    recorded.id
-                ),
-                ..failure
-            })?;
+            files::write_new(&written, &document, false).map_err(unwritten)?;
         }
-        let done = self.keep(&target, &document, recorded.receipt.as_bytes()).await?;
+        let done = self.keep(&target, &document, recorded.receipt.as_bytes()).await;
+        let done = done.map_err(unwritten)?;
+        files::sync_folders([written.as_path(), &target.receipt].into_iter()).map_err(unwritten)?;
         Ok(Done {
             document: Some(written),
             ..done
@@ -164,36 +128,4 @@ impl Desk {
 
 fn holds(file: &Path, content: &[u8]) -> bool {
     std::fs::read(file).is_ok_and(|there| there == content)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_draft_keeps_its_key_until_servers_forget_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("draft.json.sending");
-        let first = Attempt::of(path.clone(), "a").unwrap();
-        let again = Attempt::of(path.clone(), "a").unwrap();
-        assert_eq!((&again.key, again.lost), (&first.key, false));
-        let other = Attempt::of(path.clone(), "b").unwrap();
-        assert!(other.key != first.key && other.lost);
-
-        let days = |ago: u64| {
-            let now = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap();
-            let then = uuid::Timestamp::from_unix(uuid::NoContext, now.as_secs() - ago * 86_400, 0);
-            Uuid::new_v7(then).to_string()
-        };
-        for (key, kept) in [(days(1), true), (days(2), false), ("junk".to_owned(), false)] {
-            std::fs::write(&path, format!("{key} b\n")).unwrap();
-            let attempt = Attempt::of(path.clone(), "b").unwrap();
-            assert_eq!((attempt.key == key, attempt.lost), (kept, !kept), "{key}");
-        }
-        Attempt::of(path.clone(), "b").unwrap().over().unwrap();
-        assert!(!path.exists());
-    }
 }
