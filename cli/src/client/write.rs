@@ -98,6 +98,11 @@ impl Client {
     /// # Errors
     /// As [`Self::notarize`], and when the network refuses it.
     pub async fn step(&self, below: &str, media_type: &str, body: Vec<u8>) -> Result<Recorded> {
+        let show = if below.starts_with("/invoices") {
+            "invoice show"
+        } else {
+            "records get"
+        };
         match self.outcome(below, media_type, body, &new_key()).await? {
             ItemOutcome::Accepted(recorded) => Ok(recorded),
             ItemOutcome::Rejected {
@@ -108,7 +113,7 @@ impl Client {
                 ..
             } => Err(Failure {
                 findings,
-                ..refused(&code, &detail, record.as_deref(), "records get")
+                ..refused(&code, &detail, record.as_deref(), show)
             }),
         }
     }

@@ -113,12 +113,22 @@ pub async fn run(args: &Args, choice: &Choice, output: Output) -> Result<bool> {
     }
     let wanted = desk.wanted(&parameters);
     match args.files.as_slice() {
-        [one] if args.auto_number => desk.show(one, desk.numbered(one, &parameters).await?)?,
+        [one] if args.auto_number => {
+            let (done, attempt) = desk.numbered(one, &parameters).await?;
+            desk.show(one, done)?;
+            attempt.over(output);
+        }
         [one] => desk.show(one, desk.single(one, &wanted).await?)?,
         many if args.auto_number => {
             let mut all = true;
             for file in many {
-                all &= desk.tell(file, desk.numbered(file, &parameters).await)?;
+                match desk.numbered(file, &parameters).await {
+                    Ok((done, attempt)) => {
+                        desk.show(file, done)?;
+                        attempt.over(output);
+                    }
+                    Err(failure) => all &= desk.tell(file, Err(failure))?,
+                }
             }
             return Ok(all);
         }

@@ -26,18 +26,15 @@ fn is_one_of(codes: &[Code], name: &str) -> bool {
 }
 
 impl Desk {
-    /// Registers a draft under the next number; the numbered document is written beside it.
-    pub async fn numbered(&self, file: &Path, parameters: &[(&str, &str)]) -> Result<Done> {
+    /// Registers a draft under the next number; the numbered document is written beside it. The attempt is over once that is
+    /// told: who saw nothing runs the command again, and means the same invoice.
+    pub async fn numbered(&self, file: &Path, parameters: &[(&str, &str)]) -> Result<(Done, Attempt)> {
         let draft = read(file)?;
         let content = self.content(file, &draft, parameters).await?;
         let receipt = self.source(file).receipt;
         let attempt = Attempt::of(receipt.parent().unwrap_or(Path::new(".")), &content)?;
         let (code, detail, record, findings) = match self.send(draft, parameters, &attempt.key).await {
-            Ok(ItemOutcome::Accepted(recorded)) => {
-                let done = self.file(file, &recorded).await?;
-                attempt.over(self.output);
-                return Ok(done);
-            }
+            Ok(ItemOutcome::Accepted(recorded)) => return Ok((self.file(file, &recorded).await?, attempt)),
             Ok(ItemOutcome::Rejected {
                 code,
                 detail,
@@ -49,8 +46,12 @@ impl Desk {
                 // All others leave open whether an earlier try was accepted.
                 if is_one_of(&OF_CONTENT, &failure.code) {
                     attempt.over(self.output);
+                    return Err(failure);
                 }
-                return Err(failure);
+                return Err(Failure {
+                    next: format!("{}; the same command then goes on with the same invoice", failure.next),
+                    ..failure
+                });
             }
         };
         if code == Code::IDEMPOTENCY_MISMATCH.name {
