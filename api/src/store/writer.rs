@@ -2,6 +2,8 @@
 //!
 //! Owns the write transaction. An acknowledgement is sent only after the commit is on disk.
 
+use std::time::Duration;
+
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -9,6 +11,7 @@ use sea_orm::{
     IntoActiveModel, QueryFilter, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::StoreError;
 use super::documents::{self, DocumentKey};
@@ -22,6 +25,8 @@ use super::insert::add;
 const GROUP: usize = 4_096;
 /// Rows of one statement.
 const ROWS: usize = 500;
+/// After so much time without work the memory for it is given back.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// One change. All changes of one command are in one transaction.
 pub enum Write {
@@ -189,7 +194,21 @@ impl Writer {
 
 async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Command>) {
     let (mut group, mut closing) = (Vec::new(), None);
-    while commands.recv_many(&mut group, GROUP).await > 0 {
+    let mut holds = false;
+    loop {
+        // Nothing is lost of what comes when the time is over.
+        let wait = if holds { QUIET } else { Duration::MAX };
+        let Ok(taken) = timeout(wait, commands.recv_many(&mut group, GROUP)).await else {
+            holds = false;
+            release(&connection).await;
+            continue;
+        };
+        if taken == 0 {
+            break;
+        }
+        // The sign of life that a quiet server gives isn't worth it.
+        let mut writes = group.iter().flat_map(|command| &command.writes);
+        holds |= writes.any(|write| !matches!(write, Write::Beat(_)));
         if let Some(last) = group.iter().position(|command| command.is_last) {
             commands.close();
             closing = Some(group.remove(last));
@@ -222,6 +241,18 @@ async fn run(connection: DatabaseConnection, mut commands: mpsc::Receiver<Comman
         tracing::warn!(error = &error as &dyn std::error::Error, "the database can't be closed");
     }
     drop(closing.map(|command: Command| command.done.send(Ok(0))));
+}
+
+/// With SQLite, gives the memory back that a load has taken for pages: a quiet server costs almost nothing.
+async fn release(connection: &DatabaseConnection) {
+    if connection.get_database_backend() == DbBackend::Sqlite
+        && let Err(error) = connection.execute_unprepared("PRAGMA shrink_memory").await
+    {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the database keeps its memory"
+        );
+    }
 }
 
 /// With SQLite, everything is brought into its one file first.
